@@ -1,0 +1,43 @@
+# Everything runs in ./.venv, which the targets make themselves from the pinned and hashed lock.
+PYTHON ?= python3
+BACKBONE ?= embedded
+VALIDATORS ?= 1
+BIN := .venv/bin
+
+.PHONY: setup demo check test simulate bench kafka lock clean
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup
+	$(BIN)/momus demo --validators $(VALIDATORS) --backbone $(BACKBONE)
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup
+	$(BIN)/pytest
+
+bench: setup
+	$(BIN)/momus bench
+
+kafka: setup
+	$(BIN)/momus kafka
+
+# Writes requirements.lock anew: every version pinned, every file hashed, no address of an index.
+lock: setup
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet uv
+	.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev -o requirements.lock pyproject.toml
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

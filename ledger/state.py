@@ -1,0 +1,175 @@
+"""What execution asks of the state, and what it does to it. `projections` answers the first and writes the second;
+`executor` decides. Neither imports the other; both speak these types.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ledger.commands import Ownership
+from ledger.header import Head
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """`supply` is in the asset's smallest unit, 0 <= supply < 2^63."""
+
+    id: bytes
+    name: str
+    decimals: int
+    issuer: bytes
+    supply: int
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """One version of an object. `owner` is an address (32 bytes) when ownership is ADDRESS, else b""."""
+
+    id: bytes
+    version: int
+    ownership: Ownership
+    owner: bytes
+    writers: tuple[bytes, ...]
+    type: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The inputs of a block group that the executor does not hold yet."""
+
+    balances: Mapping[bytes, tuple[bytes, ...]]  # asset -> addresses
+    assets: tuple[bytes, ...]
+    objects: tuple[bytes, ...]
+    digests: tuple[tuple[int, bytes], ...]  # (bucket, transaction digest)
+    buckets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The answer to `Wanted`: only what exists is in it."""
+
+    balances: Mapping[bytes, Mapping[bytes, int]]  # asset -> address -> amount
+    assets: Mapping[bytes, Asset]
+    objects: Mapping[bytes, Object]
+    digests: frozenset[bytes]  # those of the asked ones that are remembered
+    buckets: Mapping[int, tuple[int, bytes]]  # bucket -> (count, running hash)
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRow:
+    """One final block as history. Counts are of the whole block, also of what is past `rejections_max`."""
+
+    height: int
+    digest: bytes
+    parent_digest: bytes
+    epoch: int
+    view: int
+    proposer: int
+    time_ms: int
+    heads: tuple[Head, ...]
+    records: int
+    transactions: int
+    transfers: int
+    rejections: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionRow:
+    """An executed transaction. `index` counts the executed transactions of its block from 0, in log order."""
+
+    height: int
+    index: int
+    partition: int
+    offset: int
+    item: int
+    digest: bytes
+    signer: bytes
+    reference: bytes
+    expires_at_ms: int
+    commands: int
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionRow:
+    """`index` counts the rejections of its block from 0. `digest` and `signer` are None where nothing decoded."""
+
+    height: int
+    index: int
+    partition: int
+    offset: int
+    item: int
+    reason: int
+    digest: bytes | None
+    signer: bytes | None
+    reference: bytes | None
+
+
+TRANSFER: Final = np.dtype(
+    [
+        ("height", "<i8"),
+        ("index", "<i4"),  # within the block, from 0
+        ("transaction", "<i4"),  # TransactionRow.index
+        ("asset", "V32"),
+        ("sender", "V32"),  # zeros: a mint
+        ("recipient", "V32"),  # zeros: a burn
+        ("amount", "<i8"),
+    ]
+)
+
+BALANCE: Final = np.dtype([("asset", "V32"), ("address", "V32"), ("amount", "<i8")])
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersionRow:
+    """History of objects: one row a write. `deleted`: this version ends the object (content is empty)."""
+
+    height: int
+    transaction: int
+    command: int
+    object: Object
+    deleted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """All that one block group does; applying it twice is impossible because of the cursor's compare-and-set.
+
+    State is given as final values: a key is in at most one of inserted, updated, deleted.
+    """
+
+    blocks: tuple[BlockRow, ...]
+    transactions: tuple[TransactionRow, ...]
+    rejections: tuple[RejectionRow, ...]
+    transfers: NDArray[Any]  # TRANSFER
+    object_versions: tuple[ObjectVersionRow, ...]
+    balances_inserted: NDArray[Any]  # BALANCE
+    balances_updated: NDArray[Any]  # BALANCE
+    balances_deleted: NDArray[Any]  # BALANCE, amount 0
+    assets_inserted: tuple[Asset, ...]
+    assets_updated: tuple[Asset, ...]
+    objects_inserted: tuple[Object, ...]
+    objects_updated: tuple[Object, ...]
+    objects_deleted: tuple[bytes, ...]
+    remembered: tuple[tuple[int, bytes, int], ...]  # (bucket, digest, height), in execution order
+    buckets: Mapping[int, tuple[int, bytes]]  # bucket -> (count, running hash), final values of the changed ones
+    buckets_expired_below: int  # forget every bucket < this one
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a database has come, with the identity of the log it came from."""
+
+    genesis_digest: bytes
+    chain: str
+    cluster_id: str
+    topic_id: str
+    protocol_version: int
+    height: int
+    block_digest: bytes
+    time_ms: int
+    heads: tuple[Head, ...]
