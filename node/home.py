@@ -1,0 +1,107 @@
+"""A node's home directory: what lies where.
+
+genesis.json    the chain            momus.toml   this node's settings
+keys/           key files, 0600      journal/     everything this validator ever signed above its floor
+store/          records, headers     log/         the embedded log (may be shared with other homes)
+pg/             embedded Postgres    run/         one status file per process, the executor's progress
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ledger.genesis import Genesis, GenesisError, parse_genesis
+from node.settings import Settings, read_settings
+
+GENESIS_BYTES_MAX: Final = 16 << 20
+
+
+class HomeUnusable(Exception):
+    """The folder is not the home of a node, or not a complete one. The message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Paths below one home directory. Making one touches nothing."""
+
+    path: Path
+
+    @property
+    def genesis_file(self) -> Path:
+        return self.path / "genesis.json"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.path / "momus.toml"
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
+
+    @property
+    def validator_key_file(self) -> Path:
+        return self.keys / "validator.json"
+
+    @property
+    def client_key_file(self) -> Path:
+        return self.keys / "client.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal"
+
+    @property
+    def store(self) -> Path:
+        return self.path / "store"
+
+    @property
+    def postgres(self) -> Path:
+        return self.path / "pg"
+
+    @property
+    def run(self) -> Path:
+        return self.path / "run"
+
+    @property
+    def progress_file(self) -> Path:
+        return self.run / "progress"
+
+    def status_file(self, process: str) -> Path:
+        """Where `process` says what it is doing."""
+        return self.run / f"{process}.json"
+
+    def resolve(self, path: Path) -> Path:
+        """A path from the settings: relative ones are relative to the home."""
+        return (self.path / path).absolute()
+
+    def make_folders(self) -> None:
+        """The folders that processes write to; keys are readable by their owner only. Raises: OSError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.keys.mkdir(mode=0o700, exist_ok=True)
+        for folder in (self.journal, self.store, self.run):
+            folder.mkdir(exist_ok=True)
+
+    def settings(self, environment: dict[str, str]) -> Settings:
+        """Raises: HomeUnusable, BadSettings."""
+        if not self.settings_file.is_file():
+            raise HomeUnusable(f"{self.path} is not the home of a node: it has no momus.toml. Run `momus init` first.")
+        return read_settings(self.settings_file, environment)
+
+    def genesis(self) -> Genesis:
+        """Raises: HomeUnusable."""
+        return parse_genesis_file(self.genesis_file)
+
+
+def parse_genesis_file(file: Path) -> Genesis:
+    """The genesis in a file. Raises: HomeUnusable."""
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(GENESIS_BYTES_MAX + 1)
+    except OSError as error:
+        raise HomeUnusable(f"{file} cannot be read: {error.strerror}. `momus init` makes it.") from error
+    if len(raw) > GENESIS_BYTES_MAX:
+        raise HomeUnusable(f"{file} is over {GENESIS_BYTES_MAX} bytes.")
+    try:
+        return parse_genesis(raw)
+    except GenesisError as error:
+        raise HomeUnusable(f"{file} is not a genesis: {error}") from error

@@ -1,0 +1,251 @@
+"""The settings of one node: one frozen tree, read once, from `momus.toml` in its home and from MOMUS_* variables.
+
+A variable beats the file. `order.idle_ms` is MOMUS_ORDER__IDLE_MS; the Kafka client property `sasl.username` is
+MOMUS_KAFKA__SASL_USERNAME. Whatever is not a setting refuses to start. Secrets are given as paths of files only.
+Nothing here decides validity or effects: that is genesis.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from node.secrets import SecretInline, checked_properties, checked_url
+
+PREFIX: Final = "MOMUS_"
+NOT_SETTINGS: Final = frozenset({"MOMUS_HOME", "MOMUS_KAFKA", "MOMUS_POSTGRES"})
+"""Variables with our prefix that the command line and the tests read, not a node."""
+
+
+class BadSettings(Exception):
+    """The settings cannot be used. The message names every key that is wrong, and where it stands."""
+
+
+def _whole(default: int, low: int, high: int, unit: str, text: str) -> Any:
+    """A whole number in [low, high] of `unit`."""
+    return Field(default, ge=low, le=high, description=text, json_schema_extra={"unit": unit})
+
+
+def _words(default: Any, text: str) -> Any:
+    return Field(default, description=text, json_schema_extra={"unit": ""})
+
+
+class Part(BaseModel):
+    """A branch of the tree."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class LogSettings(Part):
+    """The log that clients and validators share."""
+
+    kind: Literal["embedded", "kafka"] = _words("embedded", "Which log: `embedded` (a file, one machine) or `kafka`.")
+    path: Path = _words(
+        Path("log"),
+        "Folder of the embedded log, relative to the home. Nodes that share a machine share it.",
+    )
+
+
+class PostgresSettings(Part):
+    """The node's database."""
+
+    url: Annotated[str, AfterValidator(checked_url)] = _words(
+        "embedded", "`embedded` (Postgres 18 in the home, started by `momus run`) or a URL without a password."
+    )
+    url_file: Path | None = _words(None, "File that holds the URL, for one with a password. Beats `postgres.url`.")
+
+
+class KeysSettings(Part):
+    """The validator's key."""
+
+    passphrase_file: Path | None = _words(
+        None, "File whose first line opens the key file; none where the key file is not encrypted."
+    )
+
+
+class StoreSettings(Part):
+    """The store: records, headers and proofs, between the two processes."""
+
+    segment_bytes: int = _whole(64 << 20, 1 << 16, 1 << 31, "bytes", "Size at which a segment file is closed.")
+
+
+class OrderSettings(Part):
+    """The order process: timers and bounds of consensus."""
+
+    idle_ms: int = _whole(50, 0, 10_000, "ms", "A leader with nothing to order waits this long before it proposes.")
+    view_timeout_ms: int = _whole(1_000, 20, 600_000, "ms", "First timeout of a view in which something is pending.")
+    view_timeout_max_ms: int = _whole(30_000, 20, 3_600_000, "ms", "Largest timeout that growing may reach.")
+    view_timeout_growth_percent: int = _whole(
+        150, 101, 1_000, "%", "Each view since the last finalization has this much of the timeout before it."
+    )
+    drift_ms: int = _whole(5_000, 1, 600_000, "ms", "A block this far ahead of the own clock is not voted for yet.")
+    lag_max: int = _whole(
+        200_000, 1, 10**9, "records", "No vote for a block with new records while execution is further behind."
+    )
+    suffix_records_max: int = _whole(
+        100_000, 100, 10**9, "records", "Records held above the last final head; beyond it, reading the log pauses."
+    )
+    suffix_bytes_max: int = _whole(256 << 20, 1 << 20, 1 << 36, "bytes", "The same in bytes.")
+    read_records_max: int = _whole(5_000, 1, 100_000, "records", "Records taken from the log at once.")
+    resend_ms: int = _whole(2_000, 50, 600_000, "ms", "On a stall, own messages are sent again, first after this.")
+    resend_max_ms: int = _whole(60_000, 50, 3_600_000, "ms", "Largest wait between two re-sends.")
+
+
+class ExecuteSettings(Part):
+    """The execute process. These decide speed and memory, never effects."""
+
+    workers: int = _whole(0, 0, 256, "processes", "Verdict workers; 0: one per core, at most 8.")
+    ahead_records_max: int = _whole(40_000, 1, 10**8, "records", "Read ahead of what is executed.")
+    ahead_bytes_max: int = _whole(64 << 20, 1 << 16, 1 << 36, "bytes", "The same in bytes.")
+    job_records_max: int = _whole(2_000, 1, 1_000_000, "records", "Records that one job of the workers aims at.")
+    flush_records_max: int = _whole(20_000, 1, 10**8, "records", "Records in one database transaction.")
+    flush_transfers_max: int = _whole(200_000, 1, 10**8, "transfers", "Transfers in one database transaction.")
+    state_entries_max: int = _whole(1_000_000, 1, 10**9, "entries", "Balances, objects and digests held in memory.")
+
+
+class ProjectionsSettings(Part):
+    """The tables."""
+
+    partition_heights: int = _whole(100_000, 10, 10**9, "heights", "Heights in one partition of the history tables.")
+    statement_timeout_ms: int = _whole(30_000, 10, 3_600_000, "ms", "Longest query of `momus sql` and its reader.")
+
+
+class SupervisorSettings(Part):
+    """`momus run`, which keeps the processes alive."""
+
+    backoff_ms: int = _whole(100, 1, 60_000, "ms", "Wait before the first restart of a crashed process.")
+    backoff_max_ms: int = _whole(10_000, 1, 600_000, "ms", "Largest wait; each crash in a row doubles it.")
+    steady_ms: int = _whole(10_000, 1, 3_600_000, "ms", "A process that ran this long starts from `backoff_ms` again.")
+    drain_ms: int = _whole(15_000, 0, 600_000, "ms", "SIGTERM: how long each process may take to finish.")
+
+
+class LoggingSettings(Part):
+    """What the processes write about themselves, to stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = _words("info", "`debug`, `info`, `warning` or `error`.")
+    format: Literal["auto", "json", "console"] = _words(
+        "auto", "`json`, `console` (for people), or `auto`: console on a terminal, else json."
+    )
+    file: Path | None = _words(None, "File that gets JSON lines instead of stderr, relative to the home.")
+
+
+def _checked_kafka(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise ValueError("is a table of Kafka client properties")
+    return checked_properties(value)
+
+
+class Settings(BaseSettings):
+    """All settings of a node."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    validator: str = Field(
+        default="validator-1",
+        pattern=r"^[a-z0-9-]{1,32}$",
+        description="Name in genesis of the validator whose key this home holds.",
+        json_schema_extra={"unit": ""},
+    )
+    log: LogSettings = LogSettings()
+    kafka: Annotated[dict[str, str], BeforeValidator(_checked_kafka)] = Field(
+        default_factory=dict,
+        description="Kafka client properties, passed through (`bootstrap.servers`, `security.protocol`, ...). "
+        "A secret one is given as `<property>_file`.",
+        json_schema_extra={"unit": ""},
+    )
+    postgres: PostgresSettings = PostgresSettings()
+    keys: KeysSettings = KeysSettings()
+    store: StoreSettings = StoreSettings()
+    order: OrderSettings = OrderSettings()
+    execute: ExecuteSettings = ExecuteSettings()
+    projections: ProjectionsSettings = ProjectionsSettings()
+    supervisor: SupervisorSettings = SupervisorSettings()
+    logging: LoggingSettings = LoggingSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values reach the tree as the one mapping that `read_settings` has merged."""
+        return (init_settings,)
+
+    def worker_count(self) -> int:
+        """How many verdict workers to start."""
+        return self.execute.workers or min(os.cpu_count() or 1, 8)
+
+
+class _Variables(PydanticBaseSettingsSource):
+    """MOMUS_* variables as a nested mapping. Every one of them must be a setting: the tree refuses the others."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__(Settings)
+        self._environment = environment
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Part of the base's protocol; unused, since `__call__` answers for all fields at once."""
+        raise NotImplementedError(field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        """`MOMUS_A__B=c` is ``{"a": {"b": "c"}}``; below `kafka`, `_` is a dot, except before a last `file`."""
+        tree: dict[str, Any] = {}
+        for variable, value in self._environment.items():
+            if not variable.startswith(PREFIX) or variable in NOT_SETTINGS:
+                continue
+            head, *rest = variable.removeprefix(PREFIX).lower().split("__")
+            if head == "kafka" and len(rest) == 1:
+                rest = [_property_of(rest[0])]
+            branch = tree
+            for name in [head, *rest][:-1]:
+                branch = branch.setdefault(name, {})
+                if not isinstance(branch, dict):
+                    raise BadSettings(f"{variable} contradicts another variable that gives {name} a value.")
+            branch[[head, *rest][-1]] = value
+        return tree
+
+
+def _property_of(name: str) -> str:
+    stem, is_file = name.removesuffix("_file"), name.endswith("_file")
+    return stem.replace("_", ".") + ("_file" if is_file else "")
+
+
+def read_settings(file: Path | None, environment: Mapping[str, str]) -> Settings:
+    """The settings from a TOML file (None: defaults) and variables. Raises: BadSettings."""
+    try:
+        from_file = {} if file is None else TomlConfigSettingsSource(Settings, file)()
+        return Settings(**_merged(from_file, _Variables(environment)()))
+    except ValidationError as error:
+        where = "the settings" if file is None else str(file)
+        raise BadSettings(f"{where}, with the MOMUS_* variables: " + "; ".join(_sentences(error)) + ".") from error
+    except (SettingsError, SecretInline, ValueError) as error:
+        raise BadSettings(f"{file} cannot be read: {error}.") from error
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in over.items():
+        below = merged.get(name)
+        merged[name] = _merged(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    told = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        what = problem["msg"].removeprefix("Value error, ")
+        told.append(f"{key} is not a setting" if problem["type"] == "extra_forbidden" else f"{key}: {what}")
+    return told

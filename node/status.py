@@ -1,0 +1,64 @@
+"""What a process of a node is doing: one small file each, replaced atomically, read by `momus status` and tests."""
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from node.files import replace_file
+
+STARTING: Final = "starting"
+RUNNING: Final = "running"
+DRAINING: Final = "draining"
+STOPPED: Final = "stopped"
+CRASHED: Final = "crashed"
+HALTED: Final = "halted"
+STATES: Final = (STARTING, RUNNING, DRAINING, STOPPED, CRASHED, HALTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`since_ms` is when the state was entered, wall clock; `detail` a sentence (of a halt: with its remedy)."""
+
+    process: str
+    pid: int
+    state: str
+    since_ms: int
+    detail: str = ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the state is one of a living process and the pid is there."""
+        return self.state in (STARTING, RUNNING, DRAINING) and is_running(self.pid)
+
+
+class StatusFile:
+    """The status of one process. Not durable: after a crash of the machine nothing runs anyway."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, state: str, detail: str = "", pid: int | None = None) -> None:
+        """Say that the process (default: this one) has entered `state`. Raises: OSError."""
+        status = Status(self._path.stem, pid or os.getpid(), state, time.time_ns() // 1_000_000, detail)
+        replace_file(self._path, json.dumps(asdict(status)).encode(), durable=False)
+
+    def read(self) -> Status | None:
+        """The last status; None before the first."""
+        try:
+            return Status(**json.loads(self._path.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process with this id exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
