@@ -12,6 +12,14 @@ from numpy.typing import NDArray
 from ledger.commands import Ownership
 from ledger.header import Head
 
+BUCKET_MS: Final = 60_000
+"""Width of an expiry bucket, a constant of protocol version 1."""
+
+
+def bucket_of(expires_at_ms: int) -> int:
+    """The expiry bucket that remembers a transaction; all of it has expired at ``(bucket + 1) * BUCKET_MS``."""
+    return expires_at_ms // BUCKET_MS
+
 
 @dataclass(frozen=True, slots=True)
 class Asset:

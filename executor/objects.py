@@ -1,0 +1,125 @@
+"""Objects: who may write which version (DESIGN §5).
+
+An owned object is written by its owner, who names the exact version; a shared one by its writers (or by anybody,
+where there are none), who name the version they read or 0 for whatever it is now; an immutable one by nobody. Every
+write adds one to the version. Writers are kept sorted and distinct, so that one set has one spelling.
+"""
+
+from dataclasses import replace
+from typing import assert_never
+
+from executor.context import Context
+from ledger import digests
+from ledger.commands import (
+    CreateObject,
+    DeleteObject,
+    FreezeObject,
+    Ownership,
+    ShareObject,
+    TransferObject,
+    UpdateObject,
+)
+from ledger.rejection import Reason
+from ledger.state import Object
+
+
+def create_object(context: Context, index: int, command: CreateObject) -> Reason:
+    """Version 1, of the signer, or shared where writers are given."""
+    key = digests.object_id(context.digest, index)
+    shared = command.writers is not None
+    created = Object(
+        id=key,
+        version=1,
+        ownership=Ownership.SHARED if shared else Ownership.ADDRESS,
+        owner=b"" if shared else context.signer,
+        writers=_writers(command.writers or ()),
+        type=command.type,
+        media_type=command.media_type,
+        content=command.content,
+    )
+    context.write(index, created)
+    return Reason.NONE
+
+
+def update_object(context: Context, index: int, command: UpdateObject) -> Reason:
+    """New content."""
+    found = _writable(context, command.object, command.version)
+    if isinstance(found, Reason):
+        return found
+    content = replace(found, version=found.version + 1, media_type=command.media_type, content=command.content)
+    context.write(index, content)
+    return Reason.NONE
+
+
+def delete_object(context: Context, index: int, command: DeleteObject) -> Reason:
+    """The object ends; its id never comes back."""
+    found = _writable(context, command.object, command.version)
+    if isinstance(found, Reason):
+        return found
+    context.delete(index, replace(found, version=found.version + 1, content=b""))
+    return Reason.NONE
+
+
+def transfer_object(context: Context, index: int, command: TransferObject) -> Reason:
+    """Another owner."""
+    found = _owned(context, command.object, command.version)
+    if isinstance(found, Reason):
+        return found
+    context.write(index, replace(found, version=found.version + 1, owner=command.recipient))
+    return Reason.NONE
+
+
+def share_object(context: Context, index: int, command: ShareObject) -> Reason:
+    """From now on its writers' instead of its owner's."""
+    found = _owned(context, command.object, command.version)
+    if isinstance(found, Reason):
+        return found
+    shared = replace(
+        found,
+        version=found.version + 1,
+        ownership=Ownership.SHARED,
+        owner=b"",
+        writers=_writers(command.writers),
+    )
+    context.write(index, shared)
+    return Reason.NONE
+
+
+def freeze_object(context: Context, index: int, command: FreezeObject) -> Reason:
+    """From now on nobody's."""
+    found = _owned(context, command.object, command.version)
+    if isinstance(found, Reason):
+        return found
+    context.write(index, replace(found, version=found.version + 1, ownership=Ownership.IMMUTABLE, owner=b""))
+    return Reason.NONE
+
+
+def _owned(context: Context, key: bytes, version: int) -> Object | Reason:
+    """An object that the signer owns, at exactly this version."""
+    found = context.objects.get(key)
+    if found is not None and found.ownership is Ownership.SHARED:
+        return Reason.SHARED_OBJECT
+    return _writable(context, key, version)
+
+
+def _writable(context: Context, key: bytes, version: int) -> Object | Reason:
+    """An object that the signer may write now."""
+    found = context.objects.get(key)
+    if found is None:
+        return Reason.UNKNOWN_OBJECT
+    match found.ownership:
+        case Ownership.IMMUTABLE:
+            return Reason.IMMUTABLE_OBJECT
+        case Ownership.ADDRESS:
+            if found.owner != context.signer:
+                return Reason.NOT_THE_OWNER
+            return found if version == found.version else Reason.STALE_VERSION
+        case Ownership.SHARED:
+            if found.writers and context.signer not in found.writers:
+                return Reason.NOT_A_WRITER
+            return found if version in (0, found.version) else Reason.STALE_VERSION
+    assert_never(found.ownership)
+
+
+def _writers(addresses: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    return tuple(sorted(set(addresses)))
