@@ -1,0 +1,225 @@
+"""The bytes of the store, and what crosses its interface. All integers are big-endian.
+
+A log (one per partition, and the one of final blocks) is a folder of segment files, each named by the incarnation and
+the offset (or height) of its first frame. A segment is a header and then frames:
+
+    header  ``magic 8 | format 4 | log 4 | incarnation 4 | first offset 8 | crc 4``
+    frame   ``length 4 | crc 4 | kind 1 | incarnation 4 | offset 8 | payload``
+    record  payload ``chain digest 32 | value``               kind DATA, or NULL without a value
+    final   payload ``header length 4 | header | proof``      kind FINAL, offset = height, incarnation 0
+
+`length` counts what follows the crc; the crc is CRC-32 of that, started from `length`, so that it covers both. A kind
+with the bit SYNCED_BEFORE was written when everything before it in its segment had been synced. So of a frame that
+does not read, one can tell whether it may be missing (a crash before its sync) or not (damage).
+"""
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Final, NamedTuple
+from zlib import crc32
+
+MAGIC: Final = b"momusseg"
+FORMAT: Final = 1
+FINAL_LOG: Final = 0xFFFF_FFFF
+"""The log number of final blocks; a partition's is the partition itself."""
+
+DATA: Final = 1
+NULL: Final = 2
+FINAL: Final = 3
+SYNCED_BEFORE: Final = 0x80
+
+VALUE_BYTES_MAX: Final = 64 << 20
+"""A value above this cannot be stored. `momus init` keeps the topics' `max.message.bytes` far below."""
+
+SEGMENT_HEADER: Final = Struct(">8sIIIQ")
+_CRC: Final = Struct(">I")
+HEADER_SIZE: Final = SEGMENT_HEADER.size + _CRC.size
+_PREFIX: Final = Struct(">IIBIQ")
+PREFIX_SIZE: Final = _PREFIX.size
+_LENGTH_AND_CRC: Final = Struct(">II")
+_KEY: Final = Struct(">BIQ")
+_RECORD: Final = Struct(">BIQ32s")
+_HEADER_LENGTH: Final = Struct(">I")
+DIGEST_SIZE: Final = 32
+_LENGTH_MIN: Final = _KEY.size
+LENGTH_MAX: Final = VALUE_BYTES_MAX + 1024
+FRAME_MAX: Final = LENGTH_MAX + 8
+
+Position = tuple[int, int]
+"""(incarnation, offset): the order in which the frames of a log lie."""
+
+
+class StoreDamaged(Exception):
+    """The store holds bytes that no crash can explain. Halt; the message names the file, the place and the remedy."""
+
+
+class StoreLocked(Exception):
+    """Another process writes this store. One process per store."""
+
+
+class StoreFailed(Exception):
+    """The disk refused a write or a sync, so what is in flight is unknown. Free or replace it, then start again."""
+
+
+class ValueTooLarge(Exception):
+    """A record's value is over VALUE_BYTES_MAX. Halt: lower `max.message.bytes` of the topic."""
+
+
+class StoredRecord(NamedTuple):
+    """One data record of a partition. `chain_digest` covers the partition's history up to and with this record."""
+
+    offset: int
+    incarnation: int
+    value: bytes | None
+    chain_digest: bytes
+
+
+class StoredFinal(NamedTuple):
+    """One final block."""
+
+    height: int
+    header_bytes: bytes
+    proof: bytes
+
+
+class LogHead(NamedTuple):
+    """The end of what a partition holds: `end_offset` = last data record + 1."""
+
+    partition: int
+    incarnation: int
+    end_offset: int
+    chain_digest: bytes
+
+
+class Entry(NamedTuple):
+    """A record without its value: the head it makes, and the bytes of its own value (0 for null)."""
+
+    end_offset: int
+    chain_digest: bytes
+    size_bytes: int
+
+
+class BadFrame(Exception):
+    """The bytes at `position` of a segment are no frame. Internal: it becomes StoreDamaged, or a tail to cut."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
+        self.position = position
+
+
+class Frame(NamedTuple):
+    """A frame found in a buffer: where it begins, its payload begins, and it ends."""
+
+    start: int
+    kind: int
+    incarnation: int
+    offset: int
+    payload: int
+    end: int
+
+
+def damaged(path: object, position: int, what: str) -> StoreDamaged:
+    """The error that names file, place and remedy."""
+    return StoreDamaged(
+        f"The store file {path} is damaged at byte {position}: {what}. Stop the node, check the disk, and put the "
+        "file back from a copy, or move the whole store away and rebuild it from the log."
+    )
+
+
+def encode_segment_header(log: int, incarnation: int, first: int) -> bytes:
+    """The first HEADER_SIZE bytes of a segment."""
+    header = SEGMENT_HEADER.pack(MAGIC, FORMAT, log, incarnation, first)
+    return header + _CRC.pack(crc32(header))
+
+
+def encode_record(record: StoredRecord, flag: int) -> bytes:
+    """The frame of a record; `flag` is 0 or SYNCED_BEFORE. Raises: ValueTooLarge."""
+    offset, incarnation, value, chain_digest = record
+    if value is None:
+        body = _RECORD.pack(NULL | flag, incarnation, offset, chain_digest)
+    else:
+        body = _RECORD.pack(DATA | flag, incarnation, offset, chain_digest) + value
+    length = len(body)
+    if length > LENGTH_MAX:
+        raise ValueTooLarge(
+            f"The record at offset {offset} has a value of {length} bytes; the store takes {VALUE_BYTES_MAX}. "
+            "Set the topic's max.message.bytes below that."
+        )
+    return _LENGTH_AND_CRC.pack(length, crc32(body, length)) + body
+
+
+def encode_final(final: StoredFinal, flag: int) -> bytes:
+    """The frame of a final block; `flag` is 0 or SYNCED_BEFORE. Raises: ValueTooLarge."""
+    key = _KEY.pack(FINAL | flag, 0, final.height)
+    body = b"".join((key, _HEADER_LENGTH.pack(len(final.header_bytes)), final.header_bytes, final.proof))
+    length = len(body)
+    if length > LENGTH_MAX:
+        raise ValueTooLarge(f"The block at height {final.height} takes {length} bytes; the store takes {LENGTH_MAX}.")
+    return _LENGTH_AND_CRC.pack(length, crc32(body, length)) + body
+
+
+def frames(buffer: bytes, start: int = 0) -> Iterator[Frame]:
+    """The complete frames of `buffer` from `start` on; ends at the first that `buffer` does not hold whole.
+
+    Raises: BadFrame (position in `buffer`) at one whose length is impossible or whose crc does not match.
+    """
+    view = memoryview(buffer)
+    size = len(buffer)
+    unpack = _PREFIX.unpack_from
+    position = start
+    while position + PREFIX_SIZE <= size:
+        length, crc, kind, incarnation, offset = unpack(buffer, position)
+        end = position + 8 + length
+        if not _LENGTH_MIN <= length <= LENGTH_MAX:
+            raise BadFrame(position)
+        if end > size:
+            return
+        if crc32(view[position + 8 : end], length) != crc:
+            raise BadFrame(position)
+        yield Frame(position, kind & ~SYNCED_BEFORE, incarnation, offset, position + PREFIX_SIZE, end)
+        position = end
+
+
+def frame_size(buffer: bytes) -> int:
+    """How many bytes the frame at the start of `buffer` takes; PREFIX_SIZE if not even that is known."""
+    return PREFIX_SIZE if len(buffer) < PREFIX_SIZE else 8 + int(_PREFIX.unpack_from(buffer)[0])
+
+
+def record_of(buffer: bytes, frame: Frame) -> StoredRecord:
+    """The record in a frame of kind DATA or NULL."""
+    value_start = frame.payload + DIGEST_SIZE
+    value = None if frame.kind == NULL else buffer[value_start : frame.end]
+    return StoredRecord(frame.offset, frame.incarnation, value, buffer[frame.payload : value_start])
+
+
+def entry_of(buffer: bytes, frame: Frame) -> Entry:
+    """The entry of a frame of kind DATA or NULL."""
+    value_start = frame.payload + DIGEST_SIZE
+    return Entry(frame.offset + 1, buffer[frame.payload : value_start], frame.end - value_start)
+
+
+def final_of(buffer: bytes, frame: Frame) -> StoredFinal:
+    """The final block in a frame of kind FINAL."""
+    header = frame.payload + _HEADER_LENGTH.size
+    proof = header + int(_HEADER_LENGTH.unpack_from(buffer, frame.payload)[0])
+    return StoredFinal(frame.offset, buffer[header:proof], buffer[proof : frame.end])
+
+
+def was_synced(buffer: bytes, position: int, incarnation: int) -> bool:
+    """Whether something behind `position` proves that the bytes there had been synced: then they are damage."""
+    for kind in (DATA, NULL, FINAL):
+        mark = bytes((kind | SYNCED_BEFORE,)) + incarnation.to_bytes(4, "big")
+        found = buffer.find(mark, position + 9)
+        while found >= 0:
+            if is_frame(buffer, found - 8):
+                return True
+            found = buffer.find(mark, found + 1)
+    return False
+
+
+def is_frame(buffer: bytes, position: int) -> bool:
+    """Whether a whole frame begins at `position`."""
+    try:
+        return next(frames(buffer, position), None) is not None
+    except BadFrame:
+        return False

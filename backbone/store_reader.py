@@ -1,0 +1,104 @@
+"""The reading side of the store: any number of processes, none of which the writer knows.
+
+A reader bounded by the heads of a final block always finds its records whole, because they were synced before the
+block was appended. An incomplete end is no error: it has not been written yet.
+"""
+
+from itertools import islice
+from pathlib import Path
+from time import monotonic, sleep
+
+from backbone.store_files import final_folder, partition_folder, segment_path
+from backbone.store_format import (
+    FINAL_LOG,
+    Entry,
+    Position,
+    StoredFinal,
+    StoredRecord,
+    entry_of,
+    final_of,
+    record_of,
+)
+from backbone.store_scan import SegmentReader
+
+POLL_MS = 3
+_END: Position = (1 << 32, 0)
+
+
+class StoreReader:
+    """Reads a store that need not be there yet. One thread at a time.
+
+    Raises (all): StoreDamaged.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._partitions: dict[int, SegmentReader] = {}
+        self._final = SegmentReader(final_folder(directory), FINAL_LOG)
+        self._tip = SegmentReader(final_folder(directory), FINAL_LOG)
+        self._last_height = 0
+        self._returned = 0
+        self._looked_at: tuple[int, int, bool] | None = None
+
+    def records(self, partition: int, from_offset: int, end_offset: int, incarnation: int = 0) -> list[StoredRecord]:
+        """The data records of an incarnation with from_offset <= offset < end_offset; gaps are normal.
+
+        `end_offset` is that of a final head or below. Fewer where the store ends earlier. Ranges that follow each
+        other cost what they hold; any other range also costs the reading of up to a segment.
+        """
+        scan = self._log(partition).scan((incarnation, from_offset), (incarnation, end_offset), remember=True)
+        return [record_of(buffer, frame) for buffer, frame in scan]
+
+    def find(self, partition: int, offset: int, incarnation: int = 0) -> StoredRecord | None:
+        """The record at exactly that offset, also above the final heads."""
+        scan = self._log(partition).scan((incarnation, offset), (incarnation, offset + 1), remember=False)
+        return next((record_of(buffer, frame) for buffer, frame in scan), None)
+
+    def suffix(self, partition: int, from_offset: int, incarnation: int = 0) -> list[Entry]:
+        """The entries of every record at or above `from_offset`, also above the final heads."""
+        scan = self._log(partition).scan((incarnation, from_offset), (incarnation + 1, 0), remember=False)
+        return [entry_of(buffer, frame) for buffer, frame in scan]
+
+    def final_after(self, height: int, blocks_max: int) -> list[StoredFinal]:
+        """The final blocks above `height`, lowest first, at most `blocks_max`; as tuples (height, header, proof)."""
+        scan = self._final.scan((0, height + 1), _END, remember=True)
+        found = [final_of(buffer, frame) for buffer, frame in islice(scan, blocks_max)]
+        self._returned = found[-1].height if found else height
+        return found
+
+    def last_height(self) -> int:
+        """The height of the newest final block; 0 while there is none."""
+        newest = self._tip.newest()
+        if newest is not None:
+            start = max(self._last_height + 1, newest.first)
+            for _, frame in self._tip.scan((0, start), _END, remember=True):
+                self._last_height = frame.offset
+        return self._last_height
+
+    def wait(self, timeout_ms: int) -> bool:
+        """Whether a final block is there above where `final_after` stopped; waits for one up to `timeout_ms`."""
+        deadline = monotonic() + timeout_ms / 1000
+        while True:
+            if self._last_height > self._returned or (self._has_changed() and self.last_height() > self._returned):
+                return True
+            left = deadline - monotonic()
+            if left <= 0:
+                return False
+            sleep(min(POLL_MS / 1000, left))
+
+    def _has_changed(self) -> bool:
+        """Whether the final log is not as it was at the last look; two calls of stat."""
+        cursor = self._tip.cursor
+        if cursor is None:
+            return True
+        now = cursor[1].path.stat()
+        rolled = segment_path(final_folder(self._directory), 0, self._last_height + 1).exists()
+        looked_at, self._looked_at = self._looked_at, (now.st_size, now.st_mtime_ns, rolled)
+        return self._looked_at != looked_at
+
+    def _log(self, partition: int) -> SegmentReader:
+        log = self._partitions.get(partition)
+        if log is None:
+            log = SegmentReader(partition_folder(self._directory, partition), partition)
+            self._partitions[partition] = log
+        return log
