@@ -1,0 +1,113 @@
+"""Bank statements: what the parser takes, what it refuses, and that generated ones are of the same kind."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from momus.workload import Statement, StatementError, Totals, read_statements, write_generated
+from momus.workload.statements import COLUMNS, LINE_BYTES_MAX, parse_amount, parse_row
+from tests.oracle_berka import balances
+
+HEADER = ";".join(f'"{column}"' for column in COLUMNS)
+ROW = '695247;2378;930101;"PRIJEM";"VKLAD";700.00;700.00;"";;'
+
+
+def _file(folder: Path, *lines: str) -> Path:
+    path = folder / "trans.asc"
+    path.write_bytes("\r\n".join([HEADER, *lines, ""]).encode("latin-1"))
+    return path
+
+
+def test_a_row_is_read_with_its_line_number(tmp_path: Path) -> None:
+    row = Statement(line=2, number=695247, account=2378, day="930101", incoming=True, hellers=70000)
+    assert list(read_statements(_file(tmp_path, ROW))) == [row]
+
+
+def test_a_withdrawal_in_cash_is_money_out() -> None:
+    assert not parse_row(2, ROW.replace("PRIJEM", "VYBER")).incoming
+
+
+@given(st.integers(min_value=0, max_value=10**18 - 1))
+def test_amounts_are_exact_to_the_last_heller(hellers: int) -> None:
+    assert parse_amount(f"{hellers // 100}.{hellers % 100:02d}") == hellers
+
+
+@pytest.mark.parametrize(("text", "hellers"), [("700", 70000), ("0.2", 20), ("0.00", 0), ("9007199254740993.01", None)])
+def test_amounts_with_fewer_decimals_and_beyond_a_double(text: str, hellers: int | None) -> None:
+    assert parse_amount(text) == (int(Decimal(text) * 100) if hellers is None else hellers)
+
+
+@pytest.mark.parametrize("text", ["", "-1.00", "+1", "1.000", "1,00", "1e3", ".5", "1.", "NaN", "٣", " 1", "1" * 17])
+def test_an_amount_that_is_no_plain_number_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not crowns"):
+        parse_amount(text)
+
+
+HOSTILE = {
+    "fields": ("1;2;3", "3 fields instead of 10"),
+    "empty line": ("", "0 fields"),
+    "type": (ROW.replace("PRIJEM", "DROP TABLE"), "is none of PRIJEM"),
+    "day": (ROW.replace("930101", "930231"), "is not a day"),
+    "day too short": (ROW.replace("930101", "93010"), "six digits"),
+    "negative account": (ROW.replace("2378", "-2378"), "account_id"),
+    "huge number": (ROW.replace("695247", "9" * 30), "trans_id"),
+    "open quote": (ROW.replace('"VKLAD"', '"VKLAD'), "not fields between semicolons"),
+    "not ASCII": (ROW.replace("VKLAD", "VÝBĚR".encode().decode("latin-1")), "not ASCII"),
+    "endless line": (ROW + "x" * LINE_BYTES_MAX, "longer than"),
+    "a zero byte": (ROW.replace("695247", "69\0247"), "trans_id"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_line_is_named_by_its_number(case: str, tmp_path: Path) -> None:
+    line, complaint = HOSTILE[case]
+    with pytest.raises(StatementError, match=f"line 3: .*{complaint}"):
+        list(read_statements(_file(tmp_path, ROW, line, ROW)))
+
+
+def test_rows_before_a_bad_line_were_handed_out_already(tmp_path: Path) -> None:
+    rows = read_statements(_file(tmp_path, ROW, "bad"))
+    assert next(rows).number == 695247
+    with pytest.raises(StatementError):
+        next(rows)
+
+
+@pytest.mark.parametrize("text", ["", "a;b", HEADER.replace("amount", "sum")])
+def test_other_columns_are_refused_in_line_1(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.csv"
+    path.write_text(text)
+    with pytest.raises(StatementError, match="line 1: the columns must be"):
+        list(read_statements(path))
+
+
+def test_more_rows_than_the_bound_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StatementError, match="line 3: more than 1 rows"):
+        list(read_statements(_file(tmp_path, ROW, ROW), rows_max=1))
+
+
+def test_generated_statements_are_the_same_for_the_same_seed(tmp_path: Path) -> None:
+    first, again, other = (tmp_path / name for name in ("first", "again", "other"))
+    write_generated(first, rows=500, accounts=20, seed=1)
+    write_generated(again, rows=500, accounts=20, seed=1)
+    write_generated(other, rows=500, accounts=20, seed=2)
+    assert first.read_bytes() == again.read_bytes() != other.read_bytes()
+
+
+def test_generated_statements_are_rows_in_order_of_date_and_no_account_ends_overdrawn(tmp_path: Path) -> None:
+    path = tmp_path / "generated.asc"
+    write_generated(path, rows=2_000, accounts=50, seed=3)
+    rows = list(read_statements(path))
+    assert len(rows) == 2_000
+    assert [row.day for row in rows] == sorted(row.day for row in rows)
+    assert {row.incoming for row in rows} == {True, False}
+    assert min(Totals.of(rows).balances.values()) >= 0
+
+
+def test_totals_agree_with_the_independent_oracle(tmp_path: Path) -> None:
+    path = tmp_path / "generated.asc"
+    write_generated(path, rows=3_000, accounts=50, seed=4)
+    ours = Totals.of(read_statements(path)).balances
+    assert {account: Decimal(hellers) / 100 for account, hellers in ours.items()} == balances(path)
