@@ -18,7 +18,7 @@ from ledger.commands import Command, Transfer
 from ledger.genesis import Genesis, Limits
 from ledger.header import Header
 from ledger.rejection import Reason
-from ledger.state import Asset, Effects, Inputs, Object, Wanted, bucket_of
+from ledger.state import Asset, Effects, Inputs, Object, Wanted
 
 START_MS = 600_000_000
 WINDOW_MS = 3_600_000
@@ -42,12 +42,20 @@ class Tx:
     signer: bytes
     commands: tuple[Command, ...]
     nonce: int
-    lifetime_ms: int = 120_000
     reason: Reason = Reason.NONE
+    expires_at_ms: int = START_MS + 600_000
 
     @property
     def digest(self) -> bytes:
         return name(f"transaction {self.nonce}")
+
+    @property
+    def reference(self) -> bytes:
+        return b"reference %d" % self.nonce
+
+    def reason_at(self, time_ms: int) -> Reason:
+        """What ingest says in a block of this time: the window comes before the signature."""
+        return self.reason if self.expires_at_ms > time_ms else Reason.EXPIRED
 
 
 @dataclass(frozen=True)
@@ -111,23 +119,10 @@ class _Columns:
         start = len(self.commands)
         for index, command in enumerate(tx.commands):
             self._add_command(index, command)
-        expires_at_ms = block.time_ms + tx.lifetime_ms
-        self.items.append(
-            (
-                self.records,
-                0,
-                offset,
-                number,
-                tx.reason,
-                True,
-                tx.digest,
-                tx.signer,
-                expires_at_ms,
-                start,
-                len(self.commands),
-            )
-        )
-        self.references.append(b"reference %d" % tx.nonce)
+        commands = (start, len(self.commands))
+        head = (self.records, 0, offset, number, tx.reason_at(block.time_ms))
+        self.items.append((*head, True, tx.digest, tx.signer, tx.expires_at_ms, *commands))
+        self.references.append(tx.reference)
 
     def _add_command(self, index: int, command: Command) -> None:
         if isinstance(command, Transfer):
@@ -250,8 +245,3 @@ def inputs_of(blocks: Sequence[Block]) -> list[BlockInput]:
         BlockInput(FinalBlock(block.header, b"", name(f"block {block.height}"), b""), len(block.records))
         for block in blocks
     ]
-
-
-def bucket_at(block: Block, tx: Tx) -> int:
-    """The expiry bucket of a transaction of a block."""
-    return bucket_of(block.time_ms + tx.lifetime_ms)

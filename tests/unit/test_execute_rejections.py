@@ -18,7 +18,7 @@ from ledger.commands import (
 )
 from ledger.rejection import Reason
 from ledger.state import Effects
-from tests.execution_inputs import Chain, Tx, genesis_of, name, transfer
+from tests.execution_inputs import START_MS, Chain, Tx, genesis_of, name, transfer
 
 ALICE, BOB, CAROL = name("alice"), name("bob"), name("carol")
 MOST = (1 << 63) - 1
@@ -168,7 +168,7 @@ def test_remembered_digest_is_a_duplicate_whatever_its_signature(chain: Chain, r
 
 def test_window_is_tested_before_the_digest(chain: Chain) -> None:
     good = Tx(ALICE, (), 7)
-    late = Tx(ALICE, (), 7, reason=Reason.EXPIRED)
+    late = Tx(ALICE, (), 7, expires_at_ms=START_MS)
     assert chain.reasons(good, late) == [Reason.NONE, Reason.EXPIRED]
 
 
