@@ -7,6 +7,7 @@ block was appended. An incomplete end is no error: it has not been written yet.
 from itertools import islice
 from pathlib import Path
 from time import monotonic, sleep
+from types import TracebackType
 
 from backbone.store_files import final_folder, partition_folder, segment_path
 from backbone.store_format import (
@@ -85,6 +86,14 @@ class StoreReader:
             if left <= 0:
                 return False
             sleep(min(POLL_MS / 1000, left))
+
+    def __enter__(self) -> "StoreReader":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to give back: files are open only while they are read."""
 
     def _has_changed(self) -> bool:
         """Whether the final log is not as it was at the last look; two calls of stat."""
