@@ -53,6 +53,9 @@ class LogSettings(Part):
         Path("log"),
         "Folder of the embedded log, relative to the home. Nodes that share a machine share it.",
     )
+    cluster_id: str = _words(
+        "", "Identity of the cluster, noted by `momus init`. Another cluster at the address stops the node."
+    )
 
 
 class PostgresSettings(Part):
@@ -83,7 +86,7 @@ class OrderSettings(Part):
 
     idle_ms: int = _whole(50, 0, 10_000, "ms", "A leader with nothing to order waits this long before it proposes.")
     view_timeout_ms: int = _whole(1_000, 20, 600_000, "ms", "First timeout of a view in which something is pending.")
-    view_timeout_max_ms: int = _whole(30_000, 20, 3_600_000, "ms", "Largest timeout that growing may reach.")
+    view_timeout_max_ms: int = _whole(20_000, 20, 3_600_000, "ms", "Largest timeout that growing may reach.")
     view_timeout_growth_percent: int = _whole(
         150, 101, 1_000, "%", "Each view since the last finalization has this much of the timeout before it."
     )
@@ -96,8 +99,9 @@ class OrderSettings(Part):
     )
     suffix_bytes_max: int = _whole(256 << 20, 1 << 20, 1 << 36, "bytes", "The same in bytes.")
     read_records_max: int = _whole(5_000, 1, 100_000, "records", "Records taken from the log at once.")
-    resend_ms: int = _whole(2_000, 50, 600_000, "ms", "On a stall, own messages are sent again, first after this.")
-    resend_max_ms: int = _whole(60_000, 50, 3_600_000, "ms", "Largest wait between two re-sends.")
+    blocks_delay_ms: int = _whole(
+        500, 1, 600_000, "ms", "A final block that its proposer did not publish is published by others after this."
+    )
 
 
 class ExecuteSettings(Part):

@@ -1,0 +1,84 @@
+"""What every supervised process of a node has in common: logs, a status file, signals, exit codes."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from node import exits, status
+from node.home import Home, HomeUnusable
+from node.keystore import KeyUnusable
+from node.lifeline import die_with_parent
+from node.logging import start_logging
+from node.settings import BadSettings, Settings
+from node.status import StatusFile
+
+_log = structlog.get_logger()
+
+
+class Halted(Exception):
+    """The node must not go on before somebody acted; the message names the remedy."""
+
+
+class Unavailable(Exception):
+    """The log, the database or the disk did not answer; trying again later is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A running process of the node at `home`, as its body sees it."""
+
+    home: Home
+    settings: Settings
+    status: StatusFile
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set by SIGTERM and SIGINT: finish what is under way and return."""
+
+    def on_running(self) -> None:
+        """Say once that the process does its work now; later calls change nothing."""
+        said = self.status.read()
+        if said is None or said.state != status.RUNNING:
+            self.status.write(status.RUNNING)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.stop.set()
+        self.status.write(status.DRAINING)
+
+    def listen(self) -> None:
+        """From now on SIGTERM and SIGINT set `stop`."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+
+def run_process(name: str, path: Path, parent_pid: int | None, body: Callable[[Process], None]) -> int:
+    """Run `body` as process `name` of the home at `path`, killed with `parent_pid` if given; its exit code."""
+    if parent_pid is not None:
+        die_with_parent(parent_pid)
+    home = Home(path)
+    file = StatusFile(home.status_file(name))
+    try:
+        file.write(status.STARTING)
+        settings = home.settings(dict(os.environ))
+        start_logging(settings.logging, path, name)
+        process = Process(home, settings, file)
+        process.listen()
+        body(process)
+    except (HomeUnusable, BadSettings, KeyUnusable) as error:
+        return _ended(file, status.HALTED, exits.USAGE, error)
+    except Halted as error:
+        return _ended(file, status.HALTED, exits.HALT, error)
+    except Unavailable as error:
+        return _ended(file, status.CRASHED, exits.UNAVAILABLE, error)
+    file.write(status.STOPPED)
+    return exits.OK
+
+
+def _ended(file: StatusFile, state: str, code: int, error: Exception) -> int:
+    _log.error(state, reason=str(error))
+    file.write(state, str(error))
+    return code

@@ -1,0 +1,137 @@
+"""`momus run`: keeps a node's processes alive, stops them all on a halt, drains them on SIGTERM and Ctrl-C.
+
+Draining goes in the order of the children: each is asked to finish when it has caught up with those before it, and
+killed when its time is over. A second signal kills at once. Whatever is killed loses nothing: it continues from what
+is durable.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Protocol
+
+import structlog
+
+from node import exits, status
+from node.child import HALTED, RUNNING, STOPPED, Child, ChildSpec
+from node.home import Home
+from node.restarts import Restarts
+from node.settings import SupervisorSettings
+from node.status import StatusFile
+
+_log = structlog.get_logger()
+_TICK_S = 0.25
+
+
+class Service(Protocol):
+    """Something that the processes need and the supervisor keeps up: the embedded Postgres."""
+
+    def ensure_running(self) -> bool:
+        """Start it if it does not run. Whether it had to be started."""
+
+    def stop(self) -> None: ...
+
+
+class Supervisor:
+    """Runs children until a signal or a halt. Used once, by the main thread of its process."""
+
+    def __init__(
+        self,
+        home: Home,
+        settings: SupervisorSettings,
+        specs: Sequence[ChildSpec],
+        service: Service | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._service = service
+        self._file = StatusFile(home.status_file("supervisor"))
+        self._children = [
+            Child(spec, StatusFile(home.status_file(spec.name)), Restarts(settings), clock) for spec in specs
+        ]
+        self._wake = threading.Event()
+        self._signals = 0
+
+    def run(self) -> int:
+        """Until a signal (exit code 0) or a halt (3)."""
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, self._on_child)
+        self._file.write(status.STARTING)
+        try:
+            return self._supervise()
+        finally:
+            for child in self._children:
+                child.kill()
+            if self._service is not None:
+                self._service.stop()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _supervise(self) -> int:
+        if self._service is not None:
+            self._service.ensure_running()
+        for child in self._children:
+            child.start()
+        self._file.write(status.RUNNING)
+        while not self._signals and self._halted() is None:
+            self._watch(restart=True)
+            self._sleep()
+        self._file.write(status.DRAINING)
+        for child in self._children:
+            self._drain(child)
+        halted = self._halted()
+        if halted is None:
+            self._file.write(status.STOPPED)
+            return exits.OK
+        self._file.write(status.HALTED, halted.detail)
+        _log.error("halted", child=halted.spec.name, reason=halted.detail)
+        return exits.HALT
+
+    def halt_message(self) -> str:
+        """Why the node halted, with the remedy; empty if it did not."""
+        halted = self._halted()
+        return "" if halted is None else f"{halted.spec.name}: {halted.detail or 'halted without a message'}"
+
+    def _drain(self, child: Child) -> None:
+        child.stop_waiting()
+        deadline = self._clock() + self._settings.drain_ms / 1000
+        is_asked = False
+        while child.state == RUNNING:
+            if not is_asked and (
+                self._clock() >= deadline - self._settings.drain_ms / 2000 or child.spec.has_caught_up()
+            ):
+                child.terminate()
+                is_asked = True
+            if self._clock() >= deadline or self._signals > 1:
+                child.kill()
+            self._sleep(0.02)
+            self._watch(restart=False)
+
+    def _watch(self, restart: bool) -> None:
+        if restart and self._service is not None and self._service.ensure_running():
+            _log.warning("started Postgres again")
+        for child in self._children:
+            starts = child.starts
+            if child.watch(restart):
+                report = _log.info if child.state == STOPPED else _log.warning
+                report("process ended", child=child.spec.name, state=child.state, detail=child.detail)
+            if child.starts > starts:
+                _log.info("process started", child=child.spec.name, starts=child.starts)
+
+    def _halted(self) -> Child | None:
+        return next((child for child in self._children if child.state == HALTED), None)
+
+    def _sleep(self, at_most_s: float = _TICK_S) -> None:
+        waits = [wait for child in self._children if (wait := child.wait_s()) is not None]
+        self._wake.wait(min([at_most_s, *waits]))
+        self._wake.clear()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+        self._wake.set()
+
+    def _on_child(self, number: int, frame: FrameType | None) -> None:
+        self._wake.set()

@@ -1,0 +1,173 @@
+"""The supervisor with small real processes: back-off, halt, drain, and nothing left behind."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from node import exits, status
+from node.child import ChildSpec
+from node.home import Home
+from node.restarts import Restarts
+from node.settings import SupervisorSettings
+from node.status import Status, StatusFile, is_running
+from node.supervisor import Supervisor
+
+QUICK = SupervisorSettings(backoff_ms=1, backoff_max_ms=4, drain_ms=2_000)
+WAITS = (
+    "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); open({ready!r}, 'w'); signal.pause()"
+)
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); open({ready!r}, 'w'); signal.pause()"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.make_folders()
+    return home
+
+
+def python(name: str, code: str) -> ChildSpec:
+    return ChildSpec(name, [sys.executable, "-S", "-c", code])
+
+
+def status_of(home: Home, name: str) -> Status:
+    said = StatusFile(home.status_file(name)).read()
+    assert said is not None
+    return said
+
+
+def when(condition: Callable[[], bool], act: Callable[[], object]) -> threading.Thread:
+    """Act once the condition holds; the supervisor needs the main thread."""
+
+    def wait() -> None:
+        while not condition():
+            done.wait(0.005)
+        act()
+
+    done = threading.Event()
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
+
+
+def interrupt() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def run(home: Home, specs: Sequence[ChildSpec], settings: SupervisorSettings = QUICK) -> tuple[int, str]:
+    supervisor = Supervisor(home, settings, specs)
+    return supervisor.run(), supervisor.halt_message()
+
+
+def test_back_off_doubles_up_to_its_maximum_and_starts_anew_after_a_steady_run() -> None:
+    restarts = Restarts(SupervisorSettings(backoff_ms=100, backoff_max_ms=300, steady_ms=1_000))
+    assert [restarts.wait_s(0.1) for _ in range(4)] == [0.1, 0.2, 0.3, 0.3]
+    assert restarts.wait_s(2.0) == 0.1
+
+
+def test_crashed_process_is_started_again(home: Home, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    code = f"import signal; open({str(marks)!r}, 'a').write('x'); signal.raise_signal(signal.SIGKILL)"
+    helper = when(lambda: marks.exists() and len(marks.read_text()) >= 3, interrupt)
+    assert run(home, [python("order", code)])[0] == exits.OK
+    helper.join()
+    assert len(marks.read_text()) >= 3
+
+
+def test_process_that_ends_without_being_asked_is_started_again(home: Home, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    helper = when(lambda: marks.exists() and len(marks.read_text()) >= 2, interrupt)
+    run(home, [python("order", f"open({str(marks)!r}, 'a').write('x')")])
+    helper.join()
+    assert len(marks.read_text()) >= 2
+
+
+def test_halt_of_one_stops_all_and_shows_its_message(home: Home, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    file = str(home.status_file("order"))
+    halting = (
+        "import json, os, sys\n"
+        f"while not os.path.exists({str(ready)!r}): pass\n"
+        "said = dict(process='order', pid=os.getpid(), state='halted', since_ms=1, detail='Lost; do this.')\n"
+        f"open({file!r}, 'w').write(json.dumps(said)); sys.exit(3)"
+    )
+    code, message = run(home, [python("order", halting), python("execute", WAITS.format(ready=str(ready)))])
+    assert (code, message) == (exits.HALT, "order: Lost; do this.")
+    assert status_of(home, "order").state == status.HALTED
+    assert status_of(home, "execute").state == status.STOPPED
+    assert status_of(home, "supervisor").detail == "Lost; do this."
+
+
+def test_settings_that_a_process_cannot_use_halt_the_node(home: Home) -> None:
+    assert run(home, [python("order", "import sys; sys.exit(2)")])[0] == exits.HALT
+
+
+def test_signal_drains_the_processes_in_order(home: Home, tmp_path: Path) -> None:
+    first, second, ended = tmp_path / "first", tmp_path / "second", tmp_path / "ended"
+    code = (
+        "import signal, sys\n"
+        "def end(*_): open({ended!r}, 'a').write({name!r}); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, end); open({ready!r}, 'w'); signal.pause()"
+    )
+    specs = [
+        python("order", code.format(ended=str(ended), name="o", ready=str(first))),
+        python("execute", code.format(ended=str(ended), name="e", ready=str(second))),
+    ]
+    helper = when(lambda: first.exists() and second.exists(), interrupt)
+    assert run(home, specs)[0] == exits.OK
+    helper.join()
+    assert ended.read_text() == "oe"
+
+
+def test_process_that_does_not_drain_in_time_is_killed(home: Home, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    helper = when(ready.exists, interrupt)
+    settings = SupervisorSettings(drain_ms=50)
+    assert run(home, [python("order", STUBBORN.format(ready=str(ready)))], settings)[0] == exits.OK
+    helper.join()
+    assert not is_running(status_of(home, "order").pid)
+
+
+def test_second_signal_kills_at_once(home: Home, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+
+    def twice() -> None:
+        interrupt()
+        when(lambda: status_of(home, "supervisor").state == status.DRAINING, interrupt).join()
+
+    helper = when(ready.exists, twice)
+    settings = SupervisorSettings(drain_ms=600_000)
+    assert run(home, [python("order", STUBBORN.format(ready=str(ready)))], settings)[0] == exits.OK
+    helper.join()
+
+
+def test_what_a_dead_process_had_started_is_swept_away(home: Home, tmp_path: Path) -> None:
+    worker = tmp_path / "worker"
+    code = (
+        "import os, signal\n"
+        "pid = os.fork()\n"
+        "if pid == 0: signal.pause()\n"
+        f"open({str(worker)!r} + 't', 'w').write(str(pid)); os.rename({str(worker)!r} + 't', {str(worker)!r})\n"
+        "signal.raise_signal(signal.SIGKILL)"
+    )
+    spec = python("order", code)
+    helper = when(lambda: worker.exists() and status_of(home, "order").state == status.CRASHED, interrupt)
+    assert run(home, [spec], SupervisorSettings(backoff_ms=60_000, backoff_max_ms=60_000))[0] == exits.OK
+    helper.join()
+    pid = int(worker.read_text())
+    assert not is_running(pid) or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]
+
+
+def test_status_before_the_first_write_is_none(home: Home) -> None:
+    assert StatusFile(home.status_file("order")).read() is None
+
+
+def test_status_of_a_living_process_says_so(home: Home) -> None:
+    StatusFile(home.status_file("order")).write(status.RUNNING)
+    assert status_of(home, "order").is_alive
+    assert status_of(home, "order").pid == os.getpid()
