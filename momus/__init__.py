@@ -1,0 +1,66 @@
+"""Momus: a Byzantine-fault-tolerant ledger whose log is Apache Kafka and whose state is Postgres.
+
+The public face: `Client` builds, signs, submits and follows transactions; the commands it sends, keys and the chain's
+genesis are here too. A node is run by the command `momus`.
+"""
+
+import sys
+from pathlib import Path
+
+_PARTS = Path(__file__).parent / "_parts"
+if _PARTS.is_dir() and str(_PARTS) not in sys.path:
+    # In an installed wheel the parts are private, under this package; in the repository they are its folders.
+    sys.path.insert(0, str(_PARTS))
+
+from ledger.commands import (  # noqa: E402
+    Burn,
+    CreateAsset,
+    CreateObject,
+    DeleteObject,
+    FreezeObject,
+    Mint,
+    ShareObject,
+    Transfer,
+    TransferObject,
+    UpdateObject,
+)
+from ledger.genesis import Genesis, parse_genesis  # noqa: E402
+from ledger.keys import PrivateKey  # noqa: E402
+from ledger.transaction import Transaction  # noqa: E402
+from momus.client import (  # noqa: E402
+    BackPressure,
+    Client,
+    ClientSettings,
+    ClientStopped,
+    HeightWatch,
+    NotFinal,
+    Submission,
+    TooLarge,
+    outcome,
+)
+
+__all__ = [
+    "BackPressure",
+    "Burn",
+    "Client",
+    "ClientSettings",
+    "ClientStopped",
+    "CreateAsset",
+    "CreateObject",
+    "DeleteObject",
+    "FreezeObject",
+    "Genesis",
+    "HeightWatch",
+    "Mint",
+    "NotFinal",
+    "PrivateKey",
+    "ShareObject",
+    "Submission",
+    "TooLarge",
+    "Transaction",
+    "Transfer",
+    "TransferObject",
+    "UpdateObject",
+    "outcome",
+    "parse_genesis",
+]

@@ -12,12 +12,11 @@ from hashlib import sha256
 from struct import Struct
 from typing import Final
 
-from ledger.keys import PrivateKey
-from ledger.transaction import Body, Transaction, digest_of, sign_body
-
 from ledger.commands import Command, CreateAsset, Mint, Transfer
 from ledger.digests import asset_id
 from ledger.genesis import Genesis
+from ledger.keys import PrivateKey
+from ledger.transaction import Body, Transaction, digest_of, sign_body
 from momus.workload.statements import Statement
 from momus.workload.totals import Totals
 
@@ -51,6 +50,12 @@ class Plan:
         """The id of the asset that `opening` creates."""
         return asset_id(digest_of(self._genesis.digest, self._creation), 0)
 
+    @property
+    def size(self) -> int:
+        """How many transactions the whole plan has."""
+        owing = len(self._owed())
+        return 2 + -(-owing // self._loans_a_transaction) + self.totals.rows + owing
+
     def opening(self) -> Iterator[Transaction]:
         """The asset and its whole supply, to the bank. One signer, so one partition keeps their order."""
         yield self._creation
@@ -58,11 +63,10 @@ class Plan:
 
     def loans(self) -> Iterator[Transaction]:
         """One transfer to many recipients per thousand accounts that have outgoings."""
-        owed = [(self._keys[account].address, sum_) for account, sum_ in self.totals.outgoing.items() if sum_]
-        step = min(_LOANS_A_TRANSACTION, self._genesis.limits.recipients_max)
-        for start in range(0, len(owed), step):
-            part = owed[start : start + step]
-            recipients = b"".join(address for address, _ in part)
+        owed = self._owed()
+        for start in range(0, len(owed), self._loans_a_transaction):
+            part = owed[start : start + self._loans_a_transaction]
+            recipients = b"".join(self._keys[account].address for account, _ in part)
             amounts = b"".join(_I64.pack(amount) for _, amount in part)
             yield self._sign(self.bank, "loan", start, Transfer(self.asset, recipients, amounts))
 
@@ -79,10 +83,17 @@ class Plan:
 
     def returns(self) -> Iterator[Transaction]:
         """Every account pays its loan back, to the heller."""
-        for account, sum_ in self.totals.outgoing.items():
-            if sum_:
-                transfer = Transfer(self.asset, self.bank.address, _I64.pack(sum_))
-                yield self._sign(self._keys[account], "return", account, transfer, f"return:{account}")
+        for account, loan in self._owed():
+            transfer = Transfer(self.asset, self.bank.address, _I64.pack(loan))
+            yield self._sign(self._keys[account], "return", account, transfer, f"return:{account}")
+
+    def _owed(self) -> list[tuple[int, int]]:
+        """(account, loan) of every account with outgoings."""
+        return [(account, loan) for account, loan in self.totals.outgoing.items() if loan]
+
+    @property
+    def _loans_a_transaction(self) -> int:
+        return min(_LOANS_A_TRANSACTION, self._genesis.limits.recipients_max)
 
     @cached_property
     def _creation(self) -> Transaction:

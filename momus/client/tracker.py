@@ -1,0 +1,48 @@
+"""Which delivered transactions are final: positions held against the heads of verified final headers. Pure."""
+
+from heapq import heappop, heappush
+from itertools import count
+
+from ledger.header import Head, Header
+from momus.client.outbox import Record
+
+
+class Tracker:
+    """Delivered records that no final head has passed yet, per partition, lowest offset first.
+
+    Offsets mean something within one incarnation of a partition only: when a head opens the next one, what waited
+    is handed back to be sent again.
+    """
+
+    def __init__(self, heads: tuple[Head, ...]) -> None:
+        self._heads = {head.partition: head for head in heads}
+        self._waiting: dict[int, list[tuple[int, int, Record]]] = {head.partition: [] for head in heads}
+        self._serial = count()
+        self.height = 0
+
+    def on_delivered(self, record: Record, offset: int) -> int | None:
+        """Await the finality of a record; the height where it is final already."""
+        if offset < self._heads[record.partition].end_offset:
+            return self.height
+        heappush(self._waiting[record.partition], (offset, next(self._serial), record))
+        return None
+
+    def on_final(self, header: Header) -> tuple[list[Record], list[Record]]:
+        """(records final by this verified header, records to send again). An older header than known says nothing."""
+        if header.height <= self.height:
+            return [], []
+        self.height = header.height
+        final: list[Record] = []
+        lost: list[Record] = []
+        for head in header.heads:
+            waiting = self._waiting[head.partition]
+            if self._is_next_incarnation(head):
+                lost += [record for _, _, record in sorted(waiting, key=lambda entry: entry[:2])]
+                waiting.clear()
+            while waiting and waiting[0][0] < head.end_offset:
+                final.append(heappop(waiting)[2])
+            self._heads[head.partition] = head
+        return final, lost
+
+    def _is_next_incarnation(self, head: Head) -> bool:
+        return head.incarnation > self._heads[head.partition].incarnation
