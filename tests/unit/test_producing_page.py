@@ -67,7 +67,7 @@ def rendered(steps: dict[str, bytes], partitions: int) -> str:
     return (
         "\n"
         + "\n```\n\n".join(blocks)
-        + f"\n```\n\nThat number is {number}, and {number} mod {partitions} is the partition: {number % partitions}.\n\n"
+        + f"\n```\n\nThat number is {number}; modulo {partitions} it is the partition, {number % partitions}.\n\n"
     )
 
 
