@@ -1,6 +1,6 @@
 """From the log into the store: chained, synced, and only then told; bounded per partition."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,67 +8,21 @@ import pytest
 from backbone.intake import Advance, Intake, IntakeLimits, LogRewritten
 from backbone.log import LogRecord, LogUnavailable
 from backbone.store import Entry, LogHead, StoreReader, StoreWriter
+from tests.fake_topic import FakeReader, FakeTopic
 from tests.store_records import chain, chained, start
-
-Values = dict[int, list[tuple[int, bytes | None]]]
-
-
-class FakeLog:
-    """A topic in memory whose content a test may change under its readers."""
-
-    def __init__(self, values: Values) -> None:
-        self.values = values
-        self.opened: list[dict[int, int]] = []
-
-    def open_reader(self, positions: Mapping[int, int]) -> "FakeReader":
-        self.opened.append(dict(positions))
-        return FakeReader(self, dict(positions))
-
-
-class FakeReader:
-    """Reads partitions in turn, one record each."""
-
-    def __init__(self, log: FakeLog, positions: dict[int, int]) -> None:
-        self.log = log
-        self.positions = positions
-        self.is_closed = False
-
-    def read(self, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
-        assert not self.is_closed
-        found: list[LogRecord] = []
-        while len(found) < records_max and (more := self._round()):
-            found.extend(more)
-        return found
-
-    def _round(self) -> list[LogRecord]:
-        found = []
-        for partition, position in self.positions.items():
-            for offset, value in self.log.values.get(partition, []):
-                if offset >= position:
-                    found.append(LogRecord("t", partition, offset, None, value))
-                    self.positions[partition] = offset + 1
-                    break
-        return found
-
-    def at_end(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self.is_closed = True
-
 
 STARTS = [LogHead(partition, 0, 0, start(partition)) for partition in (0, 1)]
 LIMITS = IntakeLimits(suffix_records_max=4, suffix_bytes_max=100)
 
 
 def _intake(
-    log: FakeLog, writer: StoreWriter, path: Path, final: Sequence[LogHead] = STARTS, limits: IntakeLimits = LIMITS
+    log: FakeTopic, writer: StoreWriter, path: Path, final: Sequence[LogHead] = STARTS, limits: IntakeLimits = LIMITS
 ) -> Intake:
     return Intake(log.open_reader, writer, StoreReader(path), chain, STARTS, final, limits)
 
 
 def test_a_batch_is_chained_stored_and_told_per_partition(tmp_path: Path) -> None:
-    log = FakeLog({0: [(0, b"a"), (2, None)], 1: [(5, b"bb")]})
+    log = FakeTopic({0: [(0, b"a"), (2, None)], 1: [(5, b"bb")]})
     with StoreWriter(tmp_path) as writer:
         advances = _intake(log, writer, tmp_path).pump(10, 0)
     zero, one = chained(log.values[0]), chained(log.values[1], partition=1)
@@ -89,19 +43,19 @@ def test_nothing_is_told_before_it_is_synced(tmp_path: Path) -> None:
             events.append("synced")
 
     with Told(tmp_path) as writer:
-        intake = _intake(FakeLog({0: [(0, b"a")], 1: [(0, b"b")]}), writer, tmp_path)
+        intake = _intake(FakeTopic({0: [(0, b"a")], 1: [(0, b"b")]}), writer, tmp_path)
         events.extend(f"told {advance.partition}" for advance in intake.pump(10, 0))
     assert events == ["synced", "told 0", "told 1"]
 
 
 def test_an_idle_log_advances_nothing_and_syncs_nothing(tmp_path: Path) -> None:
     with StoreWriter(tmp_path) as writer:
-        assert _intake(FakeLog({}), writer, tmp_path).pump(10, 0) == []
+        assert _intake(FakeTopic({}), writer, tmp_path).pump(10, 0) == []
     assert not (tmp_path / "partition-00000").exists()
 
 
 def test_a_restart_tells_what_is_above_the_final_heads_and_reads_on(tmp_path: Path) -> None:
-    log = FakeLog({0: [(0, b"a"), (1, b"b"), (2, b"c")]})
+    log = FakeTopic({0: [(0, b"a"), (1, b"b"), (2, b"c")]})
     records = chained(log.values[0])
     with StoreWriter(tmp_path) as writer:
         _intake(log, writer, tmp_path).pump(10, 0)
@@ -116,7 +70,7 @@ def test_a_restart_tells_what_is_above_the_final_heads_and_reads_on(tmp_path: Pa
 
 
 def test_a_full_partition_is_left_out_and_the_others_go_on(tmp_path: Path) -> None:
-    log = FakeLog({0: [(offset, b"x") for offset in range(20)], 1: []})
+    log = FakeTopic({0: [(offset, b"x") for offset in range(20)], 1: []})
     with StoreWriter(tmp_path) as writer:
         intake = _intake(log, writer, tmp_path)
         assert len(intake.pump(5, 0)[0].entries) == 5
@@ -126,7 +80,7 @@ def test_a_full_partition_is_left_out_and_the_others_go_on(tmp_path: Path) -> No
 
 
 def test_a_full_partition_is_read_again_when_half_of_it_is_final(tmp_path: Path) -> None:
-    log = FakeLog({0: [(offset, b"x") for offset in range(20)]})
+    log = FakeTopic({0: [(offset, b"x") for offset in range(20)]})
     records = chained(log.values[0])
     with StoreWriter(tmp_path) as writer:
         intake = _intake(log, writer, tmp_path)
@@ -138,7 +92,7 @@ def test_a_full_partition_is_read_again_when_half_of_it_is_final(tmp_path: Path)
 
 
 def test_bytes_are_bounded_as_records_are(tmp_path: Path) -> None:
-    log = FakeLog({0: [(offset, bytes(60)) for offset in range(9)]})
+    log = FakeTopic({0: [(offset, bytes(60)) for offset in range(9)]})
     with StoreWriter(tmp_path) as writer:
         intake = _intake(log, writer, tmp_path)
         assert len(intake.pump(2, 0)[0].entries) == 2
@@ -146,7 +100,7 @@ def test_bytes_are_bounded_as_records_are(tmp_path: Path) -> None:
 
 
 def test_when_all_are_full_the_reader_is_kept_and_not_asked(tmp_path: Path) -> None:
-    log = FakeLog({partition: [(offset, b"x") for offset in range(9)] for partition in (0, 1)})
+    log = FakeTopic({partition: [(offset, b"x") for offset in range(9)] for partition in (0, 1)})
     with StoreWriter(tmp_path) as writer:
         intake = _intake(log, writer, tmp_path)
         assert sum(len(advance.entries) for advance in intake.pump(8, 0)) == 8
@@ -157,7 +111,7 @@ def test_when_all_are_full_the_reader_is_kept_and_not_asked(tmp_path: Path) -> N
 
 
 def test_final_heads_ahead_of_the_store_leave_no_suffix(tmp_path: Path) -> None:
-    log = FakeLog({0: [(offset, b"x") for offset in range(9)]})
+    log = FakeTopic({0: [(offset, b"x") for offset in range(9)]})
     with StoreWriter(tmp_path) as writer:
         intake = _intake(log, writer, tmp_path)
         intake.on_final([LogHead(0, 0, 8, bytes(32)), STARTS[1]])
@@ -166,7 +120,7 @@ def test_final_heads_ahead_of_the_store_leave_no_suffix(tmp_path: Path) -> None:
 
 
 def test_a_record_delivered_twice_is_ignored(tmp_path: Path) -> None:
-    log = FakeLog({0: [(0, b"a"), (1, b"b"), (1, b"b")]})
+    log = FakeTopic({0: [(0, b"a"), (1, b"b"), (1, b"b")]})
     with StoreWriter(tmp_path) as writer:
         intake = _intake(log, writer, tmp_path)
         intake.pump(10, 0)
@@ -180,7 +134,7 @@ def test_another_record_where_one_was_read_means_that_the_log_was_rewritten(
     tmp_path: Path, record: tuple[int, bytes | None]
 ) -> None:
     with StoreWriter(tmp_path) as writer:
-        intake = _intake(FakeLog({0: [(0, b"a"), (2, b"c")]}), writer, tmp_path)
+        intake = _intake(FakeTopic({0: [(0, b"a"), (2, b"c")]}), writer, tmp_path)
         intake.pump(10, 0)
         _deliver_again(intake, [record])
         with pytest.raises(LogRewritten, match=rf"Partition 0 of t shows a record at offset {record[0]}"):
@@ -194,12 +148,12 @@ def _deliver_again(intake: Intake, values: list[tuple[int, bytes | None]]) -> No
         def read(self, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
             return [LogRecord("t", 0, offset, None, value) for offset, value in values]
 
-    intake._open_reader = lambda positions: Again(FakeLog({}), dict(positions))
+    intake._open_reader = lambda positions: Again(FakeTopic({}), dict(positions))
     intake.close()
 
 
 def test_a_suffix_is_read_anew_as_the_log_shows_it_now(tmp_path: Path) -> None:
-    log = FakeLog({0: [(0, b"a"), (1, b"b"), (2, b"c")]})
+    log = FakeTopic({0: [(0, b"a"), (1, b"b"), (2, b"c")]})
     with StoreWriter(tmp_path) as writer:
         intake = _intake(log, writer, tmp_path)
         intake.pump(10, 0)
@@ -212,7 +166,7 @@ def test_a_suffix_is_read_anew_as_the_log_shows_it_now(tmp_path: Path) -> None:
 
 
 def test_what_is_final_is_never_read_anew(tmp_path: Path) -> None:
-    log = FakeLog({0: [(0, b"a"), (1, b"b")]})
+    log = FakeTopic({0: [(0, b"a"), (1, b"b")]})
     with StoreWriter(tmp_path) as writer:
         intake = _intake(log, writer, tmp_path)
         intake.pump(10, 0)
@@ -222,7 +176,7 @@ def test_what_is_final_is_never_read_anew(tmp_path: Path) -> None:
 
 
 def test_a_log_that_does_not_answer_leaves_the_intake_as_it_was(tmp_path: Path) -> None:
-    log = FakeLog({0: [(0, b"a")]})
+    log = FakeTopic({0: [(0, b"a")]})
 
     class Silent(FakeReader):
         def read(self, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
