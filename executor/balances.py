@@ -101,7 +101,7 @@ class Balances:
         self._touched_many.append(slots)
 
     def begin(self) -> None:
-        """A transaction starts: what was done before can no longer be undone."""
+        """What can be undone begins here: what was done before can no longer be undone."""
         self._undo.clear()
 
     def roll_back(self) -> None:
@@ -115,6 +115,7 @@ class Balances:
         touched = _distinct([np.array(self._touched, np.int64), *self._touched_many])
         self._touched.clear()
         self._touched_many.clear()
+        self._undo.clear()
         now, was = self._amounts[touched], self._flushed[touched]
         self._flushed[touched] = now
         had, has = was != 0, now != 0

@@ -61,7 +61,7 @@ class Cache(Generic[T]):
         self._set(key, value)
 
     def begin(self) -> None:
-        """A transaction starts: what was put before can no longer be undone."""
+        """What can be undone begins here: what was put before can no longer be undone."""
         self._undo.clear()
 
     def roll_back(self) -> None:
@@ -84,6 +84,7 @@ class Cache(Generic[T]):
             elif now is not None and now != before:
                 updated.append(now)
         self._before.clear()
+        self._undo.clear()
         return Changes(tuple(inserted), tuple(updated), tuple(deleted))
 
     def _set(self, key: bytes, value: T | None) -> None:

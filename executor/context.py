@@ -7,7 +7,11 @@ from ledger.state import Object, ObjectVersionRow
 
 
 class Context:
-    """One per block group. A handler returns a Reason and has changed nothing, or NONE and has changed everything."""
+    """One per block group; whoever executes a transaction sets `digest` and `signer` first.
+
+    A handler returns a Reason and has changed nothing, or NONE and has changed everything. So `begin` and `roll_back`
+    are for transactions of several commands only.
+    """
 
     __slots__ = (
         "_versions_mark",
@@ -42,10 +46,8 @@ class Context:
         self.transaction = 0
         self.moves.begin_block(height)
 
-    def begin(self, digest: bytes, signer: bytes) -> None:
-        """A transaction starts."""
-        self.digest = digest
-        self.signer = signer
+    def begin(self) -> None:
+        """A transaction of several commands starts."""
         self._versions_mark = len(self.versions)
         self.balances.begin()
         self.assets.begin()

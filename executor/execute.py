@@ -102,7 +102,7 @@ class _Group:
         if not reason or (has_digest and reason in AFTER_DIGEST):
             reason = self._digest_reason(digest, expires_at_ms, reason)
         if not reason:
-            context.begin(digest, signer)
+            context.digest, context.signer = digest, signer
             reason = transact(context, self.resolved, start, stop)
         if reason:
             self._reject(item, reference, reason)

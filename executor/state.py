@@ -34,6 +34,7 @@ class Resolved:
     senders: list[int]  # one per command
     recipients: list[int]  # one per recipient
     recipient_column: Slots  # the same as an array
+    amounts: list[int]  # the verdicts' as integers
 
 
 class State:
@@ -109,6 +110,7 @@ class State:
             [0] * len(verdicts.commands),
             [0] * len(verdicts.recipients),
             np.zeros(len(verdicts.recipients), np.int64),
+            verdicts.amounts.tolist(),
         )
         recipients = verdicts.recipients.tolist()
         for item in resolved.items:

@@ -45,7 +45,9 @@ HANDLERS: Final[Mapping[type, Handler]] = {
 
 
 def transact(context: Context, resolved: Resolved, start: int, stop: int) -> Reason:
-    """Execute the commands in rows `start` up to `stop`, after `context.begin`. Not NONE: nothing has changed."""
+    """Execute the commands in rows `start` up to `stop`. Not NONE: nothing has changed."""
+    if stop - start > 1:
+        context.begin()
     for position in range(start, stop):
         reason = _command(context, resolved, position)
         if reason is not Reason.NONE:
