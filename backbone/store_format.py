@@ -3,14 +3,15 @@
 A log (one per partition, and the one of final blocks) is a folder of segment files, each named by the incarnation and
 the offset (or height) of its first frame. A segment is a header and then frames:
 
-    header  ``magic 8 | format 4 | log 4 | incarnation 4 | first offset 8 | crc 4``
+    header  ``magic 8 | format 4 | log 4 | incarnation 4 | first offset 8 | salt 4 | crc 4``
     frame   ``length 4 | crc 4 | kind 1 | incarnation 4 | offset 8 | payload``
     record  payload ``chain digest 32 | value``               kind DATA, or NULL without a value
     final   payload ``header length 4 | header | proof``      kind FINAL, offset = height, incarnation 0
 
-`length` counts what follows the crc; the crc is CRC-32 of that, started from `length`, so that it covers both. A kind
-with the bit SYNCED_BEFORE was written when everything before it in its segment had been synced. So of a frame that
-does not read, one can tell whether it may be missing (a crash before its sync) or not (damage).
+`length` counts what follows the crc; the crc is CRC-32 of that, started from `length` xor the segment's salt, so that
+it covers both. A kind with the bit SYNCED_BEFORE was written when everything before it in its segment had been synced.
+So of a frame that does not read, one can tell whether it may be missing (a crash before its sync) or not (damage). The
+salt is random, so that no client can put bytes into a value that pass for such a frame.
 """
 
 from collections.abc import Iterator
@@ -31,9 +32,9 @@ SYNCED_BEFORE: Final = 0x80
 VALUE_BYTES_MAX: Final = 64 << 20
 """A value above this cannot be stored. `momus init` keeps the topics' `max.message.bytes` far below."""
 
-SEGMENT_HEADER: Final = Struct(">8sIIIQ")
+_SEGMENT_HEADER: Final = Struct(">8sIIIQI")
 _CRC: Final = Struct(">I")
-HEADER_SIZE: Final = SEGMENT_HEADER.size + _CRC.size
+HEADER_SIZE: Final = _SEGMENT_HEADER.size + _CRC.size
 _PREFIX: Final = Struct(">IIBIQ")
 PREFIX_SIZE: Final = _PREFIX.size
 _LENGTH_AND_CRC: Final = Struct(">II")
@@ -126,39 +127,48 @@ def damaged(path: object, position: int, what: str) -> StoreDamaged:
     )
 
 
-def encode_segment_header(log: int, incarnation: int, first: int) -> bytes:
+def encode_segment_header(log: int, incarnation: int, first: int, salt: int) -> bytes:
     """The first HEADER_SIZE bytes of a segment."""
-    header = SEGMENT_HEADER.pack(MAGIC, FORMAT, log, incarnation, first)
+    header = _SEGMENT_HEADER.pack(MAGIC, FORMAT, log, incarnation, first, salt)
     return header + _CRC.pack(crc32(header))
 
 
-def encode_record(record: StoredRecord, flag: int) -> bytes:
-    """The frame of a record; `flag` is 0 or SYNCED_BEFORE. Raises: ValueTooLarge."""
+def salt_of(buffer: bytes, log: int, incarnation: int, first: int) -> int | None:
+    """The salt in the header with which `buffer` begins; None if it does not begin with that segment's header."""
+    if len(buffer) < HEADER_SIZE:
+        return None
+    salt = int(_SEGMENT_HEADER.unpack_from(buffer)[5])
+    return salt if buffer[:HEADER_SIZE] == encode_segment_header(log, incarnation, first, salt) else None
+
+
+def check_size(what: str, size_bytes: int) -> None:
+    """Raises: ValueTooLarge over VALUE_BYTES_MAX."""
+    if size_bytes > VALUE_BYTES_MAX:
+        raise ValueTooLarge(
+            f"{what} has {size_bytes} bytes; the store takes {VALUE_BYTES_MAX}. Lower the topic's max.message.bytes."
+        )
+
+
+def encode_record(record: StoredRecord, flag: int, salt: int) -> bytes:
+    """The frame of a record whose size was checked; `flag` is 0 or SYNCED_BEFORE."""
     offset, incarnation, value, chain_digest = record
     if value is None:
         body = _RECORD.pack(NULL | flag, incarnation, offset, chain_digest)
     else:
         body = _RECORD.pack(DATA | flag, incarnation, offset, chain_digest) + value
     length = len(body)
-    if length > LENGTH_MAX:
-        raise ValueTooLarge(
-            f"The record at offset {offset} has a value of {length} bytes; the store takes {VALUE_BYTES_MAX}. "
-            "Set the topic's max.message.bytes below that."
-        )
-    return _LENGTH_AND_CRC.pack(length, crc32(body, length)) + body
+    return _LENGTH_AND_CRC.pack(length, crc32(body, length ^ salt)) + body
 
 
-def encode_final(final: StoredFinal, flag: int) -> bytes:
-    """The frame of a final block; `flag` is 0 or SYNCED_BEFORE. Raises: ValueTooLarge."""
+def encode_final(final: StoredFinal, flag: int, salt: int) -> bytes:
+    """The frame of a final block whose size was checked; `flag` is 0 or SYNCED_BEFORE."""
     key = _KEY.pack(FINAL | flag, 0, final.height)
     body = b"".join((key, _HEADER_LENGTH.pack(len(final.header_bytes)), final.header_bytes, final.proof))
     length = len(body)
-    if length > LENGTH_MAX:
-        raise ValueTooLarge(f"The block at height {final.height} takes {length} bytes; the store takes {LENGTH_MAX}.")
-    return _LENGTH_AND_CRC.pack(length, crc32(body, length)) + body
+    return _LENGTH_AND_CRC.pack(length, crc32(body, length ^ salt)) + body
 
 
-def frames(buffer: bytes, start: int = 0) -> Iterator[Frame]:
+def frames(buffer: bytes, start: int, salt: int) -> Iterator[Frame]:
     """The complete frames of `buffer` from `start` on; ends at the first that `buffer` does not hold whole.
 
     Raises: BadFrame (position in `buffer`) at one whose length is impossible or whose crc does not match.
@@ -174,7 +184,7 @@ def frames(buffer: bytes, start: int = 0) -> Iterator[Frame]:
             raise BadFrame(position)
         if end > size:
             return
-        if crc32(view[position + 8 : end], length) != crc:
+        if crc32(view[position + 8 : end], length ^ salt) != crc:
             raise BadFrame(position)
         yield Frame(position, kind & ~SYNCED_BEFORE, incarnation, offset, position + PREFIX_SIZE, end)
         position = end
@@ -205,21 +215,21 @@ def final_of(buffer: bytes, frame: Frame) -> StoredFinal:
     return StoredFinal(frame.offset, buffer[header:proof], buffer[proof : frame.end])
 
 
-def was_synced(buffer: bytes, position: int, incarnation: int) -> bool:
+def was_synced(buffer: bytes, position: int, incarnation: int, salt: int) -> bool:
     """Whether something behind `position` proves that the bytes there had been synced: then they are damage."""
     for kind in (DATA, NULL, FINAL):
         mark = bytes((kind | SYNCED_BEFORE,)) + incarnation.to_bytes(4, "big")
         found = buffer.find(mark, position + 9)
         while found >= 0:
-            if is_frame(buffer, found - 8):
+            if is_frame(buffer, found - 8, salt):
                 return True
             found = buffer.find(mark, found + 1)
     return False
 
 
-def is_frame(buffer: bytes, position: int) -> bool:
+def is_frame(buffer: bytes, position: int, salt: int) -> bool:
     """Whether a whole frame begins at `position`."""
     try:
-        return next(frames(buffer, position), None) is not None
+        return next(frames(buffer, position, salt), None) is not None
     except BadFrame:
         return False

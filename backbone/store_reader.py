@@ -40,6 +40,7 @@ class StoreReader:
         self._last_height = 0
         self._returned = 0
         self._looked_at: tuple[int, int, bool] | None = None
+        self._following: tuple[int, Path] | None = None
 
     def records(self, partition: int, from_offset: int, end_offset: int, incarnation: int = 0) -> list[StoredRecord]:
         """The data records of an incarnation with from_offset <= offset < end_offset; gaps are normal.
@@ -100,9 +101,11 @@ class StoreReader:
         cursor = self._tip.cursor
         if cursor is None:
             return True
-        now = cursor[1].path.stat()
-        rolled = segment_path(final_folder(self._directory), 0, self._last_height + 1).exists()
-        looked_at, self._looked_at = self._looked_at, (now.st_size, now.st_mtime_ns, rolled)
+        (_, height), segment, _ = cursor
+        if self._following is None or self._following[0] != height:
+            self._following = (height, segment_path(final_folder(self._directory), 0, height))
+        now = segment.path.stat()
+        looked_at, self._looked_at = self._looked_at, (now.st_size, now.st_mtime_ns, self._following[1].exists())
         return self._looked_at != looked_at
 
     def _log(self, partition: int) -> SegmentReader:

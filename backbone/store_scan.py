@@ -15,10 +15,10 @@ from backbone.store_format import (
     Frame,
     Position,
     damaged,
-    encode_segment_header,
     frame_size,
     frames,
     is_frame,
+    salt_of,
     was_synced,
 )
 
@@ -134,34 +134,35 @@ class SegmentReader:
         except FileNotFoundError:  # the writer removed a newest segment that a crash had left empty
             return
         try:
-            if place == HEADER_SIZE and not self._has_header(file, segment):
+            salt = self._salt_of(file, segment)
+            if salt is None:
                 return
             size = CHUNK_BYTES
             while buffer := os.pread(file, size, place):
                 end = 0
                 with suppress(BadFrame):
-                    for frame in frames(buffer):
+                    for frame in frames(buffer, 0, salt):
                         yield buffer, place, frame
                         end = frame.end
                 needed = min(frame_size(buffer[end : end + PREFIX_SIZE]), FRAME_MAX)
                 if end == 0 and (len(buffer) < size or needed <= size):
-                    return _raise_if_synced(file, segment, place)
+                    return _raise_if_synced(file, segment, place, salt)
                 size = max(min(2 * size, CHUNK_BYTES_MAX), needed)
                 place += end
         finally:
             os.close(file)
 
-    def _has_header(self, file: int, segment: Segment) -> bool:
+    def _salt_of(self, file: int, segment: Segment) -> int | None:
+        """None while the segment has no whole header."""
         header = os.pread(file, HEADER_SIZE, 0)
-        if header == encode_segment_header(self._log, segment.incarnation, segment.first):
-            return True
-        if len(header) == HEADER_SIZE and any(header):
+        salt = salt_of(header, self._log, segment.incarnation, segment.first)
+        if salt is None and len(header) == HEADER_SIZE and any(header):
             raise damaged(segment.path, 0, "its header does not read back")
-        return False
+        return salt
 
 
-def _raise_if_synced(file: int, segment: Segment, place: int) -> None:
+def _raise_if_synced(file: int, segment: Segment, place: int, salt: int) -> None:
     """What begins at `place` is no whole frame: not there yet, or torn by a crash, unless what follows denies it."""
     rest = os.pread(file, os.fstat(file).st_size - place, place)
-    if not is_frame(rest, 0) and was_synced(rest, 0, segment.incarnation):
+    if not is_frame(rest, 0, salt) and was_synced(rest, 0, segment.incarnation, salt):
         raise damaged(segment.path, place, "a record that had been synced does not read back")

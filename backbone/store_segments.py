@@ -4,8 +4,9 @@ Only the newest segment can hold bytes that were never synced, because rolling s
 that one alone, cuts what a crash tore, and syncs what it kept: what an opened log shows is durable.
 """
 
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,15 +21,17 @@ from backbone.store_format import (
     damaged,
     encode_segment_header,
     frames,
+    salt_of,
     was_synced,
 )
 
 
 class _Scan(NamedTuple):
-    """A segment as it lies on disk: its last good frame, and how many bytes are good."""
+    """A segment as it lies on disk: its last good frame, how many bytes are good, and its salt."""
 
     last: Frame | None
     size_bytes: int
+    salt: int
 
 
 class SegmentLog:
@@ -47,8 +50,9 @@ class SegmentLog:
         self._incarnation = 0
         self._size = 0
         self._dirty = False
-        self._created = False
         self._failed = False
+        self.salt = 0
+        """That of the segment now written, for the encoding of frames; `make_room` may change it."""
         self.last: Position | None = None
         self.last_frame = b""
         """The bytes of the newest frame; empty if the log is."""
@@ -66,7 +70,7 @@ class SegmentLog:
         with self._guarded():
             if self._file is None or self._size >= self._segment_bytes or incarnation != self._incarnation:
                 self._roll(incarnation, offset)
-        return SYNCED_BEFORE if not self._dirty and self._size > HEADER_SIZE else 0
+        return 0 if self._dirty else SYNCED_BEFORE
 
     def write(self, encoded: list[bytes], last: Position) -> None:
         """Append frames, of which the last is at `last`. `make_room` has been called for the first."""
@@ -83,9 +87,6 @@ class SegmentLog:
         with self._guarded():
             if self._dirty and self._file is not None:
                 self._file.sync()
-                if self._created:
-                    sync_folder(self._folder)
-                    self._created = False
                 self._dirty = False
 
     def cut(self, position: Position) -> None:
@@ -114,15 +115,16 @@ class SegmentLog:
             raise StoreFailed(f"Writing to the store in {self._folder} failed: {error}.") from error
 
     def _roll(self, incarnation: int, offset: int) -> None:
+        """Begin a segment. Its header is durable before any frame is written, so a bad one is damage."""
         if self._dirty and self._file is not None:
             self._file.sync()
-            if self._created:
-                sync_folder(self._folder)
         self._close_file()
+        self.salt = secrets.randbits(32)
         self._file = self._open_file(segment_path(self._folder, incarnation, offset))
-        self._file.write(encode_segment_header(self._log, incarnation, offset))
+        self._file.write(encode_segment_header(self._log, incarnation, offset, self.salt))
+        self._file.sync()
+        sync_folder(self._folder)
         self._incarnation, self._size = incarnation, HEADER_SIZE
-        self._dirty, self._created = False, True
 
     def _open_newest(self) -> None:
         """Repair and open the newest segment that holds a frame; remove newer ones, which a crash left empty."""
@@ -138,32 +140,37 @@ class SegmentLog:
                 self._file.truncate(scan.size_bytes)
             self._file.sync()
             sync_folder(self._folder)
-            self._incarnation, self._size = segment.incarnation, scan.size_bytes
+            self._incarnation, self._size, self.salt = segment.incarnation, scan.size_bytes, scan.salt
             self.last = (segment.incarnation, scan.last.offset)
             self.last_frame = buffer[scan.last.start : scan.last.end]
             return
 
     def _scan(self, segment: Segment, buffer: bytes) -> _Scan:
         """Raises: StoreDamaged where something behind the first bad byte proves that it had been synced."""
+        if len(buffer) <= HEADER_SIZE:
+            return _Scan(None, 0, 0)
+        salt = self._salt_of(segment, buffer)
         last: Frame | None = None
-        size = 0
-        if buffer[:HEADER_SIZE] == encode_segment_header(self._log, segment.incarnation, segment.first):
-            size = HEADER_SIZE
-            try:
-                for frame in frames(buffer, HEADER_SIZE):
-                    if frame.incarnation != segment.incarnation or (last and frame.offset <= last.offset):
-                        raise damaged(segment.path, frame.start, "its offsets do not rise")
-                    last, size = frame, frame.end
-            except BadFrame:
-                pass
-        if size < len(buffer) and was_synced(buffer, size, segment.incarnation):
+        with suppress(BadFrame):
+            for frame in frames(buffer, HEADER_SIZE, salt):
+                if frame.incarnation != segment.incarnation or (last and frame.offset <= last.offset):
+                    raise damaged(segment.path, frame.start, "its offsets do not rise")
+                last = frame
+        size = last.end if last else HEADER_SIZE
+        if was_synced(buffer, size, segment.incarnation, salt):
             raise damaged(segment.path, size, "bytes that had been synced do not read back")
-        return _Scan(last, size)
+        return _Scan(last, size, salt)
+
+    def _salt_of(self, segment: Segment, buffer: bytes) -> int:
+        salt = salt_of(buffer, self._log, segment.incarnation, segment.first)
+        if salt is None:
+            raise damaged(segment.path, 0, "its header does not read back")
+        return salt
 
     def _cut_within(self, segment: Segment, position: Position) -> None:
         buffer = segment.path.read_bytes()
         try:
-            for frame in frames(buffer, HEADER_SIZE):
+            for frame in frames(buffer, HEADER_SIZE, self._salt_of(segment, buffer)):
                 if (frame.incarnation, frame.offset) >= position:
                     break
             else:
@@ -183,4 +190,4 @@ class SegmentLog:
     def _close_file(self) -> None:
         if self._file is not None:
             self._file.close()
-        self._file, self._dirty, self._created = None, False, False
+        self._file, self._dirty = None, False

@@ -23,6 +23,7 @@ from backbone.store_format import (
     LogHead,
     StoredFinal,
     StoredRecord,
+    check_size,
     encode_final,
     encode_record,
     frames,
@@ -68,11 +69,12 @@ class StoreWriter:
             return
         with self._records_lock:
             log = self._log(partition)
-            self._check_order(log, records)
+            self._check(log, records)
             first, last = records[0], records[-1]
-            encoded = [encode_record(record, 0) for record in records]
-            if flag := log.make_room(first.incarnation, first.offset):
-                encoded[0] = encode_record(first, flag)
+            flag = log.make_room(first.incarnation, first.offset)
+            salt = log.salt
+            encoded = [encode_record(record, 0, salt) for record in records]
+            encoded[0] = encode_record(first, flag, salt)
             log.write(encoded, (last.incarnation, last.offset))
 
     def sync(self) -> None:
@@ -91,8 +93,9 @@ class StoreWriter:
             expected = height if log.last is None else log.last[1] + 1
             if height != expected or height < 1:
                 raise ValueError(f"The next final block of this store has height {expected}, not {height}.")
+            check_size(f"The block of height {height}", len(header_bytes) + len(proof))
             flag = log.make_room(0, height)
-            log.write([encode_final(StoredFinal(height, header_bytes, proof), flag)], (0, height))
+            log.write([encode_final(StoredFinal(height, header_bytes, proof), flag, log.salt)], (0, height))
             log.sync()
 
     def head(self, partition: int) -> LogHead | None:
@@ -101,7 +104,7 @@ class StoreWriter:
             log = self._partitions.get(partition)
             if log is None or log.last is None:
                 return None
-            record = record_of(log.last_frame, next(frames(log.last_frame)))
+            record = record_of(log.last_frame, next(frames(log.last_frame, 0, log.salt)))
             return LogHead(partition, record.incarnation, record.offset + 1, record.chain_digest)
 
     def last_height(self) -> int:
@@ -140,7 +143,7 @@ class StoreWriter:
             self._partitions[partition] = log
         return log
 
-    def _check_order(self, log: SegmentLog, records: Sequence[StoredRecord]) -> None:
+    def _check(self, log: SegmentLog, records: Sequence[StoredRecord]) -> None:
         incarnation = records[0].incarnation
         before = -1 if log.last is None or log.last[0] < incarnation else log.last[1]
         if log.last is not None and log.last[0] > incarnation:
@@ -149,3 +152,5 @@ class StoreWriter:
             if record.offset <= before or record.incarnation != incarnation:
                 raise ValueError(f"Record ({record.incarnation}, {record.offset}) does not follow offset {before}.")
             before = record.offset
+            if record.value is not None:
+                check_size(f"The value at offset {record.offset}", len(record.value))

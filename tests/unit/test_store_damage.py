@@ -7,6 +7,7 @@ import pytest
 
 from backbone.store import StoreDamaged, StoredRecord, StoreFailed, StoreReader, StoreWriter
 from backbone.store_files import DiskFile
+from backbone.store_format import SYNCED_BEFORE, encode_record
 from tests.store_records import chained, numbered
 
 
@@ -101,6 +102,16 @@ def test_a_batch_torn_in_its_middle_by_a_lost_page_is_cut_there(tmp_path: Path) 
         assert head is not None
         assert 10 <= head.end_offset < 20
     assert StoreReader(tmp_path).records(0, 0, 40) == records[: head.end_offset]
+
+
+def test_a_client_cannot_make_a_torn_tail_pass_for_damage(tmp_path: Path) -> None:
+    """A value may hold the bytes of a frame that claims that all before it was synced."""
+    claim = b"".join(encode_record(StoredRecord(offset, 0, b"", bytes(32)), SYNCED_BEFORE, 0) for offset in (5, 9))
+    segment = _filled(tmp_path, chained([(0, b"a"), (1, claim)]))
+    segment.write_bytes(segment.read_bytes()[:-1])
+    with StoreWriter(tmp_path) as writer:
+        assert writer.head(0) is not None
+    assert [record.offset for record in StoreReader(tmp_path).records(0, 0, 9)] == [0]
 
 
 def test_an_older_segment_cut_short_is_damage(tmp_path: Path) -> None:

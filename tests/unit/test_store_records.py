@@ -103,7 +103,7 @@ def test_a_second_writer_is_refused_until_the_first_is_closed(tmp_path: Path) ->
 
 
 def test_a_value_over_the_bound_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    too_large = bytes(VALUE_BYTES_MAX + 1024)
+    too_large = bytes(VALUE_BYTES_MAX + 1)
     with StoreWriter(tmp_path) as writer:
         with pytest.raises(ValueTooLarge, match=r"max\.message\.bytes"):
             writer.append(0, [StoredRecord(0, 0, b"", bytes(32)), StoredRecord(1, 0, too_large, bytes(32))])
