@@ -1,0 +1,126 @@
+"""Final blocks for those who follow: a header and the proof that it is final, verified with nothing but genesis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Final
+
+from consensus.leader import SLOTS, leader_table
+from consensus.messages import Block, Certificate, Kind, Verify, Wire
+from consensus.tally import Committee
+from ledger.block import FinalBlock
+from ledger.codec import Codec
+from ledger.genesis import Genesis
+from ledger.keys import verify
+from ledger.rejection import Reason, Rejection
+
+DESCENDANTS_MAX: Final = 256
+"""Headers in one proof. No honest validator notarizes further than this above what it knows to be final."""
+
+_BLOCK: Final = Codec("Block", "consensus")
+_PROOF: Final = Codec("Proof", "consensus")
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A final block with its proof taken apart: `descendants` lead from its child to the finalized block."""
+
+    block: Block
+    finalization: Certificate
+    descendants: tuple[Block, ...]
+
+
+def encode_block(header_bytes: bytes, proof: bytes) -> bytes:
+    """The value of a record of `blocks`."""
+    return _BLOCK.encode_single({"header": header_bytes, "proof": proof})
+
+
+class BlockReader:
+    """Reads records of `blocks` and proofs of one chain."""
+
+    def __init__(self, genesis: Genesis, verify_signature: Verify = verify) -> None:
+        self._wire = Wire(genesis, verify_signature)
+        self._committee = Committee([validator.power for validator in genesis.validators])
+        self._leaders = leader_table([validator.power for validator in genesis.validators])
+        self.value_bytes_max: Final = self._wire.message_bytes_max * (DESCENDANTS_MAX + 2)
+
+    def prove(self, finalization: Certificate, descendants: Sequence[Block]) -> bytes:
+        """The bytes of a proof."""
+        bare = self._wire.encode(replace(finalization, proposal=None))
+        return _PROOF.encode({"finalization": bare, "descendants": [block.header_bytes for block in descendants]})
+
+    def read(self, value: bytes | None) -> Proven | Rejection:
+        """The final block of a record's value: canonical and linked, its signatures unchecked."""
+        if value is None:
+            return Rejection(Reason.NULL_VALUE)
+        fields = _BLOCK.decode_single(value, self.value_bytes_max)
+        if isinstance(fields, Rejection):
+            return fields
+        proof = _PROOF.decode(fields["proof"], self.value_bytes_max)
+        if isinstance(proof, Rejection):
+            return proof
+        return self._link(fields["header"], proof)
+
+    def is_final(self, proven: Proven) -> bool:
+        """Whether the finalization has a quorum of good signatures."""
+        members = [member for member, _ in proven.finalization.signatures]
+        return self._committee.is_quorum(members) and self._wire.is_authentic(
+            proven.finalization, lambda view: self._leaders[view % SLOTS]
+        )
+
+    def verify(self, value: bytes | None) -> FinalBlock | Rejection:
+        """The final block of a record's value, its finality verified."""
+        proven = self.read(value)
+        if isinstance(proven, Rejection):
+            return proven
+        if not self.is_final(proven):
+            return Rejection(Reason.BAD_SIGNATURE, "no quorum of good signatures")
+        block = proven.block
+        proof = self.prove(proven.finalization, proven.descendants)
+        return FinalBlock(block.header, block.header_bytes, block.digest, proof)
+
+    def _link(self, header_bytes: bytes, proof: dict[str, Any]) -> Proven | Rejection:
+        """A header and its descendants, each the child of the one before, the last one finalized."""
+        if len(proof["descendants"]) > DESCENDANTS_MAX:
+            return Rejection(Reason.FIELD_RANGE, "descendants")
+        blocks: list[Block] = []
+        for data in (header_bytes, *proof["descendants"]):
+            block = self._wire.read_block(data)
+            if isinstance(block, Rejection):
+                return block
+            if blocks and not is_child(block, blocks[-1]):
+                return Rejection(Reason.FIELD_RANGE, "descendants")
+            blocks.append(block)
+        finalization = self._wire.decode(proof["finalization"])
+        if isinstance(finalization, Rejection):
+            return finalization
+        tip = blocks[-1]
+        if (
+            not isinstance(finalization, Certificate)
+            or finalization.kind is not Kind.FINALIZE
+            or finalization.proposal is not None
+            or finalization.digest != tip.digest
+            or finalization.view < tip.header.view
+        ):
+            return Rejection(Reason.FIELD_RANGE, "finalization")
+        return Proven(blocks[0], finalization, tuple(blocks[1:]))
+
+
+def is_child(block: Block, parent: Block) -> bool:
+    """Whether `block` names `parent` as its parent, at the next height and in a later view."""
+    header = block.header
+    return (
+        header.parent_digest == parent.digest
+        and header.height == parent.header.height + 1
+        and header.view > header.parent_view >= parent.header.view
+    )
+
+
+@lru_cache(16)
+def _reader(genesis: Genesis) -> BlockReader:
+    return BlockReader(genesis)
+
+
+def verify_block(genesis: Genesis, value: bytes | None) -> FinalBlock | Rejection:
+    """The final block of a record of `blocks`, verified: canonical, linked, a quorum of distinct good signatures."""
+    return _reader(genesis).verify(value)

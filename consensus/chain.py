@@ -1,0 +1,142 @@
+"""The headers above the last delivered block: which are known, which are final, which are checkpoints.
+
+*Final* is what a finalization proves. *Delivered* is what was given to the store: final, and every record held.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from consensus.blocks import DESCENDANTS_MAX, Proven
+from consensus.messages import Block, Certificate
+from ledger.genesis import Genesis
+
+FINALS_MAX: Final = 2048
+"""Final blocks that wait for their records or for a block below them."""
+
+
+class Fork(Exception):
+    """Two final blocks contradict each other: more than a third of the power is Byzantine. Halt, keep all proofs."""
+
+
+class CheckpointRule:
+    """Which blocks are checkpoint blocks: decided by headers alone (DESIGN §6)."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        self._heights = genesis.checkpoint_heights
+        self.time_ms: Final = genesis.checkpoint_time_ms
+
+    def holds(self, block: Block, last: Block) -> bool:
+        """Whether `block` is one, `last` being the checkpoint block before it (or genesis)."""
+        return block.header.height % self._heights == 0 or self.is_due(block.header.time_ms, block.header.heads, last)
+
+    def is_due(self, time_ms: int, heads: Sequence[object], last: Block) -> bool:
+        """Whether a block of this time and these heads is one by time."""
+        return time_ms >= last.header.time_ms + self.time_ms and tuple(heads) != last.header.heads
+
+
+class Chain:
+    """Known blocks by digest, from the delivered one upwards."""
+
+    def __init__(self, rule: CheckpointRule, delivered: Block, checkpoint: Block) -> None:
+        self.rule = rule
+        self.delivered = delivered
+        self.checkpoint = checkpoint
+        """The last checkpoint block up to `delivered`; genesis at first."""
+        self._blocks = {delivered.digest: delivered}
+        self._finals: dict[int, Proven] = {}
+
+    def get(self, digest: bytes) -> Block | None:
+        return self._blocks.get(digest)
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def learn(self, block: Block) -> None:
+        """Remember a block that a leader has signed, or whose digest a quorum has."""
+        if block.header.height > self.delivered.header.height:
+            self._blocks.setdefault(block.digest, block)
+
+    def path(self, block: Block) -> list[Block] | None:
+        """The blocks above the delivered one up to `block`; None where a header between is not known."""
+        path: list[Block] = []
+        while block.digest != self.delivered.digest:
+            parent = self._blocks.get(block.header.parent_digest)
+            if parent is None or len(path) > FINALS_MAX:
+                return None
+            path.append(block)
+            block = parent
+        return path[::-1]
+
+    def checkpoint_at(self, block: Block) -> Block | None:
+        """The last checkpoint block up to and with `block`; None where a header between is not known."""
+        path = self.path(block)
+        if path is None:
+            return None
+        last = self.checkpoint
+        for step in path:
+            if self.rule.holds(step, last):
+                last = step
+        return last
+
+    def finalize(self, finalization: Certificate) -> None:
+        """Mark the finalized block and its ancestors final, as far as they are known. Raises: Fork."""
+        block = self._blocks.get(finalization.digest)
+        descendants: tuple[Block, ...] = ()
+        while block is not None and block.header.height > self.delivered.header.height:
+            if block.header.height in self._finals or len(descendants) > DESCENDANTS_MAX:
+                break
+            self.add_final(Proven(block, finalization, descendants))
+            descendants = (block, *descendants)
+            block = self._blocks.get(block.header.parent_digest)
+
+    def add_final(self, proven: Proven) -> None:
+        """A block whose proof is good. Raises: Fork."""
+        height = proven.block.header.height
+        below = height - self.delivered.header.height
+        known = self._finals.get(height)
+        if known is not None and known.block.digest != proven.block.digest:
+            raise Fork(_fork(known.block, proven.block))
+        if below == 0 and proven.block.digest != self.delivered.digest:
+            raise Fork(_fork(self.delivered, proven.block))
+        if known is None and 0 < below <= FINALS_MAX:
+            self.learn(proven.block)
+            self._finals[height] = proven
+
+    def next_final(self) -> Proven | None:
+        """The final block right above the delivered one, if it is known. Raises: Fork."""
+        proven = self._finals.get(self.delivered.header.height + 1)
+        if proven is not None and proven.block.header.parent_digest != self.delivered.digest:
+            raise Fork(_fork(self.delivered, proven.block))
+        return proven
+
+    def top_final(self) -> Block:
+        """The highest final block that is known."""
+        return self._finals[max(self._finals)].block if self._finals else self.delivered
+
+    def deliver(self) -> Proven:
+        """Take the next final block off; it is the delivered one from now on."""
+        height = self.delivered.header.height + 1
+        proven = self._finals.pop(height)
+        if self.rule.holds(proven.block, self.checkpoint):
+            self.checkpoint = proven.block
+        self.delivered = proven.block
+        self._blocks = {
+            digest: block
+            for digest, block in self._blocks.items()
+            if block.header.height > height or digest == proven.block.digest
+        }
+        return proven
+
+    def prune(self, view: int) -> None:
+        """Forget blocks of views up to a finalized one that are not final."""
+        final = {proven.block.digest for proven in self._finals.values()} | {self.delivered.digest}
+        self._blocks = {
+            digest: block for digest, block in self._blocks.items() if block.header.view > view or digest in final
+        }
+
+
+def _fork(one: Block, other: Block) -> str:
+    return (
+        f"two final blocks contradict each other: height {one.header.height} {one.digest.hex()} and "
+        f"height {other.header.height} {other.digest.hex()}"
+    )

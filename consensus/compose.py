@@ -1,0 +1,77 @@
+"""What a leader proposes: the parent it may build on, and the longest child that its own store allows."""
+
+from consensus.chain import Chain
+from consensus.heads import LocalHeads
+from consensus.messages import EPOCH, Block, Wire
+from consensus.views import Views
+from ledger.genesis import Genesis
+from ledger.header import Head, Header
+
+_HALVINGS_MAX = 10
+
+
+class Composer:
+    """Composes the blocks of one validator."""
+
+    def __init__(
+        self, genesis: Genesis, index: int, wire: Wire, views: Views, chain: Chain, heads: LocalHeads, depth_max: int
+    ) -> None:
+        self._genesis = genesis
+        self._index = index
+        self._wire = wire
+        self._views = views
+        self._chain = chain
+        self._heads = heads
+        self._depth_max = depth_max
+        self._halvings = 0
+
+    def on_own_view(self, was_nullified: bool) -> None:
+        """A leader halves its step after a nullified view of its own, and doubles it after a good one."""
+        self._halvings = min(self._halvings + 1, _HALVINGS_MAX) if was_nullified else max(self._halvings - 1, 0)
+
+    def parent(self, view: int) -> tuple[int, Block] | None:
+        """The highest notarized block below `view` and the view that notarized it.
+
+        None while a view in between lacks its certificate, or the block's header is not known.
+        """
+        for earlier in range(view - 1, self._views.final_view - 1, -1):
+            digest = self._views.notarized(earlier)
+            if digest is not None:
+                block = self._chain.get(digest)
+                return None if block is None else (earlier, block)
+            if not self._views.is_nullified(earlier):
+                return None
+        return None
+
+    def child(self, view: int, parent_view: int, parent: Block, now_ms: int, may_advance: bool) -> Block | None:
+        """A child of `parent` with all that our store holds beyond it, or a checkpoint that is due; None: nothing."""
+        if parent.header.height - self._chain.delivered.header.height >= self._depth_max:
+            return None
+        time_ms = max(now_ms, parent.header.time_ms + 1)
+        heads = self._longer_heads(view, parent) if may_advance else None
+        if heads is None:
+            if not self._is_checkpoint_due(time_ms, parent):
+                return None
+            heads = parent.header.heads
+        return self._wire.block(
+            Header(
+                protocol_version=self._genesis.protocol_version,
+                epoch=EPOCH,
+                height=parent.header.height + 1,
+                parent_view=parent_view,
+                parent_digest=parent.digest,
+                view=view,
+                proposer=self._index,
+                time_ms=time_ms,
+                heads=heads,
+            )
+        )
+
+    def _longer_heads(self, view: int, parent: Block) -> tuple[Head, ...] | None:
+        limits = self._genesis.limits
+        records_max = max(1, limits.records_max >> self._halvings)
+        return self._heads.prefix(parent.header.heads, view, records_max, limits.bytes_max)
+
+    def _is_checkpoint_due(self, time_ms: int, parent: Block) -> bool:
+        last = self._chain.checkpoint_at(parent)
+        return last is not None and self._chain.rule.is_due(time_ms, parent.header.heads, last)

@@ -1,0 +1,124 @@
+"""What goes into the core and what comes out. Times are milliseconds of one clock that never goes back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consensus.messages import Message, Statement
+from ledger.block import FinalBlock
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first event: everything restored has been handed over."""
+
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRead:
+    """A record's value from somebody's consensus topic; nothing of it is believed."""
+
+    now_ms: int
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRead:
+    """A record's value from the `blocks` topic; nothing of it is believed."""
+
+    now_ms: int
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What a `Sign` asked for. It must reach the journal before anything of this step is sent."""
+
+    now_ms: int
+    message: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsAdvanced:
+    """Records that the own store now holds durably: (end offset, chain digest, value bytes), in order."""
+
+    now_ms: int
+    partition: int
+    entries: Sequence[tuple[int, bytes, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class LagMeasured:
+    """How many records the executor is behind the last block that it was given."""
+
+    now_ms: int
+    records: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The time that the last `SetTimer` named has come."""
+
+    now_ms: int
+
+
+Event = Started | MessageRead | BlockRead | Signed | HeadsAdvanced | LagMeasured | TimerFired
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Sign this, keep it in the journal, hand it back as `Signed` before any other event, and send it."""
+
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send this on the own topic, after all that was signed up to here is durable."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Wake me at this time; None: not at all. Replaces what was set before."""
+
+    at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finalize:
+    """A final block whose records the own store holds: journal first, then the store. Heights rise by one.
+
+    `checkpoint` is the header of the last checkpoint block up to this one (empty: genesis), to be restored with it.
+    """
+
+    block: FinalBlock
+    is_own: bool
+    checkpoint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """The own records of a partition contradict what a quorum voted for: read the log again from the last block."""
+
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Two signed messages of one validator of which an honest one signs at most one."""
+
+    validator: int
+    first: Statement
+    second: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Halt: going on would be unsafe. `why` says what was seen."""
+
+    why: str
+
+
+Action = Sign | Send | SetTimer | Finalize | Reread | Evidence | Stop

@@ -1,0 +1,109 @@
+"""How long to wait: timers that grow while views fail and shrink on progress, re-sends with back-off, activity."""
+
+from dataclasses import dataclass
+
+from consensus.tally import Committee
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Local settings of a validator: timers and bounds. None of them is part of validity. Times in ms."""
+
+    timeout_ms: int = 1_000
+    timeout_max_ms: int = 20_000
+    timeout_growth_percent: int = 150
+    idle_ms: int = 50
+    drift_ms: int = 5_000
+    lag_max: int = 200_000
+    """Records that our executor may be behind while we still vote for more."""
+    depth_max: int = 64
+    """Blocks above the last delivered one beyond which we propose no child."""
+    views_ahead_max: int = 64
+    """Views above ours of which votes and proposals are kept; certificates have no such bound."""
+    resend_ms: int = 1_000
+    resend_max_ms: int = 15_000
+    resend_messages_max: int = 64
+    answer_ms: int = 1_000
+    """A vote below our last finalization is answered at most this often, and not before it is so old."""
+    blocks_delay_ms: int = 500
+
+
+class Pace:
+    """Timers and activity of one validator."""
+
+    def __init__(self, settings: Settings, committee: Committee) -> None:
+        self._settings = settings
+        self._committee = committee
+        self._failures = 0
+        self._views_seen = 0
+        self._resends = 0
+        self._last_active = [0] * len(committee)
+        self.entered_ms = 0
+        self.pending_since_ms: int | None = None
+        self.resend_at_ms = 0
+
+    def timeout_ms(self) -> int:
+        """Of the current view: grown by the views that were nullified since the last finalization."""
+        timeout = self._settings.timeout_ms
+        for _ in range(self._failures):
+            timeout = timeout * self._settings.timeout_growth_percent // 100
+            if timeout >= self._settings.timeout_max_ms:
+                return self._settings.timeout_max_ms
+        return timeout
+
+    def deadline_ms(self) -> int | None:
+        """When the current view times out; None while nothing is pending."""
+        return None if self.pending_since_ms is None else self._since() + self.timeout_ms()
+
+    def idle_until_ms(self) -> int | None:
+        """Until when a leader with nothing to add waits; None while nothing is pending."""
+        return None if self.pending_since_ms is None else self._since() + self._settings.idle_ms
+
+    def entered(self, now_ms: int) -> None:
+        """A view was entered."""
+        self._views_seen += 1
+        self.entered_ms = now_ms
+        self.progressed(now_ms)
+
+    def nullified(self) -> None:
+        self._failures += 1
+
+    def finalized(self, now_ms: int) -> None:
+        self._failures //= 2
+        self.progressed(now_ms)
+
+    def progressed(self, now_ms: int) -> None:
+        self._resends = 0
+        self.resend_at_ms = now_ms + self._settings.resend_ms
+
+    def set_pending(self, is_pending: bool, now_ms: int) -> None:
+        """Whether something is pending; the timer runs from the moment that it is."""
+        if not is_pending:
+            self.pending_since_ms = None
+        elif self.pending_since_ms is None:
+            self.pending_since_ms = now_ms
+            self.progressed(now_ms)
+
+    def resent(self, now_ms: int) -> int:
+        """Note a re-send; how many there were since the last progress, before this one."""
+        self._resends += 1
+        interval = self._settings.resend_ms << min(self._resends, 16)
+        self.resend_at_ms = now_ms + min(interval, self._settings.resend_max_ms)
+        return self._resends - 1
+
+    def saw(self, member: int, view: int) -> None:
+        """A good signature of a member in a view."""
+        self._last_active[member] = max(self._last_active[member], view)
+
+    def third_has_reached(self, view: int) -> bool:
+        """Whether more than a third of the power has spoken in this view or a later one."""
+        return self._committee.has_honest(member for member, last in enumerate(self._last_active) if last >= view)
+
+    def is_inactive(self, member: int, view: int) -> bool:
+        """Whether a member has not been heard for so many views that waiting for it is vain."""
+        patience = 2 * len(self._committee)
+        return self._views_seen > patience and view - self._last_active[member] > patience
+
+    def _since(self) -> int:
+        assert self.pending_since_ms is not None
+        return max(self.entered_ms, self.pending_since_ms)
