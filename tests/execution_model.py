@@ -2,11 +2,14 @@
 Slow and obvious; `execute` is held against it.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
+from executor.execute import execute
+from executor.state import State
 from ledger.commands import (
     Burn,
     Command,
@@ -23,8 +26,8 @@ from ledger.commands import (
 )
 from ledger.genesis import Genesis
 from ledger.rejection import Reason
-from ledger.state import Asset, BlockRow, Object, ObjectVersionRow, RejectionRow, TransactionRow
-from tests.execution_inputs import Block, Tx, name
+from ledger.state import Asset, BlockRow, Effects, Object, ObjectVersionRow, RejectionRow, TransactionRow
+from tests.execution_inputs import Block, Stored, Tx, inputs_of, name, verdicts_of
 
 
 class Rejected(Exception):
@@ -243,3 +246,41 @@ class Model:
 
 def _sorted(writers: tuple[bytes, ...]) -> tuple[bytes, ...]:
     return tuple(sorted(dict.fromkeys(writers)))
+
+
+class Run:
+    """Executes groups as a pipeline does, with flushes that lag behind."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        self.genesis = genesis
+        self.state = State()
+        self.stored = Stored()
+        self.in_flight: deque[Effects] = deque()
+
+    def flush_all_but(self, count: int) -> None:
+        while len(self.in_flight) > count:
+            self.stored.apply(self.in_flight.popleft())
+            self.state.committed()
+
+    def group(self, blocks: Sequence[Block], in_flight_max: int, flush_between: bool) -> None:
+        self.flush_all_but(in_flight_max)
+        verdicts = verdicts_of(blocks)
+        wanted = self.state.wanted(verdicts)
+        answer = self.stored.answer(wanted)
+        if flush_between:
+            self.flush_all_but(0)
+        self.state.learn(wanted, answer)
+        self.in_flight.append(execute(self.genesis, self.state, inputs_of(blocks), verdicts))
+
+    def forget(self) -> None:
+        self.flush_all_but(0)
+        self.state.forget()
+
+
+def assert_same(stored: Stored, model: Model) -> None:
+    assert stored.history == model.history
+    assert stored.balances == model.balances
+    assert stored.assets == model.assets
+    assert stored.objects == model.objects
+    assert stored.remembered == model.remembered
+    assert stored.buckets == model.buckets
