@@ -17,6 +17,7 @@ from node.settings import SupervisorSettings
 from node.status import Status, StatusFile, is_running
 from node.supervisor import Supervisor
 
+pytestmark = pytest.mark.timeout(20)
 QUICK = SupervisorSettings(backoff_ms=1, backoff_max_ms=4, drain_ms=2_000)
 WAITS = (
     "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); open({ready!r}, 'w'); signal.pause()"
@@ -39,6 +40,11 @@ def status_of(home: Home, name: str) -> Status:
     said = StatusFile(home.status_file(name)).read()
     assert said is not None
     return said
+
+
+def has_state(home: Home, name: str, state: str) -> bool:
+    said = StatusFile(home.status_file(name)).read()
+    return said is not None and said.state == state
 
 
 def when(condition: Callable[[], bool], act: Callable[[], object]) -> threading.Thread:
@@ -138,7 +144,7 @@ def test_second_signal_kills_at_once(home: Home, tmp_path: Path) -> None:
 
     def twice() -> None:
         interrupt()
-        when(lambda: status_of(home, "supervisor").state == status.DRAINING, interrupt).join()
+        when(lambda: has_state(home, "supervisor", status.DRAINING), interrupt).join()
 
     helper = when(ready.exists, twice)
     settings = SupervisorSettings(drain_ms=600_000)
@@ -156,7 +162,7 @@ def test_what_a_dead_process_had_started_is_swept_away(home: Home, tmp_path: Pat
         "signal.raise_signal(signal.SIGKILL)"
     )
     spec = python("order", code)
-    helper = when(lambda: worker.exists() and status_of(home, "order").state == status.CRASHED, interrupt)
+    helper = when(lambda: worker.exists() and has_state(home, "order", status.CRASHED), interrupt)
     assert run(home, [spec], SupervisorSettings(backoff_ms=60_000, backoff_max_ms=60_000))[0] == exits.OK
     helper.join()
     pid = int(worker.read_text())
