@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from backbone.intake import Advance
 from backbone.log import Log
-from backbone.store import Entry, StoreReader, StoreWriter
+from backbone.store import StoreReader, StoreWriter
 from ledger.genesis import Genesis
+from ledger.header import Head
 from ledger.keys import PrivateKey
 
 
@@ -15,20 +17,23 @@ class Halt(Exception):
     """Base of what must stop the node for good (exit code 3). The message names the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Advance:
-    """Records of one partition, synced in the store: in order, beginning behind the last one announced."""
-
-    partition: int
-    incarnation: int
-    entries: Sequence[Entry]
-
-
 class Intake(Protocol):
-    """Reads the transactions topic into the store. `pump` is called by a thread of the driver, nothing else is."""
+    """Reads the transactions topic into the store; `backbone.intake.Intake` is one. Threads may share it."""
 
-    def pump(self, timeout_ms: int) -> Sequence[Advance]:
-        """Read, append, sync; what has become durable. Raises: PositionLost, LogUnavailable, StoreFailed."""
+    def backlog(self) -> Sequence[Advance]:
+        """What the store holds above the final heads at boot, to be announced before the first `pump`."""
+
+    def pump(self, records_max: int, timeout_ms: int) -> Sequence[Advance]:
+        """Read, append, sync; what has become durable. Raises: PositionLost, LogUnavailable, StoreFailed.
+
+        Called in a loop by one thread of the driver.
+        """
+
+    def on_final(self, heads: Sequence[Head]) -> None:
+        """Called after each final block: its bounds are on what lies above, so it stops reading without this."""
+
+    def reread(self, partition: int, from_offset: int) -> None:
+        """Drop a partition above `from_offset`, not below its final head; `pump` announces anew what the log shows."""
 
 
 @dataclass(frozen=True, slots=True)
