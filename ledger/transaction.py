@@ -17,8 +17,6 @@ from ledger.rejection import Reason, Rejection
 
 NONCE_SIZE: Final = 16
 REFERENCE_SIZE_MAX: Final = 64
-BUCKET_MS: Final = 60_000
-"""Remembered digests are forgotten by the bucket `expires_at_ms // BUCKET_MS` (protocol version 1)."""
 
 _BODY: Final = Codec("Body")
 _TRANSACTION: Final = Codec("Transaction")
