@@ -2,6 +2,8 @@
 
 Pure: the same blocks, verdicts and stored state give the same effects on every node. Executing blocks as one group or
 one by one leaves the same rows and the same state.
+
+Of several commands that would fail, the first in order gives the reason.
 """
 
 from collections.abc import Iterator, Sequence

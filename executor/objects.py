@@ -3,6 +3,9 @@
 An owned object is written by its owner, who names the exact version; a shared one by its writers (or by anybody,
 where there are none), who name the version they read or 0 for whatever it is now; an immutable one by nobody. Every
 write adds one to the version. Writers are kept sorted and distinct, so that one set has one spelling.
+
+The reason for a rejection stands in every node's rows, so the order of the tests is part of the protocol: does it
+exist, is it of the kind that the command is for, is it immutable, may the signer, is the version right.
 """
 
 from dataclasses import replace

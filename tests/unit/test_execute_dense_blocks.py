@@ -133,6 +133,27 @@ def test_long_dense_history_is_the_same_however_it_is_grouped(seed: int, groupin
     assert_same(run.stored, model)
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 1 << 40), st.integers(0, 1 << 40))
+def test_other_cuts_of_the_same_records_into_blocks_leave_the_same_state(seed: int, cutting: int) -> None:
+    """As long as no cut lets a transaction expire; heights, and with them history, are of course others."""
+    genesis, random = genesis_of(), Random(cutting)
+    records = tuple(record for block in history_of(seed, 40, Model(genesis)) for record in block.records)
+    whole, cut = Run(genesis), Run(genesis)
+    whole.group([Block(1, START_MS, records)], 0, False)
+    height = 0
+    while records:
+        height, size = height + 1, random.randrange(1, 9)
+        cut.group([Block(height, START_MS + height, records[:size])], random.randrange(2), False)
+        records = records[size:]
+    whole.flush_all_but(0)
+    cut.flush_all_but(0)
+    assert cut.stored.balances == whole.stored.balances
+    assert cut.stored.assets == whole.stored.assets
+    assert cut.stored.objects == whole.stored.objects
+    assert cut.stored.buckets == whole.stored.buckets
+
+
 def test_dense_history_meets_every_reason_that_state_gives() -> None:
     met: set[int] = set()
     for seed in range(12):
