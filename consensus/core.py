@@ -374,7 +374,9 @@ class Core:
             self._composer.on_own_view(was_nullified=False)
         proof = self._reader.prove(proven.finalization, proven.descendants)
         final = FinalBlock(block.header, block.header_bytes, block.digest, proof)
-        self._actions.append(events.Finalize(final, is_own, self._chain.checkpoint.header_bytes))
+        self._actions.append(
+            events.Finalize(final, proven.finalization.view, is_own, self._chain.checkpoint.header_bytes)
+        )
 
     def _reread(self, block: Block) -> None:
         """Our records contradict a quorum's: read them again, once a view, from the delivered heads."""

@@ -23,6 +23,8 @@ from struct import Struct
 from typing import Final
 from zlib import crc32
 
+from consensus.errors import JournalFailed, JournalLocked, JournalLost
+
 _MAGIC: Final = b"mjb1"
 _BATCH: Final = Struct(">4sII")
 _ENTRY: Final = Struct(">BI")
@@ -35,20 +37,8 @@ COMPACT_BYTES: Final = 1 << 20
 """A file above this size is written anew when nothing stands against it."""
 
 
-class JournalLost(Exception):
-    """The journal is missing, damaged, or another's. Halt: this key never signs again; rotate to a fresh key."""
-
-
-class JournalLocked(Exception):
-    """Another process runs with this journal. Halt: one process per key."""
-
-
 class JournalExists(Exception):
     """There is a journal already; it is never overwritten."""
-
-
-class JournalFailed(Exception):
-    """The disk refused a write or a sync, so what is durable is unknown. Halt: free or replace it, then start again."""
 
 
 class Journal:
@@ -64,11 +54,13 @@ class Journal:
         genesis_digest: bytes,
         public_key: bytes,
         on_durable: Callable[[str], None] = lambda name: None,
+        compact_bytes: int = COMPACT_BYTES,
     ) -> None:
         """Raises: JournalLost, JournalLocked."""
         self._path = path
         self._header = _header(genesis_digest, public_key)
         self._on_durable = on_durable
+        self._compact_bytes = compact_bytes
         self._pending: list[tuple[int, bytes]] = []
         self._own: list[tuple[int, bytes]] = []
         self._finals: list[tuple[int, bytes]] = []
@@ -107,6 +99,10 @@ class Journal:
         if checkpoint != self._checkpoint:
             self._pending.append((_CHECKPOINT, checkpoint))
 
+    def add_positions(self, positions: Mapping[str, int]) -> None:
+        """How far topics have been read: offsets of the next record, by topic."""
+        self._pending.extend((_POSITION, _U64.pack(offset) + topic.encode()) for topic, offset in positions.items())
+
     def commit(self) -> tuple[bytes, ...]:
         """Make all that was added durable with one sync; our statements of it, free to be sent now."""
         if not self._pending:
@@ -123,13 +119,17 @@ class Journal:
             self._apply(kind, data)
         return tuple(data[_U64.size :] for kind, data in entries if kind == _OWN)
 
+    @property
+    def is_grown(self) -> bool:
+        """Whether it is time to `compact`."""
+        return bool(self._finals) and os.fstat(self._fd).st_size >= self._compact_bytes
+
     def compact(self, positions: Mapping[str, int]) -> None:
-        """Write the file anew if it has grown: the last final block, what is above it, how far topics were read.
+        """Write the file anew: the last final block, what is above it, how far topics were read.
 
         The store must hold every final block by now. Safe at any moment: a rename replaces the file.
         """
-        if self._pending or not self._finals or os.fstat(self._fd).st_size < COMPACT_BYTES:
-            return
+        assert not self._pending
         self.positions = dict(positions)
         entries = [(_CHECKPOINT, self._checkpoint), (_FINAL, _joined(self._finals[-1]))]
         entries += [(_OWN, _joined(own)) for own in self._own]

@@ -26,6 +26,8 @@ class Settings:
     answer_ms: int = 1_000
     """A vote below our last finalization is answered at most this often, and not before it is so old."""
     blocks_delay_ms: int = 500
+    """A final block that its proposer did not publish is published by others after this."""
+    read_records_max: int = 5_000
 
 
 class Pace:

@@ -1,0 +1,29 @@
+"""What must stop a validator for good. Each message names the remedy; nothing here is retried."""
+
+
+class Halt(Exception):
+    """Going on would be unsafe, and starting again would not help: a person must act."""
+
+
+class JournalLost(Halt):
+    """The journal is missing, damaged, or another's: this key never signs again; rotate to a fresh key."""
+
+
+class JournalLocked(Halt):
+    """Another process runs with this journal. One process per key."""
+
+
+class JournalFailed(Halt):
+    """The disk refused a write or a sync, so what is durable is unknown. Free or replace it, then start again."""
+
+
+class JournalRolledBack(Halt):
+    """The journal is older than what this validator has already said or made final."""
+
+
+class SecondInstance(Halt):
+    """Our key signs somewhere else too, or the chain has forked. Nothing more is signed here."""
+
+
+class StoreBehind(Halt):
+    """The store lacks final blocks that the journal knows to have been stored."""
