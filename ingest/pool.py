@@ -15,7 +15,7 @@ from ingest.workers import Worker, WorkerDied
 from ledger.columns import Verdicts
 from ledger.genesis import Limits
 
-CHUNK_RECORDS_MAX: Final = 256
+CHUNK_RECORDS_MAX: Final = 1024
 CHUNK_RECORDS_LEAST: Final = 16
 CHUNK_BYTES_MAX: Final = 2**20
 _AHEAD_MAX: Final = 2
