@@ -188,8 +188,9 @@ class Core:
                 self._on_block_record(value)
             case events.Signed(message=message):
                 self._accept(message)
-            case events.HeadsAdvanced(partition=partition, entries=entries):
-                self._heads.advance(partition, entries)
+            case events.HeadsAdvanced(entries=entries):
+                for partition, more in entries.items():
+                    self._heads.advance(partition, more)
             case events.LagMeasured(records=records):
                 self._lag = records
             case events.Started():

@@ -6,7 +6,7 @@ it costs the journal one sync.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,12 +16,12 @@ from typing import Final
 
 from backbone.intake import Advance
 from backbone.log import Log, LogRecord, PositionLost, TopicMissing
-from backbone.store import StoreDamaged, StoreFailed, StoreReader, StoreWriter, ValueTooLarge
+from backbone.store import Entry, StoreDamaged, StoreFailed, StoreReader, StoreWriter, ValueTooLarge
 from consensus import events
 from consensus.blocks import BlockReader, encode_block
 from consensus.boot import restore, unpublished, unsent
 from consensus.core import Core
-from consensus.errors import SecondInstance
+from consensus.errors import Halt, SecondInstance
 from consensus.journal import Journal
 from consensus.keeper import BlocksKeeper
 from consensus.messages import Wire
@@ -30,7 +30,6 @@ from consensus.pace import Settings
 from consensus.readers import Failed, IntakePort, Reading, TopicTail, read_to_end
 from ledger import digests
 from ledger.genesis import Genesis
-from ledger.header import Head
 from ledger.keys import PrivateKey, verify
 from ledger.rejection import Rejection
 
@@ -42,12 +41,14 @@ POSITIONS_MS: Final = 60_000
 VERIFIED_MAX: Final = 8_192
 _COMPLETE: Final = "#complete-height"
 
+__all__ = ["Driver", "Halt", "Ports", "Settings"]
+
 _FATAL: Final = (PositionLost, TopicMissing, StoreFailed, StoreDamaged, ValueTooLarge)
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What the driver runs over. `node.order` builds these and closes log, stores and key after `run` has returned."""
+    """What the driver runs over. `node.order` builds these, and closes them after `run` has returned."""
 
     genesis: Genesis
     key: PrivateKey
@@ -55,8 +56,7 @@ class Ports:
     store: StoreWriter
     store_reader: StoreReader
     """The driver's own; the intake has another."""
-    open_intake: Callable[[Sequence[Head]], IntakePort]
-    """The intake for the given heads of the last final block. The driver closes it."""
+    intake: IntakePort
     journal_path: Path
     lag: Callable[[], int]
     """Records that the executor is behind the last final block; asked about ten times a second."""
@@ -99,6 +99,7 @@ class Driver:
         self._finals: list[events.Finalize] = []
         self._sends: list[bytes] = []
         self._rereads: list[int] = []
+        self._advances: dict[int, list[Entry]] = {}
         self._lag_due_ms = self._positions_due_ms = 0
 
     def run(self) -> None:
@@ -107,7 +108,7 @@ class Driver:
         self._journal = Journal(ports.journal_path, ports.genesis.digest, ports.key.public_key, ports.on_durable)
         try:
             self._outbox = Outbox(ports.log.producer())
-            self._intake = self._boot()
+            self._boot()
             self._reading = Reading(self._items)
             try:
                 self._start_reading()
@@ -115,7 +116,6 @@ class Driver:
                     self._turn()
             finally:
                 self._reading.stop()
-                self._intake.close()
                 self._outbox.close(2_000)
         finally:
             self._journal.close()
@@ -137,7 +137,7 @@ class Driver:
 
     # --- boot ---
 
-    def _boot(self) -> IntakePort:
+    def _boot(self) -> None:
         ports = self._ports
         restored = restore(ports.genesis, self._wire, self._reader, self._journal, ports.store)
         floor = 0 if restored.last is None else restored.last.finalization.view
@@ -152,12 +152,11 @@ class Driver:
             digest = digests.block_digest(ports.genesis.digest, header_bytes)
             value = encode_block(header_bytes, proof)
             self._keeper.on_final(height, digest, value, is_own=False, now_ms=ports.now_ms())
-        intake = ports.open_intake(restored.delivered.header.heads)
+        ports.intake.on_final(restored.delivered.header.heads)
         self._core = Core(ports.genesis, self._index, self._settings, restored, self._verify)
         self._step(events.Started(ports.now_ms()))
-        for advance in intake.backlog():
-            self._on_advance(advance)
-        return intake
+        for advance in ports.intake.backlog():
+            self._on_item(advance)
 
     def _start_reading(self) -> None:
         for topic in (*self._topics, self._blocks_topic):
@@ -166,8 +165,9 @@ class Driver:
         self._reading.start("intake", self._pump, lambda: None, _FATAL)
 
     def _pump(self) -> None:
-        for advance in self._intake.pump(self._settings.read_records_max, TICK_MS):
-            self._reading.put(advance)
+        advances = self._ports.intake.pump(self._settings.read_records_max, TICK_MS)
+        if advances:
+            self._reading.put(tuple(advances))
 
     # --- a turn ---
 
@@ -179,6 +179,7 @@ class Driver:
             self._on_item(item)
             count += 1
             item = None if count >= TURN_EVENTS_MAX or self._items.empty() else self._items.get_nowait()
+        self._tell_advances()
         self._on_time()
         self._let_out()
 
@@ -195,17 +196,22 @@ class Driver:
     def _on_item(self, item: object) -> None:
         match item:
             case Advance():
-                self._on_advance(item)
+                self._advances.setdefault(item.partition, []).extend(item.entries)
             case tuple():
-                for record in item:
-                    self._on_record(record)
+                for part in item:
+                    self._on_item(part)
+            case LogRecord():
+                self._on_record(item)
             case Failed(error):
                 raise error
             case _:
                 raise AssertionError(f"unknown item {item!r}")
 
-    def _on_advance(self, advance: Advance) -> None:
-        self._step(events.HeadsAdvanced(self._ports.now_ms(), advance.partition, advance.entries))
+    def _tell_advances(self) -> None:
+        """Tell the core of all that a turn found in the store at once: it makes one block of it."""
+        if self._advances:
+            entries, self._advances = self._advances, {}
+            self._step(events.HeadsAdvanced(self._ports.now_ms(), entries))
 
     def _on_record(self, record: LogRecord) -> None:
         now_ms = self._ports.now_ms()
@@ -303,7 +309,7 @@ class Driver:
         self._ports.on_durable("store.before")
         self._ports.store.append_final(block.header.height, block.header_bytes, block.proof)
         self._ports.on_durable("store.after")
-        self._intake.on_final(block.header.heads)
+        self._ports.intake.on_final(block.header.heads)
         value = encode_block(block.header_bytes, block.proof)
         self._keeper.on_final(block.header.height, block.digest, value, final.is_own, self._ports.now_ms())
 
@@ -312,7 +318,7 @@ class Driver:
         for partition in rereads:
             head = self._core.delivered.header.heads[partition]
             self._ports.report("reread", {"partition": partition, "from_offset": head.end_offset})
-            self._intake.reread(partition, head.end_offset)
+            self._ports.intake.reread(partition, head.end_offset)
 
     def _publish(self, value: bytes) -> None:
         self._outbox.send(self._blocks_topic, value)

@@ -1,6 +1,6 @@
 """What goes into the core and what comes out. Times are milliseconds of one clock that never goes back."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from consensus.messages import Message, Statement
@@ -40,11 +40,10 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class HeadsAdvanced:
-    """Records that the own store now holds durably: (end offset, chain digest, value bytes), in order."""
+    """Records that the own store now holds durably, by partition: (end offset, chain digest, value bytes), in order."""
 
     now_ms: int
-    partition: int
-    entries: Sequence[tuple[int, bytes, int]]
+    entries: Mapping[int, Sequence[tuple[int, bytes, int]]]
 
 
 @dataclass(frozen=True, slots=True)
