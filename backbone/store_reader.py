@@ -24,6 +24,8 @@ from backbone.store_scan import SegmentReader
 
 POLL_MS = 3
 _END: Position = (1 << 32, 0)
+_Look = tuple[int, int] | None
+"""(size in bytes, time of the last write) of a file that is there."""
 
 
 class StoreReader:
@@ -39,7 +41,7 @@ class StoreReader:
         self._tip = SegmentReader(final_folder(directory), FINAL_LOG)
         self._last_height = 0
         self._returned = 0
-        self._looked_at: tuple[int, int, bool] | None = None
+        self._looked_at: tuple[_Look, _Look] | None = None
         self._following: tuple[int, Path] | None = None
 
     def records(self, partition: int, from_offset: int, end_offset: int, incarnation: int = 0) -> list[StoredRecord]:
@@ -70,11 +72,9 @@ class StoreReader:
 
     def last_height(self) -> int:
         """The height of the newest final block; 0 while there is none."""
-        newest = self._tip.newest()
-        if newest is not None:
-            start = max(self._last_height + 1, newest.first)
-            for _, frame in self._tip.scan((0, start), _END, remember=True):
-                self._last_height = frame.offset
+        first = self._last_height + 1 if self._last_height else self._tip.first_of_newest()
+        for _, frame in self._tip.scan((0, first), _END, remember=True):
+            self._last_height = frame.offset
         return self._last_height
 
     def wait(self, timeout_ms: int) -> bool:
@@ -104,8 +104,7 @@ class StoreReader:
         (_, height), segment, _ = cursor
         if self._following is None or self._following[0] != height:
             self._following = (height, segment_path(final_folder(self._directory), 0, height))
-        now = segment.path.stat()
-        looked_at, self._looked_at = self._looked_at, (now.st_size, now.st_mtime_ns, self._following[1].exists())
+        looked_at, self._looked_at = self._looked_at, (_look(segment.path), _look(self._following[1]))
         return self._looked_at != looked_at
 
     def _log(self, partition: int) -> SegmentReader:
@@ -114,3 +113,11 @@ class StoreReader:
             log = SegmentReader(partition_folder(self._directory, partition), partition)
             self._partitions[partition] = log
         return log
+
+
+def _look(path: Path) -> _Look:
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return None
+    return now.st_size, now.st_mtime_ns

@@ -88,10 +88,10 @@ class SegmentReader:
                     self._index.learn(segment, here[1], place)
             at = self._following(segment, place)
 
-    def newest(self) -> Segment | None:
-        """The newest segment that there is now."""
-        self._segments = segments(self._folder)
-        return self._segments[-1] if self._segments else None
+    def first_of_newest(self) -> int:
+        """The first offset of the newest segment that surely holds a frame, to skip what is older; 0 without one."""
+        found = segments(self._folder)[-2:]
+        return found[0].first if found else 0
 
     @property
     def cursor(self) -> tuple[Position, Segment, int] | None:
@@ -118,7 +118,7 @@ class SegmentReader:
         """Where to read on behind the last whole frame of `segment`; None at the end of the log."""
         self._segments = segments(self._folder)
         later = self._rank((segment.incarnation, segment.first)) + 1
-        if later >= len(self._segments):
+        if later >= len(self._segments) or segment not in self._segments:
             return None
         if place == segment.path.stat().st_size:
             return self._segments[later], HEADER_SIZE

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from backbone.store import StoreReader, StoreWriter
+from backbone.store_format import HEADER_SIZE
 
 
 def _block(height: int) -> tuple[int, bytes, bytes]:
@@ -70,3 +71,29 @@ def test_waiting_ends_when_a_block_comes_meanwhile(tmp_path: Path) -> None:
         thread.start()
         assert reader.wait(10_000)
         thread.join()
+
+
+def test_waiting_ends_when_the_next_segment_is_there_before_its_first_block(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path, segment_bytes=1) as writer:
+        writer.append_final(*_block(1))
+        writer.append_final(*_block(2))
+    second = max((tmp_path / "final").iterdir())
+    whole = second.read_bytes()
+    second.write_bytes(whole[:HEADER_SIZE])
+    reader = StoreReader(tmp_path)
+    assert len(reader.final_after(0, 9)) == 1
+    assert not reader.wait(1)
+    second.write_bytes(whole)
+    assert reader.wait(1)
+
+
+def test_the_last_height_is_known_while_the_newest_segment_is_still_empty(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path, segment_bytes=1) as writer:
+        writer.append_final(*_block(1))
+        early = StoreReader(tmp_path)
+        assert early.last_height() == 1
+        for height in (2, 3, 4):
+            writer.append_final(*_block(height))
+    newest = max((tmp_path / "final").iterdir())
+    newest.write_bytes(newest.read_bytes()[:HEADER_SIZE])
+    assert early.last_height() == StoreReader(tmp_path).last_height() == 3
