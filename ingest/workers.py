@@ -48,8 +48,9 @@ class Worker:
         return verdicts
 
     def end(self) -> None:
-        """End the process and wait for it."""
+        """End the process and wait for it; what it was judging is lost."""
         self._connection.close()
+        self._process.kill()
         self._process.wait()
 
     def _send(self, message: Any) -> None:

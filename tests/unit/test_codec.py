@@ -204,6 +204,22 @@ def test_a_count_of_ten_million_in_five_bytes_allocates_nothing() -> None:
     assert decoded.reason == Reason.MALFORMED
 
 
+@pytest.mark.parametrize("item", [b"\x04" + bytes(33), b"\x12" + bytes(33)])
+def test_memory_is_bounded_by_the_size_of_what_is_read(item: bytes) -> None:
+    """A million bytes of the smallest commands, as many as a record can hold."""
+    count = 1_000_000 // len(item)
+    out = BytesIO()
+    fastavro.schemaless_writer(out, {"type": "long"}, count)
+    data = bytes(16) + b"\x00\x00" + out.getvalue() + item * count + b"\x00"
+    codec = Codec("Body")
+    tracemalloc.start()
+    try:
+        assert isinstance(codec.decode(data, len(data)), dict)
+        assert tracemalloc.get_traced_memory()[1] < 40 * len(data)
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     "field",
     [
