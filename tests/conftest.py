@@ -1,7 +1,60 @@
 """What all tests share."""
 
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
 from hypothesis import HealthCheck, settings
+
+from node.postgres import EmbeddedPostgres
 
 # A busy machine is slow, not wrong: time limits belong to pytest-timeout.
 settings.register_profile("momus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("momus")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a real Postgres 18 that may make databases: MOMUS_POSTGRES, or an embedded one of this session.
+
+    Not below pytest's own folder: every pytest of the same user closes that to all others when it starts, and for
+    root the server is another user.
+    """
+    given = os.environ.get("MOMUS_POSTGRES")
+    if given:
+        yield given
+        return
+    with (
+        TemporaryDirectory(prefix="momus-", ignore_cleanup_errors=True) as folder,
+        EmbeddedPostgres(Path(folder) / "pg") as server,
+    ):
+        yield server.url()
+
+
+@pytest.fixture
+def new_database(postgres: str) -> Iterator[Callable[[], str]]:
+    """Makes empty databases that are gone after the test; each call answers the URL of another."""
+    names: list[str] = []
+
+    def create() -> str:
+        name = f"test_{uuid4().hex}"
+        with psycopg.connect(postgres, autocommit=True) as admin:
+            admin.execute(f'create database "{name}"')
+        names.append(name)
+        return urlsplit(postgres)._replace(path=f"/{name}").geturl()
+
+    yield create
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        for name in names:
+            admin.execute(f'drop database if exists "{name}" with (force)')
+
+
+@pytest.fixture
+def postgres_url(new_database: Callable[[], str]) -> str:
+    """The URL of an empty database of this test's own."""
+    return new_database()
