@@ -118,7 +118,7 @@ class SegmentReader:
         """Where to read on behind the last whole frame of `segment`; None at the end of the log."""
         self._segments = segments(self._folder)
         later = self._rank((segment.incarnation, segment.first)) + 1
-        if later >= len(self._segments) or segment not in self._segments:
+        if later >= len(self._segments) or self._segments[later - 1] != segment:
             return None
         if place == segment.path.stat().st_size:
             return self._segments[later], HEADER_SIZE
