@@ -1,4 +1,4 @@
-"""The ledger's tables: state, history by height, cursor. Consensus determines every row of them but `layout`, `progress`.
+"""The ledger's tables: state, history by height, cursor. Consensus determines all rows but `layout` and `progress`.
 
 History has no secondary index on the live partition: they are built when a partition closes (`projections.partitions`).
 """

@@ -99,7 +99,8 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
         f"""SELECT r.height, r.index, r.reason AS code, s.name AS reason, s.sentence, encode(r.digest, 'hex') AS digest,
             encode(r.signer, 'hex') AS signer, api.content_text(r.reference) AS reference,
             {_TIME.format("b.time_ms")} AS "time", r.partition, r."offset", r.item, r.digest AS digest_bytes
-        FROM ledger.rejections AS r JOIN ledger.blocks AS b USING (height) LEFT JOIN api.reasons AS s ON s.code = r.reason""",
+        FROM ledger.rejections AS r JOIN ledger.blocks AS b USING (height)
+        LEFT JOIN api.reasons AS s ON s.code = r.reason""",
         {
             "height": "Block.",
             "index": "Place among the rejections of the block, from 0.",

@@ -1,0 +1,107 @@
+"""The execute process: brings the node's database up to its store, and keeps it there."""
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from backbone.store import StoreDamaged
+from ingest.pool import VerdictPool
+from ledger.genesis import Genesis
+from ledger.state import Cursor
+from node.blocks import StoreInconsistent
+from node.home import Home
+from node.pipeline import PipelineLimits
+from node.progress import ProgressFile
+from node.session import LogIdentity, Session
+from node.settings import ExecuteSettings, Settings
+from projections.database import CursorMoved, Database, DatabaseUnavailable
+
+EXIT_DONE: Final = 0
+EXIT_HALT: Final = 3
+RETRY_MS_MIN: Final = 100
+RETRY_MS_MAX: Final = 5_000
+MAINTENANCE_S: Final = 5.0
+
+log = structlog.get_logger()
+
+
+class Halted(Exception):
+    """The process must not be started again before somebody acted. The message names the remedy."""
+
+
+def limits_of(settings: ExecuteSettings) -> PipelineLimits:
+    """The pipeline's bounds as the settings give them."""
+    return PipelineLimits(
+        ahead_records_max=settings.ahead_records_max,
+        ahead_bytes_max=settings.ahead_bytes_max,
+        job_records_max=settings.job_records_max,
+        flush_records_max=settings.flush_records_max,
+        flush_transfers_max=settings.flush_transfers_max,
+        state_entries_max=settings.state_entries_max,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ExecuteProcess:
+    """What the process is made of; `stop` is set by a signal and asks for a drain."""
+
+    home: Home
+    settings: Settings
+    genesis: Genesis
+    identity: LogIdentity
+    database_url: str
+    stop: threading.Event
+    on_running: Callable[[], None]
+
+    def run(self) -> None:
+        """Until `stop`. Raises: Halted."""
+        progress = ProgressFile(self.home.progress_file)
+        session = Session(
+            self.genesis, self.identity, self.home.store, self.database_url, limits_of(self.settings.execute)
+        )
+        keeper = threading.Thread(target=self._maintain, name="maintain", daemon=True)
+        keeper.start()
+        try:
+            with closing(VerdictPool(self.settings.worker_count(), self.genesis.digest, self.genesis.limits)) as pool:
+                self._run_sessions(session, pool, progress)
+        finally:
+            self.stop.set()
+            keeper.join(timeout=MAINTENANCE_S)
+            progress.close()
+
+    def _run_sessions(self, session: Session, pool: VerdictPool, progress: ProgressFile) -> None:
+        """One session after the other: each starts from the cursor, a lost database ends it and the next one waits."""
+        wait_ms = RETRY_MS_MIN
+
+        def flushed(cursor: Cursor) -> None:
+            nonlocal wait_ms
+            wait_ms = RETRY_MS_MIN
+            progress.write(cursor.height, cursor.heads)
+            self.on_running()
+
+        while not self.stop.is_set():
+            try:
+                session.run(pool, flushed, self.stop.is_set)
+            except DatabaseUnavailable as error:
+                log.warning("database unavailable, trying again", reason=str(error), wait_ms=wait_ms)
+                self.stop.wait(wait_ms / 1000)
+                wait_ms = min(2 * wait_ms, RETRY_MS_MAX)
+            except CursorMoved as error:
+                raise Halted(
+                    f"{error} Another execute process writes this database: stop one of the two, then start again."
+                ) from error
+            except (StoreInconsistent, StoreDamaged) as error:
+                raise Halted(str(error)) from error
+
+    def _maintain(self) -> None:
+        """Close and index full partitions, beside the execution and on a connection of its own."""
+        while not self.stop.wait(MAINTENANCE_S):
+            try:
+                with Database(self.database_url) as database:
+                    database.maintain()
+            except DatabaseUnavailable as error:
+                log.warning("maintenance postponed", reason=str(error))

@@ -1,0 +1,61 @@
+"""Whether two databases are equal row for row, in all that consensus determines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Final
+
+import psycopg
+
+from projections.errors import unavailable
+
+ORDER: Final[Mapping[str, str]] = {
+    "cursor": "one",
+    "assets": "id",
+    "balances": "asset, address",
+    "objects": "id",
+    "remembered": "bucket, digest",
+    "expiry_buckets": "bucket",
+    "blocks": "height",
+    "transactions": "height, index",
+    "rejections": "height, index",
+    "transfers": "height, index",
+    "object_versions": "height, transaction, command",
+}
+"""Every table that consensus determines, with the key that orders its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """Of one table: how many rows, and SHA-256 over all of them as text, in order of the key."""
+
+    rows: int
+    digest: str
+
+
+def fingerprint(url: str) -> dict[str, Fingerprint]:
+    """Of every table, as of one moment. Raises: DatabaseUnavailable."""
+    with unavailable(), psycopg.connect(url, autocommit=True) as connection, connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return {table: _of(connection, table, order) for table, order in ORDER.items()}
+
+
+def differences(mine: Mapping[str, Fingerprint], theirs: Mapping[str, Fingerprint]) -> list[str]:
+    """A sentence per table that differs; none: the databases are equal."""
+    found = []
+    for table in ORDER:
+        a, b = mine[table], theirs[table]
+        if a.rows != b.rows:
+            found.append(f"Table {table} has {a.rows} rows here and {b.rows} there.")
+        elif a.digest != b.digest:
+            found.append(f"Table {table} has {a.rows} rows on both sides, but not the same.")
+    return found
+
+
+def _of(connection: psycopg.Connection[tuple[object, ...]], table: str, order: str) -> Fingerprint:
+    digest = sha256()
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY (SELECT * FROM ledger.{table} ORDER BY {order}) TO STDOUT") as copy:
+            for part in copy:
+                digest.update(part)
+        return Fingerprint(cursor.rowcount, digest.hexdigest())

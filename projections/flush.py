@@ -1,0 +1,204 @@
+"""Writing effects: history by binary COPY, state by arrays. All within the transaction that the caller has begun."""
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import Any, Final
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from ledger.state import Asset, BlockRow, Effects, Object, ObjectVersionRow, RejectionRow, TransactionRow
+from projections.heads import heads_to_json
+from projections.packing import (
+    COPY_HEADER,
+    COPY_TRAILER,
+    boolean,
+    digests_array,
+    int2,
+    int4,
+    int8,
+    int8_array,
+    jsonb,
+    pack_columns,
+    pack_rows,
+)
+
+_Connection = psycopg.Connection[tuple[Any, ...]]
+_REMEMBERED: Final = np.dtype([("bucket", "<i8"), ("digest", "V32"), ("height", "<i8")])
+_HEAD = Struct(">hiqiiiiiqiii32si32si")
+_TAIL = Struct(">iqii")
+
+_UPDATE_BALANCES = """UPDATE ledger.balances AS b SET amount = w.amount
+FROM unnest(%s, %s, %s) AS w (asset, address, amount) WHERE b.asset = w.asset AND b.address = w.address"""
+_DELETE_BALANCES = """DELETE FROM ledger.balances AS b
+USING unnest(%s, %s) AS w (asset, address) WHERE b.asset = w.asset AND b.address = w.address"""
+_UPDATE_ASSETS = """UPDATE ledger.assets AS a SET supply = w.supply
+FROM unnest(%s, %s) AS w (id, supply) WHERE a.id = w.id"""
+_UPDATE_OBJECT = """UPDATE ledger.objects SET version = %s, ownership = %s, owner = %s, writers = %s, type = %s,
+media_type = %s, content = %s WHERE id = %s"""
+_DELETE_OBJECTS = "DELETE FROM ledger.objects WHERE id = ANY(%s)"
+_UPSERT_BUCKET = """INSERT INTO ledger.expiry_buckets VALUES (%s, %s, %s)
+ON CONFLICT (bucket) DO UPDATE SET count = excluded.count, hash = excluded.hash"""
+_EXPIRE = ("DELETE FROM ledger.remembered WHERE bucket < %s", "DELETE FROM ledger.expiry_buckets WHERE bucket < %s")
+
+
+def write_effects(connection: _Connection, effects: Effects) -> None:
+    """All rows of `effects`."""
+    _write_history(connection, effects)
+    _write_balances(connection, effects)
+    _write_assets(connection, effects)
+    _write_objects(connection, effects)
+    _write_remembered(connection, effects)
+
+
+def _write_history(connection: _Connection, effects: Effects) -> None:
+    _copy(connection, "ledger.blocks", pack_rows(map(_block, effects.blocks)))
+    _copy(connection, "ledger.transactions", b"".join(map(_transaction, effects.transactions)))
+    _copy(connection, "ledger.rejections", pack_rows(map(_rejection, effects.rejections)))
+    _copy(connection, "ledger.transfers", pack_columns(effects.transfers))
+    _copy(connection, "ledger.object_versions", pack_rows(map(_object_version, effects.object_versions)))
+
+
+def _write_balances(connection: _Connection, effects: Effects) -> None:
+    """Known rows are updated, new ones copied: the executor knows which are which."""
+    _copy(connection, "ledger.balances", pack_columns(effects.balances_inserted))
+    updated, deleted = effects.balances_updated, effects.balances_deleted
+    if len(updated):
+        parameters = (*_keys(updated), int8_array(updated["amount"]))
+        _expect(connection, len(updated), _UPDATE_BALANCES, parameters)
+    if len(deleted):
+        _expect(connection, len(deleted), _DELETE_BALANCES, _keys(deleted))
+
+
+def _keys(balances: NDArray[Any]) -> tuple[Any, ...]:
+    return digests_array(balances["asset"]), digests_array(balances["address"])
+
+
+def _write_assets(connection: _Connection, effects: Effects) -> None:
+    _copy(connection, "ledger.assets", pack_rows(map(_asset, effects.assets_inserted)))
+    if updated := effects.assets_updated:
+        parameters = digests_array([asset.id for asset in updated]), int8_array([asset.supply for asset in updated])
+        _expect(connection, len(updated), _UPDATE_ASSETS, parameters)
+
+
+def _write_objects(connection: _Connection, effects: Effects) -> None:
+    _copy(connection, "ledger.objects", pack_rows(map(_object, effects.objects_inserted)))
+    if effects.objects_updated:
+        with connection.cursor() as cursor:
+            cursor.executemany(_UPDATE_OBJECT, [_changed(item) for item in effects.objects_updated])
+            _check(cursor.rowcount, len(effects.objects_updated), "ledger.objects")
+    if effects.objects_deleted:
+        _expect(connection, len(effects.objects_deleted), _DELETE_OBJECTS, (digests_array(effects.objects_deleted),))
+
+
+def _write_remembered(connection: _Connection, effects: Effects) -> None:
+    for statement in _EXPIRE:
+        connection.execute(statement, (effects.buckets_expired_below,))
+    remembered = np.array(list(effects.remembered), _REMEMBERED) if effects.remembered else np.empty(0, _REMEMBERED)
+    _copy(connection, "ledger.remembered", pack_columns(remembered))
+    if effects.buckets:
+        with connection.cursor() as cursor:
+            cursor.executemany(_UPSERT_BUCKET, [(bucket, *value) for bucket, value in effects.buckets.items()])
+
+
+def _copy(connection: _Connection, table: str, rows: bytes) -> None:
+    if rows:
+        with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
+            copy.write(COPY_HEADER + rows + COPY_TRAILER)
+
+
+def _expect(connection: _Connection, rows: int, statement: str, parameters: Sequence[Any]) -> None:
+    _check(connection.execute(statement, parameters, prepare=False).rowcount, rows, statement)
+
+
+def _check(changed: int, expected: int, what: str) -> None:
+    """The executor's picture of the database is wrong, or a row was changed by hand: nothing may be committed."""
+    if changed != expected:
+        raise StateDiffers(f"{expected} rows were to change, {changed} did: {what.split(' AS ')[0]}.")
+
+
+class StateDiffers(Exception):
+    """The state tables do not hold what execution left there. Halt: rebuild the database with `momus replay`."""
+
+
+def _block(row: BlockRow) -> Sequence[bytes | None]:
+    return (
+        int8(row.height),
+        row.digest,
+        row.parent_digest,
+        int8(row.epoch),
+        int8(row.view),
+        int4(row.proposer),
+        int8(row.time_ms),
+        jsonb(heads_to_json(row.heads)),
+        int4(row.records),
+        int4(row.transactions),
+        int4(row.transfers),
+        int4(row.rejections),
+    )
+
+
+def _transaction(row: TransactionRow) -> bytes:
+    """One row in two packs around the only field of varying width: this runs for every transaction."""
+    reference = row.reference
+    return b"".join(
+        (
+            _HEAD.pack(
+                10, 8, row.height, 4, row.index, 4, row.partition, 8, row.offset, 4, row.item,
+                32, row.digest, 32, row.signer, len(reference),
+            ),
+            reference,
+            _TAIL.pack(8, row.expires_at_ms, 4, row.commands),
+        )
+    )  # fmt: skip
+
+
+def _rejection(row: RejectionRow) -> Sequence[bytes | None]:
+    return (
+        int8(row.height),
+        int4(row.index),
+        int4(row.partition),
+        int8(row.offset),
+        int4(row.item),
+        int4(row.reason),
+        row.digest,
+        row.signer,
+        row.reference,
+    )
+
+
+def _asset(asset: Asset) -> Sequence[bytes | None]:
+    return asset.id, asset.name.encode(), int4(asset.decimals), asset.issuer, int8(asset.supply)
+
+
+def _object(item: Object) -> Sequence[bytes | None]:
+    return (
+        item.id,
+        int8(item.version),
+        int2(item.ownership),
+        item.owner,
+        b"".join(item.writers),
+        item.type.encode(),
+        item.media_type.encode(),
+        item.content,
+    )
+
+
+def _object_version(row: ObjectVersionRow) -> Sequence[bytes | None]:
+    place = int8(row.height), int4(row.transaction), int4(row.command)
+    return (*place, *_object(row.object), boolean(row.deleted))
+
+
+def _changed(item: Object) -> Sequence[Any]:
+    writers = b"".join(item.writers)
+    return (
+        item.version,
+        int(item.ownership),
+        item.owner,
+        writers,
+        item.type,
+        item.media_type,
+        item.content,
+        item.id,
+    )

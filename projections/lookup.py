@@ -1,0 +1,52 @@
+"""What became of one transaction."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from ledger.rejection import Reason
+from projections.errors import unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """It executed: its block, its place there, its place in the log."""
+
+    height: int
+    index: int
+    partition: int
+    offset: int
+    item: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """It had no effect. `reason` is None where the block had more rejections than rows are kept."""
+
+    height: int
+    reason: Reason | None
+
+
+_EXECUTED = """SELECT height, index, partition, "offset", item FROM ledger.transactions
+WHERE digest = %s AND (%s::bigint IS NULL OR height = %s)"""
+_REJECTED = """SELECT height, reason FROM ledger.rejections
+WHERE digest = %s AND reason <> %s AND (%s::bigint IS NULL OR height = %s) ORDER BY height LIMIT 1"""
+_REMEMBERED = """SELECT height FROM ledger.remembered
+WHERE digest = %s AND bucket >= (SELECT coalesce(min(bucket), 0) FROM ledger.expiry_buckets) LIMIT 1"""
+
+
+def transaction_fate(connection: psycopg.Connection[tuple[Any, ...]], digest: bytes) -> Executed | Rejected | None:
+    """What became of the transaction with this digest; None: no block has it (yet).
+
+    Within the window its height is remembered, so that one block is looked at. Raises: DatabaseUnavailable.
+    """
+    with unavailable():
+        remembered = connection.execute(_REMEMBERED, (digest,)).fetchone()
+        height = None if remembered is None else remembered[0]
+        if executed := connection.execute(_EXECUTED, (digest, height, height)).fetchone():
+            return Executed(*executed)
+        duplicate = int(Reason.DUPLICATE)
+        if rejected := connection.execute(_REJECTED, (digest, duplicate, height, height)).fetchone():
+            return Rejected(rejected[0], Reason(rejected[1]))
+        return None if height is None else Rejected(height, None)
