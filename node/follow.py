@@ -19,8 +19,8 @@ from ledger.genesis import Genesis
 from ledger.header import Head, decode_header
 from ledger.rejection import Rejection
 
-READ_TIMEOUT_MS = 1000
-SILENT_READS_MAX = 60
+READ_TIMEOUT_MS = 250
+SILENT_READS_MAX = 240
 """So many reads in a row without a record and without the end: the log does not answer."""
 
 RECENT_BLOCKS_MAX = 4096
@@ -94,22 +94,27 @@ class _Tail:
 
     def next(self) -> LogRecord | None:
         """The next record; None at the topic's end. Raises: PositionLost, LogUnavailable."""
-        if self._reader is None:
-            self._reader = self._open_reader(self._topic, {self._partition: self._offset})
+        is_fresh = False
         for _ in range(SILENT_READS_MAX):
             while self._records:
                 record = self._records.popleft()
                 if record.offset >= self._offset:
                     self._offset = record.offset + 1
                     return record
+            if self._reader is None:
+                self._reader = self._open_reader(self._topic, {self._partition: self._offset})
+                is_fresh = True
             self._records.extend(self._reader.read(self._read_records_max, READ_TIMEOUT_MS))
             if not self._records and self._reader.at_end():
-                return None
+                if is_fresh:
+                    return None
+                self.close()  # the end that it knows may be an old one
         raise LogUnavailable(f"Partition {self._partition} of {self._topic} shows neither records nor its end.")
 
     def close(self) -> None:
         if self._reader is not None:
             self._reader.close()
+        self._reader = None
 
 
 class Follower:

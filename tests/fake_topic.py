@@ -17,10 +17,13 @@ class FakeTopic:
         self.opened: list[dict[int, int]] = []
         self.begins: dict[int, int] = {}
         """partition -> its first offset, where it was pruned."""
+        self.readers: list[type[FakeReader]] = []
+        """The kinds of the next readers, where they are not FakeReader."""
 
     def open_reader(self, positions: Mapping[int, int]) -> LogReader:
         self.opened.append(dict(positions))
-        return FakeReader(self, dict(positions))
+        reader = self.readers.pop(0) if self.readers else FakeReader
+        return reader(self, dict(positions))
 
 
 class FakeReader:

@@ -1,12 +1,12 @@
 """A store filled from the log alone holds the chain, or the run stops and says where the log is wrong."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from backbone.log import LogReader
+from backbone.log import LogReader, LogRecord
 from backbone.store import StoreReader, StoreWriter
 from ledger.block import FinalBlock
 from ledger.digests import block_digest, chain_next, value_digest
@@ -24,7 +24,7 @@ from node.follow import (
     LogTooShort,
 )
 from tests.builders import genesis
-from tests.fake_topic import FakeTopic, Values
+from tests.fake_topic import FakeReader, FakeTopic, Values
 
 PROOF = b"proven "
 """What a value of `blocks` begins with, to be taken for final."""
@@ -215,6 +215,21 @@ def test_a_log_that_ends_before_the_heads_is_named(tmp_path: Path) -> None:
     del chain.records.values[0][7:]
     with pytest.raises(LogTooShort, match=r"no record at or above offset 22, but block 8 orders all below 25"):
         chain.follow(tmp_path)
+
+
+def test_an_end_that_a_reader_saw_before_the_records_came_is_not_believed(tmp_path: Path) -> None:
+    chain = Chain(3)
+
+    class Stale(FakeReader):
+        def read(self, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
+            return [] if self.positions == {0: 4} else super().read(1, 0)
+
+        def at_end(self) -> bool:
+            return True
+
+    chain.records.readers = [Stale]
+    chain.follow(tmp_path)
+    _assert_holds(tmp_path, chain)
 
 
 def test_a_log_that_was_pruned_below_the_heads_is_named(tmp_path: Path) -> None:
