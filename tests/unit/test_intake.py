@@ -190,3 +190,8 @@ def test_a_log_that_does_not_answer_leaves_the_intake_as_it_was(tmp_path: Path) 
         intake._open_reader = log.open_reader
         intake.close()
         assert len(intake.pump(10, 0)) == 1
+
+
+def test_bounds_exceed_what_one_block_may_take() -> None:
+    assert IntakeLimits.for_blocks(10_000, 16 << 20) == IntakeLimits()
+    assert IntakeLimits.for_blocks(1_000_000, 1 << 30) == IntakeLimits(2_000_000, 2 << 30)
