@@ -58,17 +58,15 @@ class IntakeLimits:
     """Bounds of what one partition holds above its final head; one batch may go beyond them.
 
     They must exceed what one block may take: else a block whose records were not all read would wait for room, and
-    the room for the block.
+    the room for the block (`above_a_block`).
     """
 
     suffix_records_max: int = 200_000
     suffix_bytes_max: int = 128 << 20
 
-    @classmethod
-    def for_blocks(cls, records_max: int, bytes_max: int) -> "IntakeLimits":
-        """The usual bounds, or more where one block may take so many records or bytes."""
-        usual = cls()
-        return cls(max(usual.suffix_records_max, 2 * records_max), max(usual.suffix_bytes_max, 2 * bytes_max))
+    def above_a_block(self, records_max: int, bytes_max: int) -> "IntakeLimits":
+        """These bounds, raised to twice what one block may take where they are below."""
+        return IntakeLimits(max(self.suffix_records_max, 2 * records_max), max(self.suffix_bytes_max, 2 * bytes_max))
 
 
 @dataclass(slots=True)

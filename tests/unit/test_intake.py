@@ -193,5 +193,6 @@ def test_a_log_that_does_not_answer_leaves_the_intake_as_it_was(tmp_path: Path) 
 
 
 def test_bounds_exceed_what_one_block_may_take() -> None:
-    assert IntakeLimits.for_blocks(10_000, 16 << 20) == IntakeLimits()
-    assert IntakeLimits.for_blocks(1_000_000, 1 << 30) == IntakeLimits(2_000_000, 2 << 30)
+    limits = IntakeLimits(suffix_records_max=1000, suffix_bytes_max=1 << 20)
+    assert limits.above_a_block(500, 1 << 19) == limits
+    assert limits.above_a_block(501, 1 << 20) == IntakeLimits(1002, 2 << 20)
