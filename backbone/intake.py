@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import Protocol
 
-from backbone.log import LogReader, LogRecord, PositionLost
+from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost
 from backbone.store import Entry, StoredRecord, StoreReader, StoreWriter
 
 Chain = Callable[[bytes, int, int, bytes | None], bytes]
@@ -156,7 +156,7 @@ class Intake:
         with self._turn:
             reader = self._reader_with_room()
             if reader is not None:
-                return self._store(self._chained(reader.read(records_max, timeout_ms)))
+                return self._store(self._chained(self._read(reader, records_max, timeout_ms)))
         self._room.wait(timeout_ms / 1000)
         return []
 
@@ -212,6 +212,13 @@ class Intake:
             )
             self._assigned = wanted
         return self._reader
+
+    def _read(self, reader: LogReader, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
+        try:
+            return reader.read(records_max, timeout_ms)
+        except LogUnavailable:
+            self._close_reader()
+            raise
 
     def _chained(self, records: Sequence[LogRecord]) -> dict[int, list[StoredRecord]]:
         batches: dict[int, list[StoredRecord]] = {}

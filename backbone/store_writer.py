@@ -20,6 +20,7 @@ from backbone.store_files import (
 )
 from backbone.store_format import (
     FINAL_LOG,
+    VALUE_BYTES_MAX,
     LogHead,
     StoredFinal,
     StoredRecord,
@@ -152,5 +153,5 @@ class StoreWriter:
             if record.offset <= before or record.incarnation != incarnation:
                 raise ValueError(f"Record ({record.incarnation}, {record.offset}) does not follow offset {before}.")
             before = record.offset
-            if record.value is not None:
+            if record.value is not None and len(record.value) > VALUE_BYTES_MAX:
                 check_size(f"The value at offset {record.offset}", len(record.value))

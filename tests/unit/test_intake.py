@@ -175,20 +175,17 @@ def test_what_is_final_is_never_read_anew(tmp_path: Path) -> None:
             intake.reread(0, 1)
 
 
-def test_a_log_that_does_not_answer_leaves_the_intake_as_it_was(tmp_path: Path) -> None:
-    log = FakeTopic({0: [(0, b"a")]})
-
+def test_a_log_that_does_not_answer_is_asked_anew_by_another_reader(tmp_path: Path) -> None:
     class Silent(FakeReader):
         def read(self, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
             raise LogUnavailable("no broker")
 
+    log = FakeTopic({0: [(0, b"a")]})
+    log.readers = [Silent]
     with StoreWriter(tmp_path) as writer:
         intake = _intake(log, writer, tmp_path)
-        intake._open_reader = lambda positions: Silent(log, dict(positions))
         with pytest.raises(LogUnavailable):
             intake.pump(10, 0)
-        intake._open_reader = log.open_reader
-        intake.close()
         assert len(intake.pump(10, 0)) == 1
 
 
