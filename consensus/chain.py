@@ -109,6 +109,11 @@ class Chain:
             raise Fork(_fork(self.delivered, proven.block))
         return proven
 
+    @property
+    def finals_waiting(self) -> int:
+        """How many final blocks wait for their records or for a block below them."""
+        return len(self._finals)
+
     def top_final(self) -> Block:
         """The highest final block that is known."""
         return self._finals[max(self._finals)].block if self._finals else self.delivered

@@ -89,12 +89,12 @@ class SetTimer:
 class Finalize:
     """A final block whose records the own store holds: journal first, then the store. Heights rise by one.
 
-    `view` is that of the finalization in its proof; `checkpoint` is the header of the last checkpoint block up to this
-    one (empty: genesis), to be restored with it.
+    Up to the view `floor` nothing is ever signed any more. `checkpoint` is the header of the last checkpoint block up
+    to this one (empty: genesis), to be restored with it.
     """
 
     block: FinalBlock
-    view: int
+    floor: int
     is_own: bool
     checkpoint: bytes
 

@@ -3,7 +3,8 @@
 from collections import Counter
 from enum import Enum
 
-from consensus.messages import Certificate, Kind, Message, Proposal, Vote, Wire
+from consensus.chain import Chain
+from consensus.messages import Block, Certificate, Kind, Message, Proposal, Vote, Wire
 from consensus.tally import Committee
 from consensus.views import PROPOSALS_KEPT_MAX, Views
 from ledger.rejection import Rejection
@@ -23,28 +24,46 @@ class Inbox:
     """Takes in what was read from the consensus topics."""
 
     def __init__(
-        self, wire: Wire, committee: Committee, leaders: tuple[int, ...], views: Views, views_ahead_max: int
+        self,
+        wire: Wire,
+        committee: Committee,
+        leaders: tuple[int, ...],
+        views: Views,
+        chain: Chain,
+        views_ahead_max: int,
     ) -> None:
         self._wire = wire
         self._committee = committee
         self._leaders = leaders
         self._views = views
+        self._chain = chain
         self._views_ahead_max = views_ahead_max
         self.refusals: Counter[Refusal] = Counter()
 
-    def read(self, value: bytes | None, view: int) -> Message | Refusal:
-        """The message of a record's value, format, place and signatures checked; `view` is our own view."""
+    def read(self, value: bytes | None, view: int) -> Message | Block | Refusal:
+        """The message of a record's value, format, place and signatures checked; `view` is our own view.
+
+        Of a late one, the block that the last finalization names, if we lack it: its digest says that it is the one.
+        """
         message = self._wire.decode(value)
-        refusal = Refusal.MALFORMED if isinstance(message, Rejection) else self._weigh(message, view)
-        if refusal is not None:
-            self.refusals[refusal] += 1
-            return refusal
-        assert not isinstance(message, Rejection)
-        return message
+        if isinstance(message, Rejection):
+            return self._refuse(Refusal.MALFORMED)
+        if message.view <= self._views.final_view:
+            return self._missing_block(message) or self._refuse(Refusal.STALE)
+        refusal = self._weigh(message, view)
+        return message if refusal is None else self._refuse(refusal)
+
+    def _refuse(self, refusal: Refusal) -> Refusal:
+        self.refusals[refusal] += 1
+        return refusal
+
+    def _missing_block(self, message: Message) -> Block | None:
+        proposal = message.proposal if isinstance(message, Certificate) else message
+        if not isinstance(proposal, Proposal) or proposal.block.digest != self._views.final_digest:
+            return None
+        return None if self._chain.get(proposal.block.digest) is not None else proposal.block
 
     def _weigh(self, message: Message, view: int) -> Refusal | None:
-        if message.view <= self._views.final_view:
-            return Refusal.STALE
         if not isinstance(message, Certificate) and message.view > view + self._views_ahead_max:
             return Refusal.AHEAD
         if self._is_known(message):

@@ -7,7 +7,7 @@ A file of its own, made once by `create` (that is, by `momus init`) and never by
     entry   ``kind 1 | length 4 | bytes``
     HEADER  ``format 4 | genesis digest 32 | public key 32``
     OWN     ``view 8 | the message as it is sent``
-    FINAL   ``finalization's view 8 | the record of the blocks topic``
+    FINAL   ``floor 8 | the record of the blocks topic``      the floor: a view with a finalization; it never falls
     CHECKPOINT  the header of the last final checkpoint block, empty for genesis
     POSITION    ``offset 8 | topic``     read up to here
 
@@ -15,15 +15,12 @@ A batch that the machine did not finish is the last one and was never sent: it i
 journal: the key must not sign again.
 """
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from struct import Struct
-from typing import Final
+from typing import Final, Protocol
 from zlib import crc32
 
-from consensus.errors import JournalFailed, JournalLocked, JournalLost
+from consensus.errors import JournalLost
 
 _MAGIC: Final = b"mjb1"
 _BATCH: Final = Struct(">4sII")
@@ -37,28 +34,43 @@ COMPACT_BYTES: Final = 1 << 20
 """A file above this size is written anew when nothing stands against it."""
 
 
-class JournalExists(Exception):
-    """There is a journal already; it is never overwritten."""
+class JournalFile(Protocol):
+    """Where the journal lies: a file, or what the simulator takes for one."""
+
+    def read(self) -> bytes | None:
+        """All of it; None if there is none."""
+
+    def append(self, data: bytes) -> None:
+        """Write at the end, durably."""
+
+    def cut(self, size_bytes: int) -> None:
+        """Drop what lies behind, durably; and make the rest durable."""
+
+    def replace(self, data: bytes) -> None:
+        """Become `data`, durably and at once."""
+
+    def size_bytes(self) -> int: ...
+
+    def close(self) -> None: ...
 
 
 class Journal:
-    """Open, locked and repaired. One thread uses it.
+    """Open and repaired. One thread uses it. Nothing of ours is sent but what `commit` returns, and that is durable.
 
-    Nothing of ours is sent but what `commit` returns, and that is durable.
     Raises (all writing): JournalFailed.
     """
 
     def __init__(
         self,
-        path: Path,
+        file: JournalFile,
         genesis_digest: bytes,
         public_key: bytes,
         on_durable: Callable[[str], None] = lambda name: None,
         compact_bytes: int = COMPACT_BYTES,
     ) -> None:
-        """Raises: JournalLost, JournalLocked."""
-        self._path = path
-        self._header = _header(genesis_digest, public_key)
+        """Raises: JournalLost."""
+        self._file = file
+        self._header = header(genesis_digest, public_key)
         self._on_durable = on_durable
         self._compact_bytes = compact_bytes
         self._pending: list[tuple[int, bytes]] = []
@@ -67,17 +79,17 @@ class Journal:
         self._checkpoint = b""
         self.positions: dict[str, int] = {}
         """Topic -> offset of the next record to read, as last written."""
-        self._lock = _lock(path)
-        try:
-            self._fd = self._open()
-        except BaseException:
-            os.close(self._lock)
-            raise
+        self._load()
 
     @property
     def own(self) -> tuple[bytes, ...]:
-        """Our statements above the last final block's finalization, in the order in which they were signed."""
+        """Our statements above the floor, in the order in which they were signed."""
         return tuple(value for _, value in self._own)
+
+    @property
+    def floor(self) -> int:
+        """Our statements at or below this view are not kept: nothing is ever signed there."""
+        return self._finals[-1][0] if self._finals else 0
 
     @property
     def finals(self) -> tuple[bytes, ...]:
@@ -89,13 +101,19 @@ class Journal:
         """The header of the last checkpoint block up to the last final one; empty: genesis."""
         return self._checkpoint
 
+    @property
+    def is_grown(self) -> bool:
+        """Whether it is time to `compact`."""
+        return bool(self._finals) and self._file.size_bytes() >= self._compact_bytes
+
     def add_own(self, view: int, value: bytes) -> None:
         """A signed statement, to be durable and then sent."""
         self._pending.append((_OWN, _U64.pack(view) + value))
 
-    def add_final(self, view: int, value: bytes, checkpoint: bytes) -> None:
-        """A final block and the view of its finalization, to be durable before the store is given it."""
-        self._pending.append((_FINAL, _U64.pack(view) + value))
+    def add_final(self, floor: int, value: bytes, checkpoint: bytes) -> None:
+        """A final block, to be durable before the store is given it; statements up to `floor` may be forgotten."""
+        assert floor >= self.floor
+        self._pending.append((_FINAL, _U64.pack(floor) + value))
         if checkpoint != self._checkpoint:
             self._pending.append((_CHECKPOINT, checkpoint))
 
@@ -109,25 +127,16 @@ class Journal:
             return ()
         entries, self._pending = self._pending, []
         self._on_durable("journal.before")
-        try:
-            _write(self._fd, _batch(entries))
-            os.fdatasync(self._fd)
-        except OSError as error:
-            raise JournalFailed(f"Writing the journal {self._path} failed: {error}.") from error
+        self._file.append(_batch(entries))
         self._on_durable("journal.after")
         for kind, data in entries:
             self._apply(kind, data)
         return tuple(data[_U64.size :] for kind, data in entries if kind == _OWN)
 
-    @property
-    def is_grown(self) -> bool:
-        """Whether it is time to `compact`."""
-        return bool(self._finals) and os.fstat(self._fd).st_size >= self._compact_bytes
-
     def compact(self, positions: Mapping[str, int]) -> None:
-        """Write the file anew: the last final block, what is above it, how far topics were read.
+        """Write the file anew: the last final block, what is above the floor, how far topics were read.
 
-        The store must hold every final block by now. Safe at any moment: a rename replaces the file.
+        The store must hold every final block by now.
         """
         assert not self._pending
         self.positions = dict(positions)
@@ -135,37 +144,26 @@ class Journal:
         entries += [(_OWN, _joined(own)) for own in self._own]
         entries += [(_POSITION, _U64.pack(offset) + topic.encode()) for topic, offset in positions.items()]
         self._on_durable("compact.before")
-        try:
-            _replace(self._path, [self._header, _batch(entries)])
-            os.close(self._fd)
-            self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND)
-        except OSError as error:
-            raise JournalFailed(f"Writing the journal {self._path} anew failed: {error}.") from error
+        self._file.replace(self._header + _batch(entries))
         self._on_durable("compact.after")
         del self._finals[:-1]
 
     def close(self) -> None:
-        """Give up the lock. What was added and not committed is gone, and was never sent."""
-        os.close(self._fd)
-        os.close(self._lock)
+        """Give up the file. What was added and not committed is gone, and was never sent."""
+        self._file.close()
 
-    def _open(self) -> int:
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError as error:
-            raise _lost(self._path, "it is not there") from error
+    def _load(self) -> None:
+        data = self._file.read()
+        if data is None:
+            raise lost("it is not there")
         if not data.startswith(self._header):
-            raise _lost(self._path, "it begins with another chain, another key, or damage")
+            raise lost("it begins with another chain, another key, or damage")
         end = 0
-        for entries, batch_end in _batches(self._path, data):
+        for entries, batch_end in _batches(data):
             end = batch_end
             for kind, body in entries:
                 self._apply(kind, body)
-        fd = os.open(self._path, os.O_RDWR | os.O_APPEND)
-        if end < len(data):
-            os.ftruncate(fd, end)
-        os.fsync(fd)
-        return fd
+        self._file.cut(end)
 
     def _apply(self, kind: int, data: bytes) -> None:
         if kind == _OWN:
@@ -181,16 +179,17 @@ class Journal:
             self.positions[topic.decode()] = offset
 
 
-def create(path: Path, genesis_digest: bytes, public_key: bytes) -> None:
-    """Make the journal of a key that has never signed. Raises: JournalExists."""
-    if path.exists():
-        raise JournalExists(f"There is a journal at {path} already.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, [_header(genesis_digest, public_key)])
-
-
-def _header(genesis_digest: bytes, public_key: bytes) -> bytes:
+def header(genesis_digest: bytes, public_key: bytes) -> bytes:
+    """The bytes of the journal of a key that has never signed."""
     return _batch([(_HEADER, _U32.pack(_FORMAT) + genesis_digest + public_key)])
+
+
+def lost(what: str) -> JournalLost:
+    """The error that says what is wrong and what to do."""
+    return JournalLost(
+        f"The journal is lost: {what}. Without its complete journal this key must never sign again, or it could "
+        "contradict what it said: put the file back as it was, or give this validator a fresh key."
+    )
 
 
 def _batch(entries: list[tuple[int, bytes]]) -> bytes:
@@ -198,14 +197,14 @@ def _batch(entries: list[tuple[int, bytes]]) -> bytes:
     return _BATCH.pack(_MAGIC, len(body), crc32(body)) + body
 
 
-def _batches(path: Path, data: bytes) -> Iterator[tuple[list[tuple[int, bytes]], int]]:
+def _batches(data: bytes) -> Iterator[tuple[list[tuple[int, bytes]], int]]:
     """Each whole batch and where it ends. Raises: JournalLost where a bad one is not the last."""
     at = 0
     while at < len(data):
         end = _batch_end(data, at)
         if end is None:
             if _any_batch_behind(data, at + 1):
-                raise _lost(path, f"a batch at byte {at} does not read back, though others follow it")
+                raise lost(f"a batch at byte {at} does not read back, though others follow it")
             return
         yield list(_entries(data[at + _BATCH.size : end])), end
         at = end
@@ -244,45 +243,3 @@ def _joined(numbered: tuple[int, bytes]) -> bytes:
 
 def _parted(data: bytes) -> tuple[int, bytes]:
     return int(_U64.unpack_from(data)[0]), data[_U64.size :]
-
-
-def _lost(path: Path, what: str) -> JournalLost:
-    return JournalLost(
-        f"The journal {path} is lost: {what}. Without its complete journal this key must never sign again, or it could "
-        "contradict what it said: put the file back as it was, or give this validator a fresh key."
-    )
-
-
-def _lock(path: Path) -> int:
-    if not path.parent.is_dir():
-        raise _lost(path, "its folder is not there")
-    fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise JournalLocked(f"Another process runs with the journal {path}. One process per key.") from error
-    return fd
-
-
-def _replace(path: Path, parts: list[bytes]) -> None:
-    """Write a file beside `path`, make it durable, and put it in its place."""
-    beside = path.with_name(path.name + ".new")
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        _write(fd, b"".join(parts))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    beside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]

@@ -25,6 +25,10 @@ class BlocksKeeper:
         """Every block up to here has been seen in the topic, so reading it again can begin behind."""
         return min(self._waiting, default=self._height + 1) - 1
 
+    def start_at(self, height: int) -> None:
+        """Every block up to here was told of, or is known to be in the topic."""
+        self._height = height
+
     def on_final(self, height: int, digest: bytes, value: bytes, is_own: bool, now_ms: int) -> None:
         """A block has become final and is stored."""
         self._height = height

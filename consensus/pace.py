@@ -53,13 +53,13 @@ class Pace:
                 return self._settings.timeout_max_ms
         return timeout
 
-    def deadline_ms(self) -> int | None:
-        """When the current view times out; None while nothing is pending."""
-        return None if self.pending_since_ms is None else self._since() + self.timeout_ms()
+    def deadline_ms(self) -> int:
+        """When the current view times out. Only while something is pending."""
+        return self._since() + self.timeout_ms()
 
-    def idle_until_ms(self) -> int | None:
-        """Until when a leader with nothing to add waits; None while nothing is pending."""
-        return None if self.pending_since_ms is None else self._since() + self._settings.idle_ms
+    def idle_until_ms(self) -> int:
+        """Until when a leader with nothing to add waits. Only while something is pending."""
+        return self._since() + self._settings.idle_ms
 
     def entered(self, now_ms: int) -> None:
         """A view was entered."""

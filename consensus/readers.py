@@ -1,27 +1,18 @@
 """Threads that read: each puts what it finds into the loop's queue, and waits while that is full."""
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Full, Queue
 from threading import Event, Thread
-from typing import Final, Protocol
+from typing import Final
 
-from backbone.intake import Advance
 from backbone.log import Log, LogReader, LogRecord, LogUnavailable
-from ledger.header import Head
+from consensus.loop import Restarted
+from consensus.ports import IntakePort
 
 WAIT_MS: Final = 100
 RETRY_MS: Final = 200
-
-
-class IntakePort(Protocol):
-    """`backbone.intake.Intake`, as far as the driver uses it."""
-
-    def backlog(self) -> Sequence[Advance]: ...
-    def pump(self, records_max: int, timeout_ms: int) -> Sequence[Advance]: ...
-    def on_final(self, heads: Sequence[Head]) -> None: ...
-    def reread(self, partition: int, from_offset: int) -> None: ...
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +23,7 @@ class Failed:
 
 
 class Reading:
-    """The threads of one driver; `items` is their common queue."""
+    """The threads of one driver; `items` is the loop's queue."""
 
     def __init__(self, items: "Queue[object]") -> None:
         self._items = items
@@ -43,30 +34,22 @@ class Reading:
         self, name: str, body: Callable[[], None], close: Callable[[], None], errors: tuple[type[Exception], ...]
     ) -> None:
         """Run `body` again and again in a thread, with a pause where the log is unavailable; `close` at the end."""
-
-        def loop() -> None:
-            while not self._stop.is_set():
-                try:
-                    body()
-                except LogUnavailable:
-                    self._stop.wait(RETRY_MS / 1000)
-                except errors as error:
-                    self.put(Failed(error))
-                    break
-            close()
-
-        thread = Thread(target=loop, name=name, daemon=True)
+        thread = Thread(target=self._run, args=(body, close, errors), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
     def put(self, item: object) -> None:
         """Hand over to the loop; waits while its queue is full, until stopped."""
+        self.put_into(self._items, item)
+
+    def put_into(self, queue: "Queue[object]", item: object) -> None:
+        """Hand over by another queue of the loop's."""
         while not self._stop.is_set():
             try:
-                return self._items.put(item, timeout=WAIT_MS / 1000)
+                queue.put(item, timeout=WAIT_MS / 1000)
             except Full:
                 continue
-        return None
+            return
 
     def stop(self) -> None:
         """End all threads."""
@@ -74,13 +57,48 @@ class Reading:
         for thread in self._threads:
             thread.join()
 
+    def _run(self, body: Callable[[], None], close: Callable[[], None], errors: tuple[type[Exception], ...]) -> None:
+        while not self._stop.is_set():
+            try:
+                body()
+            except LogUnavailable:
+                self._stop.wait(RETRY_MS / 1000)
+            except errors as error:
+                self.put(Failed(error))
+                break
+        close()
+
+
+class IntakeTail:
+    """Runs the intake in one thread; reads a partition again on request, in order with what it has queued."""
+
+    def __init__(self, intake: IntakePort, records_max: int, put: Callable[[object], None]) -> None:
+        self._intake = intake
+        self._records_max = records_max
+        self._put = put
+        self._requests: deque[tuple[int, int]] = deque()
+
+    def request(self, partition: int, from_offset: int) -> None:
+        """Ask for a partition to be read again from an offset. From any thread."""
+        self._requests.append((partition, from_offset))
+
+    def read(self) -> None:
+        """Serve requests, then read a batch. Raises: as `Intake.pump`."""
+        while self._requests:
+            partition, from_offset = self._requests.popleft()
+            self._intake.reread(partition, from_offset)
+            self._put(Restarted(partition))
+        advances = self._intake.pump(self._records_max, WAIT_MS)
+        if advances:
+            self._put(tuple(advances))
+
 
 class TopicTail:
     """Reads one single-partition topic on and on; opens its reader anew after the log was unavailable."""
 
     def __init__(self, log: Log, topic: str, position: int, put: Callable[[object], None]) -> None:
         self._log = log
-        self._topic = topic
+        self.topic = topic
         self._position = position
         self._put = put
         self._reader: LogReader | None = None
@@ -89,7 +107,7 @@ class TopicTail:
         """Read a batch and hand it over. Raises: LogUnavailable, PositionLost, TopicMissing."""
         try:
             if self._reader is None:
-                self._reader = self._log.reader(self._topic, {0: self._position})
+                self._reader = self._log.reader(self.topic, {0: self._position})
             records = self._reader.read(500, WAIT_MS)
         except LogUnavailable:
             self.close()

@@ -27,4 +27,4 @@ class Repeater:
                 yield state.notarization
             if state.nullification is not None:
                 yield state.nullification
-            yield from state.own.statements()
+            yield from state.own.signed()

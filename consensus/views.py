@@ -19,10 +19,17 @@ class Own:
     proposal: Proposal | None = None
     votes: dict[Kind, Vote] = field(default_factory=dict)
 
-    def statements(self) -> Iterator[Statement]:
-        if self.proposal is not None:
-            yield self.proposal
-        yield from self.votes.values()
+    def add(self, statement: Statement) -> None:
+        """Note a statement; once it is signed, note it again with its signature."""
+        if isinstance(statement, Proposal):
+            self.proposal = statement
+        else:
+            self.votes[statement.kind] = statement
+
+    def signed(self) -> list[Statement]:
+        """The statements that bear our signature by now."""
+        statements: list[Statement | None] = [self.proposal, *self.votes.values()]
+        return [statement for statement in statements if statement is not None and statement.signature]
 
     def said(self, kind: Kind) -> bool:
         return kind in self.votes

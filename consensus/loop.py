@@ -1,0 +1,250 @@
+"""The rules between the core and the world, without threads or a clock: one validator, a turn at a time.
+
+A turn: take what was read, step the core through it, signing as it asks; then one commit of the journal; only then
+send, give final blocks to the store, and publish them. However much a turn holds, it costs the journal one sync. The
+driver runs this over threads and files, the simulator over virtual ones.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from backbone.intake import Advance
+from backbone.log import LogRecord
+from backbone.store import Entry
+from consensus import events
+from consensus.blocks import BlockReader, encode_block
+from consensus.boot import Boot
+from consensus.chain import FINALS_MAX
+from consensus.core import Core
+from consensus.errors import SecondInstance
+from consensus.journal import Journal
+from consensus.keeper import BlocksKeeper
+from consensus.messages import Verify, Wire
+from consensus.pace import Settings
+from consensus.ports import OutboxPort, Report, StorePort
+from ledger import digests
+from ledger.genesis import Genesis
+from ledger.keys import PrivateKey
+from ledger.rejection import Rejection
+
+POSITIONS_MS: Final = 60_000
+COMPLETE: Final = "#complete-height"
+"""Among the positions: the height up to which the `blocks` topic is known to be complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """From here on in the queue, advances of this partition begin behind the last delivered head again."""
+
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPorts:
+    """What one validator's loop runs over."""
+
+    genesis: Genesis
+    key: PrivateKey
+    index: int
+    journal: Journal
+    store: StorePort
+    outbox: OutboxPort
+    on_final: Callable[[events.Finalize], None]
+    """Told of a final block after the store has it."""
+    request_reread: Callable[[int, int], None]
+    """(partition, from offset): asks the intake; `Restarted` answers."""
+    on_durable: Callable[[str], None]
+    report: Report
+    verify: Verify
+
+
+class Loop:
+    """One validator. Raises from all but `status`: Halt, StoreFailed."""
+
+    def __init__(self, ports: LoopPorts, settings: Settings, boot: Boot, now_ms: int) -> None:
+        """Boot: `boot` says what disk and own topic hold. Nothing leaves before the first `end_turn`."""
+        genesis = ports.genesis
+        self._ports = ports
+        self._wire = Wire(genesis, ports.verify)
+        self._reader = BlockReader(genesis, ports.verify)
+        self._own_topic = consensus_topics(genesis)[ports.index]
+        self._blocks_topic = genesis.topic_name("blocks")
+        self._keeper = BlocksKeeper(self._reader, self._publish, settings.blocks_delay_ms)
+        self.positions = dict(boot.positions)
+        """Topic -> offset of the next record to take."""
+        self._positions_due_ms = now_ms
+        self._timer: int | None = None
+        self._finals: list[events.Finalize] = []
+        self._sends: list[bytes] = [*boot.unsent]
+        self._rereading: set[int] = set()
+        self._advances: dict[int, list[Entry]] = {}
+        self.counts: Counter[str] = Counter()
+        self._keep_unpublished(boot, now_ms)
+        self.core: Final = Core(genesis, ports.index, settings, boot.restored, ports.verify)
+        self._step(events.Started(now_ms))
+
+    def take(self, item: object, now_ms: int) -> None:
+        """Take in one thing that was read: an advance of the store, a restart of one, or a record of a topic."""
+        match item:
+            case Advance(partition=partition, entries=entries):
+                if partition not in self._rereading:
+                    self._advances.setdefault(partition, []).extend(entries)
+            case Restarted(partition):
+                self._rereading.discard(partition)
+            case LogRecord(topic=topic, offset=offset, value=value):
+                if topic == self._blocks_topic:
+                    self._on_block(value, now_ms)
+                else:
+                    self._step(events.MessageRead(now_ms, value))
+                self.positions[topic] = offset + 1
+            case _:
+                raise AssertionError(f"unknown item {item!r}")
+
+    def measure_lag(self, records: int, now_ms: int) -> None:
+        """How many records the executor is behind."""
+        self._step(events.LagMeasured(now_ms, records))
+
+    def end_turn(self, now_ms: int) -> None:
+        """Act on what was taken and on the time; make it durable; let it out."""
+        self._tell_advances(now_ms)
+        if self._timer is not None and now_ms >= self._timer:
+            self._timer = None
+            self._step(events.TimerFired(now_ms))
+        self._keeper.on_time(now_ms)
+        self._note_positions(now_ms)
+        self._let_out(now_ms)
+
+    def wake_ms(self) -> int | None:
+        """When `end_turn` has something to do even if nothing is read."""
+        return min((at_ms for at_ms in (self._timer, self._keeper.next_ms()) if at_ms is not None), default=None)
+
+    def has_room_for_blocks(self) -> bool:
+        """Whether records of `blocks` may be taken: what lies too far above the delivered block would be lost."""
+        return self.core.state.chain.finals_waiting < FINALS_MAX // 2
+
+    def status(self) -> Mapping[str, int]:
+        """Gauges for the page and the metrics; from any thread."""
+        state = self.core.state
+        return {
+            "view": state.view,
+            "final_view": state.views.final_view,
+            "height": state.chain.delivered.header.height,
+            "records_waiting": state.heads.records(),
+            **dict(self.counts),
+            **{f"refused_{refusal.name.lower()}": count for refusal, count in dict(state.refusals).items()},
+        }
+
+    # --- stepping ---
+
+    def _step(self, event: events.Event) -> None:
+        """Step the core; what it signs comes back to it before anything else."""
+        waiting = deque([event])
+        while waiting:
+            for action in self.core.step(waiting.popleft()):
+                match action:
+                    case events.Sign(statement):
+                        signature = self._ports.key.sign(self._wire.signing_bytes(statement))
+                        message = replace(statement, signature=signature)
+                        self._ports.journal.add_own(message.view, self._wire.encode(message))
+                        waiting.append(events.Signed(event.now_ms, message))
+                    case _:
+                        self._carry_out(action)
+
+    def _carry_out(self, action: events.Action) -> None:
+        match action:
+            case events.Finalize(block, floor, _, checkpoint):
+                self._finals.append(action)
+                self._ports.journal.add_final(floor, encode_block(block.header_bytes, block.proof), checkpoint)
+            case events.Send(message):
+                self._sends.append(self._wire.encode(message))
+            case events.SetTimer(at_ms):
+                self._timer = at_ms
+            case events.Reread(partition):
+                self._reread(partition)
+            case events.Evidence(validator, first, second):
+                self.counts["evidence"] += 1
+                facts = {"validator": validator, "first": self._wire.encode(first), "second": self._wire.encode(second)}
+                self._ports.report("evidence", facts)
+            case events.Stop(why):
+                raise SecondInstance(f"{why}. Nothing more is signed here until an operator has looked into it.")
+
+    def _tell_advances(self, now_ms: int) -> None:
+        """Tell the core of all that a turn found in the store at once: it makes one block of it."""
+        if self._advances:
+            entries, self._advances = self._advances, {}
+            self._step(events.HeadsAdvanced(now_ms, entries))
+
+    def _on_block(self, value: bytes | None, now_ms: int) -> None:
+        proven = self._reader.read(value)
+        if isinstance(proven, Rejection):
+            self.counts["bad_blocks"] += 1
+            return
+        self._keeper.on_block(proven)
+        if proven.block.header.height > self.core.state.chain.delivered.header.height:
+            self._step(events.BlockRead(now_ms, value))
+
+    def _reread(self, partition: int) -> None:
+        """Ask for a partition to be read again; what is queued of it is void until the intake says so."""
+        from_offset = self.core.state.chain.delivered.header.heads[partition].end_offset
+        self._ports.report("reread", {"partition": partition, "from_offset": from_offset})
+        self.counts["rereads"] += 1
+        self._rereading.add(partition)
+        self._advances.pop(partition, None)
+        self._ports.request_reread(partition, from_offset)
+
+    def _keep_unpublished(self, boot: Boot, now_ms: int) -> None:
+        for height, header_bytes, proof in boot.unpublished:
+            digest = digests.block_digest(self._ports.genesis.digest, header_bytes)
+            self._keeper.on_final(height, digest, encode_block(header_bytes, proof), is_own=False, now_ms=now_ms)
+        self._keeper.start_at(boot.restored.delivered.header.height)
+
+    # --- letting out ---
+
+    def _note_positions(self, now_ms: int) -> None:
+        """Write now and then how far we have read, so that a start after a long silence finds its place."""
+        if now_ms >= self._positions_due_ms:
+            self._positions_due_ms = now_ms + POSITIONS_MS
+            before = self._ports.journal.positions
+            self._ports.journal.add_positions(
+                {topic: at for topic, at in self._current_positions().items() if before.get(topic, 0) != at}
+            )
+
+    def _current_positions(self) -> dict[str, int]:
+        return {**self.positions, COMPLETE: self._keeper.complete_height}
+
+    def _let_out(self, now_ms: int) -> None:
+        """The only place from which anything leaves: after the journal's commit."""
+        journal, outbox = self._ports.journal, self._ports.outbox
+        sends, self._sends = self._sends, []
+        for value in (*journal.commit(), *sends):
+            outbox.send(self._own_topic, value)
+        finals, self._finals = self._finals, []
+        for final in finals:
+            self._store(final, now_ms)
+        if journal.is_grown:
+            journal.compact(self._current_positions())
+
+    def _store(self, final: events.Finalize, now_ms: int) -> None:
+        block = final.block
+        self._ports.on_durable("store.before")
+        self._ports.store.append_final(block.header.height, block.header_bytes, block.proof)
+        self._ports.on_durable("store.after")
+        self._ports.on_final(final)
+        value = encode_block(block.header_bytes, block.proof)
+        self._keeper.on_final(block.header.height, block.digest, value, final.is_own, now_ms)
+
+    def _publish(self, value: bytes) -> None:
+        self._ports.outbox.send(self._blocks_topic, value)
+
+
+def consensus_topics(genesis: Genesis) -> list[str]:
+    """The topics of all validators, by index."""
+    return [genesis.topic_name(f"consensus.{validator.name}") for validator in genesis.validators]
+
+
+def all_positions(genesis: Genesis, known: Mapping[str, int]) -> dict[str, int]:
+    """Where to read each topic on from: the beginning, unless the journal knows better."""
+    topics: Iterable[str] = (*consensus_topics(genesis), genesis.topic_name("blocks"), COMPLETE)
+    return {**dict.fromkeys(topics, 0), **known}

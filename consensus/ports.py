@@ -1,0 +1,65 @@
+"""What the driver and its loop run over: protocols that the real parts and the simulated ones meet."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from backbone.intake import Advance
+from backbone.log import Log
+from backbone.store import StoredFinal
+from ledger.genesis import Genesis
+from ledger.header import Head
+from ledger.keys import PrivateKey
+
+
+class IntakePort(Protocol):
+    """`backbone.intake.Intake`, as far as consensus uses it."""
+
+    def backlog(self) -> Sequence[Advance]: ...
+    def pump(self, records_max: int, timeout_ms: int) -> Sequence[Advance]: ...
+    def on_final(self, heads: Sequence[Head]) -> None: ...
+    def reread(self, partition: int, from_offset: int) -> None: ...
+
+
+class StorePort(Protocol):
+    """`backbone.store.StoreWriter`, as far as consensus uses it."""
+
+    def append_final(self, height: int, header_bytes: bytes, proof: bytes) -> None: ...
+    def last_height(self) -> int: ...
+
+
+class FinalsPort(Protocol):
+    """`backbone.store.StoreReader`, as far as consensus uses it."""
+
+    def final_after(self, height: int, blocks_max: int) -> list[StoredFinal]: ...
+
+
+class OutboxPort(Protocol):
+    """Where records leave: `consensus.outbox.Outbox`."""
+
+    def send(self, topic: str, value: bytes) -> None: ...
+
+
+Report = Callable[[str, Mapping[str, object]], None]
+"""Told of what an operator should see: what ("evidence", "reread"), and its facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the driver runs over. `node.order` builds these, and closes them after `run` has returned."""
+
+    genesis: Genesis
+    key: PrivateKey
+    log: Log
+    store: StorePort
+    store_reader: FinalsPort
+    intake: IntakePort
+    journal_path: Path
+    lag: Callable[[], int]
+    """Records that the executor is behind the last final block; asked about ten times a second."""
+    now_ms: Callable[[], int]
+    """Milliseconds since the Unix epoch that never go back (`consensus.clock.SteadyClock().now_ms`)."""
+    on_durable: Callable[[str], None] = field(default=lambda name: None)
+    """Fault point of tests: "journal.before", "journal.after", "compact.before", "store.before", "store.after", .."""
+    report: Report = field(default=lambda what, facts: None)

@@ -1,0 +1,113 @@
+"""What one validator knows: the parts of the core, wired together, and the questions that span several of them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from consensus.blocks import BlockReader, Proven
+from consensus.chain import Chain, CheckpointRule
+from consensus.compose import Composer
+from consensus.heads import LocalHeads
+from consensus.inbox import Inbox, Refusal
+from consensus.judge import Judge
+from consensus.leader import SLOTS, leader_table
+from consensus.messages import Block, Certificate, Kind, Statement, Verify, Vote, Wire
+from consensus.pace import Pace, Settings
+from consensus.resend import Repeater
+from consensus.tally import Committee
+from consensus.views import Views
+from ledger.genesis import Genesis
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a validator knows when it boots: its last delivered block with its proof, and its own signed statements.
+
+    `last` is None at genesis; `delivered` and `checkpoint` are then the block of height 0. `own` is complete above
+    `floor`: at or below it nothing is ever signed.
+    """
+
+    delivered: Block
+    checkpoint: Block
+    last: Proven | None = None
+    floor: int = 0
+    own: tuple[Statement, ...] = ()
+
+
+class State:
+    """Everything that the core decides on; only the core changes it."""
+
+    def __init__(
+        self, genesis: Genesis, index: int, settings: Settings, restored: Restored, verify_signature: Verify
+    ) -> None:
+        powers = [validator.power for validator in genesis.validators]
+        finalization = None if restored.last is None else restored.last.finalization
+        self.index = index
+        self.settings = settings
+        self.finalization: Certificate | None = finalization
+        """The highest that we hold, with the proposal it certifies where that is known."""
+        self.committee = Committee(powers)
+        self.wire = Wire(genesis, verify_signature)
+        self.reader = BlockReader(genesis, verify_signature)
+        self.chain = Chain(CheckpointRule(genesis), restored.delivered, restored.checkpoint)
+        self.views = Views(
+            0 if finalization is None else finalization.view,
+            genesis.digest if finalization is None else finalization.digest,
+        )
+        self.heads = LocalHeads(restored.delivered.header.heads)
+        self.pace = Pace(settings, self.committee)
+        self.leaders = leader_table(powers)
+        self.inbox = Inbox(self.wire, self.committee, self.leaders, self.views, self.chain, settings.views_ahead_max)
+        self.repeater = Repeater(self.views, settings.resend_messages_max)
+        self.judge = Judge(genesis, self.leaders, self.views, self.chain, self.heads, settings.drift_ms)
+        self.composer = Composer(genesis, index, self.wire, self.views, self.chain, self.heads, settings.depth_max)
+        self.refusals: Counter[Refusal] = self.inbox.refusals
+        self.now_ms = 0
+        self.lag = 0
+        self.floor = max(restored.floor, self.views.final_view)
+        """Nothing is ever signed at or below it; it never falls."""
+        self.view = self.floor + 1
+        self._restore(restored)
+
+    def leader(self, view: int) -> int:
+        return self.leaders[view % SLOTS]
+
+    def may_advance(self) -> bool:
+        """Whether our executor keeps up, so that we may order more records."""
+        return self.lag <= self.settings.lag_max
+
+    def is_pending(self) -> bool:
+        """R2."""
+        top = self.chain.top_final()
+        return (
+            (self.may_advance() and self.heads.reaches_beyond(top.header.heads))
+            or self.views.highest_notarized[1] != self.views.final_digest
+            or self.chain.rule.is_due(self.now_ms, top.header.heads, self.chain.checkpoint)
+            or self.pace.third_has_reached(self.view)
+        )
+
+    def next_moment(self) -> int | None:
+        """The next moment at which time alone changes what we do."""
+        return min((moment for moment in self._moments() if moment > self.now_ms), default=None)
+
+    def _moments(self) -> Iterator[int]:
+        if self.pace.pending_since_ms is not None:
+            yield from (self.pace.resend_at_ms, self.pace.deadline_ms(), self.pace.idle_until_ms())
+        top, checkpoint = self.chain.top_final(), self.chain.checkpoint
+        if top.header.heads != checkpoint.header.heads:
+            yield checkpoint.header.time_ms + self.chain.rule.time_ms
+        state = self.views.get(self.view)
+        if state is not None and state.proposals:
+            yield state.proposals[0].block.header.time_ms - self.settings.drift_ms
+
+    def _restore(self, restored: Restored) -> None:
+        """Take over what was signed before, so that none of it is contradicted (R10)."""
+        if restored.last is not None:
+            for block in restored.last.descendants:
+                self.chain.learn(block)
+            self.chain.finalize(restored.last.finalization)
+        for statement in restored.own:
+            if statement.view > self.floor:
+                self.views.at(statement.view).own.add(statement)
+                has_left = isinstance(statement, Vote) and statement.kind is Kind.FINALIZE
+                self.view = max(self.view, statement.view + 1 if has_left else statement.view)
