@@ -51,6 +51,10 @@ class Home:
         return self.path / "journal"
 
     @property
+    def journal_file(self) -> Path:
+        return self.journal / "statements"
+
+    @property
     def store(self) -> Path:
         return self.path / "store"
 

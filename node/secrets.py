@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 SECRET_WORDS: Final = ("password", "secret", "ssl.key.pem", "sasl.oauthbearer.config")
@@ -25,7 +25,7 @@ def checked_url(url: str) -> str:
     return url
 
 
-def checked_properties(properties: Mapping[object, object]) -> dict[str, str]:
+def checked_properties(properties: Mapping[Any, Any]) -> dict[str, str]:
     """Client properties as strings. Raises: SecretInline where a secret one is not given as `<property>_file`."""
     checked = {}
     for name, value in properties.items():

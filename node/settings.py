@@ -95,13 +95,19 @@ class OrderSettings(Part):
         200_000, 1, 10**9, "records", "No vote for a block with new records while execution is further behind."
     )
     suffix_records_max: int = _whole(
-        100_000, 100, 10**9, "records", "Records held above the last final head; beyond it, reading the log pauses."
+        200_000, 100, 10**9, "records", "Per partition, above its last final head; beyond, its reading pauses."
     )
-    suffix_bytes_max: int = _whole(256 << 20, 1 << 20, 1 << 36, "bytes", "The same in bytes.")
-    read_records_max: int = _whole(5_000, 1, 100_000, "records", "Records taken from the log at once.")
+    suffix_bytes_max: int = _whole(128 << 20, 1 << 20, 1 << 36, "bytes", "The same in bytes.")
     blocks_delay_ms: int = _whole(
         500, 1, 600_000, "ms", "A final block that its proposer did not publish is published by others after this."
     )
+    depth_max: int = _whole(64, 1, 10_000, "blocks", "Notarized and not final; beyond it, no child is proposed.")
+    views_ahead_max: int = _whole(64, 2, 10_000, "views", "Votes this far above the own view are kept.")
+    resend_ms: int = _whole(1_000, 50, 600_000, "ms", "On a stall, own messages are sent again, first after this.")
+    resend_max_ms: int = _whole(15_000, 50, 3_600_000, "ms", "Largest wait between two re-sends.")
+    resend_messages_max: int = _whole(64, 1, 10_000, "messages", "Sent again at once.")
+    answer_ms: int = _whole(1_000, 50, 600_000, "ms", "A validator that lags is answered at most this often.")
+    read_records_max: int = _whole(5_000, 1, 100_000, "records", "Records taken from the log at once.")
 
 
 class ExecuteSettings(Part):

@@ -17,6 +17,7 @@ import structlog
 from node import exits, status
 from node.child import HALTED, RUNNING, STOPPED, Child, ChildSpec
 from node.home import Home
+from node.postgres_files import PostgresUnusable
 from node.restarts import Restarts
 from node.settings import SupervisorSettings
 from node.status import StatusFile
@@ -28,8 +29,12 @@ _TICK_S = 0.25
 class Service(Protocol):
     """Something that the processes need and the supervisor keeps up: the embedded Postgres."""
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None while it does not run."""
+
     def ensure_running(self) -> bool:
-        """Start it if it does not run. Whether it had to be started."""
+        """Start it if it does not run. Whether it had to be started. Raises: PostgresUnusable."""
 
     def stop(self) -> None: ...
 
@@ -48,6 +53,9 @@ class Supervisor:
         self._settings = settings
         self._clock = clock
         self._service = service
+        self._service_file = StatusFile(home.status_file("postgres"))
+        self._service_restarts = Restarts(settings)
+        self._service_due = 0.0
         self._file = StatusFile(home.status_file("supervisor"))
         self._children = [
             Child(spec, StatusFile(home.status_file(spec.name)), Restarts(settings), clock) for spec in specs
@@ -56,7 +64,7 @@ class Supervisor:
         self._signals = 0
 
     def run(self) -> int:
-        """Until a signal (exit code 0) or a halt (3)."""
+        """Until a signal (exit code 0) or a halt (3). Raises: PostgresUnusable, where it does not start at first."""
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, self._on_child)
         self._file.write(status.STARTING)
@@ -66,13 +74,14 @@ class Supervisor:
             for child in self._children:
                 child.kill()
             if self._service is not None:
+                pid = self._service.pid
                 self._service.stop()
+                self._service_file.write(status.STOPPED, pid=pid)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
     def _supervise(self) -> int:
-        if self._service is not None:
-            self._service.ensure_running()
+        self._start_service()
         for child in self._children:
             child.start()
         self._file.write(status.RUNNING)
@@ -111,8 +120,8 @@ class Supervisor:
             self._watch(restart=False)
 
     def _watch(self, restart: bool) -> None:
-        if restart and self._service is not None and self._service.ensure_running():
-            _log.warning("started Postgres again")
+        if restart:
+            self._watch_service()
         for child in self._children:
             starts = child.starts
             if child.watch(restart):
@@ -120,6 +129,26 @@ class Supervisor:
                 report("process ended", child=child.spec.name, state=child.state, detail=child.detail)
             if child.starts > starts:
                 _log.info("process started", child=child.spec.name, starts=child.starts)
+
+    def _start_service(self) -> None:
+        if self._service is not None:
+            self._service.ensure_running()
+            self._service_file.write(status.RUNNING, pid=self._service.pid)
+
+    def _watch_service(self) -> None:
+        """Start it again where it died; where it does not start, try again later: the processes wait for it."""
+        if self._service is None or self._clock() < self._service_due:
+            return
+        died_pid = self._service.pid
+        try:
+            if self._service.ensure_running():
+                self._service_file.write(status.RUNNING, pid=self._service.pid)
+                _log.warning("started Postgres again", pid=self._service.pid)
+        except PostgresUnusable as error:
+            wait_s = self._service_restarts.wait_s(0.0)
+            self._service_due = self._clock() + wait_s
+            self._service_file.write(status.CRASHED, str(error), died_pid)
+            _log.error("Postgres does not start", reason=str(error), again_in_s=wait_s)
 
     def _halted(self) -> Child | None:
         return next((child for child in self._children if child.state == HALTED), None)

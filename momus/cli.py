@@ -1,0 +1,85 @@
+"""The command `momus`: registers the commands, and turns the errors that are to be expected into one sentence each."""
+
+import sys
+from typing import Final
+
+import psycopg
+import typer
+
+from backbone.log import LogUnavailable, PositionLost, TopicExists, TopicMissing
+from backbone.store import StoreDamaged, StoreFailed, StoreLocked
+from ledger.genesis import GenesisError
+from momus.client import BackPressure, ClientStopped, NotFinal, TooLarge
+from momus.commands import init, replay, run, sql, status, submit, tx
+from momus.commands.output import Failure, errors
+from node import exits
+from node.blocks import StoreInconsistent
+from node.follow import FollowError
+from node.home import HomeUnusable
+from node.keystore import KeyUnusable
+from node.postgres_files import PostgresUnusable
+from node.process import Halted, Unavailable
+from node.settings import BadSettings
+from projections.database import DatabaseUnavailable
+from projections.errors import DatabaseUnusable
+
+EXPECTED: Final[dict[type[Exception], int]] = {
+    HomeUnusable: exits.USAGE,
+    DatabaseUnusable: exits.HALT,
+    BadSettings: exits.USAGE,
+    KeyUnusable: exits.USAGE,
+    GenesisError: exits.USAGE,
+    TooLarge: exits.USAGE,
+    TopicExists: exits.USAGE,
+    TopicMissing: exits.HALT,
+    PositionLost: exits.HALT,
+    StoreDamaged: exits.HALT,
+    StoreInconsistent: exits.HALT,
+    FollowError: exits.HALT,
+    Halted: exits.HALT,
+    StoreLocked: exits.UNAVAILABLE,
+    StoreFailed: exits.UNAVAILABLE,
+    LogUnavailable: exits.UNAVAILABLE,
+    DatabaseUnavailable: exits.UNAVAILABLE,
+    PostgresUnusable: exits.UNAVAILABLE,
+    Unavailable: exits.UNAVAILABLE,
+    ClientStopped: exits.UNAVAILABLE,
+    BackPressure: exits.UNAVAILABLE,
+    NotFinal: exits.UNAVAILABLE,
+    psycopg.OperationalError: exits.UNAVAILABLE,
+}
+
+app = typer.Typer(
+    name="momus",
+    help="A Byzantine-fault-tolerant ledger on Apache Kafka and Postgres.",
+    epilog="Exit codes: 0 ok, 1 a check failed or a transaction was rejected, 2 usage, 3 halt, 4 unavailable.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("init")(init.command)
+app.command("run")(run.command)
+app.add_typer(submit.app, name="submit")
+app.command("tx")(tx.command)
+app.command("status")(status.command)
+app.command("sql")(sql.command)
+app.command("replay")(replay.command)
+app.command("process", hidden=True)(run.process)
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        app()
+    except Failure as failure:
+        _fail(failure.code, failure)
+    except tuple(EXPECTED) as error:
+        _fail(next(code for kind, code in EXPECTED.items() if isinstance(error, kind)), error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fail(code: int, error: Exception) -> None:
+    errors.print(f"momus: {str(error).strip()}", markup=False)
+    sys.exit(code)

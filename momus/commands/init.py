@@ -1,0 +1,136 @@
+"""`momus init`: a chain and a node's home on this machine."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ledger.commands import CreateAsset, Mint
+from ledger.digests import asset_id
+from ledger.keys import PrivateKey
+from momus.client import Client, ClientSettings
+from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
+from momus.commands.output import Failure, show
+from node import exits, wiring
+from node.make_home import DEV_WINDOW_MS, Made, Plan, make_home
+from node.secrets import SecretInline, checked_properties, checked_url
+from node.settings import read_settings
+
+DEV_ASSET = "dev"
+DEV_FUNDS = 1_000_000
+_DELIVERY_S = 30.0
+
+
+def command(
+    home: HomeOption = DEFAULT_HOME,
+    chain: Annotated[str, typer.Option(help="Name of the chain and of its topics: a-z, 0-9 and -.")] = "dev",
+    validators: Annotated[int, typer.Option(min=1, help="Members of the committee.")] = 1,
+    validator: Annotated[str, typer.Option(help="Name of this validator.")] = "validator-1",
+    backbone: Annotated[str, typer.Option(help="embedded or kafka.")] = "embedded",
+    kafka: Annotated[str, typer.Option(envvar="MOMUS_KAFKA", help="Kafka's bootstrap servers, host:port.")] = "",
+    kafka_property: Annotated[
+        list[str] | None, typer.Option(help="Kafka client property, name=value; repeat for more.")
+    ] = None,
+    log_path: Annotated[Path | None, typer.Option(help="Folder of an embedded log that homes share.")] = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Partitions of the transactions topic.")] = 4,
+    replicas: Annotated[int, typer.Option(min=1, help="Replicas of each topic on Kafka.")] = 1,
+    postgres: Annotated[
+        str, typer.Option(help="embedded, a URL without a password, or the path of a file that holds a URL.")
+    ] = "embedded",
+    passphrase_file: Annotated[Path | None, typer.Option(help="Encrypt key files with this file's first line.")] = None,
+    dev: Annotated[bool, typer.Option("--dev", help="A client key with funds, to try things out.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a chain and the home of its validator: keys, topics, genesis, journal, database. Overwrites nothing.
+
+    With --dev also a client key; its first transactions are in the log already and execute when the node runs.
+    --json prints home, chain, genesis_digest, topic_id, cluster_id, client_address, asset, transactions, next.
+    """
+    if validators != 1:
+        raise Failure(exits.USAGE, "--validators: this version makes a committee of one.")
+    plan = Plan(
+        chain=chain,
+        validator=validator,
+        partitions=partitions,
+        replicas=replicas,
+        kafka=_kafka(backbone, kafka, kafka_property or []),
+        log_path=log_path,
+        postgres=_postgres(postgres),
+        passphrase_file=passphrase_file,
+        is_dev=dev,
+    )
+    made = make_home(home, plan)
+    funds = fund(made) if made.client is not None else {}
+    _tell(as_json, home, chain, made, funds)
+
+
+def fund(made: Made) -> dict[str, Any]:
+    """An asset and units of it for the client key, submitted: they execute when the node runs."""
+    assert made.client is not None
+    settings = read_settings(made.home.settings_file, {})
+    options = ClientSettings(follow=False, linger_ms=0)
+    with wiring.open_log(made.home, settings) as log, closing(Client(log, made.home.genesis(), options)) as client:
+        return _submit_funds(client, made.client)
+
+
+def _submit_funds(client: Client, key: PrivateKey) -> dict[str, Any]:
+    valid_for_ms = DEV_WINDOW_MS - 3_600_000
+    created = client.submit(client.sign(key, CreateAsset(DEV_ASSET, 0, key.address), valid_for_ms=valid_for_ms))
+    asset = asset_id(created.digest, 0)
+    minted = client.submit(client.sign(key, Mint(asset, key.address, DEV_FUNDS), valid_for_ms=valid_for_ms))
+    client.wait([created, minted], _DELIVERY_S, "delivered")
+    for submission in (created, minted):
+        if submission.failure is not None:
+            raise Failure(exits.UNAVAILABLE, f"the log did not take the first transactions: {submission.failure}")
+    return {"asset": asset.hex(), "transactions": [created.digest.hex(), minted.digest.hex()]}
+
+
+def _kafka(backbone: str, servers: str, properties: list[str]) -> dict[str, str] | None:
+    if backbone == "embedded":
+        return None
+    if backbone != "kafka":
+        raise Failure(exits.USAGE, f"--backbone is embedded or kafka, not {backbone}.")
+    pairs = dict(item.split("=", 1) for item in properties if "=" in item)
+    if not servers or len(pairs) != len(properties):
+        raise Failure(exits.USAGE, "--backbone kafka needs --kafka HOST:PORT; --kafka-property is NAME=VALUE.")
+    try:
+        return checked_properties({"bootstrap.servers": servers} | pairs)
+    except SecretInline as error:
+        raise Failure(exits.USAGE, f"{error}.") from error
+
+
+def _postgres(where: str) -> str:
+    try:
+        return checked_url(where) if where == "embedded" or "://" in where else str(Path(where).absolute())
+    except ValueError as error:
+        raise Failure(exits.USAGE, f"--postgres {error}.") from error
+
+
+def _tell(as_json: bool, home: Path, chain: str, made: Made, funds: dict[str, Any]) -> None:
+    option = "" if home == DEFAULT_HOME else f" --home {home}"
+    following = [f"momus run{option}"]
+    lines = [f"Made the chain {chain} and its node in {made.home.path}.", f"genesis {made.genesis_digest.hex()}"]
+    if made.client is not None:
+        address = made.client.address.hex()
+        lines += [f"Your key is {made.home.client_key_file}, your address {address}."]
+        lines += [f"It gets {DEV_FUNDS} units of the asset {DEV_ASSET} as soon as the node runs."]
+        following += [
+            f"momus sql{option} 'select address, asset_name, amount from balances'",
+            f"momus submit transfer {DEV_ASSET} 5 --to {'0' * 63}1{option}",
+        ]
+    facts = {
+        "home": str(made.home.path),
+        "chain": chain,
+        "genesis_digest": made.genesis_digest.hex(),
+        "topic_id": made.topic_id,
+        "cluster_id": made.cluster_id,
+        "client_address": None if made.client is None else made.client.address.hex(),
+        "asset": funds.get("asset"),
+        "transactions": funds.get("transactions", []),
+        "next": following,
+    }
+    second = ["", "Next:", f"  {following[0]}"]
+    if len(following) > 1:
+        second += ["and, while it runs, in another terminal:", *(f"  {line}" for line in following[1:])]
+    show(as_json, facts, lines + second)

@@ -1,0 +1,60 @@
+"""What commands print: results to standard output, as text or as one JSON object; all else to standard error."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+results = Console(highlight=False, soft_wrap=True)
+
+
+class Failure(Exception):
+    """A command cannot do what it was asked; one sentence, and the exit code."""
+
+    def __init__(self, code: int, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+def show(as_json: bool, value: Mapping[str, Any], text: str | Iterable[str]) -> None:
+    """The result of a command: `value` as one JSON object, or `text` for people."""
+    if as_json:
+        typer.echo(json.dumps(value))
+        return
+    for line in [text] if isinstance(text, str) else text:
+        results.print(line, markup=False)
+
+
+def note(sentence: str) -> None:
+    """Something worth knowing that is not the result."""
+    errors.print(sentence, markup=False)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table for people."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def progress(is_hidden: bool) -> Progress:
+    """Progress of long work, on standard error, gone when it is done; nothing where nobody watches."""
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=errors,
+        transient=True,
+        disable=is_hidden or not errors.is_terminal,
+    )

@@ -1,0 +1,125 @@
+"""`momus replay`: build a node's database anew, and prove that it is the one that there was."""
+
+import os
+import shutil
+import time
+from contextlib import ExitStack
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
+from momus.commands.output import Failure, errors, show
+from node import exits, wiring
+from node.home import Home
+from node.make_database import beside, create_database, drop_database, running_postgres
+from node.replay import LiveMoves, NotFresh, OnStep, Step, live_at_rest, replay, store_from_log
+from node.settings import Settings
+from projections.fingerprint import differences, fingerprint
+
+SCRATCH_DATABASE = "momus_replay"
+
+
+def command(
+    home: HomeOption = DEFAULT_HOME,
+    source: Annotated[str, typer.Option("--from", help="store (the node's own) or log (trusting no store).")] = "store",
+    into: Annotated[
+        str, typer.Option(help="URL of a fresh database, or scratch: one beside the live one.")
+    ] = "scratch",
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the scratch database.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Stop at the live database's height and compare row for row.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Rebuild a node's database from its store or from the log, into a fresh one; the live one is not touched.
+
+    Everything is hashed, verified and executed anew. Exit codes: 1 the databases differ. --json prints source, into,
+    height, records, seconds, records_per_s, equal (null without --compare), differences [sentences].
+    """
+    if source not in ("store", "log"):
+        raise Failure(exits.USAGE, f"--from is store or log, not {source}.")
+    place = Home(home.absolute())
+    settings = place.settings(dict(os.environ))
+    with ExitStack() as stack:
+        stack.enter_context(running_postgres(place, settings))
+        target = _scratch(place, settings, keep, stack) if into == "scratch" else into
+        on_step = _shown(stack, as_json)
+        facts = _replay(place, settings, source, target, compare, on_step)
+    facts["into"] = into if into != "scratch" else (SCRATCH_DATABASE if keep else None)
+    _tell(facts, as_json)
+
+
+def _replay(home: Home, settings: Settings, source: str, url: str, compare: bool, on_step: OnStep) -> dict[str, Any]:
+    genesis = home.genesis()
+    started = time.monotonic()
+    try:
+        live = live_at_rest(wiring.database_url(home, settings)) if compare else None
+        store = home.store if source == "store" else home.path / "replay-store"
+        if source == "log":
+            store_from_log(home, settings, genesis, store, on_step)
+        height, records = replay(settings, genesis, store, url, None if live is None else live.height, on_step)
+    except LiveMoves as error:
+        raise Failure(exits.UNAVAILABLE, str(error)) from error
+    except NotFresh as error:
+        raise Failure(exits.USAGE, str(error)) from error
+    seconds = time.monotonic() - started
+    if source == "log":
+        shutil.rmtree(store, ignore_errors=True)
+    differing = [] if live is None else differences(live.fingerprints, fingerprint(url))
+    return {
+        "source": source,
+        "height": height,
+        "records": records,
+        "seconds": round(seconds, 3),
+        "records_per_s": round(records / seconds, 1),
+        "equal": None if live is None else not differing,
+        "differences": differing,
+    }
+
+
+def _scratch(home: Home, settings: Settings, keep: bool, stack: ExitStack) -> str:
+    """A new database beside the live one, dropped at the end unless it is to be kept; its URL."""
+    live = wiring.database_url(home, settings)
+    drop_database(live, SCRATCH_DATABASE)
+    create_database(live, SCRATCH_DATABASE)
+    if not keep:
+        stack.callback(drop_database, live, SCRATCH_DATABASE)
+    return beside(live, SCRATCH_DATABASE)
+
+
+def _shown(stack: ExitStack, as_json: bool) -> OnStep:
+    """Shows steps as a bar with the rate and the time left."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    bar = stack.enter_context(
+        Progress(*columns, console=errors, transient=True, disable=as_json or not errors.is_terminal)
+    )
+    task = bar.add_task("replaying", total=None)
+    started = time.monotonic()
+    phase = [("", 0.0, 0)]
+
+    def on_step(step: Step) -> None:
+        now = time.monotonic() - started
+        if phase[0][0] != step.what:
+            phase[0] = (step.what, now, step.records)
+        rate = (step.records - phase[0][2]) / max(now - phase[0][1], 0.001)
+        left = f", {(step.records_total - step.records) / rate:.0f} s left" if step.records_total and rate else ""
+        bar.update(
+            task,
+            total=step.records_total or None,
+            completed=step.records,
+            description=f"{step.what}: height {step.height}, {rate:,.0f} records/s{left}",
+        )
+
+    return on_step
+
+
+def _tell(facts: dict[str, Any], as_json: bool) -> None:
+    pace = f"{facts['seconds']:.1f} s ({facts['records_per_s']:,.0f} records/s)"
+    lines = [f"Replayed {facts['records']} records to height {facts['height']} from the {facts['source']} in {pace}."]
+    if facts["equal"]:
+        lines.append("The replayed database equals the live one, row for row.")
+    show(as_json, facts, lines + facts["differences"])
+    if facts["equal"] is False:
+        raise Failure(exits.FAILED, "the replayed database differs from the live one.")

@@ -1,0 +1,51 @@
+"""`momus run`: the node of a home, until Ctrl-C or SIGTERM. And its processes, which people do not start by hand."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
+from momus.commands.output import Failure, note, show
+from node import exits
+from node.home import Home
+from node.logging import start_logging
+from node.order import run_order
+from node.process import run_process
+from node.run import execute_body, supervisor_of
+
+
+def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Run the node: orders transactions and executes them into Postgres, until Ctrl-C or SIGTERM.
+
+    Crashed processes are started again. Exit codes: 0 stopped, 2 settings, 3 the node halted (the message names the
+    remedy). --json prints {"halted": null or why} at the end; the log goes to standard error.
+    """
+    place = Home(home.absolute())
+    settings = place.settings(dict(os.environ))
+    start_logging(settings.logging, place.path, "supervisor")
+    argv = [sys.executable, "-m", "momus", "process", "--home", str(place.path), "--parent", str(os.getpid())]
+    supervisor = supervisor_of(place, settings, argv)
+    if not as_json:
+        note(f"Running {place.path}. `momus status --home {home}` shows how it does; Ctrl-C stops it.")
+    code = supervisor.run()
+    halted = supervisor.halt_message() or None
+    if as_json:
+        show(True, {"halted": halted}, "")
+    if halted is not None:
+        raise Failure(exits.HALT, f"the node halted: {halted}")
+    raise typer.Exit(code)
+
+
+def process(
+    name: Annotated[str, typer.Argument(help="order or execute")],
+    home: HomeOption = DEFAULT_HOME,
+    parent: Annotated[int | None, typer.Option(help="Process id that this one must not outlive.")] = None,
+) -> None:
+    """One process of the node; `momus run` starts these."""
+    bodies = {"order": run_order, "execute": execute_body}
+    if name not in bodies:
+        raise typer.BadParameter(f"{name} is not a process: order or execute")
+    raise typer.Exit(run_process(name, Path(home).absolute(), parent, bodies[name]))

@@ -1,0 +1,65 @@
+"""`momus tx DIGEST`: what became of a transaction."""
+
+import os
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from psycopg.rows import dict_row
+
+from momus.commands.building import BadCommand, hex_digest
+from momus.commands.database import reading
+from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
+from momus.commands.output import Failure, show
+from node import exits
+from node.home import Home
+
+_EXECUTED = """
+select height, index, partition, "offset", item, signer, reference, commands, time::text as time
+from api.transactions where digest_bytes = %s"""
+_REJECTED = """
+select height, index, partition, "offset", item, signer, reference, reason, sentence, time::text as time
+from api.rejections where digest_bytes = %s order by height, index limit 1"""
+
+
+def command(
+    digest: Annotated[str, typer.Argument(help="The transaction's digest in hex.")],
+    home: HomeOption = DEFAULT_HOME,
+    as_json: JsonOption = False,
+) -> None:
+    """Tell what became of a transaction, as this node executed it.
+
+    Exit codes: 0 executed, 1 rejected or not known here (yet). --json prints digest, state (executed, rejected,
+    unknown), height, index, partition, offset, item, signer, reference, time, and reason with sentence or commands.
+    """
+    place = Home(home.absolute())
+    settings = place.settings(dict(os.environ))
+    try:
+        wanted = hex_digest(digest, "a digest")
+    except BadCommand as error:
+        raise Failure(exits.USAGE, f"{error}.") from error
+    with reading(place, settings, settings.projections.statement_timeout_ms) as database:
+        facts = {"digest": digest.lower(), **_find(database, wanted)}
+    show(as_json, facts, _lines(facts))
+    if facts["state"] != "executed":
+        raise typer.Exit(exits.FAILED)
+
+
+def _find(database: psycopg.Connection, digest: bytes) -> dict[str, Any]:
+    with database.cursor(row_factory=dict_row) as cursor:
+        for state, query in (("executed", _EXECUTED), ("rejected", _REJECTED)):
+            found = cursor.execute(query, [digest]).fetchone()
+            if found is not None:
+                return {"state": state, **found}
+    return {"state": "unknown"}
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    if facts["state"] == "unknown":
+        return [f"{facts['digest']} is not known to this node: it was not submitted, or is not final yet."]
+    lines = [f"{facts['state']}  {facts['digest']}", f"  height {facts['height']}, {facts['time']}"]
+    if facts["state"] == "rejected":
+        lines.append(f"  {facts['sentence']} ({facts['reason']})")
+    lines.append(f"  signer {facts['signer']}, reference {facts['reference']!r}")
+    lines.append(f"  partition {facts['partition']}, offset {facts['offset']}, item {facts['item']}")
+    return lines

@@ -1,0 +1,31 @@
+"""What is checked before a node may order: the log is the one that it knows, and keeps what it is given."""
+
+from backbone.log import Log, PositionLost, TopicMissing
+from ledger.genesis import Genesis
+from node.process import Halted
+from node.settings import Settings
+
+
+def check_log(log: Log, genesis: Genesis, settings: Settings) -> None:
+    """Cluster, topics, their ids and settings. Raises: Halted, LogUnavailable."""
+    cluster_id = log.cluster_id()
+    if settings.log.cluster_id not in ("", cluster_id):
+        raise Halted(
+            f"The log at the configured address is the cluster {cluster_id}, this node was made for "
+            f"{settings.log.cluster_id}. Configure the right address; if the cluster was replaced on purpose and holds "
+            f'the same topics, set log.cluster_id = "{cluster_id}".'
+        )
+
+
+def lost_position(genesis: Genesis, error: PositionLost) -> str:
+    """The halt message for a log that no longer holds what was to be read next."""
+    return (
+        f"{genesis.topic} no longer shows the records that follow those in the store ({error}). Final blocks are safe "
+        "in the store. Restore the topic, or, if its loss is agreed between the operators, follow docs/architecture.md "
+        "(the log was lost)."
+    )
+
+
+def missing_topic(error: TopicMissing) -> str:
+    """The halt message for a topic that is not there."""
+    return f"{error} If it was deleted, restore it; a running node never makes topics."

@@ -1,0 +1,77 @@
+"""Making databases: the node's own, and scratch ones beside it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote, urlsplit
+
+import psycopg
+from psycopg import sql
+
+from node import wiring
+from node.home import Home
+from node.settings import Settings
+from projections.database import DatabaseUnavailable
+from projections.migrate import migrate
+
+_CONNECT_S = 10
+_ADMINISTRATION = "postgres"
+
+
+def make_database(home: Home, settings: Settings) -> None:
+    """The node's database with current tables; an embedded Postgres is left stopped, as it was found.
+
+    Raises: DatabaseUnavailable, PostgresUnusable, BadSettings.
+    """
+    with running_postgres(home, settings):
+        service = wiring.postgres_service(home, settings)
+        if service is not None:
+            create_database(service.url(_ADMINISTRATION), wiring.DATABASE)
+        url = wiring.database_url(home, settings)
+        reach(url)
+        migrate(url, partition_heights=settings.projections.partition_heights)
+
+
+@contextmanager
+def running_postgres(home: Home, settings: Settings) -> Iterator[None]:
+    """The embedded Postgres, started if nobody runs it and then stopped again; nothing where another is used."""
+    service = wiring.postgres_service(home, settings)
+    was_started = service is not None and service.ensure_running()
+    try:
+        yield
+    finally:
+        if service is not None and was_started:
+            service.stop()
+
+
+def reach(url: str) -> None:
+    """Raises: DatabaseUnavailable, where the database does not answer."""
+    try:
+        psycopg.connect(url, connect_timeout=_CONNECT_S).close()
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(f"Postgres does not answer: {str(error).strip()}.") from error
+
+
+def beside(url: str, name: str) -> str:
+    """The URL of another database on the same server."""
+    return urlsplit(url)._replace(path=f"/{quote(name, safe='')}").geturl()
+
+
+def create_database(url: str, name: str) -> None:
+    """A new database beside that of `url`; nothing where there is one. Raises: DatabaseUnavailable."""
+    _administer(url, sql.SQL("create database {}").format(sql.Identifier(name)), psycopg.errors.DuplicateDatabase)
+
+
+def drop_database(url: str, name: str) -> None:
+    """Drop a database beside that of `url`, ending its connections. Raises: DatabaseUnavailable."""
+    _administer(url, sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+
+def _administer(url: str, statement: sql.Composed, harmless: type[psycopg.Error] | None = None) -> None:
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_S) as database:
+            database.execute(statement)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(f"Postgres does not answer: {str(error).strip()}.") from error
+    except psycopg.Error as error:
+        if harmless is None or not isinstance(error, harmless):
+            raise

@@ -1,0 +1,166 @@
+"""The order process: reads the log into the store, agrees with the other validators, holds the only key."""
+
+import threading
+from collections.abc import Sequence
+
+import structlog
+
+from backbone.intake import HeadLike, Intake, IntakeLimits
+from backbone.log import Log, LogUnavailable, PositionLost, TopicMissing
+from backbone.store import StoreDamaged, StoreFailed, StoreLocked, StoreReader, StoreWriter, ValueTooLarge
+from consensus.clock import SteadyClock
+from consensus.driver import Driver, Halt, Ports
+from consensus.pace import Settings as DriverSettings
+from ledger import digests
+from ledger.genesis import Genesis
+from ledger.header import Head, Header, decode_header
+from ledger.keys import PrivateKey
+from ledger.rejection import Rejection
+from node import checks, wiring
+from node.process import Halted, Process, Unavailable
+from node.progress import ProgressFile, records_of
+from node.settings import OrderSettings
+
+_log = structlog.get_logger()
+
+
+def run_order(process: Process) -> None:
+    """Until SIGTERM. Raises: Halted, Unavailable, HomeUnusable, KeyUnusable."""
+    home, settings = process.home, process.settings
+    genesis = home.genesis()
+    key = wiring.validator_key(home, settings, genesis)
+    try:
+        with wiring.open_log(home, settings) as log:
+            checks.check_log(log, genesis, settings)
+            with StoreWriter(home.store, settings.store.segment_bytes) as store:
+                _run(process, genesis, key, log, store)
+    except (LogUnavailable, StoreLocked) as error:
+        raise Unavailable(str(error)) from error
+    except StoreFailed as error:
+        raise Unavailable(f"{error} Check the disk and the space on it.") from error
+    except PositionLost as error:
+        raise Halted(checks.lost_position(genesis, error)) from error
+    except (Halt, StoreDamaged, ValueTooLarge) as error:
+        raise Halted(str(error)) from error
+    except TopicMissing as error:
+        raise Halted(checks.missing_topic(error)) from error
+
+
+def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: StoreWriter) -> None:
+    home, settings = process.home, process.settings
+    progress = ProgressFile(home.progress_file)
+    with StoreReader(home.store) as stored, StoreReader(home.store) as stored_for_intake:
+        intake = _Intake(log, store, stored_for_intake, genesis, final_heads(stored, genesis), settings.order)
+        ports = Ports(
+            genesis=genesis,
+            key=key,
+            log=log,
+            store=store,
+            store_reader=stored,
+            intake=intake,
+            journal_path=home.journal_file,
+            lag=lambda: max(0, intake.final_records - progress.read()[1]),
+            now_ms=SteadyClock().now_ms,
+            report=lambda what, facts: _log.warning(what, **facts),
+        )
+        try:
+            _drive(process, Driver(ports, driver_settings(settings.order)))
+        finally:
+            intake.close()
+            progress.close()
+
+
+def _drive(process: Process, driver: Driver) -> None:
+    watch = threading.Thread(target=_stop_when_asked, args=(process, driver), name="stop", daemon=True)
+    watch.start()
+    process.on_running()
+    try:
+        driver.run()
+    finally:
+        process.stop.set()
+        watch.join()
+
+
+def driver_settings(settings: OrderSettings) -> DriverSettings:
+    """The driver's settings as the node's tree gives them."""
+    return DriverSettings(
+        timeout_ms=settings.view_timeout_ms,
+        timeout_max_ms=settings.view_timeout_max_ms,
+        timeout_growth_percent=settings.view_timeout_growth_percent,
+        idle_ms=settings.idle_ms,
+        drift_ms=settings.drift_ms,
+        lag_max=settings.lag_max,
+        blocks_delay_ms=settings.blocks_delay_ms,
+        depth_max=settings.depth_max,
+        views_ahead_max=settings.views_ahead_max,
+        resend_ms=settings.resend_ms,
+        resend_max_ms=settings.resend_max_ms,
+        resend_messages_max=settings.resend_messages_max,
+        answer_ms=settings.answer_ms,
+        read_records_max=settings.read_records_max,
+    )
+
+
+def final_heads(stored: StoreReader, genesis: Genesis) -> tuple[Head, ...]:
+    """The heads of the store's last final block, of genesis if there is none.
+
+    Raises: Halted where the store is another chain's.
+    """
+    height = stored.last_height()
+    if height == 0:
+        return genesis.empty_heads()
+    first = _header(stored, genesis, 0)
+    if first.height == 1 and first.parent_digest != genesis.digest:
+        raise Halted(
+            "The store was filled by another chain: its first block does not continue this genesis.json. Put the "
+            "right genesis.json or the right store into the home; `momus init` makes a new home."
+        )
+    return _header(stored, genesis, height - 1).heads
+
+
+class _Intake(Intake):
+    """The intake, which also knows how many records are final: half of the measure of the executor's lag."""
+
+    def __init__(
+        self,
+        log: Log,
+        store: StoreWriter,
+        stored: StoreReader,
+        genesis: Genesis,
+        final: Sequence[Head],
+        settings: OrderSettings,
+    ) -> None:
+        super().__init__(
+            lambda positions: log.reader(genesis.topic, positions),
+            store,
+            stored,
+            _chain,
+            genesis.empty_heads(),
+            final,
+            IntakeLimits(settings.suffix_records_max, settings.suffix_bytes_max).above_a_block(
+                genesis.limits.records_max, genesis.limits.bytes_max
+            ),
+        )
+        self.final_records = records_of(final)
+
+    def on_final(self, heads: Sequence[HeadLike]) -> None:
+        """The heads of a new final block."""
+        super().on_final(heads)
+        self.final_records = sum(head.end_offset for head in heads)
+
+
+def _header(stored: StoreReader, genesis: Genesis, height: int) -> Header:
+    """The first stored header above `height`."""
+    header = decode_header(stored.final_after(height, 1)[0].header_bytes, genesis.partitions)
+    if isinstance(header, Rejection):
+        raise Halted(f"The store's header above height {height} is malformed: {header.detail}. Restore the store.")
+    return header
+
+
+def _chain(before: bytes, incarnation: int, offset: int, value: bytes | None) -> bytes:
+    return digests.chain_next(before, incarnation, offset, digests.value_digest(value))
+
+
+def _stop_when_asked(process: Process, driver: Driver) -> None:
+    process.stop.wait()
+    driver.stop()

@@ -1,0 +1,115 @@
+"""Replay: a node's database built anew from its store or from the log alone, and compared with the live one."""
+
+import shutil
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from backbone.store import StoreReader, StoreWriter
+from consensus.blocks import verify_block
+from ingest.pool import VerdictPool
+from ledger.genesis import Genesis
+from node import wiring
+from node.execute import limits_of
+from node.follow import Follower, FollowProgress
+from node.home import Home
+from node.order import final_heads
+from node.session import LogIdentity, Session
+from node.settings import Settings
+from projections.database import Database
+from projections.fingerprint import Fingerprint, fingerprint
+from projections.migrate import migrate
+
+_LIVE_TRIES = 5
+
+
+class NotFresh(Exception):
+    """The database to replay into is already a node's. Replay writes into a fresh one only."""
+
+
+class LiveMoves(Exception):
+    """The live database moves on while it is compared: stop the node, or compare when it is quiet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The live database at one height."""
+
+    height: int
+    fingerprints: dict[str, Fingerprint]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far a replay is: records of `records_total`, at `height`. `what` is "reading the log" or "executing"."""
+
+    what: str
+    height: int
+    records: int
+    records_total: int
+
+
+OnStep = Callable[[Step], None]
+
+
+def live_at_rest(url: str) -> Live:
+    """The live database as of one height. Raises: LiveMoves, DatabaseUnavailable."""
+    with Database(url) as database:
+        for _ in range(_LIVE_TRIES):
+            before = database.cursor()
+            fingerprints = fingerprint(url)
+            if before is not None and before == database.cursor():
+                return Live(before.height, fingerprints)
+    raise LiveMoves("The live database moves while it is compared: stop the node, or compare when it is quiet.")
+
+
+def store_from_log(home: Home, settings: Settings, genesis: Genesis, folder: Path, on_step: OnStep) -> None:
+    """Fill a store in `folder` from the log alone, everything verified. An earlier one there is deleted.
+
+    Raises: FollowError, LogUnavailable, TopicMissing, StoreFailed.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+
+    def report(progress: FollowProgress) -> None:
+        on_step(Step("reading the log", progress.height, progress.records, 0))
+
+    with (
+        wiring.open_log(home, settings) as log,
+        StoreWriter(folder, settings.store.segment_bytes) as writer,
+        StoreReader(folder) as stored,
+    ):
+        Follower(log.reader, genesis, writer, stored, partial(verify_block, genesis), report).run()
+
+
+def replay(
+    settings: Settings, genesis: Genesis, store: Path, url: str, until_height: int | None, on_step: OnStep
+) -> tuple[int, int]:
+    """Execute a store into the fresh database at `url`; (height, records) reached.
+
+    Raises: NotFresh, DatabaseUnavailable, StoreInconsistent, StoreDamaged, CursorMoved.
+    """
+    migrate(url, partition_heights=settings.projections.partition_heights)
+    with Database(url) as database:
+        if database.cursor() is not None:
+            raise NotFresh("The database holds a ledger already; replay into a fresh one, or drop it first.")
+    with StoreReader(store) as reader:
+        height = reader.last_height() if until_height is None else min(until_height, reader.last_height())
+        total = sum(head.end_offset for head in final_heads(reader, genesis))
+    session = Session(
+        genesis,
+        LogIdentity(settings.log.cluster_id, genesis.topic_id),
+        store,
+        url,
+        limits_of(settings.execute),
+        rehash=True,
+    )
+    with closing(VerdictPool(settings.worker_count(), genesis.digest, genesis.limits)) as pool:
+        cursor = session.run(
+            pool,
+            lambda at: on_step(Step("executing", at.height, sum(head.end_offset for head in at.heads), total)),
+            lambda: False,
+            height,
+        )
+    return cursor.height, sum(head.end_offset for head in cursor.heads)

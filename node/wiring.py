@@ -1,0 +1,81 @@
+"""Concrete parts from settings: the log, the validator's key, the database's URL. Nothing else builds them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from backbone.embedded import EmbeddedLog
+from backbone.log import Log
+from ledger.genesis import Genesis
+from ledger.keys import PrivateKey
+from node.home import Home, HomeUnusable
+from node.keystore import load_key
+from node.postgres import EmbeddedPostgres
+from node.secrets import read_secret, with_secrets
+from node.settings import BadSettings, Settings
+
+DATABASE: Final = "momus"
+"""The node's database on the embedded Postgres."""
+
+
+@contextmanager
+def open_log(home: Home, settings: Settings) -> Iterator[Log]:
+    """The log of the settings, closed at the end. Raises: BadSettings, LogUnavailable."""
+    log = make_log(home, settings)
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+def make_log(home: Home, settings: Settings) -> Log:
+    """The log of the settings. Raises: BadSettings, LogUnavailable."""
+    if settings.log.kind == "embedded":
+        return EmbeddedLog(home.resolve(settings.log.path))
+    if "bootstrap.servers" not in settings.kafka:
+        raise BadSettings('log.kind is "kafka", so "bootstrap.servers" must stand under [kafka].')
+    try:
+        from backbone.kafka import KafkaLog
+
+        return KafkaLog(with_secrets(settings.kafka))
+    except (OSError, ValueError) as error:
+        raise BadSettings(f"A secret of [kafka] cannot be read: {error}.") from error
+
+
+def validator_key(home: Home, settings: Settings, genesis: Genesis) -> PrivateKey:
+    """The key that signs here, which must be the one that genesis names. Raises: KeyUnusable, HomeUnusable."""
+    key = load_key(home.validator_key_file, passphrase(settings))
+    named = {validator.name: validator.consensus_key for validator in genesis.validators}
+    if named.get(settings.validator) != key.public_key:
+        raise HomeUnusable(
+            f"{home.validator_key_file} is not the key that genesis.json gives to the validator "
+            f"{settings.validator}: check `validator` in momus.toml, or put the right key file there."
+        )
+    return key
+
+
+def passphrase(settings: Settings) -> str | None:
+    """The passphrase of key files. Raises: BadSettings."""
+    file = settings.keys.passphrase_file
+    try:
+        return None if file is None else read_secret(file).splitlines()[0]
+    except (OSError, ValueError, IndexError) as error:
+        raise BadSettings(f"keys.passphrase_file: {file} cannot be read or is empty: {error}.") from error
+
+
+def database_url(home: Home, settings: Settings) -> str:
+    """Where the node's database is. Raises: BadSettings."""
+    if settings.postgres.url_file is not None:
+        try:
+            return read_secret(settings.postgres.url_file)
+        except (OSError, ValueError) as error:
+            raise BadSettings(f"postgres.url_file cannot be read: {error}.") from error
+    if settings.postgres.url != "embedded":
+        return settings.postgres.url
+    return EmbeddedPostgres(home.postgres).url(DATABASE)
+
+
+def postgres_service(home: Home, settings: Settings) -> EmbeddedPostgres | None:
+    """The Postgres that `momus run` keeps up; None where another one is configured."""
+    is_embedded = settings.postgres.url_file is None and settings.postgres.url == "embedded"
+    return EmbeddedPostgres(home.postgres) if is_embedded else None
