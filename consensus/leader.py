@@ -1,6 +1,7 @@
 """Who leads a view: a table of 1,024 slots, shared out by power, in an order that spreads each validator evenly."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 SLOTS: Final = 1024
@@ -11,7 +12,7 @@ def leader_table(powers: Sequence[int]) -> tuple[int, ...]:
 
     Shares by largest remainder, ties to the lower index. A validator whose share is below half a slot may get none.
     """
-    return _smooth(_shares(powers))
+    return _smooth(tuple(_shares(powers)))
 
 
 def _shares(powers: Sequence[int]) -> list[int]:
@@ -23,7 +24,8 @@ def _shares(powers: Sequence[int]) -> list[int]:
     return shares
 
 
-def _smooth(shares: Sequence[int]) -> tuple[int, ...]:
+@lru_cache(16)
+def _smooth(shares: tuple[int, ...]) -> tuple[int, ...]:
     """Smooth weighted order: in every slot all gain their share, and the one that has most pays the whole table."""
     credit = [0] * len(shares)
     order: list[int] = []

@@ -29,6 +29,10 @@ _TAG_PROPOSAL: Final = b"momus/proposal/v1"
 _VIEW: Final = Struct(">Q")
 _EPOCH_VIEW: Final = Struct(">QQ")
 
+_PROPOSAL: Final = Codec("Proposal", "consensus")
+_VOTE: Final = Codec("Vote", "consensus")
+_CERTIFICATE: Final = Codec("Certificate", "consensus")
+
 
 class Kind(IntEnum):
     """A kind of vote, and of the certificate that a quorum of them makes."""
@@ -112,9 +116,6 @@ class Wire:
     def __init__(self, genesis: Genesis, verify_signature: Verify = verify) -> None:
         self._genesis = genesis
         self._verify = verify_signature
-        self._proposal = Codec("Proposal", "consensus")
-        self._vote = Codec("Vote", "consensus")
-        self._certificate = Codec("Certificate", "consensus")
         self._header_size_max = header_bytes_max(genesis.partitions)
         members = len(genesis.validators)
         self.message_bytes_max: Final = 256 + members * _SIGNATURE_SIZE_MAX + self._header_size_max + 128
@@ -156,9 +157,9 @@ class Wire:
         """The record's value of a signed message."""
         match message:
             case Proposal():
-                return self._proposal.encode_single(_proposal_value(message))
+                return _PROPOSAL.encode_single(_proposal_value(message))
             case Vote(kind, epoch, view, digest, validator, signature):
-                return self._vote.encode_single(
+                return _VOTE.encode_single(
                     {
                         "kind": _NAMES[kind],
                         "epoch": epoch,
@@ -169,7 +170,7 @@ class Wire:
                     }
                 )
             case Certificate(kind, epoch, view, digest, signatures, proposal):
-                return self._certificate.encode_single(
+                return _CERTIFICATE.encode_single(
                     {
                         "kind": _NAMES[kind],
                         "epoch": epoch,
@@ -187,9 +188,9 @@ class Wire:
         if len(data) > self.message_bytes_max:
             return Rejection(Reason.OVERSIZE, f"{len(data)} bytes, at most {self.message_bytes_max}")
         for codec, build in (
-            (self._vote, self._to_vote),
-            (self._proposal, self._to_proposal),
-            (self._certificate, self._to_certificate),
+            (_VOTE, self._to_vote),
+            (_PROPOSAL, self._to_proposal),
+            (_CERTIFICATE, self._to_certificate),
         ):
             if data.startswith(codec.prefix):
                 value = codec.decode_single(data, self.message_bytes_max)
