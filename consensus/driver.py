@@ -1,6 +1,6 @@
 """Runs one validator over real ports: threads that read, one loop that decides, a clock."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from queue import Empty, Queue
 from threading import Event as Flag
@@ -67,10 +67,13 @@ class Driver:
             self._loop = loop = self._boot(journal, outbox, intake)
             for advance in ports.intake.backlog():
                 loop.take(advance, ports.now_ms())
-            self._start(reading, intake, loop)
+            blocks = self._start(reading, intake, all_positions(ports.genesis, journal.positions))
             while not self._stop.is_set():
                 self._turn(loop)
                 outbox.pump()
+                if loop.blocks_again_from is not None:
+                    blocks.read_again(loop.blocks_again_from)
+                    loop.blocks_again_from = None
         finally:
             reading.stop()
             outbox.close(FLUSH_MS)
@@ -112,14 +115,16 @@ class Driver:
         )
         return Loop(loop_ports, self._settings, boot, ports.now_ms())
 
-    def _start(self, reading: Reading, intake: IntakeTail, loop: Loop) -> None:
+    def _start(self, reading: Reading, intake: IntakeTail, positions: Mapping[str, int]) -> TopicTail:
+        """Start all reading; the tail of `blocks`."""
         genesis, log = self._ports.genesis, self._ports.log
         blocks_topic = genesis.topic_name("blocks")
-        tails = [TopicTail(log, topic, loop.positions[topic], reading.put) for topic in consensus_topics(genesis)]
-        tails.append(TopicTail(log, blocks_topic, loop.positions[blocks_topic], self._put_blocks(reading)))
-        for tail in tails:
+        blocks = TopicTail(log, blocks_topic, positions[blocks_topic], self._put_blocks(reading))
+        tails = [TopicTail(log, topic, positions[topic], reading.put) for topic in consensus_topics(genesis)]
+        for tail in (*tails, blocks):
             reading.start(tail.topic, tail.read, tail.close, _FATAL)
         reading.start("intake", intake.read, lambda: None, _FATAL)
+        return blocks
 
     def _put_blocks(self, reading: Reading) -> Callable[[object], None]:
         def put(batch: object) -> None:

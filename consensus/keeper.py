@@ -39,15 +39,17 @@ class BlocksKeeper:
         if is_own:
             self._publish(value)
 
-    def on_block(self, proven: Proven) -> None:
-        """A well-formed block was read from the topic."""
+    def on_block(self, proven: Proven) -> bool:
+        """A well-formed block was read from the topic; whether it is final and above the last one we were told of."""
         height, digest = proven.block.header.height, proven.block.digest
         waiting = self._waiting.get(height)
-        if waiting is not None:
-            if waiting[0] == digest and self._reader.is_final(proven):
-                del self._waiting[height], self._values[height]
-        elif height > self._height and len(self._early) < EARLY_MAX and self._reader.is_final(proven):
+        if waiting is not None and waiting[0] == digest and self._reader.is_final(proven):
+            del self._waiting[height], self._values[height]
+        if height <= self._height or not self._reader.is_final(proven):
+            return False
+        if len(self._early) < EARLY_MAX:
             self._early[height] = digest
+        return True
 
     def on_time(self, now_ms: int) -> None:
         """Publish what has been missed for too long, again after as long."""

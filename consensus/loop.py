@@ -19,6 +19,7 @@ from consensus.boot import Boot
 from consensus.chain import FINALS_MAX
 from consensus.core import Core
 from consensus.errors import SecondInstance
+from consensus.gaps import BlocksPosition
 from consensus.journal import Journal
 from consensus.keeper import BlocksKeeper
 from consensus.messages import Verify, Wire
@@ -72,8 +73,10 @@ class Loop:
         self._own_topic = consensus_topics(genesis)[ports.index]
         self._blocks_topic = genesis.topic_name("blocks")
         self._keeper = BlocksKeeper(self._reader, self._publish, settings.blocks_delay_ms)
-        self.positions = dict(boot.positions)
-        """Topic -> offset of the next record to take."""
+        self._positions = dict(boot.positions)
+        self._blocks_position = BlocksPosition(boot.positions[self._blocks_topic])
+        self.blocks_again_from: int | None = None
+        """Set where the `blocks` topic is to be read again from; whoever reads it does so and sets None."""
         self._positions_due_ms = now_ms
         self._timer: int | None = None
         self._finals: list[events.Finalize] = []
@@ -95,10 +98,10 @@ class Loop:
                 self._rereading.discard(partition)
             case LogRecord(topic=topic, offset=offset, value=value):
                 if topic == self._blocks_topic:
-                    self._on_block(value, now_ms)
+                    self._on_block(offset, value, now_ms)
                 else:
                     self._step(events.MessageRead(now_ms, value))
-                self.positions[topic] = offset + 1
+                    self._positions[topic] = offset + 1
             case _:
                 raise AssertionError(f"unknown item {item!r}")
 
@@ -113,12 +116,14 @@ class Loop:
             self._timer = None
             self._step(events.TimerFired(now_ms))
         self._keeper.on_time(now_ms)
+        self._watch_gap(now_ms)
         self._note_positions(now_ms)
         self._let_out(now_ms)
 
     def wake_ms(self) -> int | None:
         """When `end_turn` has something to do even if nothing is read."""
-        return min((at_ms for at_ms in (self._timer, self._keeper.next_ms()) if at_ms is not None), default=None)
+        moments = (self._timer, self._keeper.next_ms(), self._blocks_position.next_ms())
+        return min((at_ms for at_ms in moments if at_ms is not None), default=None)
 
     def has_room_for_blocks(self) -> bool:
         """Whether records of `blocks` may be taken: what lies too far above the delivered block would be lost."""
@@ -176,14 +181,25 @@ class Loop:
             entries, self._advances = self._advances, {}
             self._step(events.HeadsAdvanced(now_ms, entries))
 
-    def _on_block(self, value: bytes | None, now_ms: int) -> None:
+    def _on_block(self, offset: int, value: bytes | None, now_ms: int) -> None:
         proven = self._reader.read(value)
         if isinstance(proven, Rejection):
             self.counts["bad_blocks"] += 1
+            self._blocks_position.on_record(offset, None)
             return
-        self._keeper.on_block(proven)
-        if proven.block.header.height > self.core.state.chain.delivered.header.height:
+        is_new = self._keeper.on_block(proven)
+        self._blocks_position.on_record(offset, proven.block.header.height if is_new else None)
+        if is_new:
             self._step(events.BlockRead(now_ms, value))
+
+    def _watch_gap(self, now_ms: int) -> None:
+        """A block below what is final never came: have the topic read again."""
+        state = self.core.state
+        is_gap, height = state.is_missing_a_block(), state.chain.delivered.header.height
+        again_from = self._blocks_position.read_again_from(is_gap, height, now_ms)
+        if again_from is not None:
+            self.blocks_again_from = again_from
+            self.counts["blocks_read_again"] += 1
 
     def _reread(self, partition: int) -> None:
         """Ask for a partition to be read again; what is queued of it is void until the intake says so."""
@@ -212,7 +228,8 @@ class Loop:
             )
 
     def _current_positions(self) -> dict[str, int]:
-        return {**self.positions, COMPLETE: self._keeper.complete_height}
+        blocks_position = self._blocks_position.position(self.core.state.chain.delivered.header.height)
+        return {**self._positions, self._blocks_topic: blocks_position, COMPLETE: self._keeper.complete_height}
 
     def _let_out(self, now_ms: int) -> None:
         """The only place from which anything leaves: after the journal's commit."""

@@ -101,10 +101,19 @@ class TopicTail:
         self.topic = topic
         self._position = position
         self._put = put
+        self._again_from: int | None = None
         self._reader: LogReader | None = None
+
+    def read_again(self, position: int) -> None:
+        """Go on reading from there. From any thread."""
+        self._again_from = position
 
     def read(self) -> None:
         """Read a batch and hand it over. Raises: LogUnavailable, PositionLost, TopicMissing."""
+        again_from, self._again_from = self._again_from, None
+        if again_from is not None:
+            self.close()
+            self._position = again_from
         try:
             if self._reader is None:
                 self._reader = self._log.reader(self.topic, {0: self._position})

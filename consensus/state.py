@@ -86,6 +86,11 @@ class State:
             or self.pace.third_has_reached(self.view)
         )
 
+    def is_missing_a_block(self) -> bool:
+        """Whether more is final than delivered, and the header to deliver next is not known."""
+        chain = self.chain
+        return self.views.final_digest != chain.delivered.digest and chain.next_final() is None
+
     def next_moment(self) -> int | None:
         """The next moment at which time alone changes what we do."""
         return min((moment for moment in self._moments() if moment > self.now_ms), default=None)

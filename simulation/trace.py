@@ -1,0 +1,55 @@
+"""Traces that a person can follow: one line per validator and event."""
+
+from collections.abc import Callable
+from functools import lru_cache
+
+from consensus.blocks import BlockReader, Proven
+from consensus.messages import Certificate, Kind, Proposal, Vote, Wire
+from ledger.genesis import Genesis
+from ledger.rejection import Rejection
+from simulation.signatures import verify_memoised
+
+_CERTIFICATES = {Kind.NOTARIZE: "notarization", Kind.NULLIFY: "nullification", Kind.FINALIZE: "finalization"}
+
+Trace = Callable[[str], None]
+
+
+@lru_cache(4)
+def _wire(genesis: Genesis) -> Wire:
+    return Wire(genesis, verify_memoised)
+
+
+@lru_cache(4)
+def _reader(genesis: Genesis) -> BlockReader:
+    return BlockReader(genesis, verify_memoised)
+
+
+def sentence(genesis: Genesis, what: str, facts: object) -> str:
+    """What happened, in words."""
+    if what == "final":
+        assert isinstance(facts, bytes)
+        proven = _reader(genesis).read(facts)
+        assert isinstance(proven, Proven)
+        return f"has final height {proven.block.header.height} {proven.block.digest.hex()[:8]}"
+    if isinstance(facts, bytes):
+        return f"{what} {message_in_words(genesis, facts)}"
+    if isinstance(facts, dict):
+        facts = {name: value.hex()[:16] if isinstance(value, bytes) else value for name, value in facts.items()}
+    return f"{what} {facts}"
+
+
+def message_in_words(genesis: Genesis, value: bytes) -> str:
+    """A record's value as a few words."""
+    message = _wire(genesis).decode(value)
+    match message:
+        case Proposal(view=view, block=block):
+            again = " again" if message.is_again else ""
+            return f"proposal {view} height {block.header.height} {block.digest.hex()[:8]}{again}"
+        case Vote(kind=Kind.NULLIFY, view=view):
+            return f"nullify {view}"
+        case Vote(kind=kind, view=view, digest=digest):
+            return f"{kind.name.lower()} {view} {digest.hex()[:8]}"
+        case Certificate(kind=kind, view=view, digest=digest):
+            return f"{_CERTIFICATES[kind]} {view} {digest.hex()[:8]}"
+        case Rejection():
+            return "a block" if len(value) > 200 else f"{len(value)} bytes"
