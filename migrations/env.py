@@ -1,22 +1,23 @@
-"""Alembic's environment: the connection comes from `projections.migrate`, or a URL for offline SQL."""
+"""Alembic's environment: the connection comes from `projections.migrate`; without one, SQL is printed."""
 
 from alembic import context
-from sqlalchemy import text
 
-config = context.config
+_FIRST = ("SET LOCAL lock_timeout = '30s'", "CREATE SCHEMA IF NOT EXISTS ledger")
+"""A migration that cannot get a lock gives up, instead of holding up everybody who asks after it."""
 
 
 def run() -> None:
-    """Run the migrations online over the given connection, or print them."""
-    connection = config.attributes.get("connection")
+    """Run the migrations over the given connection, or print them. The version table is ours, in schema `ledger`."""
+    connection = context.config.attributes.get("connection")
     if connection is None:
         context.configure(dialect_name="postgresql", literal_binds=True, version_table_schema="ledger")
-        with context.begin_transaction():
-            context.run_migrations()
-        return
-    connection.execute(text("CREATE SCHEMA IF NOT EXISTS ledger"))
-    context.configure(connection=connection, version_table_schema="ledger")
+    else:
+        for statement in _FIRST:
+            connection.exec_driver_sql(statement)
+        context.configure(connection=connection, version_table_schema="ledger")
     with context.begin_transaction():
+        for statement in _FIRST if connection is None else ():
+            context.execute(statement)
         context.run_migrations()
 
 

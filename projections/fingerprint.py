@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
-import psycopg
-
-from projections.errors import unavailable
+from projections.connect import Connection, connect
+from projections.errors import translated
 
 ORDER: Final[Mapping[str, str]] = {
     "cursor": "one",
@@ -24,6 +23,11 @@ ORDER: Final[Mapping[str, str]] = {
 }
 """Every table that consensus determines, with the key that orders its rows."""
 
+COLUMNS: Final[Mapping[str, str]] = {
+    "cursor": "genesis_digest, chain, protocol_version, height, block_digest, time_ms, heads",
+}
+"""Of tables that hold something else beside: which log a node reads from is its own affair."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -34,13 +38,13 @@ class Fingerprint:
 
 
 def fingerprint(url: str) -> dict[str, Fingerprint]:
-    """Of every table, as of one moment. Raises: DatabaseUnavailable."""
-    with unavailable(), psycopg.connect(url, autocommit=True) as connection, connection.transaction():
+    """Of every table, as of one moment. Raises: DatabaseUnavailable, DatabaseUnusable."""
+    with translated(), connect(url) as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         return {table: _of(connection, table, order) for table, order in ORDER.items()}
 
 
-def differences(mine: Mapping[str, Fingerprint], theirs: Mapping[str, Fingerprint]) -> list[str]:
+def compare(mine: Mapping[str, Fingerprint], theirs: Mapping[str, Fingerprint]) -> list[str]:
     """A sentence per table that differs; none: the databases are equal."""
     found = []
     for table in ORDER:
@@ -52,10 +56,11 @@ def differences(mine: Mapping[str, Fingerprint], theirs: Mapping[str, Fingerprin
     return found
 
 
-def _of(connection: psycopg.Connection[tuple[object, ...]], table: str, order: str) -> Fingerprint:
+def _of(connection: Connection, table: str, order: str) -> Fingerprint:
     digest = sha256()
+    query = f"SELECT {COLUMNS.get(table, '*')} FROM ledger.{table} ORDER BY {order}"
     with connection.cursor() as cursor:
-        with cursor.copy(f"COPY (SELECT * FROM ledger.{table} ORDER BY {order}) TO STDOUT") as copy:
+        with cursor.copy(f"COPY ({query}) TO STDOUT") as copy:
             for part in copy:
                 digest.update(part)
         return Fingerprint(cursor.rowcount, digest.hexdigest())

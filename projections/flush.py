@@ -5,10 +5,11 @@ from struct import Struct
 from typing import Any, Final
 
 import numpy as np
-import psycopg
 from numpy.typing import NDArray
 
 from ledger.state import Asset, BlockRow, Effects, Object, ObjectVersionRow, RejectionRow, TransactionRow
+from projections.connect import Connection
+from projections.errors import StateDiffers
 from projections.heads import heads_to_json
 from projections.packing import (
     COPY_HEADER,
@@ -24,7 +25,6 @@ from projections.packing import (
     pack_rows,
 )
 
-_Connection = psycopg.Connection[tuple[Any, ...]]
 _REMEMBERED: Final = np.dtype([("bucket", "<i8"), ("digest", "V32"), ("height", "<i8")])
 _HEAD = Struct(">hiqiiiiiqiii32si32si")
 _TAIL = Struct(">iqii")
@@ -43,7 +43,7 @@ ON CONFLICT (bucket) DO UPDATE SET count = excluded.count, hash = excluded.hash"
 _EXPIRE = ("DELETE FROM ledger.remembered WHERE bucket < %s", "DELETE FROM ledger.expiry_buckets WHERE bucket < %s")
 
 
-def write_effects(connection: _Connection, effects: Effects) -> None:
+def write_effects(connection: Connection, effects: Effects) -> None:
     """All rows of `effects`."""
     _write_history(connection, effects)
     _write_balances(connection, effects)
@@ -52,7 +52,7 @@ def write_effects(connection: _Connection, effects: Effects) -> None:
     _write_remembered(connection, effects)
 
 
-def _write_history(connection: _Connection, effects: Effects) -> None:
+def _write_history(connection: Connection, effects: Effects) -> None:
     _copy(connection, "ledger.blocks", pack_rows(map(_block, effects.blocks)))
     _copy(connection, "ledger.transactions", b"".join(map(_transaction, effects.transactions)))
     _copy(connection, "ledger.rejections", pack_rows(map(_rejection, effects.rejections)))
@@ -60,7 +60,7 @@ def _write_history(connection: _Connection, effects: Effects) -> None:
     _copy(connection, "ledger.object_versions", pack_rows(map(_object_version, effects.object_versions)))
 
 
-def _write_balances(connection: _Connection, effects: Effects) -> None:
+def _write_balances(connection: Connection, effects: Effects) -> None:
     """Known rows are updated, new ones copied: the executor knows which are which."""
     _copy(connection, "ledger.balances", pack_columns(effects.balances_inserted))
     updated, deleted = effects.balances_updated, effects.balances_deleted
@@ -75,14 +75,14 @@ def _keys(balances: NDArray[Any]) -> tuple[Any, ...]:
     return digests_array(balances["asset"]), digests_array(balances["address"])
 
 
-def _write_assets(connection: _Connection, effects: Effects) -> None:
+def _write_assets(connection: Connection, effects: Effects) -> None:
     _copy(connection, "ledger.assets", pack_rows(map(_asset, effects.assets_inserted)))
     if updated := effects.assets_updated:
         parameters = digests_array([asset.id for asset in updated]), int8_array([asset.supply for asset in updated])
         _expect(connection, len(updated), _UPDATE_ASSETS, parameters)
 
 
-def _write_objects(connection: _Connection, effects: Effects) -> None:
+def _write_objects(connection: Connection, effects: Effects) -> None:
     _copy(connection, "ledger.objects", pack_rows(map(_object, effects.objects_inserted)))
     if effects.objects_updated:
         with connection.cursor() as cursor:
@@ -92,7 +92,7 @@ def _write_objects(connection: _Connection, effects: Effects) -> None:
         _expect(connection, len(effects.objects_deleted), _DELETE_OBJECTS, (digests_array(effects.objects_deleted),))
 
 
-def _write_remembered(connection: _Connection, effects: Effects) -> None:
+def _write_remembered(connection: Connection, effects: Effects) -> None:
     for statement in _EXPIRE:
         connection.execute(statement, (effects.buckets_expired_below,))
     remembered = np.array(list(effects.remembered), _REMEMBERED) if effects.remembered else np.empty(0, _REMEMBERED)
@@ -102,13 +102,13 @@ def _write_remembered(connection: _Connection, effects: Effects) -> None:
             cursor.executemany(_UPSERT_BUCKET, [(bucket, *value) for bucket, value in effects.buckets.items()])
 
 
-def _copy(connection: _Connection, table: str, rows: bytes) -> None:
+def _copy(connection: Connection, table: str, rows: bytes) -> None:
     if rows:
         with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
             copy.write(COPY_HEADER + rows + COPY_TRAILER)
 
 
-def _expect(connection: _Connection, rows: int, statement: str, parameters: Sequence[Any]) -> None:
+def _expect(connection: Connection, rows: int, statement: str, parameters: Sequence[Any]) -> None:
     _check(connection.execute(statement, parameters, prepare=False).rowcount, rows, statement)
 
 
@@ -116,10 +116,6 @@ def _check(changed: int, expected: int, what: str) -> None:
     """The executor's picture of the database is wrong, or a row was changed by hand: nothing may be committed."""
     if changed != expected:
         raise StateDiffers(f"{expected} rows were to change, {changed} did: {what.split(' AS ')[0]}.")
-
-
-class StateDiffers(Exception):
-    """The state tables do not hold what execution left there. Halt: rebuild the database with `momus replay`."""
 
 
 def _block(row: BlockRow) -> Sequence[bytes | None]:

@@ -1,12 +1,10 @@
 """What became of one transaction."""
 
 from dataclasses import dataclass
-from typing import Any
-
-import psycopg
 
 from ledger.rejection import Reason
-from projections.errors import unavailable
+from projections.connect import Connection
+from projections.errors import translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +27,24 @@ class Rejected:
 
 
 _EXECUTED = """SELECT height, index, partition, "offset", item FROM ledger.transactions
-WHERE digest = %s AND (%s::bigint IS NULL OR height = %s)"""
+WHERE encode(digest, 'hex') = %s AND (%s::bigint IS NULL OR height = %s)"""
 _REJECTED = """SELECT height, reason FROM ledger.rejections
-WHERE digest = %s AND reason <> %s AND (%s::bigint IS NULL OR height = %s) ORDER BY height LIMIT 1"""
+WHERE encode(digest, 'hex') = %s AND reason <> %s AND (%s::bigint IS NULL OR height = %s) ORDER BY height LIMIT 1"""
 _REMEMBERED = """SELECT height FROM ledger.remembered
 WHERE digest = %s AND bucket >= (SELECT coalesce(min(bucket), 0) FROM ledger.expiry_buckets) LIMIT 1"""
 
 
-def transaction_fate(connection: psycopg.Connection[tuple[Any, ...]], digest: bytes) -> Executed | Rejected | None:
+def transaction_fate(connection: Connection, digest: bytes) -> Executed | Rejected | None:
     """What became of the transaction with this digest; None: no block has it (yet).
 
     Within the window its height is remembered, so that one block is looked at. Raises: DatabaseUnavailable.
     """
-    with unavailable():
+    with translated():
         remembered = connection.execute(_REMEMBERED, (digest,)).fetchone()
         height = None if remembered is None else remembered[0]
-        if executed := connection.execute(_EXECUTED, (digest, height, height)).fetchone():
+        if executed := connection.execute(_EXECUTED, (digest.hex(), height, height)).fetchone():
             return Executed(*executed)
         duplicate = int(Reason.DUPLICATE)
-        if rejected := connection.execute(_REJECTED, (digest, duplicate, height, height)).fetchone():
+        if rejected := connection.execute(_REJECTED, (digest.hex(), duplicate, height, height)).fetchone():
             return Rejected(rejected[0], Reason(rejected[1]))
         return None if height is None else Rejected(height, None)

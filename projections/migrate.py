@@ -1,49 +1,97 @@
-"""Bringing a database to the current tables, or back."""
+"""The schema: made, brought up to date, taken down. A plain URL is enough; no superuser rights are needed."""
 
+from io import StringIO
 from pathlib import Path
 from typing import Final
 
-import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
+from psycopg.errors import Diagnostic
+from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from projections.connect import Connection, connect
+from projections.errors import DatabaseUnusable, translated
 
 MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
 LOCK: Final = 0x6D6F6D7573
 """Advisory lock: two processes that migrate one database at once take turns."""
+SERVER_VERSION_MIN: Final = 18
+
+_SET_LAYOUT = """UPDATE ledger.layout SET partition_heights = %(heights)s
+WHERE partition_heights <> %(heights)s AND NOT EXISTS (SELECT FROM ledger.blocks)"""
 
 
-def config_of(connection: sqlalchemy.Connection | None = None) -> Config:
-    """Alembic's configuration, without a file."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    return config
+def migrate(url: str, partition_heights: int | None = None) -> tuple[str, ...]:
+    """Upgrade to the newest tables; what the server told, for a person to read. `partition_heights` is set only while
+    there is no block yet.
 
-
-def engine_of(url: str) -> sqlalchemy.Engine:
-    """An engine over psycopg 3 for an ordinary Postgres URL."""
-    scheme, _, rest = url.partition("://")
-    if scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
-        raise ValueError(f"{scheme!r} is no Postgres URL: it begins with postgresql://.")
-    return sqlalchemy.create_engine(f"postgresql+psycopg://{rest}", poolclass=sqlalchemy.NullPool)
-
-
-def migrate(url: str, partition_heights: int | None = None) -> None:
-    """Upgrade to the newest tables. `partition_heights` is set only while there is no block yet."""
-    with engine_of(url).begin() as connection:
-        connection.execute(sqlalchemy.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        command.upgrade(config_of(connection), "head")
+    Raises: DatabaseUnavailable, DatabaseUnusable (too old, not in UTF-8, no rights, or made by a newer program).
+    """
+    with translated(), connect(url, "momus migrate") as connection:
+        _check_server(connection)
+        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        notices = _run(url, "head")
         if partition_heights is not None:
-            connection.execute(
-                sqlalchemy.text(
-                    "UPDATE ledger.layout SET partition_heights = :heights "
-                    "WHERE NOT EXISTS (SELECT FROM ledger.blocks) AND partition_heights <> :heights"
-                ),
-                {"heights": partition_heights},
-            )
+            connection.execute(_SET_LAYOUT, {"heights": partition_heights})
+    return notices
 
 
 def downgrade(url: str, revision: str = "base") -> None:
-    """Go back to `revision`; "base" drops everything of ours but the empty schema."""
-    with engine_of(url).begin() as connection:
-        command.downgrade(config_of(connection), revision)
+    """Go back to `revision`; "base" drops everything of ours but the schema `ledger` with Alembic's own table.
+
+    Raises: DatabaseUnavailable, DatabaseUnusable.
+    """
+    with translated(), connect(url, "momus migrate") as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        _run(url, revision)
+
+
+def offline_sql() -> str:
+    """All migrations as one script, for those who run SQL themselves, and for the linter."""
+    out = StringIO()
+    command.upgrade(_config(out), "head", sql=True)
+    return out.getvalue()
+
+
+def _run(url: str, revision: str) -> tuple[str, ...]:
+    notices: list[str] = []
+
+    def listen(notice: Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING" and notice.message_primary:
+            notices.append(notice.message_primary)
+
+    def create() -> Connection:
+        connection = connect(url, "momus migrate")
+        connection.autocommit = False
+        connection.add_notice_handler(listen)
+        return connection
+
+    config = _config(StringIO())
+    move = command.upgrade if revision == "head" else command.downgrade
+    try:
+        with create_engine("postgresql+psycopg://", creator=create, poolclass=NullPool).begin() as connection:
+            config.attributes["connection"] = connection
+            move(config, revision)
+    except CommandError as error:
+        raise DatabaseUnusable(f"{error}. The database was made by another version of this program.") from error
+    except DBAPIError as error:
+        raise error.orig or error from error
+    return tuple(notices)
+
+
+def _config(out: StringIO) -> Config:
+    """Alembic's configuration, without a file."""
+    config = Config(output_buffer=out, stdout=out)
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _check_server(connection: Connection) -> None:
+    version, encoding = connection.info.server_version // 10_000, connection.info.parameter_status("server_encoding")
+    if version < SERVER_VERSION_MIN:
+        raise DatabaseUnusable(f"The server is Postgres {version}: {SERVER_VERSION_MIN} or newer is needed.")
+    if encoding != "UTF8":
+        raise DatabaseUnusable(f"The database is encoded in {encoding}: make one with encoding 'UTF8'.")

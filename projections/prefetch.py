@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import psycopg
-
 from ledger.commands import Ownership
 from ledger.state import Asset, Inputs, Object, Wanted
+from projections.connect import Connection
 from projections.packing import digests_array, int8_array
 
 _BALANCES = """SELECT b.asset, b.address, b.amount FROM unnest(%s, %s) AS w (asset, address)
@@ -20,7 +19,7 @@ _BUCKETS = "SELECT bucket, count, hash FROM ledger.expiry_buckets WHERE bucket =
 _Rows = list[tuple[Any, ...]]
 
 
-def prefetch(connection: psycopg.Connection[tuple[Any, ...]], wanted: Wanted) -> Inputs:
+def prefetch(connection: Connection, wanted: Wanted) -> Inputs:
     """What exists of `wanted`."""
     assets = [asset for asset, addresses in wanted.balances.items() for _ in addresses]
     addresses = [address for several in wanted.balances.values() for address in several]
@@ -35,13 +34,12 @@ def prefetch(connection: psycopg.Connection[tuple[Any, ...]], wanted: Wanted) ->
         ),
         (_BUCKETS, len(wanted.buckets), lambda: (int8_array(wanted.buckets),)),
     )
-    answers: list[_Rows] = []
-    with connection.transaction(), connection.pipeline():
+    with connection.pipeline():
         cursors = [
-            connection.execute(query, parameters(), binary=True, prepare=False) if count else None
+            connection.execute(query, parameters(), binary=True) if count else None
             for query, count, parameters in questions
         ]
-    answers = [cursor.fetchall() if cursor is not None else [] for cursor in cursors]
+    answers: list[_Rows] = [cursor.fetchall() if cursor is not None else [] for cursor in cursors]
     return _inputs(*answers)
 
 

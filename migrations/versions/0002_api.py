@@ -15,35 +15,49 @@ _ZEROS = r"'\x" + "00" * 32 + "'::bytea"
 
 FUNCTIONS = (
     r"""
-CREATE FUNCTION api.content_text(content bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+CREATE FUNCTION api.content_text(content bytea) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 BEGIN
     RETURN convert_from(content, 'UTF8');
-EXCEPTION WHEN OTHERS THEN
+EXCEPTION WHEN character_not_in_repertoire OR untranslatable_character THEN
     RETURN NULL;
 END $$""",
+    # jsonb writes numbers out in full: '1e131071' is 131,072 digits. Whoever writes an object must not be able to fill
+    # the memory of whoever reads it, so numbers with an exponent of three digits stay text. 'statement_too_complex'
+    # is what a server says to JSON that is nested thousands deep.
     r"""
-CREATE FUNCTION api.content_json(content bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+CREATE FUNCTION api.content_json(content bytea) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
+DECLARE
+    written text := api.content_text(content);
 BEGIN
-    RETURN convert_from(content, 'UTF8')::jsonb;
-EXCEPTION WHEN OTHERS THEN
+    RETURN CASE WHEN written !~ '[0-9][eE][+-]?[0-9]{3}' THEN written::jsonb END;
+EXCEPTION WHEN data_exception OR program_limit_exceeded OR statement_too_complex THEN
     RETURN NULL;
 END $$""",
     r"""
-CREATE FUNCTION api.addresses(packed bytea) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+CREATE FUNCTION api.addresses(packed bytea) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN (
     SELECT coalesce(array_agg(encode(substr(packed, n * 32 + 1, 32), 'hex') ORDER BY n), '{}')
     FROM generate_series(0, length(packed) / 32 - 1) AS n
-$$""",
+)""",
     r"""
-CREATE FUNCTION api.bytes(hex text) RETURNS bytea LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT decode(hex, 'hex')
-$$""",
+CREATE FUNCTION api.whole_units(amount bigint, decimals integer) RETURNS numeric
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN amount * ('1e-' || decimals)::numeric""",
+    # Reads what readers may not, so it is pinned to it: a transaction's height while its digest is remembered.
+    r"""
+CREATE FUNCTION api.height_of(digest text) RETURNS bigint LANGUAGE sql STABLE STRICT PARALLEL SAFE SECURITY DEFINER
+SET search_path = pg_catalog
+RETURN (SELECT max(r.height) FROM ledger.remembered AS r WHERE r.digest = decode(height_of.digest, 'hex'))""",
 )
 
 FUNCTION_COMMENTS = {
-    "content_text(bytea)": "The content as text; NULL where it is not UTF-8.",
-    "content_json(bytea)": "The content as jsonb; NULL where it does not parse.",
+    "content_text(bytea)": "The bytes as text; NULL where they are not UTF-8.",
+    "content_json(bytea)": "The bytes as jsonb; NULL where they do not parse, or hold a number with an exponent of "
+    "three digits or more.",
     "addresses(bytea)": "Packed addresses of 32 bytes as an array of hex text.",
-    "bytes(text)": "The bytes of an id in hex: digest_bytes = api.bytes('...') uses the index of a closed partition.",
+    "whole_units(bigint, integer)": "An amount in whole units of an asset with so many decimals, exact.",
+    "height_of(text)": "The height of a transaction, by its digest in hex, at once; NULL unless it was accepted "
+    "and has not expired yet.",
 }
 
 # view -> (comment, query, {column: comment})
@@ -75,7 +89,7 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
         f"""SELECT t.height, t.index, encode(t.digest, 'hex') AS digest, encode(t.signer, 'hex') AS signer,
             api.content_text(t.reference) AS reference, encode(t.reference, 'hex') AS reference_hex, t.commands,
             {_TIME.format("b.time_ms")} AS "time", {_TIME.format("t.expires_at_ms")} AS expires_at, t.partition,
-            t."offset", t.item, t.digest AS digest_bytes, t.signer AS signer_bytes
+            t."offset", t.item
         FROM ledger.transactions AS t JOIN ledger.blocks AS b USING (height)""",
         {
             "height": "Block.",
@@ -90,15 +104,13 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
             "partition": "Partition of the log.",
             "offset": "Offset in the partition.",
             "item": "Place in the record's batch, from 0.",
-            "digest_bytes": "Digest as bytes, for index look-ups.",
-            "signer_bytes": "Signer as bytes, for index look-ups.",
         },
     ),
     "rejections": (
         "What had no effect, and why; the first rejections_max of a block.",
         f"""SELECT r.height, r.index, r.reason AS code, s.name AS reason, s.sentence, encode(r.digest, 'hex') AS digest,
             encode(r.signer, 'hex') AS signer, api.content_text(r.reference) AS reference,
-            {_TIME.format("b.time_ms")} AS "time", r.partition, r."offset", r.item, r.digest AS digest_bytes
+            {_TIME.format("b.time_ms")} AS "time", r.partition, r."offset", r.item
         FROM ledger.rejections AS r JOIN ledger.blocks AS b USING (height)
         LEFT JOIN api.reasons AS s ON s.code = r.reason""",
         {
@@ -114,7 +126,6 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
             "partition": "Partition of the log.",
             "offset": "Offset in the partition.",
             "item": "Place in the record's batch; -1: the record as a whole.",
-            "digest_bytes": "Digest as bytes, for index look-ups.",
         },
     ),
     "transfers": (
@@ -122,8 +133,7 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
         f"""SELECT t.height, t.index, t.transaction, encode(t.asset, 'hex') AS asset,
             encode(nullif(t.sender, {_ZEROS}), 'hex') AS sender,
             encode(nullif(t.recipient, {_ZEROS}), 'hex') AS recipient, t.amount,
-            t.amount / power(10::numeric, a.decimals) AS decimal_amount, {_TIME.format("b.time_ms")} AS "time",
-            t.sender AS sender_bytes, t.recipient AS recipient_bytes
+            api.whole_units(t.amount, a.decimals) AS decimal_amount, {_TIME.format("b.time_ms")} AS "time"
         FROM ledger.transfers AS t JOIN ledger.blocks AS b USING (height)
         LEFT JOIN ledger.assets AS a ON a.id = t.asset""",
         {
@@ -136,15 +146,12 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
             "amount": "Amount in the asset's smallest unit.",
             "decimal_amount": "Amount in whole units.",
             "time": "Block time.",
-            "sender_bytes": "Sender as bytes, for index look-ups; zeros: a mint.",
-            "recipient_bytes": "Recipient as bytes, for index look-ups; zeros: a burn.",
         },
     ),
     "balances": (
         "What every address holds now; a zero balance has no row.",
         """SELECT encode(b.address, 'hex') AS address, encode(b.asset, 'hex') AS asset, a.name AS asset_name, b.amount,
-            b.amount / power(10::numeric, a.decimals) AS decimal_amount, b.address AS address_bytes,
-            b.asset AS asset_bytes
+            api.whole_units(b.amount, a.decimals) AS decimal_amount
         FROM ledger.balances AS b JOIN ledger.assets AS a ON a.id = b.asset""",
         {
             "address": "Address, hex.",
@@ -152,14 +159,12 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
             "asset_name": "Name of the asset; names are not unique, ids are.",
             "amount": "Amount in the asset's smallest unit.",
             "decimal_amount": "Amount in whole units.",
-            "address_bytes": "Address as bytes, for index look-ups.",
-            "asset_bytes": "Asset id as bytes, for index look-ups.",
         },
     ),
     "assets": (
         "Assets.",
         """SELECT encode(a.id, 'hex') AS asset, a.name, a.decimals, encode(a.issuer, 'hex') AS issuer, a.supply,
-            a.supply / power(10::numeric, a.decimals) AS decimal_supply
+            api.whole_units(a.supply, a.decimals) AS decimal_supply
         FROM ledger.assets AS a""",
         {
             "asset": "Asset id, hex.",
@@ -175,7 +180,7 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
         f"""SELECT encode(o.id, 'hex') AS object, o.version, {_OWNERSHIP.format("o")} AS ownership,
             nullif(encode(o.owner, 'hex'), '') AS owner, api.addresses(o.writers) AS writers, o.type, o.media_type,
             api.content_text(o.content) AS content, api.content_json(o.content) AS content_json,
-            o.content AS content_bytes, o.id AS object_bytes
+            o.content AS content_bytes
         FROM ledger.objects AS o""",
         {
             "object": "Object id, hex.",
@@ -186,9 +191,8 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
             "type": "The creator's word for what it is.",
             "media_type": "Media type of the content.",
             "content": "Content as text; NULL where it is not UTF-8.",
-            "content_json": "Content as jsonb; NULL where it does not parse.",
+            "content_json": "Content as jsonb; NULL where it does not parse (see the function content_json).",
             "content_bytes": "Content as it is.",
-            "object_bytes": "Object id as bytes, for index look-ups.",
         },
     ),
     "object_history": (
@@ -197,7 +201,7 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
             {_TIME.format("b.time_ms")} AS "time", v.deleted, {_OWNERSHIP.format("v")} AS ownership,
             nullif(encode(v.owner, 'hex'), '') AS owner, api.addresses(v.writers) AS writers, v.type, v.media_type,
             api.content_text(v.content) AS content, api.content_json(v.content) AS content_json,
-            v.content AS content_bytes, v.object AS object_bytes
+            v.content AS content_bytes
         FROM ledger.object_versions AS v JOIN ledger.blocks AS b USING (height)""",
         {
             "object": "Object id, hex.",
@@ -213,16 +217,16 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
             "type": "The creator's word for what it is.",
             "media_type": "Media type of the content.",
             "content": "Content as text; NULL where it is not UTF-8.",
-            "content_json": "Content as jsonb; NULL where it does not parse.",
+            "content_json": "Content as jsonb; NULL where it does not parse (see the function content_json).",
             "content_bytes": "Content as it is.",
-            "object_bytes": "Object id as bytes, for index look-ups.",
         },
     ),
     "status": (
         "How far this database is.",
         f"""SELECT c.chain, c.height, {_TIME.format("c.time_ms")} AS "time", encode(c.block_digest, 'hex') AS digest,
-            c.heads, greatest(p.final_height, c.height) AS final_height,
-            greatest(p.final_height - c.height, 0) AS lag_blocks, c.protocol_version,
+            c.heads, CASE WHEN p.one THEN greatest(p.final_height, c.height) END AS final_height,
+            CASE WHEN p.one THEN greatest(p.final_height - c.height, 0) END AS lag_blocks,
+            p.seen_at AS final_height_seen_at, c.protocol_version,
             encode(c.genesis_digest, 'hex') AS genesis_digest, c.cluster_id, c.topic_id
         FROM ledger.cursor AS c LEFT JOIN ledger.progress AS p USING (one)""",
         {
@@ -231,8 +235,9 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
             "time": "Its block time.",
             "digest": "Its digest, hex.",
             "heads": "Its log heads.",
-            "final_height": "Last final height that the node has told of.",
-            "lag_blocks": "Final blocks that are not executed yet.",
+            "final_height": "Last final height that the node has told of; NULL before it told any.",
+            "lag_blocks": "Final blocks that are not executed yet; NULL where final_height is.",
+            "final_height_seen_at": "When the node told of it, by the server's clock.",
             "protocol_version": "Protocol version.",
             "genesis_digest": "Digest of the genesis file, hex.",
             "cluster_id": "Identity of the log's cluster.",
@@ -247,16 +252,25 @@ REASON_COLUMNS = {
     "sentence": "The reason as a sentence.",
 }
 
+INDEXES = (
+    "CREATE INDEX balances_address_hex ON ledger.balances (encode(address, 'hex'))",
+    "CREATE INDEX objects_id_hex ON ledger.objects (encode(id, 'hex'))",
+)
+"""For filters by hex text. Neither column ever changes, so an update of the row stays within its page."""
+
 READER = """
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'momus_reader') THEN
-        CREATE ROLE momus_reader NOLOGIN;
+        CREATE ROLE momus_reader LOGIN;
         ALTER ROLE momus_reader SET statement_timeout = '30s';
         ALTER ROLE momus_reader SET default_transaction_read_only = on;
     END IF;
-EXCEPTION WHEN insufficient_privilege OR duplicate_object OR unique_violation THEN
-    RAISE NOTICE 'The role momus_reader was not created: the connected role may not create roles.';
+EXCEPTION
+    WHEN insufficient_privilege THEN
+        RAISE WARNING USING MESSAGE = 'The role momus_reader was not made: ' || current_user || ' may not make roles.';
+    WHEN duplicate_object OR unique_violation THEN
+        NULL;
 END $$"""
 
 GRANTS = """
@@ -270,7 +284,7 @@ BEGIN
         END IF;
     END IF;
 EXCEPTION WHEN insufficient_privilege THEN
-    RAISE NOTICE 'The role momus_reader gets no rights here: the connected role may not grant it.';
+    RAISE WARNING USING MESSAGE = 'The role momus_reader is not for ' || current_user || ' to take on.';
 END $$"""
 
 
@@ -278,7 +292,7 @@ def upgrade() -> None:
     """Create the schema, its functions and views, and a role that may only read them, where that is allowed."""
     op.execute("CREATE SCHEMA api")
     op.execute("COMMENT ON SCHEMA api IS 'Momus for users: views over what consensus has ordered.'")
-    for statement in FUNCTIONS:
+    for statement in (*FUNCTIONS, *INDEXES):
         op.execute(statement)
     for signature, comment in FUNCTION_COMMENTS.items():
         op.execute(f"COMMENT ON FUNCTION api.{signature} IS {_quoted(comment)}")
@@ -297,9 +311,11 @@ def downgrade() -> None:
     for view in reversed(VIEWS):
         op.execute(f"DROP VIEW api.{view}")
     op.execute("DROP VIEW api.reasons")
-    for signature in FUNCTION_COMMENTS:
+    for signature in reversed(FUNCTION_COMMENTS):
         op.execute(f"DROP FUNCTION api.{signature}")
     op.execute("DROP SCHEMA api")
+    op.execute("DROP INDEX ledger.balances_address_hex")
+    op.execute("DROP INDEX ledger.objects_id_hex")
 
 
 def _comment(view: str, comment: str, columns: dict[str, str]) -> None:

@@ -16,10 +16,10 @@ from node.home import Home
 
 _EXECUTED = """
 select height, index, partition, "offset", item, signer, reference, commands, time::text as time
-from api.transactions where digest_bytes = %s"""
+from api.transactions where digest = %s"""
 _REJECTED = """
 select height, index, partition, "offset", item, signer, reference, reason, sentence, time::text as time
-from api.rejections where digest_bytes = %s order by height, index limit 1"""
+from api.rejections where digest = %s order by height, index limit 1"""
 
 
 def command(
@@ -48,7 +48,7 @@ def command(
 def _find(database: psycopg.Connection, digest: bytes) -> dict[str, Any]:
     with database.cursor(row_factory=dict_row) as cursor:
         for state, query in (("executed", _EXECUTED), ("rejected", _REJECTED)):
-            found = cursor.execute(query, [digest]).fetchone()
+            found = cursor.execute(query, [digest.hex()]).fetchone()
             if found is not None:
                 return {"state": state, **found}
     return {"state": "unknown"}

@@ -1,0 +1,156 @@
+"""Migrations: up, down, up again; linted; by roles with and without rights; in databases of every kind."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from ledger.rejection import Reason
+from projections.database import Database, DatabaseUnusable
+from projections.migrate import MIGRATIONS, downgrade, migrate, offline_sql
+from tests import flush_effects as effects
+from tests.flush_effects import cursor_at
+
+pytestmark = pytest.mark.postgres
+
+_CATALOG = """
+select n.nspname || '.' || c.relname || ':' || c.relkind::text from pg_class c
+join pg_namespace n on n.oid = c.relnamespace where n.nspname in ('ledger', 'api')
+union all select 'function ' || p.proname from pg_proc p where p.pronamespace = to_regnamespace('api')"""
+
+
+def _catalog(url: str) -> set[str]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        return {str(row[0]) for row in connection.execute(_CATALOG)}
+
+
+@pytest.fixture
+def plain_url(postgres: str, new_database: Callable[[], str]) -> Iterator[str]:
+    """An empty database of a role that may nothing else: no superuser, no roles, no other database."""
+    role, url = f"plain_{uuid4().hex}", new_database()
+    database = urlsplit(url).path[1:]
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f"create role {role} login password 'plain'")
+        admin.execute(f'alter database "{database}" owner to {role}')
+    parts = urlsplit(url)
+    yield parts._replace(netloc=f"{role}:plain@{parts.netloc.rpartition('@')[2]}").geturl()
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute(f"drop owned by {role} cascade")
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f'alter database "{database}" owner to current_user')
+        admin.execute(f"drop role {role}")
+
+
+def test_down_leaves_nothing_and_up_again_makes_the_same(postgres_url: str) -> None:
+    migrate(postgres_url)
+    made = _catalog(postgres_url)
+    with Database(postgres_url) as database:
+        database.initialise(cursor_at(0))
+        database.flush(effects.first(), 0, cursor_at(1))
+    downgrade(postgres_url)
+    left = _catalog(postgres_url)
+    assert left == {"ledger.alembic_version:r", "ledger.alembic_version_pkc:i"}
+    migrate(postgres_url)
+    assert _catalog(postgres_url) == made
+    with Database(postgres_url) as database:
+        assert database.cursor() is None
+
+
+def test_each_step_goes_down_by_itself(postgres_url: str) -> None:
+    migrate(postgres_url)
+    made = _catalog(postgres_url)
+    downgrade(postgres_url, "0001")
+    assert not any(entry.startswith(("api", "function")) for entry in _catalog(postgres_url))
+    migrate(postgres_url)
+    assert _catalog(postgres_url) == made
+
+
+def test_migrating_twice_or_at_once_is_migrating_once(postgres_url: str) -> None:
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(migrate, [postgres_url] * 3)) == [(), (), ()]
+
+
+def test_the_partition_size_is_set_only_before_there_is_history(postgres_url: str) -> None:
+    migrate(postgres_url, partition_heights=7)
+    with Database(postgres_url) as database:
+        database.initialise(cursor_at(0))
+        database.flush(effects.first(), 0, cursor_at(1))
+    migrate(postgres_url, partition_heights=8)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        assert connection.execute("select partition_heights from ledger.layout").fetchone() == (7,)
+
+
+def test_a_plain_owner_of_a_database_can_do_everything(plain_url: str) -> None:
+    migrate(plain_url)
+    with Database(plain_url) as database:
+        database.initialise(cursor_at(0))
+        database.flush(effects.first(), 0, cursor_at(1))
+        database.maintain()
+    with psycopg.connect(plain_url, autocommit=True) as connection:
+        assert connection.execute("select count(*) from api.transfers").fetchone() == (2,)
+        assert connection.execute("select usesuper from pg_user where usename = current_user").fetchone() == (False,)
+    downgrade(plain_url)
+    migrate(plain_url)
+
+
+def test_a_plain_owner_is_told_that_there_is_no_role_for_readers(postgres: str, plain_url: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute("alter role momus_reader rename to momus_reader_hidden")
+    try:
+        (notice,) = migrate(plain_url)
+        assert "momus_reader was not made" in notice
+    finally:
+        with psycopg.connect(postgres, autocommit=True) as admin:
+            admin.execute("alter role momus_reader_hidden rename to momus_reader")
+
+
+def test_a_database_in_another_encoding_is_refused(postgres: str) -> None:
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute(f"create database {name} encoding 'SQL_ASCII' locale 'C' locale_provider libc template template0")
+        try:
+            with pytest.raises(DatabaseUnusable, match="SQL_ASCII"):
+                migrate(urlsplit(postgres)._replace(path=f"/{name}").geturl())
+        finally:
+            admin.execute(f"drop database {name}")
+
+
+def test_a_database_of_a_newer_program_is_refused(postgres_url: str) -> None:
+    migrate(postgres_url)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("update ledger.alembic_version set version_num = '9999'")
+    with pytest.raises(DatabaseUnusable, match="another version"):
+        migrate(postgres_url)
+
+
+def test_the_words_for_reasons_are_those_of_the_protocol(postgres_url: str) -> None:
+    migrate(postgres_url)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        rows = connection.execute("select code, name, sentence from api.reasons order by code").fetchall()
+    assert rows == [(reason.value, reason.name.lower(), reason.sentence) for reason in Reason if reason.value]
+
+
+def test_the_linter_of_migrations_finds_nothing(tmp_path: Path) -> None:
+    script = tmp_path / "migrations.sql"
+    script.write_text(offline_sql())
+    squawk = Path(sys.executable).parent / "squawk"
+    done = subprocess.run(
+        [squawk, "--config", MIGRATIONS / "squawk.toml", "--reporter", "json", script], capture_output=True, text=True
+    )
+    assert json.loads(done.stdout) == []
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_offline_script_makes_the_same_schema(postgres_url: str, new_database: Callable[[], str]) -> None:
+    migrate(postgres_url)
+    other = new_database()
+    with psycopg.connect(other, autocommit=True) as connection:
+        connection.execute(offline_sql().encode())
+    assert _catalog(other) == _catalog(postgres_url)
