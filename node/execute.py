@@ -18,7 +18,7 @@ from node.pipeline import PipelineLimits
 from node.progress import ProgressFile
 from node.session import LogIdentity, Session
 from node.settings import ExecuteSettings, Settings
-from projections.database import CursorMoved, Database, DatabaseUnavailable
+from projections.database import CursorMoved, Database, DatabaseUnavailable, DatabaseUnusable
 
 EXIT_DONE: Final = 0
 EXIT_HALT: Final = 3
@@ -94,7 +94,7 @@ class ExecuteProcess:
                 raise Halted(
                     f"{error} Another execute process writes this database: stop one of the two, then start again."
                 ) from error
-            except (StoreInconsistent, StoreDamaged) as error:
+            except (StoreInconsistent, StoreDamaged, DatabaseUnusable) as error:
                 raise Halted(str(error)) from error
 
     def _maintain(self) -> None:
@@ -103,5 +103,5 @@ class ExecuteProcess:
             try:
                 with Database(self.database_url) as database:
                     database.maintain()
-            except DatabaseUnavailable as error:
+            except (DatabaseUnavailable, DatabaseUnusable) as error:
                 log.warning("maintenance postponed", reason=str(error))
