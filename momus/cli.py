@@ -1,6 +1,7 @@
 """The command `momus`: registers the commands, and turns the errors that are to be expected into one sentence each."""
 
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 import psycopg
@@ -20,7 +21,7 @@ from node.keystore import KeyUnusable
 from node.postgres_files import PostgresUnusable
 from node.process import Halted, Unavailable
 from node.settings import BadSettings
-from projections.database import DatabaseUnavailable
+from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
 from projections.errors import DatabaseUnusable
 
 EXPECTED: Final[dict[type[Exception], int]] = {
@@ -40,6 +41,8 @@ EXPECTED: Final[dict[type[Exception], int]] = {
     StoreLocked: exits.UNAVAILABLE,
     StoreFailed: exits.UNAVAILABLE,
     LogUnavailable: exits.UNAVAILABLE,
+    CursorMoved: exits.HALT,
+    DatabaseUnusable: exits.HALT,
     DatabaseUnavailable: exits.UNAVAILABLE,
     PostgresUnusable: exits.UNAVAILABLE,
     Unavailable: exits.UNAVAILABLE,
@@ -70,16 +73,22 @@ app.command("process", hidden=True)(run.process)
 
 def main() -> None:
     """Run the command line and exit."""
+    sys.exit(run_line(sys.argv[1:]))
+
+
+def run_line(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code."""
     try:
-        app()
+        app(args=list(arguments), prog_name="momus")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else exits.OK
     except Failure as failure:
-        _fail(failure.code, failure)
+        return _failed(failure.code, failure)
     except tuple(EXPECTED) as error:
-        _fail(next(code for kind, code in EXPECTED.items() if isinstance(error, kind)), error)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        return _failed(next(code for kind, code in EXPECTED.items() if isinstance(error, kind)), error)
+    return exits.OK
 
 
-def _fail(code: int, error: Exception) -> None:
+def _failed(code: int, error: Exception) -> int:
     errors.print(f"momus: {str(error).strip()}", markup=False)
-    sys.exit(code)
+    return code

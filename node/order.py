@@ -22,6 +22,7 @@ from node.progress import ProgressFile, records_of
 from node.settings import OrderSettings
 
 _log = structlog.get_logger()
+_BOOT_POLL_S = 0.02
 
 
 def run_order(process: Process) -> None:
@@ -73,7 +74,6 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
 def _drive(process: Process, driver: Driver) -> None:
     watch = threading.Thread(target=_stop_when_asked, args=(process, driver), name="stop", daemon=True)
     watch.start()
-    process.on_running()
     try:
         driver.run()
     finally:
@@ -162,5 +162,9 @@ def _chain(before: bytes, incarnation: int, offset: int, value: bytes | None) ->
 
 
 def _stop_when_asked(process: Process, driver: Driver) -> None:
-    process.stop.wait()
+    """Passes on the wish to stop; says that the process runs once the driver has booted."""
+    while not process.stop.wait(_BOOT_POLL_S):
+        if driver.status():
+            process.on_running()
+            process.stop.wait()
     driver.stop()

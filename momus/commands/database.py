@@ -27,14 +27,14 @@ def reading(home: Home, settings: Settings, timeout_ms: int) -> Iterator[psycopg
             stack.callback(service.stop)
         url = wiring.database_url(home, settings)
         connection = stack.enter_context(psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_S))
-        restrict(connection, timeout_ms)
+        _restrict(connection, timeout_ms)
         yield connection
 
 
-def restrict(connection: psycopg.Connection, timeout_ms: int) -> None:
-    """From now on this session reads only, each statement within the time."""
+def _restrict(connection: psycopg.Connection, timeout_ms: int) -> None:
+    """From now on this session reads only, as the role of readers, each statement within the time."""
     connection.execute(sql.SQL("set statement_timeout = {}").format(sql.Literal(timeout_ms)))
-    if connection.execute("select from pg_roles where rolname = %s", [READER]).fetchone() is not None:
-        connection.execute(sql.SQL("set role {}").format(sql.Identifier(READER)))
     connection.execute("set search_path = api")
     connection.execute("set default_transaction_read_only = on")
+    if connection.execute("select from pg_roles where rolname = %s", [READER]).fetchone() is not None:
+        connection.execute(sql.SQL("set role {}").format(sql.Identifier(READER)))

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 results = Console(highlight=False, soft_wrap=True)
@@ -41,8 +42,21 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*map(Text, row))
     return made
+
+
+def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Rows as a table; where they are too wide for the terminal, one line per field."""
+    width = sum(2 + max(len(line[at]) for line in (columns, *rows)) for at in range(len(columns)))
+    if not results.is_terminal or width <= results.width:
+        results.print(table(columns, rows), width=max(width, 1))
+        return
+    pad = max(map(len, columns))
+    for number, row in enumerate(rows, 1):
+        results.print(f"[bold]-- {number} --[/]")
+        for column, cell in zip(columns, row, strict=True):
+            results.print(f"{column:{pad}}  {cell}", markup=False)
 
 
 def progress(is_hidden: bool) -> Progress:

@@ -16,7 +16,8 @@ from node.home import Home
 from node.make_database import beside, create_database, drop_database, running_postgres
 from node.replay import LiveMoves, NotFresh, OnStep, Step, live_at_rest, replay, store_from_log
 from node.settings import Settings
-from projections.fingerprint import differences, fingerprint
+from projections.fingerprint import compare as differences_of
+from projections.fingerprint import fingerprint
 
 SCRATCH_DATABASE = "momus_replay"
 
@@ -67,7 +68,7 @@ def _replay(home: Home, settings: Settings, source: str, url: str, compare: bool
     seconds = time.monotonic() - started
     if source == "log":
         shutil.rmtree(store, ignore_errors=True)
-    differing = [] if live is None else differences(live.fingerprints, fingerprint(url))
+    differing = [] if live is None else differences_of(live.fingerprints, fingerprint(url))
     return {
         "source": source,
         "height": height,

@@ -10,7 +10,7 @@ import typer
 
 from momus.commands.database import reading
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
-from momus.commands.output import Failure, note, results, show, table
+from momus.commands.output import Failure, note, show, show_rows
 from node import exits
 from node.home import Home
 
@@ -48,8 +48,10 @@ def command(
 def _run(database: psycopg.Connection, query: str, rows_max: int, as_json: bool, *parameters: object) -> None:
     """Raises: Failure where the statement is wrong."""
     try:
-        with database.cursor() as cursor:
-            cursor.execute(query.encode(), parameters or None)
+        with database.transaction(force_rollback=True), database.cursor() as cursor:
+            # A query fixes the mode of a transaction, and only one statement can be prepared at a time.
+            cursor.execute("select 1")
+            cursor.execute(query.encode(), parameters or None, prepare=True)
             columns = [column.name for column in cursor.description or ()]
             rows = cursor.fetchmany(rows_max + 1) if columns else []
     except psycopg.OperationalError as error:
@@ -63,7 +65,7 @@ def _run(database: psycopg.Connection, query: str, rows_max: int, as_json: bool,
         values = [[_plain(value) for value in row] for row in rows[:rows_max]]
         show(True, {"columns": columns, "rows": values, "truncated": is_truncated}, "")
         return
-    results.print(table(columns, [[_text(value) for value in row] for row in rows[:rows_max]]))
+    show_rows(columns, [[_text(value) for value in row] for row in rows[:rows_max]])
     note(f"{len(rows[:rows_max])} rows{' (there are more; --rows-max shows them)' if is_truncated else ''}")
 
 
