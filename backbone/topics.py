@@ -1,0 +1,110 @@
+"""The topics of a chain: how they are made, and whether a log keeps them as they must be kept.
+
+`registry` and `checkpoints` are named in the design and made with what uses them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from backbone.log import TopicInfo, TopicSpec
+
+MESSAGE_BYTES_MAX: Final = 2_000_000
+CONSENSUS_RETENTION_MS: Final = 7 * 86_400_000
+SAFE_REPLICAS: Final = 3
+"""From so many replicas on, two of them acknowledge a record; with fewer, that would stop writing at one failure."""
+UNLIMITED: Final = -1
+
+
+def chain_topics(
+    chain: str, validators: Sequence[str], partitions: int, replicas: int, record_bytes_max: int = 1_000_000
+) -> list[TopicSpec]:
+    """All topics of a new chain, `transactions` first; nothing is ever deleted from it and from `blocks`.
+
+    A record over `record_bytes_max` is rejected by all validators, so some room for it to arrive is left above.
+    """
+    kept = _settings(replicas, UNLIMITED, max(MESSAGE_BYTES_MAX, 2 * record_bytes_max))
+    passing = _settings(replicas, CONSENSUS_RETENTION_MS, MESSAGE_BYTES_MAX)
+    return [
+        TopicSpec(f"momus.{chain}.transactions", partitions, kept, replicas),
+        TopicSpec(f"momus.{chain}.blocks", 1, kept, replicas),
+        *(TopicSpec(f"momus.{chain}.consensus.{name}", 1, passing, replicas) for name in validators),
+    ]
+
+
+def _settings(replicas: int, retention_ms: int, message_bytes_max: int) -> dict[str, str]:
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(retention_ms),
+        "retention.bytes": str(UNLIMITED),
+        "unclean.leader.election.enable": "false",
+        "min.insync.replicas": "2" if replicas >= SAFE_REPLICAS else "1",
+        "max.message.bytes": str(message_bytes_max),
+    }
+
+
+def check_topic(info: TopicInfo, spec: TopicSpec, expected_id: str | None = None) -> list[str]:
+    """What is wrong with a topic, a sentence each that names the remedy; empty where all is well.
+
+    A setting that the log does not show is one that it does not have (the embedded log deletes nothing).
+    """
+    problems = []
+    if expected_id is not None and info.topic_id != expected_id:
+        problems.append(
+            f"The topic {info.name} is not the one of genesis: its id is {info.topic_id}, not {expected_id}. It was "
+            "recreated, or this is another cluster: restore the topic, or give the address of the right cluster."
+        )
+    if info.partitions != spec.partitions:
+        problems.append(
+            f"The topic {info.name} has {info.partitions} partitions, not {spec.partitions}: partitions cannot be "
+            "taken away again, so restore the topic, or name the right one."
+        )
+    for rule in _RULES:
+        given, wanted = info.settings.get(rule.setting), _wanted(info, spec, rule.setting)
+        if given is not None and wanted is not None and not rule.is_kept(given, wanted):
+            problems.append(_sentence(info.name, rule, given, wanted))
+    return problems
+
+
+def _wanted(info: TopicInfo, spec: TopicSpec, setting: str) -> str | None:
+    """The value to set; what replication the topic really has decides how many must acknowledge."""
+    if setting == "min.insync.replicas":
+        return "2" if info.replicas >= SAFE_REPLICAS else "1"
+    return spec.settings.get(setting)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    setting: str
+    is_kept: Callable[[str, str], bool]
+    """From the given and the wanted value."""
+    danger: str
+
+
+def _is_equal(given: str, wanted: str) -> bool:
+    return given.strip().lower() == wanted
+
+
+def _lasts(given: str, wanted: str) -> bool:
+    return int(given) == UNLIMITED or (int(wanted) != UNLIMITED and int(given) >= int(wanted))
+
+
+def _at_least(given: str, wanted: str) -> bool:
+    return int(given) >= int(wanted)
+
+
+_RULES: Final = (
+    _Rule("cleanup.policy", _is_equal, "compaction deletes records that share a key"),
+    _Rule("retention.ms", _lasts, "records would be deleted by age"),
+    _Rule("retention.bytes", _lasts, "records would be deleted by size"),
+    _Rule("unclean.leader.election.enable", _is_equal, "a broker that lags could become leader and lose records"),
+    _Rule("min.insync.replicas", _at_least, "a record could be acknowledged that a single broker holds"),
+    _Rule("max.message.bytes", _at_least, "the broker would refuse records that the chain allows"),
+)
+
+
+def _sentence(topic: str, rule: _Rule, given: str, wanted: str) -> str:
+    return (
+        f"The topic {topic} has {rule.setting}={given}, so {rule.danger}. Set it with: kafka-configs.sh --alter "
+        f"--bootstrap-server ADDRESS --entity-type topics --entity-name {topic} --add-config {rule.setting}={wanted}"
+    )
