@@ -5,13 +5,14 @@ from collections.abc import Callable
 from consensus.loop import Loop
 from simulation.adversaries import Adversary
 from simulation.adversaries.equivocator import DoubleVoter, Equivocator, Silent
+from simulation.adversaries.forger import Forger
 from simulation.world import World
 
-KINDS: tuple[tuple[type[Adversary], ...], ...] = ((), (), (Equivocator,), (DoubleVoter,), (Silent,))
+KINDS: tuple[tuple[type[Adversary], ...], ...] = ((), (), (Equivocator,), (DoubleVoter,), (Silent,), (Forger,))
 
 
 def adversaries_of(seed: int) -> tuple[type[Adversary], ...]:
-    """Two worlds of five are honest; in the others one validator of four is not."""
+    """Two worlds of six are honest; in the others one validator of four is not."""
     return KINDS[seed % len(KINDS)]
 
 

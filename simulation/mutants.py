@@ -1,0 +1,216 @@
+"""Planted protocol bugs. A kit that does not kill every one of them within a few worlds proves nothing.
+
+Each is a small change to the production code, made for the time of a `with` block.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from consensus import events
+from consensus.boot import Booter
+from consensus.chain import Chain
+from consensus.core import Core
+from consensus.heads import Outcome
+from consensus.inbox import Inbox
+from consensus.journal import Journal
+from consensus.judge import Judge, Judgement
+from consensus.keeper import BlocksKeeper
+from consensus.loop import Loop
+from consensus.messages import EPOCH, NO_DIGEST, Certificate, Kind, Proposal, Vote
+from consensus.pace import Pace
+from consensus.resend import Repeater
+from consensus.state import State
+from consensus.tally import Committee
+from consensus.views import Views, ViewState
+from ledger.header import View
+from simulation.checkers import Violation
+from simulation.runs import run_seed
+
+Change = tuple[type, str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A planted bug: its name, and what is put in the place of what."""
+
+    name: str
+    changes: tuple[Change, ...]
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        """While this lasts, the bug is in the code."""
+        with ExitStack() as stack:
+            for owner, name, new in self.changes:
+                stack.callback(setattr, owner, name, getattr(owner, name))
+                setattr(owner, name, new)
+            yield
+
+
+def seeds_to_kill(mutant: Mutant, seeds: Iterable[int]) -> int | None:
+    """How many worlds it took until one was violated; None if none was."""
+    with mutant.planted():
+        for count, seed in enumerate(seeds, 1):
+            try:
+                run_seed(seed)
+            except (Violation, AssertionError):
+                return count
+    return None
+
+
+def _quorum_of_half(self: Committee, members: Iterable[int]) -> bool:
+    return 2 * self.power(members) >= self.total
+
+
+def _send_first(self: Any, now_ms: int) -> None:
+    for kind, data in self._ports.journal._pending:
+        if kind == 1:
+            self._ports.outbox.send(self._own_topic, data[8:])
+    _LET_OUT(self, now_ms)
+
+
+def _store_first(self: Any, now_ms: int) -> None:
+    finals, self._finals = self._finals, []
+    for final in finals:
+        self._store(final, now_ms)
+    _LET_OUT(self, now_ms)
+
+
+def _finalize_always(self: Any, certificate: Certificate) -> None:
+    state = self.state.views.at(certificate.view)
+    if state.notarization is None:
+        self.state.views.add_notarization(certificate)
+        self._sign_vote(state, Kind.FINALIZE, certificate.digest)
+        self._enter(certificate.view + 1)
+
+
+def _nullify_the_view_before(self: Any) -> None:
+    _TIME_OUT(self)
+    state = self.state.views.get(self.state.view - 1)
+    if self.state.pace.pending_since_ms is not None and state is not None:
+        self._sign_vote(state, Kind.NULLIFY, NO_DIGEST)
+
+
+def _notarization_is_final(self: Any, certificate: Certificate) -> None:
+    _ON_NOTARIZATION(self, certificate)
+    self._on_finalization(replace(certificate, kind=Kind.FINALIZE))
+
+
+def _restore_without_votes(self: Any, store: Any) -> Any:
+    return replace(_RESTORE(self, store), own=())
+
+
+def _drop_own_on_final(self: Any, kind: int, data: bytes) -> None:
+    _APPLY(self, kind, data)
+    if kind == 2:
+        self._own = []
+
+
+def _compact_without_own(self: Any, positions: Any) -> None:
+    self._own = []
+    _COMPACT(self, positions)
+
+
+def _leave_the_torn_end(self: Any) -> None:
+    cut, self._file.cut = self._file.cut, lambda size_bytes: None
+    _LOAD(self)
+    self._file.cut = cut
+
+
+def _advance_unseen(self: Any, block: Any, parent: Any, may_advance: bool) -> Judgement:
+    return Judgement.GOOD
+
+
+def _deliver_unseen(self: Any) -> None:
+    while (proven := self.state.chain.next_final()) is not None:
+        outcome = self.state.heads.outcome(proven.block.header.heads)
+        if outcome is Outcome.CONFIRMED:
+            self.state.heads.settle(proven.block.header.heads)
+        self._give(self.state.chain.deliver())
+        if outcome is not Outcome.CONFIRMED:
+            return
+
+
+def _next_is_the_top(self: Any) -> Any:
+    return self._finals.get(max(self._finals, default=0))
+
+
+def _deliver_the_top(self: Any) -> Any:
+    proven = self._finals[max(self._finals)]
+    self.delivered, self._finals = proven.block, {}
+    return proven
+
+
+def _vote_for_all(self: Any) -> None:
+    state: ViewState = self.state.views.at(self.state.view)
+    for proposal in state.proposals:
+        vote = Vote(Kind.NOTARIZE, EPOCH, state.view, proposal.block.digest, self.state.index)
+        if vote.digest not in {own.digest for own in state.own.votes.values()}:
+            state.own.add(vote)
+            self._actions.append(events.Sign(vote))
+
+
+def _propose_twice(self: Any) -> None:
+    state = self.state
+    own = state.views.at(state.view).own
+    if state.leader(state.view) == state.index and own.proposal is not None and state.chain.delivered.header.height:
+        again = Proposal(View(state.view), state.chain.delivered)
+        if own.proposal.block.digest != again.block.digest:
+            own.proposal = again
+            self._actions.append(events.Sign(again))
+    _LEAD(self)
+
+
+def _again_the_delivered(self: Any) -> None:
+    state = self.state
+    own = state.views.at(state.view).own
+    is_free = own.proposal is None and not own.said(Kind.NULLIFY) and state.chain.delivered.header.height > 0
+    if state.leader(state.view) == state.index and is_free and state.pace.pending_since_ms is not None:
+        own.proposal = Proposal(View(state.view), state.chain.delivered)
+        self._actions.append(events.Sign(own.proposal))
+
+
+def _never_resend(self: Repeater, finalization: Any, number: int) -> list[Any]:
+    return []
+
+
+_LET_OUT: Callable[..., None] = Loop._let_out
+_TIME_OUT: Callable[..., None] = Core._time_out
+_LEAD: Callable[..., None] = Core._lead
+_ON_NOTARIZATION: Callable[..., None] = Core._on_notarization
+_RESTORE: Callable[..., Any] = Booter._restore
+_APPLY: Callable[..., None] = Journal._apply
+_COMPACT: Callable[..., None] = Journal.compact
+_LOAD: Callable[..., None] = Journal._load
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant("a quorum of half", ((Committee, "is_quorum", _quorum_of_half),)),
+    Mutant("sends before it persists", ((Loop, "_let_out", _send_first),)),
+    Mutant("stores before it persists", ((Loop, "_let_out", _store_first),)),
+    Mutant("finalizes after it nullified", ((Core, "_on_notarization", _finalize_always),)),
+    Mutant("nullifies a view that it left", ((Core, "_time_out", _nullify_the_view_before),)),
+    Mutant("does without nullifications", ((Views, "is_nullified", lambda self, view: True),)),
+    Mutant("takes a notarization for finality", ((Core, "_on_notarization", _notarization_is_final),)),
+    Mutant("forgets its votes at a restart", ((Booter, "_restore", _restore_without_votes),)),
+    Mutant("forgets its votes at a finalization", ((Journal, "_apply", _drop_own_on_final),)),
+    Mutant("forgets its votes when the journal is written anew", ((Journal, "compact", _compact_without_own),)),
+    Mutant("leaves the torn end of its journal", ((Journal, "_load", _leave_the_torn_end),)),
+    Mutant("votes for records that it does not hold", ((Judge, "_advance", _advance_unseen),)),
+    Mutant("delivers blocks whose records it does not hold", ((Core, "_deliver", _deliver_unseen),)),
+    Mutant(
+        "delivers the top and skips its ancestors",
+        ((Chain, "next_final", _next_is_the_top), (Chain, "deliver", _deliver_the_top)),
+    ),
+    Mutant("notarizes every proposal of a view", ((Core, "_vote", _vote_for_all),)),
+    Mutant("proposes twice in a view", ((Core, "_lead", _propose_twice),)),
+    Mutant(
+        "proposes an old block again",
+        ((Core, "_lead", _again_the_delivered), (Judge, "_again", lambda self, proposal: Judgement.GOOD)),
+    ),
+    Mutant("never sends again", ((Repeater, "page", _never_resend), (Core, "_answer", lambda self: None))),
+    Mutant("starts no timer", ((Pace, "set_pending", lambda self, is_pending, now_ms: None),)),
+    Mutant("is never quiet", ((State, "is_pending", lambda self: True),)),
+    Mutant("publishes no block of others", ((BlocksKeeper, "on_time", lambda self, now_ms: None),)),
+    Mutant("believes forged messages", ((Inbox, "_weigh", lambda self, message, view: None),)),
+)
