@@ -1,6 +1,7 @@
-"""A validator's disk: what survives a crash, and crashes at every durable write."""
+"""A validator's disk: what survives a crash, and crashes in the middle of durable writes."""
 
 from collections.abc import Callable
+from random import Random
 
 from backbone.store import StoredFinal
 
@@ -10,20 +11,21 @@ class Crashed(Exception):
 
 
 class JournalDisk:
-    """A journal file in memory. `torn_at` set: the next append writes so many bytes and crashes."""
+    """A journal file in memory. While `tears` is set the next append is torn and crashes."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, random: Random) -> None:
         self.data: bytes | None = data
-        self.torn_at: int | None = None
+        self.tears = False
+        self._random = random
 
     def read(self) -> bytes | None:
         return self.data
 
     def append(self, data: bytes) -> None:
         assert self.data is not None
-        if self.torn_at is not None:
-            cut, self.torn_at = min(self.torn_at, len(data) - 1), None
-            self.data += data[:cut]
+        if self.tears:
+            self.tears = False
+            self.data += self._torn(data)
             raise Crashed
         self.data += data
 
@@ -40,19 +42,25 @@ class JournalDisk:
     def close(self) -> None:
         return None
 
+    def _torn(self, data: bytes) -> bytes:
+        """What a power cut leaves of a write that was not synced: a part, then perhaps zeros, or noise."""
+        kept = self._random.randrange(len(data))
+        missing = len(data) - kept
+        return data[:kept] + self._random.choice((b"", bytes(missing), self._random.randbytes(missing)))
+
 
 class StoreDisk:
     """The store: how many records of each partition are held durably, and the final blocks."""
 
-    def __init__(self, partitions: int, on_final: Callable[[int, bytes, bytes], None]) -> None:
-        self._on_final = on_final
+    def __init__(self, partitions: int, on_stored: Callable[[StoredFinal], None]) -> None:
         self.records = [0] * partitions
         self.finals: list[StoredFinal] = []
+        self._on_stored = on_stored
 
     def append_final(self, height: int, header_bytes: bytes, proof: bytes) -> None:
         assert height == self.last_height() + 1, "the loop gives blocks in order of height"
-        self._on_final(height, header_bytes, proof)
         self.finals.append(StoredFinal(height, header_bytes, proof))
+        self._on_stored(self.finals[-1])
 
     def last_height(self) -> int:
         return len(self.finals)

@@ -8,26 +8,34 @@ from random import Random
 class Faults:
     """The faults of the bad time. When it is over the world heals: nothing is lost any more, everybody is up."""
 
-    lose: int
+    lose: int = 0
     """A record that is sent never reaches the log."""
-    miss: int
-    """A reader never sees a record, though others do."""
-    duplicate: int
-    delay_ms_max: int
+    miss: int = 0
+    """A reader never sees a record, though others do, unless it reads it again."""
+    duplicate: int = 0
+    """A record that is sent reaches the log twice."""
+    delay_ms_max: int = 8
     """Of each sending and each reading, so that records overtake each other."""
-    crash: int
+    crash: int = 0
     """Per durable write: before it, after it, or in the middle of it."""
-    down_ms_max: int
-    cut: int
-    """Per second and validator: cut off from the log for a while."""
-    cut_ms_max: int
-    lag: int
+    down_ms_max: int = 0
+    cut: int = 0
+    """Per second and validator: cut off from the log for a while; half of what it sends meanwhile is lost."""
+    cut_ms_max: int = 0
+    split: int = 0
+    """Per second: two groups of validators see nothing of each other for a while."""
+    split_ms_max: int = 0
+    stall: int = 0
+    """Per second and validator: the process stands still for a while, and then goes on as if nothing had been."""
+    stall_ms_max: int = 0
+    lag: int = 0
     """Per second and validator: its executor falls behind or catches up."""
+    clock_offset_ms_max: int = 0
+    clock_drift_ppm_max: int = 0
 
 
-def calm() -> Faults:
-    """Nothing goes wrong; records take a few milliseconds."""
-    return Faults(0, 0, 0, 8, 0, 0, 0, 0, 0)
+CALM = Faults()
+"""Nothing goes wrong; records take a few milliseconds."""
 
 
 def draw(random: Random) -> Faults:
@@ -45,5 +53,16 @@ def draw(random: Random) -> Faults:
         down_ms_max=random.choice((200, 2_000)),
         cut=some(200),
         cut_ms_max=3_000,
+        split=some(200),
+        split_ms_max=4_000,
+        stall=some(100),
+        stall_ms_max=random.choice((200, 5_000)),
         lag=some(100),
+        clock_offset_ms_max=random.choice((0, 50, 2_000)),
+        clock_drift_ppm_max=random.choice((0, 100, 20_000)),
     )
+
+
+def chance(random: Random, per_mille: int) -> bool:
+    """Whether a fault strikes; draws nothing where it cannot."""
+    return per_mille > 0 and random.randrange(1000) < per_mille

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-from consensus.loop import Loop
 from simulation.adversaries import Adversary
 from simulation.adversaries.equivocator import DoubleVoter, Equivocator, Silent
 from simulation.adversaries.forger import Forger
@@ -16,8 +15,8 @@ def adversaries_of(seed: int) -> tuple[type[Adversary], ...]:
     return KINDS[seed % len(KINDS)]
 
 
-def run_seed(seed: int, trace: Callable[[str], None] | None = None, loop_class: type[Loop] = Loop) -> World:
+def run_seed(seed: int, trace: Callable[[str], None] | None = None) -> World:
     """Live through the world of a seed. Raises: Violation."""
-    world = World(seed, 4, adversaries_of(seed), loop_class, trace=trace)
+    world = World(seed, 4, adversaries_of(seed), trace=trace)
     world.run()
     return world

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from functools import lru_cache
 
-from consensus.blocks import BlockReader, Proven
+from backbone.store import StoredFinal
 from consensus.messages import Certificate, Kind, Proposal, Vote, Wire
+from ledger import digests
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 from simulation.signatures import verify_memoised
@@ -19,23 +20,20 @@ def _wire(genesis: Genesis) -> Wire:
     return Wire(genesis, verify_memoised)
 
 
-@lru_cache(4)
-def _reader(genesis: Genesis) -> BlockReader:
-    return BlockReader(genesis, verify_memoised)
-
-
 def sentence(genesis: Genesis, what: str, facts: object) -> str:
     """What happened, in words."""
-    if what == "final":
-        assert isinstance(facts, bytes)
-        proven = _reader(genesis).read(facts)
-        assert isinstance(proven, Proven)
-        return f"has final height {proven.block.header.height} {proven.block.digest.hex()[:8]}"
-    if isinstance(facts, bytes):
-        return f"{what} {message_in_words(genesis, facts)}"
-    if isinstance(facts, dict):
-        facts = {name: value.hex()[:16] if isinstance(value, bytes) else value for name, value in facts.items()}
-    return f"{what} {facts}"
+    match facts:
+        case None:
+            return what
+        case bytes():
+            return f"{what} {message_in_words(genesis, facts)}"
+        case StoredFinal(height, header_bytes):
+            return f"{what} final height {height} {digests.block_digest(genesis.digest, header_bytes).hex()[:8]}"
+        case (about, {**more}):
+            shown = {name: fact.hex()[:16] if isinstance(fact, bytes) else fact for name, fact in more.items()}
+            return f"{what} {about} {shown}"
+        case _:
+            return f"{what} {facts}"
 
 
 def message_in_words(genesis: Genesis, value: bytes) -> str:

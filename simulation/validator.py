@@ -1,18 +1,24 @@
 """One simulated validator: the production journal, boot rules and loop over virtual parts."""
 
+from collections.abc import Mapping, Sequence
+from random import Random
 from typing import Protocol
 
 from backbone.intake import Advance
-from backbone.store import Entry
-from consensus.blocks import BlockReader, encode_block
+from backbone.store import Entry, StoredFinal
+from consensus.blocks import BlockReader
 from consensus.boot import Booter
 from consensus.journal import Journal, header
 from consensus.loop import COMPLETE, Loop, LoopPorts, Restarted, all_positions, consensus_topics
-from consensus.messages import Wire
+from consensus.messages import Block, Wire
 from consensus.pace import Settings
 from ledger.genesis import Genesis
-from simulation.disk import Crashed, JournalDisk, StoreDisk
+from simulation.agenda import DriftingClock
+from simulation.disk import JournalDisk, StoreDisk
 from simulation.signatures import MemoKey, verify_memoised
+
+COMPACT_BYTES = 8 << 10
+"""Journals are written anew early, so that crashes meet it."""
 
 
 class Surroundings(Protocol):
@@ -24,18 +30,21 @@ class Surroundings(Protocol):
     def send(self, sender: int, topic: str, value: bytes) -> None:
         """A record leaves; it may or may not arrive."""
 
-    def entries(self, partition: int, start: int, end: int) -> list[Entry]:
-        """The log's records start..end of a partition as the store keeps them."""
+    def entries(self, partition: int, start: int, end: int) -> Sequence[Entry]:
+        """Records number `start` to `end` - 1 of a partition, as the store keeps them."""
 
-    def at_durable(self, validator: int, name: str) -> None:
+    def on_durable(self, validator: int, name: str) -> None:
         """A durable write begins or is over. Raises: Crashed."""
 
-    def note(self, validator: int, what: str, facts: object) -> None:
-        """For checkers and the trace."""
+    def on_stored(self, validator: int, final: StoredFinal) -> None:
+        """The store has been given a final block."""
+
+    def on_report(self, validator: int, what: str, facts: Mapping[str, object]) -> None:
+        """An operator would see this."""
 
 
 class SimValidator:
-    """Disk that lasts, and a process that comes and goes."""
+    """A disk that lasts, and a process that comes and goes."""
 
     def __init__(
         self,
@@ -43,25 +52,30 @@ class SimValidator:
         index: int,
         key: MemoKey,
         settings: Settings,
+        clock: DriftingClock,
+        random: Random,
         world: Surroundings,
         loop_class: type[Loop],
     ) -> None:
         self.index = index
-        self.genesis = genesis
         self.key = key
-        self.journal = JournalDisk(header(genesis.digest, key.public_key))
-        self.store = StoreDisk(genesis.partitions, self._on_stored)
+        self.clock = clock
+        self.journal = JournalDisk(header(genesis.digest, key.public_key), random)
+        self.store = StoreDisk(genesis.partitions, lambda final: world.on_stored(index, final))
         self.loop: Loop | None = None
-        self.lag = 0
         self.halted: str | None = None
-        self.inbox: list[object] = []
+        self.lag = 0
+        self.life = 0
+        """How often the process has died."""
         self.positions: dict[str, int] = {}
         """From where each topic is read in this life."""
+        self.waiting: list[object] = []
+        """What was read and not taken yet."""
+        self._genesis = genesis
         self._settings = settings
         self._world = world
         self._loop_class = loop_class
         self._told = [0] * genesis.partitions
-        self._own_topic = consensus_topics(genesis)[index]
 
     @property
     def is_up(self) -> bool:
@@ -69,74 +83,91 @@ class SimValidator:
 
     def boot(self, now_ms: int) -> None:
         """Start the process from what the disk holds. Raises: Halt, Crashed."""
-        self.inbox = []
-        journal = Journal(
-            self.journal,
-            self.genesis.digest,
-            self.key.public_key,
-            lambda name: self._world.at_durable(self.index, name),
-            compact_bytes=8 << 10,
+        genesis, world, index = self._genesis, self._world, self.index
+
+        def on_durable(name: str) -> None:
+            world.on_durable(index, name)
+
+        journal = Journal(self.journal, genesis.digest, self.key.public_key, on_durable, COMPACT_BYTES)
+        self.positions = positions = all_positions(genesis, journal.positions)
+        own_topic = consensus_topics(genesis)[index]
+        own = world.values(own_topic, positions[own_topic])
+        wire, reader = Wire(genesis, verify_memoised), BlockReader(genesis, verify_memoised)
+        boot = Booter(genesis, index, wire, reader, journal).boot(
+            self.store, self.store, own, positions, positions[COMPLETE]
         )
-        wire = Wire(self.genesis, verify_memoised)
-        reader = BlockReader(self.genesis, verify_memoised)
-        positions = all_positions(self.genesis, journal.positions)
-        own = self._world.values(self._own_topic, positions[self._own_topic])
-        booter = Booter(self.genesis, self.index, wire, reader, journal)
-        boot = booter.boot(self.store, self.store, own, positions, positions[COMPLETE])
         ports = LoopPorts(
-            genesis=self.genesis,
+            genesis=genesis,
             key=self.key,
-            index=self.index,
+            index=index,
             journal=journal,
             store=self.store,
             outbox=self,
             on_final=lambda final: None,
             request_reread=self._request_reread,
-            on_durable=lambda name: self._world.at_durable(self.index, name),
-            report=lambda what, facts: self._world.note(self.index, what, facts),
+            on_durable=on_durable,
+            report=lambda what, facts: world.on_report(index, what, facts),
             verify=verify_memoised,
         )
-        self.positions = positions
-        self.loop = self._loop_class(ports, self._settings, boot, now_ms)
-        self._told = [head.end_offset for head in boot.restored.delivered.header.heads]
+        self.loop = self._loop_class(ports, self._settings, boot, self.clock.read_ms(now_ms))
+        self._told = [
+            _count_up_to(world.entries(partition, 0, held), head.end_offset)
+            for partition, (held, head) in enumerate(
+                zip(self.store.records, boot.restored.delivered.header.heads, strict=True)
+            )
+        ]
         self._tell_all()
 
     def crash(self) -> None:
         """The process is gone; the disk stays."""
         self.loop = None
-        self.inbox = []
+        self.waiting = []
+        self.life += 1
 
-    def read_records(self, partition: int, end: int) -> None:
-        """The intake has read and stored everything up to `end`."""
-        if end > self.store.records[partition]:
-            self.store.records[partition] = end
+    def read_records(self, partition: int, records: int) -> None:
+        """The intake has read so many records of a partition, stores them durably and tells. Raises: Crashed."""
+        if records > self.store.records[partition]:
+            self._world.on_durable(self.index, "records.before")
+            self.store.records[partition] = records
+            self._world.on_durable(self.index, "records.after")
         self._tell_all()
 
     def turn(self, now_ms: int) -> None:
-        """Take the inbox and end the turn. Raises: Halt, Crashed."""
+        """Take all that waits and end the turn, as the driver does. Raises: Halt, Crashed."""
         loop = self.loop
-        if loop is None:
-            raise Crashed
-        inbox, self.inbox = self.inbox, []
-        for item in inbox:
-            loop.take(item, now_ms)
-        loop.measure_lag(self.lag, now_ms)
-        loop.end_turn(now_ms)
+        assert loop is not None
+        shown_ms = self.clock.read_ms(now_ms)
+        waiting, self.waiting = self.waiting, []
+        for item in waiting:
+            loop.take(item, shown_ms)
+        loop.measure_lag(self.lag, shown_ms)
+        loop.end_turn(shown_ms)
+
+    def wake_ms(self) -> int | None:
+        """The moment of virtual time at which a turn is due even if nothing comes."""
+        wake_ms = None if self.loop is None else self.loop.wake_ms()
+        return None if wake_ms is None else self.clock.moment_ms(wake_ms)
 
     def send(self, topic: str, value: bytes) -> None:
         """The outbox of the loop."""
         self._world.send(self.index, topic, value)
 
+    def delivered(self) -> Block | None:
+        """The last block that was given to the store, as the core knows it; None while down."""
+        return None if self.loop is None else self.loop.core.state.chain.delivered
+
     def _tell_all(self) -> None:
         for partition, (told, held) in enumerate(zip(self._told, self.store.records, strict=True)):
             if self.loop is not None and held > told:
-                self.inbox.append(Advance(partition, 0, tuple(self._world.entries(partition, told, held))))
+                self.waiting.append(Advance(partition, 0, tuple(self._world.entries(partition, told, held))))
                 self._told[partition] = held
 
     def _request_reread(self, partition: int, from_offset: int) -> None:
-        self.inbox.append(Restarted(partition))
-        self._told[partition] = from_offset
+        self.waiting.append(Restarted(partition))
+        held = self.store.records[partition]
+        self._told[partition] = _count_up_to(self._world.entries(partition, 0, held), from_offset)
         self._tell_all()
 
-    def _on_stored(self, height: int, header_bytes: bytes, proof: bytes) -> None:
-        self._world.note(self.index, "final", encode_block(header_bytes, proof))
+
+def _count_up_to(entries: Sequence[Entry], end_offset: int) -> int:
+    return sum(entry.end_offset <= end_offset for entry in entries)

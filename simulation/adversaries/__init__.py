@@ -14,3 +14,17 @@ class Adversary(Protocol):
 
     def says(self, topic: str, value: bytes) -> list[bytes]:
         """The records sent in place of `value`."""
+
+
+class Listener(Protocol):
+    """An adversary that also reads everything that reaches the log."""
+
+    def hears(self, topic: str, value: bytes) -> None:
+        """A record was appended."""
+
+
+class Hider(Protocol):
+    """An adversary with whom the log colludes."""
+
+    def hides_from(self, reader: int) -> bool:
+        """Whether its next record is kept from a reader for good."""

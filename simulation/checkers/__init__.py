@@ -1,0 +1,85 @@
+"""What must hold in every world: one checker a property, each able to fail (tests/simulation/test_mutants.py)."""
+
+from collections.abc import Mapping, Sequence
+
+from backbone.store import Entry, StoredFinal
+from consensus.blocks import BlockReader, Proven, encode_block
+from consensus.messages import Wire
+from ledger.genesis import Genesis
+from ledger.rejection import Rejection
+from simulation.checkers.agreement import Agreement
+from simulation.checkers.availability import Availability
+from simulation.checkers.bounds import Memory, NoFalseAlarm
+from simulation.checkers.certificates import Certificates
+from simulation.checkers.checker import Checker, Stored, Subject, Violation
+from simulation.checkers.durability import Durability
+from simulation.checkers.honesty import Honesty
+from simulation.checkers.progress import Progress
+from simulation.checkers.validity import Validity
+from simulation.signatures import verify_memoised
+from simulation.validator import SimValidator
+
+__all__ = ["Checkers", "Violation"]
+
+
+class Checkers:
+    """All of them, over the honest validators of one world."""
+
+    def __init__(self, genesis: Genesis, honest: Sequence[SimValidator], log: Sequence[Sequence[Entry]]) -> None:
+        subject = Subject(genesis, Wire(genesis, verify_memoised), honest, log)
+        self._wire = subject.wire
+        self._reader = BlockReader(genesis, verify_memoised)
+        self._honest = {validator.index for validator in honest}
+        self._blocks_topic = genesis.topic_name("blocks")
+        self.agreement = Agreement(subject)
+        self.progress = Progress(subject)
+        self._all: tuple[Checker, ...] = (
+            self.agreement,
+            Validity(subject),
+            Honesty(subject),
+            Durability(subject),
+            Certificates(subject),
+            Availability(subject),
+            Memory(subject),
+            NoFalseAlarm(subject),
+            self.progress,
+        )
+
+    def on_send(self, validator: SimValidator, topic: str, value: bytes) -> None:
+        """A record leaves a validator."""
+        if validator.index not in self._honest or topic == self._blocks_topic:
+            return
+        message = self._wire.decode(value)
+        if isinstance(message, Rejection):
+            raise Violation(f"v{validator.index} sends what nobody can read: {message}")
+        for checker in self._all:
+            checker.on_send(validator, value, message)
+
+    def on_stored(self, validator: SimValidator, final: StoredFinal) -> None:
+        """A store has been given a final block."""
+        if validator.index not in self._honest:
+            return
+        proven = self._reader.read(encode_block(final.header_bytes, final.proof))
+        if not isinstance(proven, Proven):
+            raise Violation(f"v{validator.index} stores height {final.height} with no readable proof: {proven}")
+        stored = Stored(final, proven.block, proven.finalization, proven.descendants)
+        for checker in self._all:
+            checker.on_stored(validator, stored)
+
+    def on_report(self, validator: SimValidator, what: str, facts: Mapping[str, object]) -> None:
+        """A validator has something to show to its operator."""
+        accused = facts.get("validator")
+        if validator.index in self._honest:
+            for checker in self._all:
+                checker.on_report(validator, what, accused if isinstance(accused, int) else None)
+
+    def on_halt(self, validator: SimValidator) -> None:
+        """A validator has stopped for good."""
+        if validator.index in self._honest:
+            for checker in self._all:
+                checker.on_halt(validator)
+
+    def on_second(self) -> None:
+        """A second of virtual time is over."""
+        for checker in self._all:
+            checker.on_second()

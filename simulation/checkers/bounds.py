@@ -1,0 +1,34 @@
+"""Bounded memory, and no false alarm: what an honest validator keeps, whom it accuses, and that it lives."""
+
+from typing import Final
+
+from simulation.checkers.checker import Checker, Violation
+from simulation.validator import SimValidator
+
+VIEWS_MAX: Final = 400
+BLOCKS_MAX: Final = 400
+JOURNAL_BYTES_MAX: Final = 400_000
+
+
+class Memory(Checker):
+    """What is kept follows what is not final, not the length of the run."""
+
+    def on_second(self) -> None:
+        for validator in self.subject.honest:
+            if validator.loop is None:
+                continue
+            state = validator.loop.core.state
+            kept = {"views": len(state.views), "blocks": len(state.chain), "bytes": validator.journal.size_bytes()}
+            if kept["views"] > VIEWS_MAX or kept["blocks"] > BLOCKS_MAX or kept["bytes"] > JOURNAL_BYTES_MAX:
+                raise Violation(f"v{validator.index} keeps too much: {kept}")
+
+
+class NoFalseAlarm(Checker):
+    """Evidence speaks only against those who are not honest; an honest validator whose disk is whole never halts."""
+
+    def on_report(self, validator: SimValidator, what: str, accused: int | None) -> None:
+        if accused is not None and accused in {honest.index for honest in self.subject.honest}:
+            raise Violation(f"v{validator.index} has evidence against v{accused}, which is honest")
+
+    def on_halt(self, validator: SimValidator) -> None:
+        raise Violation(f"v{validator.index} halts: {validator.halted}")

@@ -1,0 +1,57 @@
+"""What every checker is told. It watches from outside and believes nobody's memory; nothing here may rest on
+code of the core that decides: a checker that asked the core whether the core is right could not fail."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from backbone.store import Entry, StoredFinal
+from consensus.messages import Block, Certificate, Message, Wire
+from ledger.genesis import Genesis
+from simulation.validator import SimValidator
+
+
+class Violation(Exception):
+    """Something that must never happen has happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is watched. Only honest validators are held to anything."""
+
+    genesis: Genesis
+    wire: Wire
+    honest: Sequence[SimValidator]
+    log: Sequence[Sequence[Entry]]
+    """The records of every partition, as clients appended them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A final block that an honest validator's store was given, taken apart."""
+
+    final: StoredFinal
+    block: Block
+    finalization: Certificate
+    descendants: tuple[Block, ...]
+
+
+class Checker:
+    """Each override raises Violation where it finds one."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+
+    def on_send(self, validator: SimValidator, value: bytes, message: Message) -> None:
+        """An honest validator sends a message on its own topic; called when the record leaves it."""
+
+    def on_stored(self, validator: SimValidator, stored: Stored) -> None:
+        """An honest validator's store has been given a final block."""
+
+    def on_report(self, validator: SimValidator, what: str, accused: int | None) -> None:
+        """An honest validator has something to show to its operator."""
+
+    def on_halt(self, validator: SimValidator) -> None:
+        """An honest validator has stopped for good."""
+
+    def on_second(self) -> None:
+        """A second of virtual time is over."""

@@ -1,0 +1,58 @@
+"""Progress: after the heal everything becomes final everywhere, within a bounded number of views; then silence."""
+
+from simulation.checkers.checker import Checker, Subject, Violation
+
+
+class Progress(Checker):
+    """Told by the world of its phases."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        self._view_at_heal = 0
+
+    def on_heal(self) -> None:
+        """From now on nothing goes wrong any more."""
+        self._view_at_heal = self.view()
+
+    def is_all_final(self) -> bool:
+        """Whether every honest validator has delivered every record of the log."""
+        ends = [entries[-1].end_offset if entries else 0 for entries in self.subject.log]
+        for validator in self.subject.honest:
+            block = validator.delivered()
+            if block is None or [head.end_offset for head in block.header.heads] != ends:
+                return False
+        return True
+
+    def views_since_heal(self) -> int:
+        return self.view() - self._view_at_heal
+
+    def check(self, when: str, views_max: int) -> None:
+        """At the end of a phase that was to make everything final."""
+        for validator in self.subject.honest:
+            if validator.loop is None:
+                raise Violation(f"v{validator.index} is down {when}")
+        if not self.is_all_final():
+            raise Violation(f"not everything is final {when}: {self._standing()}")
+        if self.views_since_heal() > views_max:
+            raise Violation(f"it took {self.views_since_heal()} views to make everything final {when}")
+
+    def check_quiet(self, appended: int) -> None:
+        """An idle chain writes nothing."""
+        if appended:
+            raise Violation(f"{appended} records were written while the chain was idle")
+
+    def view(self) -> int:
+        """The highest view of an honest validator."""
+        return max(
+            (validator.loop.core.state.view for validator in self.subject.honest if validator.loop is not None),
+            default=0,
+        )
+
+    def _standing(self) -> str:
+        standing = []
+        for validator in self.subject.honest:
+            assert validator.loop is not None
+            state = validator.loop.core.state
+            ends = [head.end_offset for head in state.chain.delivered.header.heads]
+            standing.append(f"v{validator.index} view {state.view} height {state.chain.delivered.header.height} {ends}")
+        return "; ".join(standing)
