@@ -63,10 +63,11 @@ class Booter:
                 store.append_final(proven.block.header.height, proven.block.header_bytes, proof)
         origin = genesis_block(self._genesis)
         own = tuple(map(self._own, self._journal.own))
+        voted = tuple(map(self._block, self._journal.voted))
         if not finals:
-            return Restored(origin, origin, own=own)
+            return Restored(origin, origin, own=own, voted=voted)
         checkpoint = self._block(self._journal.checkpoint) if self._journal.checkpoint else origin
-        return Restored(finals[-1].block, checkpoint, finals[-1], self._journal.floor, own)
+        return Restored(finals[-1].block, checkpoint, finals[-1], self._journal.floor, own, voted)
 
     def _unsent(self, own_topic: Iterable[bytes | None]) -> list[bytes]:
         missing = dict.fromkeys(self._journal.own)

@@ -45,7 +45,7 @@ class Composer:
 
     def child(self, view: int, parent_view: int, parent: Block, now_ms: int, may_advance: bool) -> Block | None:
         """A child of `parent` with all that our store holds beyond it, or a checkpoint that is due; None: nothing."""
-        if parent.header.height - self._chain.delivered.header.height >= self._depth_max:
+        if parent.header.height - self._chain.top_final().header.height >= self._depth_max:
             return None
         time_ms = max(now_ms, parent.header.time_ms + 1)
         heads = self._longer_heads(view, parent) if may_advance else None

@@ -88,7 +88,6 @@ class Core:
         self._timer: int | None = None
         self._finalized_ms = 0
         self._answered_ms = 0
-        self._reread_in: dict[int, int] = {}
 
     def step(self, event: Event) -> tuple[Action, ...]:
         """What to do about an event. Signed statements come back as `Signed` before any other event."""
@@ -284,7 +283,7 @@ class Core:
                 case Outcome.NOT_YET:
                     return
                 case Outcome.CONTRADICTED:
-                    self._reread(proven.block)
+                    self._reread(proven.block, is_final=True)
                     return
                 case Outcome.CONFIRMED:
                     heads.settle(proven.block.header.heads)
@@ -300,13 +299,11 @@ class Core:
         checkpoint = self.state.chain.checkpoint.header_bytes
         self._actions.append(events.Finalize(final, self.state.floor, is_own, checkpoint))
 
-    def _reread(self, block: Block) -> None:
-        """Our records contradict a block: read them again as the log shows them now, at most once a view."""
-        for partition in self.state.heads.contradicted(block.header.heads):
-            if self._reread_in.get(partition) != self.state.view:
-                self._reread_in[partition] = self.state.view
-                self.state.heads.forget(partition)
-                self._actions.append(events.Reread(partition))
+    def _reread(self, block: Block, is_final: bool) -> None:
+        """Our records contradict a block: read them again as the log shows them now."""
+        for partition, from_offset in self.state.rereads(block, is_final):
+            self.state.heads.forget(partition, from_offset)
+            self._actions.append(events.Reread(partition, from_offset))
 
     # --- acting in the current view ---
 
@@ -341,12 +338,12 @@ class Core:
         proposal = state.proposals[0]
         match self.state.judge.judge(proposal, self.state.now_ms, self.state.may_advance()):
             case Judgement.GOOD:
-                self._sign_vote(state, Kind.NOTARIZE, proposal.block.digest)
+                self._sign_vote(state, Kind.NOTARIZE, proposal.block.digest, proposal.block)
             case Judgement.INVALID:
                 self._nullify(state)
             case Judgement.CONTRADICTED:
                 self._nullify(state)
-                self._reread(proposal.block)
+                self._reread(proposal.block, is_final=False)
             case Judgement.NOT_YET:
                 pass
 
@@ -369,13 +366,13 @@ class Core:
         if not state.own.said(Kind.FINALIZE):
             self._sign_vote(state, Kind.NULLIFY, NO_DIGEST)
 
-    def _sign_vote(self, state: ViewState, kind: Kind, digest: bytes) -> None:
+    def _sign_vote(self, state: ViewState, kind: Kind, digest: bytes, voted: Block | None = None) -> None:
         """The only place where votes are made: each kind once a view, nothing at or below the floor (R10)."""
         if state.own.said(kind) or state.view <= self.state.floor:
             return
         vote = Vote(kind, EPOCH, state.view, digest, self.state.index)
         state.own.add(vote)
-        self._actions.append(events.Sign(vote))
+        self._actions.append(events.Sign(vote, voted))
 
     def _answer(self) -> None:
         """Somebody speaks of views that are over for us: show why (R9)."""

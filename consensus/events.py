@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from consensus.messages import Message, Statement
+from consensus.messages import Block, Message, Statement
 from ledger.block import FinalBlock
 
 
@@ -66,9 +66,13 @@ Event = Started | MessageRead | BlockRead | Signed | HeadsAdvanced | LagMeasured
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Sign this, keep it in the journal, hand it back as `Signed` before any other event, and send it."""
+    """Sign this, keep it in the journal, hand it back as `Signed` before any other event, and send it.
+
+    `voted` is the block that a notarize vote is for: kept beside it, since its records must be.
+    """
 
     statement: Statement
+    voted: Block | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +105,10 @@ class Finalize:
 
 @dataclass(frozen=True, slots=True)
 class Reread:
-    """The own records of a partition contradict what a quorum voted for: read the log again from the last block."""
+    """The own records of a partition contradict a proposal or a quorum: read the log again from an offset on."""
 
     partition: int
+    from_offset: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,8 +87,11 @@ class _Suffix:
         del self._ends[:place], self._bytes[:place]
         del self._digests[: place * DIGEST_SIZE]
 
-    def clear(self) -> None:
-        del self._ends[:], self._bytes[:], self._digests[:]
+    def cut(self, end_offset: int) -> None:
+        """Forget the records above `end_offset`."""
+        place = bisect_right(self._ends, end_offset)
+        del self._ends[place:], self._bytes[place:]
+        del self._digests[place * DIGEST_SIZE :]
 
     def _bytes_at(self, place: int) -> int:
         return self._bytes[place - 1] if place else self._base_bytes
@@ -164,9 +167,9 @@ class LocalHeads:
             assert isinstance(place, int), "only confirmed heads are settled"
             suffix.settle(place)
 
-    def forget(self, partition: int) -> None:
-        """Drop what is above the base: the log will be read again from there."""
-        self._suffixes[partition].clear()
+    def forget(self, partition: int, end_offset: int) -> None:
+        """Drop the records above an offset: the log will be read again from there."""
+        self._suffixes[partition].cut(end_offset)
 
     def _places(self, heads: Sequence[Head]) -> list[int] | None:
         places: list[int] = []

@@ -28,6 +28,7 @@ class Inbox:
         wire: Wire,
         committee: Committee,
         leaders: tuple[int, ...],
+        index: int,
         views: Views,
         chain: Chain,
         views_ahead_max: int,
@@ -35,6 +36,7 @@ class Inbox:
         self._wire = wire
         self._committee = committee
         self._leaders = leaders
+        self._index = index
         self._views = views
         self._chain = chain
         self._views_ahead_max = views_ahead_max
@@ -49,13 +51,24 @@ class Inbox:
         if isinstance(message, Rejection):
             return self._refuse(Refusal.MALFORMED)
         if message.view <= self._views.final_view:
-            return self._missing_block(message) or self._refuse(Refusal.STALE)
+            return self._missing_block(message) or self._refuse(self._stale(message))
         refusal = self._weigh(message, view)
         return message if refusal is None else self._refuse(refusal)
 
     def _refuse(self, refusal: Refusal) -> Refusal:
         self.refusals[refusal] += 1
         return refusal
+
+    def _stale(self, message: Message) -> Refusal:
+        """STALE calls for an answer; our own words and the finalization that we hold do not."""
+        match message:
+            case Vote(validator=validator):
+                is_own = validator == self._index
+            case Proposal(view=view):
+                is_own = self._leader(view) == self._index
+            case Certificate(kind=kind, view=view):
+                is_own = kind is Kind.FINALIZE and view == self._views.final_view
+        return Refusal.KNOWN if is_own else Refusal.STALE
 
     def _missing_block(self, message: Message) -> Block | None:
         proposal = message.proposal if isinstance(message, Certificate) else message

@@ -10,6 +10,7 @@ A file of its own, made once by `create` (that is, by `momus init`) and never by
     FINAL   ``floor 8 | the record of the blocks topic``      the floor: a view with a finalization; it never falls
     CHECKPOINT  the header of the last final checkpoint block, empty for genesis
     POSITION    ``offset 8 | topic``     read up to here
+    VOTED   ``view 8 | header``      the block that our notarize vote in that view is for
 
 A batch that the machine did not finish is the last one and was never sent: it is cut. Any other damage is a lost
 journal: the key must not sign again.
@@ -28,7 +29,7 @@ _ENTRY: Final = Struct(">BI")
 _U32: Final = Struct(">I")
 _U64: Final = Struct(">Q")
 _FORMAT: Final = 1
-_HEADER, _OWN, _FINAL, _CHECKPOINT, _POSITION = range(5)
+_HEADER, _OWN, _FINAL, _CHECKPOINT, _POSITION, _VOTED = range(6)
 
 COMPACT_BYTES: Final = 1 << 20
 """A file above this size is written anew when nothing stands against it."""
@@ -75,6 +76,7 @@ class Journal:
         self._compact_bytes = compact_bytes
         self._pending: list[tuple[int, bytes]] = []
         self._own: list[tuple[int, bytes]] = []
+        self._voted: list[tuple[int, bytes]] = []
         self._finals: list[tuple[int, bytes]] = []
         self._checkpoint = b""
         self.positions: dict[str, int] = {}
@@ -85,6 +87,11 @@ class Journal:
     def own(self) -> tuple[bytes, ...]:
         """Our statements above the floor, in the order in which they were signed."""
         return tuple(value for _, value in self._own)
+
+    @property
+    def voted(self) -> tuple[bytes, ...]:
+        """The headers that our notarize votes above the floor are for."""
+        return tuple(value for _, value in self._voted)
 
     @property
     def floor(self) -> int:
@@ -109,6 +116,10 @@ class Journal:
     def add_own(self, view: int, value: bytes) -> None:
         """A signed statement, to be durable and then sent."""
         self._pending.append((_OWN, _U64.pack(view) + value))
+
+    def add_voted(self, view: int, header_bytes: bytes) -> None:
+        """The header that a notarize vote of ours is for; its records must be kept."""
+        self._pending.append((_VOTED, _U64.pack(view) + header_bytes))
 
     def add_final(self, floor: int, value: bytes, checkpoint: bytes) -> None:
         """A final block, to be durable before the store is given it; statements up to `floor` may be forgotten."""
@@ -141,6 +152,7 @@ class Journal:
         assert not self._pending
         self.positions = dict(positions)
         entries = [(_CHECKPOINT, self._checkpoint), (_FINAL, _joined(self._finals[-1]))]
+        entries += [(_VOTED, _joined(voted)) for voted in self._voted]
         entries += [(_OWN, _joined(own)) for own in self._own]
         entries += [(_POSITION, _U64.pack(offset) + topic.encode()) for topic, offset in positions.items()]
         self._on_durable("compact.before")
@@ -172,6 +184,9 @@ class Journal:
             final = _parted(data)
             self._finals.append(final)
             self._own = [own for own in self._own if own[0] > final[0]]
+            self._voted = [voted for voted in self._voted if voted[0] > final[0]]
+        elif kind == _VOTED:
+            self._voted.append(_parted(data))
         elif kind == _CHECKPOINT:
             self._checkpoint = data
         elif kind == _POSITION:

@@ -2,7 +2,7 @@
 
 from enum import Enum
 
-from consensus.blocks import is_child
+from consensus.blocks import DESCENDANTS_MAX, is_child
 from consensus.chain import Chain
 from consensus.heads import LocalHeads, Outcome
 from consensus.leader import SLOTS
@@ -70,7 +70,8 @@ class Judge:
             return Judgement.NOT_YET if notarized == header.parent_digest else Judgement.INVALID
         if notarized != parent.digest or not is_child(block, parent) or header.time_ms <= parent.header.time_ms:
             return Judgement.INVALID
-        if header.time_ms > now_ms + self._drift_ms:
+        is_early = header.time_ms > now_ms + self._drift_ms
+        if is_early or header.height > self._chain.top_final().header.height + DESCENDANTS_MAX:
             return Judgement.NOT_YET
         return self._advance(block, parent, may_advance)
 

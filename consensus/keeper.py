@@ -5,7 +5,9 @@ from typing import Final
 
 from consensus.blocks import BlockReader, Proven
 
-EARLY_MAX: Final = 4096
+EARLY_MAX: Final = 4_096
+WAITING_MAX: Final = 2_048
+"""Blocks that are watched at once. What is beyond is published after a restart, if nobody did it by then."""
 
 
 class BlocksKeeper:
@@ -19,11 +21,13 @@ class BlocksKeeper:
         self._values: dict[int, bytes] = {}
         self._early: dict[int, bytes] = {}
         self._height = 0
+        self._unwatched_from: int | None = None
 
     @property
     def complete_height(self) -> int:
         """Every block up to here has been seen in the topic, so reading it again can begin behind."""
-        return min(self._waiting, default=self._height + 1) - 1
+        first_missed = min(self._waiting, default=self._height + 1)
+        return min(first_missed, self._unwatched_from or first_missed) - 1
 
     def start_at(self, height: int) -> None:
         """Every block up to here was told of, or is known to be in the topic."""
@@ -34,10 +38,13 @@ class BlocksKeeper:
         self._height = height
         if self._early.pop(height, None) == digest:
             return
-        self._waiting[height] = (digest, now_ms + self._delay_ms)
-        self._values[height] = value
         if is_own:
             self._publish(value)
+        if len(self._waiting) >= WAITING_MAX:
+            self._unwatched_from = self._unwatched_from or height
+            return
+        self._waiting[height] = (digest, now_ms + self._delay_ms)
+        self._values[height] = value
 
     def on_block(self, proven: Proven) -> bool:
         """A well-formed block was read from the topic; whether it is final and above the last one we were told of."""

@@ -149,9 +149,11 @@ class Loop:
         while waiting:
             for action in self.core.step(waiting.popleft()):
                 match action:
-                    case events.Sign(statement):
+                    case events.Sign(statement, voted):
                         signature = self._ports.key.sign(self._wire.signing_bytes(statement))
                         message = replace(statement, signature=signature)
+                        if voted is not None:
+                            self._ports.journal.add_voted(message.view, voted.header_bytes)
                         self._ports.journal.add_own(message.view, self._wire.encode(message))
                         waiting.append(events.Signed(event.now_ms, message))
                     case _:
@@ -166,8 +168,8 @@ class Loop:
                 self._sends.append(self._wire.encode(message))
             case events.SetTimer(at_ms):
                 self._timer = at_ms
-            case events.Reread(partition):
-                self._reread(partition)
+            case events.Reread(partition, from_offset):
+                self._reread(partition, from_offset)
             case events.Evidence(validator, first, second):
                 self.counts["evidence"] += 1
                 facts = {"validator": validator, "first": self._wire.encode(first), "second": self._wire.encode(second)}
@@ -201,9 +203,8 @@ class Loop:
             self.blocks_again_from = again_from
             self.counts["blocks_read_again"] += 1
 
-    def _reread(self, partition: int) -> None:
+    def _reread(self, partition: int, from_offset: int) -> None:
         """Ask for a partition to be read again; what is queued of it is void until the intake says so."""
-        from_offset = self.core.state.chain.delivered.header.heads[partition].end_offset
         self._ports.report("reread", {"partition": partition, "from_offset": from_offset})
         self.counts["rereads"] += 1
         self._rereading.add(partition)

@@ -17,7 +17,7 @@ class Settings:
     lag_max: int = 200_000
     """Records that our executor may be behind while we still vote for more."""
     depth_max: int = 64
-    """Blocks above the last delivered one beyond which we propose no child."""
+    """Blocks above the last final one beyond which we propose no child."""
     views_ahead_max: int = 64
     """Views above ours of which votes and proposals are kept; certificates have no such bound."""
     resend_ms: int = 1_000
@@ -27,6 +27,8 @@ class Settings:
     """A vote below our last finalization is answered at most this often, and not before it is so old."""
     blocks_delay_ms: int = 500
     """A final block that its proposer did not publish is published by others after this."""
+    reread_ms: int = 2_000
+    """Records of a partition that contradict a quorum's are read again at most this often."""
     read_records_max: int = 5_000
 
 
