@@ -1,6 +1,7 @@
 """Writing effects: history by binary COPY, state by arrays. All within the transaction that the caller has begun."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from struct import Struct
 from typing import Any, Final
 
@@ -102,10 +103,15 @@ def _write_remembered(connection: Connection, effects: Effects) -> None:
             cursor.executemany(_UPSERT_BUCKET, [(bucket, *value) for bucket, value in effects.buckets.items()])
 
 
-def _copy(connection: Connection, table: str, rows: bytes) -> None:
-    if rows:
-        with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
-            copy.write(COPY_HEADER + rows + COPY_TRAILER)
+def _copy(connection: Connection, table: str, rows: bytes | Iterator[memoryview]) -> None:
+    """Whole rows, at once or in pieces; nothing is sent where there are none."""
+    pieces = iter((rows,)) if isinstance(rows, bytes) else rows
+    first = next(pieces, b"")
+    if not first:
+        return
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
+        for piece in chain((COPY_HEADER, first), pieces, (COPY_TRAILER,)):
+            copy.write(piece)
 
 
 def _expect(connection: Connection, rows: int, statement: str, parameters: Sequence[Any]) -> None:

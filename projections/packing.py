@@ -5,7 +5,7 @@ Array: ``dimensions 4 | has nulls 4 | element oid 4 | length 4 | lower bound 4 |
 All big-endian; https://www.postgresql.org/docs/18/sql-copy.html and array_send of the server.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from psycopg.pq import Format
 
 COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER: Final = b"\xff\xff"
+PIECE_ROWS: Final = 8_192
 OID_BYTEA: Final = 17
 OID_INT8: Final = 20
 OID_BYTEA_ARRAY: Final = 1001
@@ -24,19 +25,24 @@ _ARRAY_HEADER: Final = Struct(">iiiii")
 _WIDE: Final = {"V32": ("V32", 32), "<i8": (">i8", 8), "<i4": (">i4", 4)}
 
 
-def pack_columns(rows: NDArray[Any]) -> bytes:
-    """The COPY rows of a structured array of V32, i8 and i4 fields, in the order of the fields."""
+def pack_columns(rows: NDArray[Any]) -> Iterator[memoryview]:
+    """The COPY rows of a structured array of V32, i8 and i4 fields, in the order of the fields, in pieces: while the
+    server takes one in, the next is packed.
+    """
     names = rows.dtype.names
     assert names is not None
+    wide = [_WIDE[rows.dtype[name].str.replace("|", "")] for name in names]
     layout: list[tuple[str, str]] = [("fields", ">i2")]
-    for name in names:
-        layout += [(f"{name} length", ">i4"), (name, _WIDE[rows.dtype[name].str.replace("|", "")][0])]
-    packed = np.empty(len(rows), layout)
-    packed["fields"] = len(names)
-    for name in names:
-        packed[f"{name} length"] = _WIDE[rows.dtype[name].str.replace("|", "")][1]
-        packed[name] = rows[name]
-    return packed.tobytes()
+    for name, (kind, _) in zip(names, wide, strict=True):
+        layout += [(f"{name} length", ">i4"), (name, kind)]
+    for start in range(0, len(rows), PIECE_ROWS):
+        piece = rows[start : start + PIECE_ROWS]
+        packed = np.empty(len(piece), layout)
+        packed["fields"] = len(names)
+        for name, (_, size) in zip(names, wide, strict=True):
+            packed[f"{name} length"] = size
+            packed[name] = piece[name]
+        yield packed.view(np.uint8).data
 
 
 def pack_rows(rows: Iterable[Sequence[bytes | None]]) -> bytes:
