@@ -4,9 +4,10 @@ In: commands and a key, or transactions that somebody signed. Out: a `Submission
 position when the log has taken it and its height when a verified final header has passed that position.
 """
 
-from momus.client.client import Client, ClientSettings, ClientStopped, NotFinal, Progress
+from momus.client.client import Client
 from momus.client.database import Executed, HeightWatch, Rejected, outcome
 from momus.client.outbox import BackPressure, Position, Submission, TooLarge, partition_of
+from momus.client.values import ClientSettings, ClientStopped, NotFinal, Progress
 
 __all__ = [
     "BackPressure",

@@ -1,16 +1,18 @@
 """`Client`: the public way to produce transactions from Python."""
 
+import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from backbone.kafka import KafkaLog
 from backbone.log import Log
 from ledger.commands import Command
-from ledger.genesis import Genesis
+from ledger.genesis import Genesis, parse_genesis
 from ledger.header import Header
 from ledger.keys import PrivateKey
 from ledger.transaction import Body, Transaction, check_body, digest_of, sign_body
@@ -18,41 +20,9 @@ from momus.client.follower import Follower
 from momus.client.outbox import BackPressure, BatchLimits, Outbox, Position, Record, Submission
 from momus.client.sender import Sender
 from momus.client.tracker import Tracker
-
-
-class NotFinal(TimeoutError):
-    """The time was over before everything awaited had come so far. Nothing is known to be lost: wait again, or
-    submit the same transactions again, which is harmless."""
-
-
-class ClientStopped(RuntimeError):
-    """A topic is missing, or `blocks` lost the position that the client had read to; the message says which."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """Bounds and delays of one client. `unresolved_max` and `unresolved_bytes_max` bound memory: transactions
-    submitted and not yet final (with `follow` off: not yet delivered)."""
-
-    batch_max: int = 100
-    batch_bytes_max: int = 100_000
-    linger_ms: int = 5
-    unresolved_max: int = 50_000
-    unresolved_bytes_max: int = 256 << 20
-    retry_ms_max: int = 600_000
-    follow: bool = True
-    blocks_from: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Counts since the client was made; `height` is that of the newest verified header."""
-
-    submitted: int
-    delivered: int
-    final: int
-    failed: int
-    height: int
+from momus.client.values import ClientSettings, ClientStopped, NotFinal, Progress
+from node.home import Home
+from node.wiring import make_log
 
 
 class Client:
@@ -92,9 +62,33 @@ class Client:
         self._follower = Follower(
             log, genesis, self.settings.blocks_from, self._is_awaited, self._on_header, self._on_stopped
         )
+        self._owned_log: Log | None = None
         self._sender.start()
         if self.settings.follow:
             self._follower.start()
+
+    @classmethod
+    def at_home(cls, home: Path, settings: ClientSettings | None = None) -> Self:
+        """A client of the node on this machine whose home this is: its genesis, its log.
+
+        Raises: node.home.HomeUnusable, node.settings.BadSettings, LogUnavailable.
+        """
+        place = Home(home)
+        return cls._owning(make_log(place, place.settings(dict(os.environ))), place.genesis(), settings)
+
+    @classmethod
+    def on_kafka(
+        cls, properties: Mapping[str, str], genesis_file: Path, settings: ClientSettings | None = None
+    ) -> Self:
+        """A client of any cluster: Kafka client properties (`bootstrap.servers` and what else it takes) and the
+        chain's genesis.json. Raises: GenesisError, OSError, LogUnavailable."""
+        return cls._owning(KafkaLog(dict(properties)), parse_genesis(genesis_file.read_bytes()), settings)
+
+    @classmethod
+    def _owning(cls, log: Log, genesis: Genesis, settings: ClientSettings | None) -> Self:
+        client = cls(log, genesis, settings)
+        client._owned_log = log
+        return client
 
     def sign(
         self,
@@ -187,11 +181,16 @@ class Client:
             return self._undelivered()
 
     def close(self, timeout_s: float = 30.0) -> int:
-        """Flush, then end the threads; how many transactions were not acknowledged. The log stays open."""
+        """Flush, then end the threads; how many transactions were not acknowledged.
+
+        A log that was handed in stays open.
+        """
         undelivered = self.flush(timeout_s)
         self._sender.stop()
         if self.settings.follow:
             self._follower.stop()
+        if self._owned_log is not None:
+            self._owned_log.close()
         return undelivered
 
     def __enter__(self) -> Self:

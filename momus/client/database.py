@@ -36,11 +36,11 @@ def outcome(database: psycopg.Connection[tuple[object, ...]], digest: bytes) -> 
 
     A digest that executed and then came again counts as executed.
     """
-    found = database.execute("select height from api.transactions where digest = %s limit 1", [digest]).fetchone()
+    found = database.execute("select height from api.transactions where digest = %s limit 1", [digest.hex()]).fetchone()
     if found is not None:
         return Executed(int(str(found[0])))
     found = database.execute(
-        "select height, reason, sentence from api.rejections where digest = %s order by height limit 1", [digest]
+        "select height, reason, sentence from api.rejections where digest = %s order by height limit 1", [digest.hex()]
     ).fetchone()
     return None if found is None else Rejected(int(str(found[0])), str(found[1]), str(found[2]))
 

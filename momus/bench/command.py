@@ -1,0 +1,41 @@
+"""The command line of the bench."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from momus.bench.inject import BenchFailed
+from momus.bench.run import Bench, Sizes
+from momus.demo.backbone import KAFKA_VARIABLE
+from momus.demo.local_node import NodeFailed
+from momus.demo.report import write_json
+from momus.demo.scratch import ScratchTaken
+from node.broker_files import BrokerUnusable
+
+
+def command(
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to; - is stdout.")] = None,
+    kafka: Annotated[bool, typer.Option("--kafka", help="Measure on Apache Kafka too.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A tenth of the load: for a first look.")] = False,
+    scratch: Annotated[Path, typer.Option(help="Folder to work in; an earlier bench's is replaced.")] = Path(".bench"),
+) -> None:
+    """Measure this machine's ceilings and how close the whole path comes to them.
+
+    From the first append to the log until the last row is committed, with real node processes and Postgres.
+    """
+    console = Console(stderr=json_file == Path("-"))
+    backbones = ["embedded", *(["kafka"] if kafka or os.environ.get(KAFKA_VARIABLE) else [])]
+    try:
+        figures = Bench(scratch, backbones, Sizes.quick() if quick else Sizes(), console).run()
+    except (BenchFailed, NodeFailed, BrokerUnusable, ScratchTaken, OSError) as error:
+        console.print(f"[bold red]The bench failed.[/] {error}", highlight=False)
+        raise typer.Exit(1) from error
+    figures.show(console)
+    if json_file == Path("-"):
+        typer.echo(json.dumps(figures.as_json(), indent=2))
+    elif json_file is not None:
+        write_json(json_file, figures.as_json())

@@ -1,0 +1,58 @@
+"""The command line of the demo."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from momus.demo.local_node import NodeFailed
+from momus.demo.phases import DemoFailed
+from momus.demo.report import write_json
+from momus.demo.run import DemoPlan, run_demo
+from momus.demo.scratch import ScratchTaken, remove_scratch
+from momus.workload import StatementError, WorkloadError
+from node.broker_files import BrokerUnusable
+
+
+class Backbone(StrEnum):
+    """Which log."""
+
+    EMBEDDED = "embedded"
+    KAFKA = "kafka"
+
+
+def command(
+    validators: Annotated[int, typer.Option(help="Validators; today only 1 is possible.")] = 1,
+    backbone: Annotated[Backbone, typer.Option(help="The log: embedded, or a real Apache Kafka.")] = Backbone.EMBEDDED,
+    input_file: Annotated[
+        Path | None, typer.Option("--input", help="Bank statements in the format of trans.asc; none: generated ones.")
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(min=100, max=1_000_000, help="Rows to generate where no input is given.")
+    ] = 20_000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="File to write the outcome to.")] = None,
+    scratch: Annotated[Path, typer.Option(help="Folder to work in; an earlier demo's is replaced.")] = Path(".demo"),
+    clean: Annotated[bool, typer.Option("--clean", help="Only delete what an earlier demo left there.")] = False,
+) -> None:
+    """Run the main job from end to end and check its outcome: signed payments, kills, balances, replay."""
+    console = Console(stderr=json_file == Path("-"))
+    try:
+        if clean:
+            remove_scratch(scratch)
+            console.print(f"{scratch} is deleted.")
+            return
+        plan = DemoPlan(validators, backbone.value, input_file, rows, scratch)
+        report = run_demo(plan, console)
+    except (DemoFailed, NodeFailed, BrokerUnusable, ScratchTaken, StatementError, WorkloadError, OSError) as error:
+        console.print(f"[bold red]The demo failed.[/] {error}", highlight=False)
+        raise typer.Exit(1) from error
+    report.show(console)
+    if json_file == Path("-"):
+        typer.echo(json.dumps(report.as_json(), indent=2))
+    elif json_file is not None:
+        write_json(json_file, report.as_json())
+    if report.failures:
+        raise typer.Exit(1)

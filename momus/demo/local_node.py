@@ -1,0 +1,127 @@
+"""A node on this machine, as separate processes: started with `momus run`, watched by its status files."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from node.home import Home
+from node.status import RUNNING, Status, StatusFile
+
+PROCESSES = ("order", "execute")
+_POLL_S = 0.02
+
+
+class NodeFailed(RuntimeError):
+    """A command of the node ended with an error, or the node did not come up. The message quotes it."""
+
+
+def momus(*arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = 600) -> Any:
+    """Run a command of `momus` with --json and return what it printed, parsed. Raises: NodeFailed."""
+    argv = [sys.executable, "-m", "momus", *arguments, "--json"]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, timeout=timeout_s, check=False, env=_environment(environment)
+    )
+    if done.returncode != 0:
+        raise NodeFailed(f"`momus {' '.join(arguments)}` ended with {done.returncode}: {_tail(done.stderr)}")
+    return json.loads(done.stdout) if done.stdout.strip() else None
+
+
+class LocalNode:
+    """`momus run` of one home. Its output goes to `run.log` in the home."""
+
+    def __init__(self, home: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.home = Home(home)
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log_file(self) -> Path:
+        """What the node's processes write to stderr."""
+        return self.home.path / "run.log"
+
+    def start(self, timeout_s: float = 60) -> None:
+        """Start it and wait until both processes run. Raises: NodeFailed."""
+        argv = [sys.executable, "-m", "momus", "run", "--home", str(self.home.path)]
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                argv, stdout=log, stderr=log, env=_environment(self._environment), process_group=0
+            )
+        self.wait_running(PROCESSES, timeout_s)
+
+    def status(self, process: str) -> Status | None:
+        """What one of its processes says of itself."""
+        return StatusFile(self.home.status_file(process)).read()
+
+    def wait_running(self, processes: Sequence[str], timeout_s: float, not_pid: int | None = None) -> None:
+        """Until the processes run (under another pid than `not_pid`). Raises: NodeFailed."""
+        deadline = time.monotonic() + timeout_s
+        while not all(self._is_running(process, not_pid) for process in processes):
+            if self._process is not None and self._process.poll() is not None:
+                raise NodeFailed(f"`momus run` ended with {self._process.returncode}: {self.log_tail()}")
+            if time.monotonic() > deadline:
+                raise NodeFailed(f"{', '.join(processes)} did not run after {timeout_s:g} s: {self.log_tail()}")
+            time.sleep(_POLL_S)
+
+    def kill_9(self, process: str) -> int:
+        """SIGKILL one of its processes; the pid that it had. Raises: NodeFailed where it does not run."""
+        status = self.status(process)
+        if status is None or not status.is_alive:
+            raise NodeFailed(f"{process} does not run, so it cannot be killed")
+        os.kill(status.pid, signal.SIGKILL)
+        return status.pid
+
+    def stop(self, timeout_s: float = 60) -> int:
+        """SIGTERM, then wait until everything has drained; the exit code. Raises: NodeFailed."""
+        if self._process is None:
+            return 0
+        self._process.terminate()
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            self.abort()
+            raise NodeFailed(f"the node did not stop within {timeout_s:g} s: {self.log_tail()}") from error
+
+    def abort(self) -> None:
+        """End it at once, with all that it started."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def log_tail(self) -> str:
+        """The end of its output."""
+        return _tail(self.log_file.read_text(errors="replace")) if self.log_file.exists() else "(no output)"
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.abort()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is None:
+            self.stop()
+        else:
+            self.abort()
+
+    def _is_running(self, process: str, not_pid: int | None) -> bool:
+        status = self.status(process)
+        return status is not None and status.state == RUNNING and status.is_alive and status.pid != not_pid
+
+
+def _environment(changes: Mapping[str, str] | None) -> dict[str, str]:
+    """Ours, without settings of other nodes that may stand in it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MOMUS_")}
+    return {**kept, **(changes or {})}
+
+
+def _tail(text: str, characters: int = 2_000) -> str:
+    return text.strip()[-characters:] or "(no output)"

@@ -1,0 +1,136 @@
+"""The demo as a whole: sets up, runs the phases, checks, destroys the database, rebuilds it, checks again."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from ledger.keys import PrivateKey
+from momus.client import Client, HeightWatch
+from momus.demo.backbone import running_broker
+from momus.demo.checks import Checks, check_balances, count_transactions, views_nullified
+from momus.demo.local_node import LocalNode, momus
+from momus.demo.phases import DemoFailed, Flow, OnProgress, Phases
+from momus.demo.rebuild import rebuild
+from momus.demo.report import Report
+from momus.demo.scratch import fresh_scratch
+from momus.workload import Plan, Totals, read_statements, write_generated
+from node.home import Home
+from node.wiring import database_url
+
+_SEED = 1993
+_GENERATED_ACCOUNTS = 1_000
+_VALID_FOR_MS = 50 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPlan:
+    """What to run. `input` None: `rows` generated statements."""
+
+    validators: int
+    backbone: str
+    input: Path | None
+    rows: int
+    scratch: Path
+
+
+def run_demo(plan: DemoPlan, console: Console) -> Report:
+    """Raises: DemoFailed, NodeFailed, ScratchTaken, StatementError, WorkloadError, OSError."""
+    if plan.validators != 1:
+        raise DemoFailed(f"--validators {plan.validators}: this version runs a committee of one, --validators 1.")
+    started_at = time.monotonic()
+    scratch = fresh_scratch(plan.scratch)
+    statements = plan.input or _generated(scratch / "statements.asc", plan.rows)
+    totals = Totals.of(read_statements(statements))
+    console.print(f"{totals.rows:,} payments of {len(totals.incoming):,} accounts, from {statements}", highlight=False)
+    with running_broker(plan.backbone, scratch, console) as servers:
+        home = scratch / "node"
+        chain = f"demo-{secrets.token_hex(4)}"
+        console.print(f"making the chain {chain} in {home}", highlight=False)
+        momus("init", "--home", str(home), "--chain", chain, *_log_options(servers))
+        flow, checks = _live(home, statements, totals, console)
+        console.print("dropping the database and rebuilding it by replay")
+        rebuilt = rebuild(home)
+    checks.tables = rebuilt.tables
+    checks.replay_equal = not rebuilt.differing
+    checks.databases_equal = True
+    return Report(
+        backbone=plan.backbone,
+        validators=plan.validators,
+        input=f"{statements} ({totals.rows + totals.empty_rows} rows, {len(totals.incoming)} accounts)",
+        flow=flow,
+        checks=checks,
+        views_nullified=views_nullified(Home(home).store, Home(home).genesis()),
+        replay_s=rebuilt.seconds,
+        replay_per_s=checks.executed / rebuilt.seconds,
+        seconds=time.monotonic() - started_at,
+        places=_places(home, scratch),
+    )
+
+
+def _live(home: Path, statements: Path, totals: Totals, console: Console) -> tuple[Flow, Checks]:
+    """Everything that happens while the node runs."""
+    url = _url_of(Home(home))
+    seed = secrets.token_bytes(32)
+    with LocalNode(home) as node, HeightWatch(url) as heights, Client.at_home(home) as client:
+        plan = Plan(
+            client.genesis, totals, seed, time.time_ns() // 1_000_000 + _VALID_FOR_MS, PrivateKey.from_seed(seed)
+        )
+        with _progress(console) as on_progress:
+            flow = Phases(client, heights, node, plan, on_progress).run(read_statements(statements))
+        checks = Checks()
+        with psycopg.connect(url, autocommit=True) as database:
+            check_balances(checks, database, plan)
+            count_transactions(checks, database)
+    return flow, checks
+
+
+def _url_of(home: Home) -> str:
+    return database_url(home, home.settings({}))
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[OnProgress]:
+    """A bar over all transactions; killed processes stay on the screen as lines."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, refresh_per_second=5) as progress:
+        task = progress.add_task("starting the node", total=None)
+
+        def show(what: str, final: int, total: int) -> None:
+            if what.startswith("killed"):
+                progress.console.print(what, highlight=False)
+            progress.update(task, description=what, completed=final, total=total)
+
+        yield show
+
+
+def _generated(path: Path, rows: int) -> Path:
+    write_generated(path, rows, min(_GENERATED_ACCOUNTS, rows), _SEED)
+    return path
+
+
+def _log_options(servers: str | None) -> tuple[str, ...]:
+    return () if servers is None else ("--backbone", "kafka", "--kafka", servers)
+
+
+def _places(home: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
+    """Where things are, as (what, where or command)."""
+    look = "select address, decimal_amount from balances order by amount desc limit 5"
+    return (
+        ("data", str(home)),
+        ("look with SQL", f'momus sql --home {home} "{look}"'),
+        ("run it again", f"momus run --home {home}"),
+        ("clean up", f"momus demo --clean --scratch {scratch}"),
+    )
