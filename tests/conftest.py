@@ -33,7 +33,15 @@ def postgres() -> Iterator[str]:
         TemporaryDirectory(prefix="momus-", ignore_cleanup_errors=True) as folder,
         EmbeddedPostgres(Path(folder) / "pg") as server,
     ):
+        _hurry(server.url())
         yield server.url()
+
+
+def _hurry(url: str) -> None:
+    """Nothing of this server outlives the tests, so nothing waits for the disk: `drop database` is 20 times faster."""
+    with psycopg.connect(url, autocommit=True) as admin:
+        admin.execute("alter system set fsync = off")
+        admin.execute("select pg_reload_conf()")
 
 
 @pytest.fixture
