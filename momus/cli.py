@@ -10,11 +10,13 @@ import typer
 from backbone.log import LogUnavailable, PositionLost, TopicExists, TopicMissing
 from backbone.store import StoreDamaged, StoreFailed, StoreLocked
 from ledger.genesis import GenesisError
+from momus import bench, demo
 from momus.client import BackPressure, ClientStopped, NotFinal, TooLarge
-from momus.commands import init, replay, run, sql, status, submit, tx
+from momus.commands import init, kafka, replay, run, sql, status, submit, tx
 from momus.commands.output import Failure, errors
 from node import exits
 from node.blocks import StoreInconsistent
+from node.broker_files import BrokerUnusable
 from node.follow import FollowError
 from node.home import HomeUnusable
 from node.keystore import KeyUnusable
@@ -22,7 +24,6 @@ from node.postgres_files import PostgresUnusable
 from node.process import Halted, Unavailable
 from node.settings import BadSettings
 from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
-from projections.errors import DatabaseUnusable
 
 EXPECTED: Final[dict[type[Exception], int]] = {
     HomeUnusable: exits.USAGE,
@@ -42,9 +43,9 @@ EXPECTED: Final[dict[type[Exception], int]] = {
     StoreFailed: exits.UNAVAILABLE,
     LogUnavailable: exits.UNAVAILABLE,
     CursorMoved: exits.HALT,
-    DatabaseUnusable: exits.HALT,
     DatabaseUnavailable: exits.UNAVAILABLE,
     PostgresUnusable: exits.UNAVAILABLE,
+    BrokerUnusable: exits.UNAVAILABLE,
     Unavailable: exits.UNAVAILABLE,
     ClientStopped: exits.UNAVAILABLE,
     BackPressure: exits.UNAVAILABLE,
@@ -68,6 +69,9 @@ app.command("tx")(tx.command)
 app.command("status")(status.command)
 app.command("sql")(sql.command)
 app.command("replay")(replay.command)
+app.command("kafka")(kafka.command)
+app.command("demo")(demo.command)
+app.command("bench")(bench.command)
 app.command("process", hidden=True)(run.process)
 
 

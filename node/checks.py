@@ -1,13 +1,14 @@
 """What is checked before a node may order: the log is the one that it knows, and keeps what it is given."""
 
 from backbone.log import Log, PositionLost, TopicMissing
+from backbone.topics import chain_topics, check_topic
 from ledger.genesis import Genesis
 from node.process import Halted
 from node.settings import Settings
 
 
 def check_log(log: Log, genesis: Genesis, settings: Settings) -> None:
-    """Cluster, topics, their ids and settings. Raises: Halted, LogUnavailable."""
+    """Cluster, topics, their ids and settings. Raises: Halted, TopicMissing, LogUnavailable."""
     cluster_id = log.cluster_id()
     if settings.log.cluster_id not in ("", cluster_id):
         raise Halted(
@@ -15,6 +16,14 @@ def check_log(log: Log, genesis: Genesis, settings: Settings) -> None:
             f"{settings.log.cluster_id}. Configure the right address; if the cluster was replaced on purpose and holds "
             f'the same topics, set log.cluster_id = "{cluster_id}".'
         )
+    names = [validator.name for validator in genesis.validators]
+    specs = chain_topics(genesis.chain, names, genesis.partitions, 1, genesis.limits.record_bytes_max)
+    problems: list[str] = []
+    for spec in specs:
+        expected_id = genesis.topic_id if spec.name == genesis.topic else None
+        problems += check_topic(log.describe(spec.name), spec, expected_id)
+    if problems:
+        raise Halted(" ".join(problems))
 
 
 def lost_position(genesis: Genesis, error: PositionLost) -> str:

@@ -86,6 +86,13 @@ class Child:
         if self.state == RUNNING:
             self._sweep()
 
+    def end(self) -> None:
+        """`kill`, and wait until it is gone."""
+        self.kill()
+        if self._process is not None:
+            with self._process as process:
+                process.wait()
+
     def _ended(self, code: int, restart: bool) -> None:
         said = self._file.read()
         self.detail = said.detail if said is not None and said.pid == self._pid() else ""

@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backbone.log import Log, TopicSpec
+from backbone.log import Log
+from backbone.topics import chain_topics
 from consensus.journal_file import create as create_journal
 from ledger.genesis import DEFAULT_LIMITS, Validator, parse_genesis, render_genesis
 from ledger.keys import PrivateKey
@@ -109,12 +110,3 @@ def _genesis(plan: Plan, topic_id: str, key: PrivateKey) -> bytes:
     return render_genesis(
         chain=plan.chain, topic_id=topic_id, validators=[validator], partitions=plan.partitions, limits=limits
     )
-
-
-def chain_topics(chain: str, validators: list[str], partitions: int, replicas: int) -> list[TopicSpec]:
-    """Interim."""
-    names = {"transactions": partitions, "blocks": 1, "checkpoints": 1, "registry": 1}
-    names |= {f"consensus.{name}": 1 for name in validators}
-    return [
-        TopicSpec(f"momus.{chain}.{name}", n, {"max.message.bytes": "2000000"}, replicas) for name, n in names.items()
-    ]

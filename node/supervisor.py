@@ -5,10 +5,12 @@ killed when its time is over. A second signal kills at once. Whatever is killed 
 is durable.
 """
 
+import fcntl
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
@@ -16,7 +18,7 @@ import structlog
 
 from node import exits, status
 from node.child import HALTED, RUNNING, STOPPED, Child, ChildSpec
-from node.home import Home
+from node.home import Home, HomeUnusable
 from node.postgres_files import PostgresUnusable
 from node.restarts import Restarts
 from node.settings import SupervisorSettings
@@ -50,6 +52,7 @@ class Supervisor:
         service: Service | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._home = home
         self._settings = settings
         self._clock = clock
         self._service = service
@@ -64,7 +67,14 @@ class Supervisor:
         self._signals = 0
 
     def run(self) -> int:
-        """Until a signal (exit code 0) or a halt (3). Raises: PostgresUnusable, where it does not start at first."""
+        """Until a signal (exit code 0) or a halt (3).
+
+        Raises: HomeUnusable where the node runs already; PostgresUnusable where it does not start at first.
+        """
+        with _only_one(self._home):
+            return self._run()
+
+    def _run(self) -> int:
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, self._on_child)
         self._file.write(status.STARTING)
@@ -72,7 +82,7 @@ class Supervisor:
             return self._supervise()
         finally:
             for child in self._children:
-                child.kill()
+                child.end()
             if self._service is not None:
                 pid = self._service.pid
                 self._service.stop()
@@ -164,3 +174,14 @@ class Supervisor:
 
     def _on_child(self, number: int, frame: FrameType | None) -> None:
         self._wake.set()
+
+
+@contextmanager
+def _only_one(home: Home) -> Iterator[None]:
+    """One supervisor per home; the lock goes with its process, however that ends."""
+    with (home.run / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise HomeUnusable(f"The node in {home.path} runs already; `momus status` shows it.") from error
+        yield

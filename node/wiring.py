@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from backbone.embedded import EmbeddedLog
+from backbone.kafka import KafkaLog
 from backbone.log import Log
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
@@ -35,11 +36,9 @@ def make_log(home: Home, settings: Settings) -> Log:
     if "bootstrap.servers" not in settings.kafka:
         raise BadSettings('log.kind is "kafka", so "bootstrap.servers" must stand under [kafka].')
     try:
-        from backbone.kafka import KafkaLog
-
         return KafkaLog(with_secrets(settings.kafka))
     except (OSError, ValueError) as error:
-        raise BadSettings(f"A secret of [kafka] cannot be read: {error}.") from error
+        raise BadSettings(f"The client properties under [kafka] cannot be used: {error}.") from error
 
 
 def validator_key(home: Home, settings: Settings, genesis: Genesis) -> PrivateKey:

@@ -50,7 +50,7 @@ def show_rows(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Rows as a table; where they are too wide for the terminal, one line per field."""
     width = sum(2 + max(len(line[at]) for line in (columns, *rows)) for at in range(len(columns)))
     if not results.is_terminal or width <= results.width:
-        results.print(table(columns, rows), width=max(width, 1))
+        Console(highlight=False, width=max(width, 1)).print(table(columns, rows))
         return
     pad = max(map(len, columns))
     for number, row in enumerate(rows, 1):
