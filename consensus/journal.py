@@ -32,7 +32,7 @@ _FORMAT: Final = 1
 _HEADER, _OWN, _FINAL, _CHECKPOINT, _POSITION, _VOTED = range(6)
 
 COMPACT_BYTES: Final = 1 << 20
-"""A file above this size is written anew when nothing stands against it."""
+"""A file above this size, and twice what it was when last written anew, is written anew."""
 
 
 class JournalFile(Protocol):
@@ -73,7 +73,7 @@ class Journal:
         self._file = file
         self._header = header(genesis_digest, public_key)
         self._on_durable = on_durable
-        self._compact_bytes = compact_bytes
+        self._compact_bytes = self._grown_bytes = compact_bytes
         self._pending: list[tuple[int, bytes]] = []
         self._own: list[tuple[int, bytes]] = []
         self._voted: list[tuple[int, bytes]] = []
@@ -111,7 +111,7 @@ class Journal:
     @property
     def is_grown(self) -> bool:
         """Whether it is time to `compact`."""
-        return bool(self._finals) and self._file.size_bytes() >= self._compact_bytes
+        return bool(self._finals) and self._file.size_bytes() >= self._grown_bytes
 
     def add_own(self, view: int, value: bytes) -> None:
         """A signed statement, to be durable and then sent."""
@@ -155,8 +155,10 @@ class Journal:
         entries += [(_VOTED, _joined(voted)) for voted in self._voted]
         entries += [(_OWN, _joined(own)) for own in self._own]
         entries += [(_POSITION, _U64.pack(offset) + topic.encode()) for topic, offset in positions.items()]
+        data = self._header + _batch(entries)
+        self._grown_bytes = max(self._compact_bytes, 2 * len(data))
         self._on_durable("compact.before")
-        self._file.replace(self._header + _batch(entries))
+        self._file.replace(data)
         self._on_durable("compact.after")
         del self._finals[:-1]
 
