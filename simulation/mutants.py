@@ -25,18 +25,17 @@ from consensus.state import State
 from consensus.tally import Committee
 from consensus.views import Views, ViewState
 from ledger.header import View
-from simulation.checkers import Violation
-from simulation.runs import run_seed
 
 Change = tuple[type, str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A planted bug: its name, and what is put in the place of what."""
+    """A planted bug: its name, what is put in the place of what, and the adversary that finds it soonest."""
 
     name: str
     changes: tuple[Change, ...]
+    adversary: str | None = None
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -46,17 +45,6 @@ class Mutant:
                 stack.callback(setattr, owner, name, getattr(owner, name))
                 setattr(owner, name, new)
             yield
-
-
-def seeds_to_kill(mutant: Mutant, seeds: Iterable[int]) -> int | None:
-    """How many worlds it took until one was violated; None if none was."""
-    with mutant.planted():
-        for count, seed in enumerate(seeds, 1):
-            try:
-                run_seed(seed)
-            except (Violation, AssertionError):
-                return count
-    return None
 
 
 def _quorum_of_half(self: Committee, members: Iterable[int]) -> bool:

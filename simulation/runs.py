@@ -1,22 +1,112 @@
-"""Which world a seed stands for."""
+"""Which world a seed stands for, and many of them on all cores."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from hashlib import sha256
+from multiprocessing import get_context
+from random import Random
+from typing import Final
 
 from simulation.adversaries import Adversary
-from simulation.adversaries.equivocator import DoubleVoter, Equivocator, Silent
-from simulation.adversaries.forger import Forger
-from simulation.world import World
+from simulation.adversaries.kinds import ADVERSARIES
+from simulation.agenda import START_MS
+from simulation.checkers import Violation
+from simulation.faults import CALM
+from simulation.mutants import MUTANTS
+from simulation.world import Trace, World
 
-KINDS: tuple[tuple[type[Adversary], ...], ...] = ((), (), (Equivocator,), (DoubleVoter,), (Silent,), (Forger,))
+ANY: Final = "any"
+_CHUNK: Final = 4
 
 
-def adversaries_of(seed: int) -> tuple[type[Adversary], ...]:
-    """Two worlds of six are honest; in the others one validator of four is not."""
-    return KINDS[seed % len(KINDS)]
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a world is made of. `byzantine` None: drawn from the seed, at most a third."""
+
+    seed: int
+    validators: int = 4
+    byzantine: int | None = None
+    adversary: str = ANY
+    mutant: str | None = None
+    is_calm: bool = False
+
+    def command(self) -> str:
+        """The command that replays it."""
+        words = [f"python -m simulation --seeds {self.seed}..{self.seed} --validators {self.validators}"]
+        if self.byzantine is not None:
+            words.append(f"--byzantine {self.byzantine}")
+        if self.adversary != ANY:
+            words.append(f"--adversary {self.adversary}")
+        if self.mutant is not None:
+            words.append(f"--mutant '{self.mutant}'")
+        if self.is_calm:
+            words.append("--calm")
+        return " ".join([*words, "--trace"])
 
 
-def run_seed(seed: int, trace: Callable[[str], None] | None = None) -> World:
-    """Live through the world of a seed. Raises: Violation."""
-    world = World(seed, 4, adversaries_of(seed), trace=trace)
-    world.run()
-    return world
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a world. `violation` None: nothing was violated."""
+
+    plan: Plan
+    violation: str | None
+    adversaries: tuple[str, ...]
+    views: int
+    height: int
+    virtual_ms: int
+    counts: dict[str, int] = field(default_factory=dict)
+    """How often what happened: faults, sendings, final blocks."""
+
+
+def adversaries_of(plan: Plan) -> tuple[str, ...]:
+    """Names of the adversaries in a world; a third of all worlds has none, unless their number is given."""
+    random = Random(f"adversaries of {plan.seed}")
+    third = (plan.validators - 1) // 3
+    count = plan.byzantine
+    if count is None:
+        count = 0 if random.randrange(3) == 0 else random.randint(0, 1) * third or min(1, third)
+    names = [plan.adversary] if plan.adversary != ANY else list(ADVERSARIES)
+    return tuple(random.choice(names) for _ in range(count))
+
+
+def world_of(plan: Plan, trace: Trace | None = None) -> World:
+    """The world of a plan, not yet run."""
+    kinds: list[type[Adversary]] = [ADVERSARIES[name] for name in adversaries_of(plan)]
+    return World(plan.seed, plan.validators, kinds, CALM if plan.is_calm else None, trace)
+
+
+def run(plan: Plan, trace: Trace | None = None) -> Verdict:
+    """Live through a world."""
+    mutants = [mutant for mutant in MUTANTS if mutant.name == plan.mutant]
+    violation = None
+    with mutants[0].planted() if mutants else nullcontext():
+        world = world_of(plan, trace)
+        try:
+            world.run()
+        except Violation as error:
+            violation = str(error)
+    return Verdict(
+        plan,
+        violation,
+        adversaries_of(plan),
+        world.checkers.progress.view(),
+        world.checkers.agreement.height,
+        world.agenda.now_ms - START_MS,
+        world.counts,
+    )
+
+
+def run_all(plans: Iterable[Plan], jobs: int | None = None) -> Iterator[Verdict]:
+    """The verdicts of many worlds, in their order, from so many processes (None: one a core)."""
+    with ProcessPoolExecutor(jobs or os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(run, plans, chunksize=_CHUNK)
+
+
+def trace_digest(plan: Plan) -> str:
+    """SHA-256 over the trace of a world, in hex: equal for equal seeds and code."""
+    digest = sha256()
+    run(plan, lambda line: digest.update(line.encode() + b"\n"))
+    return digest.hexdigest()

@@ -91,19 +91,17 @@ class World:
         return SimValidator(self.genesis, index, key, SETTINGS, clock, self._random, self, loop_class)
 
     def _listen(self) -> None:
-        hears = [adversary.hears for adversary in self.adversaries.values() if hasattr(adversary, "hears")]
-        hides = {
-            index: adversary.hides_from
-            for index, adversary in self.adversaries.items()
-            if hasattr(adversary, "hides_from")
-        }
+        """Let adversaries hear the log, and hide from readers."""
 
         def on_append(topic: str, value: bytes) -> None:
-            for hear in hears:
-                hear(topic, value)
+            for adversary in self.adversaries.values():
+                adversary.hears(topic, value)
 
-        self.log.on_append = on_append
-        self.log.is_hidden = lambda writer, reader: writer in hides and writer != reader and hides[writer](reader)
+        def is_hidden(writer: int, reader: int) -> bool:
+            adversary = self.adversaries.get(writer)
+            return adversary is not None and writer != reader and adversary.hides_from(reader)
+
+        self.log.on_append, self.log.is_hidden = on_append, is_hidden
 
     # --- the three times ---
 

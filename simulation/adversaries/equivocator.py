@@ -3,64 +3,28 @@
 from dataclasses import replace
 from random import Random
 
-from consensus.messages import NO_DIGEST, Kind, Proposal, Vote, Wire
+from consensus.messages import Proposal, Vote
 from ledger.genesis import Genesis
-from simulation.signatures import MemoKey, verify_memoised
+from simulation.adversaries import Adversary
+from simulation.signatures import MemoKey
 
 
-class Equivocator:
+class Equivocator(Adversary):
     """Sends the twin of every new block, before or after the block itself."""
 
     def __init__(self, genesis: Genesis, index: int, key: MemoKey, random: Random) -> None:
-        self._wire = Wire(genesis, verify_memoised)
-        self._key = key
-        self._random = random
+        super().__init__(genesis, index, key, random)
         self._twins: dict[bytes, bytes] = {}
 
     def says(self, topic: str, value: bytes) -> list[bytes]:
-        message = self._wire.decode(value)
+        message = self.wire.decode(value)
         if isinstance(message, Proposal) and not message.is_again:
             header = message.block.header
-            twin = replace(message, block=self._wire.block(replace(header, time_ms=header.time_ms + 1)))
-            self._twins[message.block.digest] = twin.block.digest
-            both = [value, self._signed(twin)]
-            self._random.shuffle(both)
+            twin = self.wire.block(replace(header, time_ms=header.time_ms + 1))
+            self._twins[message.block.digest] = twin.digest
+            both = [value, self.signed(replace(message, block=twin))]
+            self.random.shuffle(both)
             return both
         if isinstance(message, Vote) and message.digest in self._twins:
-            return [value, self._signed(replace(message, digest=self._twins[message.digest]))]
+            return [value, self.signed(replace(message, digest=self._twins[message.digest]))]
         return [value]
-
-    def _signed(self, message: Proposal | Vote) -> bytes:
-        return self._wire.encode(replace(message, signature=self._key.sign(self._wire.signing_bytes(message))))
-
-
-class DoubleVoter:
-    """Votes for everything: whatever it finalizes it nullifies too, and the other way round."""
-
-    def __init__(self, genesis: Genesis, index: int, key: MemoKey, random: Random) -> None:
-        self._wire = Wire(genesis, verify_memoised)
-        self._key = key
-
-    def says(self, topic: str, value: bytes) -> list[bytes]:
-        message = self._wire.decode(value)
-        if not isinstance(message, Vote):
-            return [value]
-        nullify = replace(message, kind=Kind.NULLIFY, digest=NO_DIGEST)
-        if message.kind is Kind.NULLIFY:
-            return [value]
-        finalize = replace(message, kind=Kind.FINALIZE)
-        signed = [
-            self._wire.encode(replace(vote, signature=self._key.sign(self._wire.signing_bytes(vote))))
-            for vote in (finalize, nullify)
-        ]
-        return [value, *signed]
-
-
-class Silent:
-    """Says nothing at all."""
-
-    def __init__(self, genesis: Genesis, index: int, key: MemoKey, random: Random) -> None:
-        return None
-
-    def says(self, topic: str, value: bytes) -> list[bytes]:
-        return []

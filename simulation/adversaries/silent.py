@@ -1,0 +1,18 @@
+"""A validator that is there and says nothing, or nothing as a leader."""
+
+from consensus.messages import Proposal
+from simulation.adversaries import Adversary
+
+
+class Silent(Adversary):
+    """Says nothing at all."""
+
+    def says(self, topic: str, value: bytes) -> list[bytes]:
+        return []
+
+
+class SilentLeader(Adversary):
+    """Votes, but never proposes."""
+
+    def says(self, topic: str, value: bytes) -> list[bytes]:
+        return [] if isinstance(self.wire.decode(value), Proposal) else [value]
