@@ -46,8 +46,9 @@ CREATE TABLE records (id INTEGER PRIMARY KEY, key BLOB, value BLOB) STRICT;
 class EmbeddedLog:
     """A log in `folder`, which is made if it is not there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, queue_records_max: int = QUEUE_RECORDS_MAX) -> None:
         self._folder = folder
+        self._queue_records_max = queue_records_max
         folder.mkdir(parents=True, exist_ok=True)
         self._cluster_id = _cluster_id(folder / "cluster-id")
 
@@ -76,6 +77,13 @@ class EmbeddedLog:
             for suffix in ("", "-wal", "-shm"):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
 
+    def alter(self, topic: str, settings: Mapping[str, str]) -> None:
+        """Change settings, as an operator may. For tools and tests."""
+        opened = _Topic(self._path(topic), topic)
+        changed = json.dumps({**opened.info.settings, **settings})
+        with _unavailable(topic), opened.transaction() as connection:
+            connection.execute("UPDATE topic SET settings = ?", (changed,))
+
     def truncate(self, topic: str, partition: int, end_offset: int) -> None:
         """Lose the records from `end_offset` on, as an unclean election does. For tools and tests."""
         self._cut(topic, "DELETE FROM records WHERE id >= ? AND id < ?", partition, end_offset, partition + 1, 0)
@@ -88,7 +96,7 @@ class EmbeddedLog:
 
     def producer(self) -> "EmbeddedProducer":
         """See `Log`."""
-        return EmbeddedProducer(self._path)
+        return EmbeddedProducer(self._path, self._queue_records_max)
 
     def reader(self, topic: str, positions: Mapping[int, int]) -> LogReader:
         """See `Log`."""
@@ -133,8 +141,9 @@ class EmbeddedLog:
 class EmbeddedProducer:
     """See `LogProducer`. What was sent is in memory until `poll` or `flush` has written it."""
 
-    def __init__(self, path_of: Callable[[str], Path]) -> None:
+    def __init__(self, path_of: Callable[[str], Path], queue_records_max: int) -> None:
         self._path_of = path_of
+        self._queue_records_max = queue_records_max
         self._topics: dict[str, _Topic] = {}
         self._queue: deque[_Sent] = deque()
         self._queued_bytes = 0
@@ -148,7 +157,7 @@ class EmbeddedProducer:
         on_delivery: Callable[[Delivery], None] | None = None,
     ) -> None:
         """See `LogProducer`."""
-        if len(self._queue) >= QUEUE_RECORDS_MAX or self._queued_bytes + len(value) > QUEUE_BYTES_MAX:
+        if len(self._queue) >= self._queue_records_max or self._queued_bytes + len(value) > QUEUE_BYTES_MAX:
             raise LogBackPressure("The producer's queue is full: call poll and send again.")
         self._topic(topic)
         self._queue.append((topic, partition, key, value, on_delivery))

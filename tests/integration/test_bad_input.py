@@ -68,10 +68,8 @@ def running() -> Iterator[Running]:
         home = Home(path)
         settings = home.settings({})
         log = EmbeddedLog(home.resolve(settings.log.path))
-        with LocalNode(path) as node:
-            node.start()
-            with psycopg.connect(database_url(home, settings), autocommit=True) as database:
-                yield Running(home.genesis(), log, database)
+        with LocalNode(path), psycopg.connect(database_url(home, settings), autocommit=True) as database:
+            yield Running(home.genesis(), log, database)
 
 
 class Cases:

@@ -1,0 +1,91 @@
+"""A log that no longer holds what the node has read, or would lose it: the node stops and names the remedy."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from backbone.embedded import EmbeddedLog
+from backbone.log import TopicSpec
+from ledger.genesis import Genesis
+from momus.demo.local_node import LocalNode, momus
+from node.home import Home
+
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
+
+HALT = 3
+
+
+class Case:
+    """A new node at rest, and its log."""
+
+    def __init__(self, path: Path) -> None:
+        momus("init", "--home", str(path), "--partitions", "1", "--dev")
+        home = Home(path)
+        self.path = path
+        self.genesis: Genesis = home.genesis()
+        self.log = EmbeddedLog(home.resolve(home.settings({}).log.path))
+
+    def execute(self) -> None:
+        """Run it until it has executed a transaction."""
+        with LocalNode(self.path):
+            momus("submit", "transfer", "dev", "5", "--to", "01" * 32, "--home", str(self.path))
+
+    def run(self) -> tuple[int, str]:
+        """`momus run` until it ends by itself: exit code, and all it said."""
+        done = subprocess.run(
+            [sys.executable, "-m", "momus", "run", "--home", str(self.path)],
+            env={name: value for name, value in os.environ.items() if not name.startswith("MOMUS_")},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def case() -> Iterator[Case]:
+    with TemporaryDirectory(prefix="momus-", ignore_cleanup_errors=True) as folder:
+        yield Case(Path(folder) / "home")
+
+
+def test_recreated_topic_stops_the_node_with_its_remedy(case: Case) -> None:
+    info = case.log.describe(case.genesis.topic)
+    case.log.delete([info.name])
+    case.log.create([TopicSpec(info.name, info.partitions, info.settings)])
+    code, said = case.run()
+    assert code == HALT
+    assert "recreated" in said
+    assert "estore" in said
+
+
+def test_topic_truncated_below_the_store_stops_the_node_with_its_remedy(case: Case) -> None:
+    case.execute()
+    case.log.truncate(case.genesis.topic, 0, 1)
+    code, said = case.run()
+    assert code == HALT
+    assert "truncated" in said
+    assert "estore" in said
+
+
+def test_deleted_topic_stops_the_node_with_its_remedy(case: Case) -> None:
+    case.log.delete([case.genesis.topic])
+    code, said = case.run()
+    assert code == HALT
+    assert "does not exist" in said
+    assert "restore" in said
+
+
+def test_settings_that_would_lose_records_stop_the_node_with_their_remedies(case: Case) -> None:
+    dangers = {"retention.ms": "1000", "cleanup.policy": "compact", "retention.bytes": "1"}
+    case.log.alter(case.genesis.topic, dangers)
+    code, said = case.run()
+    assert code == HALT
+    for setting, value in dangers.items():
+        assert f"{setting}={value}" in said
+        assert f"--add-config {setting}=" in said
