@@ -330,10 +330,9 @@ class Core:
     def _vote(self) -> None:
         """R4, and R5 where the proposal is to blame."""
         state = self.state.views.at(self.state.view)
-        if not state.proposals or state.own.said(Kind.NOTARIZE) or state.own.said(Kind.NULLIFY):
-            return
         if state.has_equivocated:
             self._nullify(state)
+        if not state.proposals or state.own.said(Kind.NOTARIZE) or state.own.said(Kind.NULLIFY):
             return
         proposal = state.proposals[0]
         match self.state.judge.judge(proposal, self.state.now_ms, self.state.may_advance()):
