@@ -18,13 +18,14 @@ from node.pipeline import PipelineLimits
 from node.progress import ProgressFile
 from node.session import LogIdentity, Session
 from node.settings import ExecuteSettings, Settings
-from projections.database import CursorMoved, Database, DatabaseUnavailable, DatabaseUnusable
+from node.upkeep import Upkeep
+from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
+from projections.migrate import migrate
 
 EXIT_DONE: Final = 0
 EXIT_HALT: Final = 3
 RETRY_MS_MIN: Final = 100
 RETRY_MS_MAX: Final = 5_000
-MAINTENANCE_S: Final = 5.0
 
 log = structlog.get_logger()
 
@@ -63,19 +64,20 @@ class ExecuteProcess:
         session = Session(
             self.genesis, self.identity, self.home.store, self.database_url, limits_of(self.settings.execute)
         )
-        keeper = threading.Thread(target=self._maintain, name="maintain", daemon=True)
-        keeper.start()
+        upkeep = Upkeep(self.database_url, self.home.store, self.stop)
+        upkeep.start()
         try:
             with closing(VerdictPool(self.settings.worker_count(), self.genesis.digest, self.genesis.limits)) as pool:
                 self._run_sessions(session, pool, progress)
         finally:
             self.stop.set()
-            keeper.join(timeout=MAINTENANCE_S)
+            upkeep.join()
             progress.close()
 
     def _run_sessions(self, session: Session, pool: VerdictPool, progress: ProgressFile) -> None:
         """One session after the other: each starts from the cursor, a lost database ends it and the next one waits."""
         wait_ms = RETRY_MS_MIN
+        is_migrated = False
 
         def flushed(cursor: Cursor) -> None:
             nonlocal wait_ms
@@ -85,6 +87,9 @@ class ExecuteProcess:
 
         while not self.stop.is_set():
             try:
+                if not is_migrated:
+                    migrate(self.database_url)
+                    is_migrated = True
                 session.run(pool, flushed, self.stop.is_set)
             except DatabaseUnavailable as error:
                 log.warning("database unavailable, trying again", reason=str(error), wait_ms=wait_ms)
@@ -96,12 +101,3 @@ class ExecuteProcess:
                 ) from error
             except (StoreInconsistent, StoreDamaged, DatabaseUnusable) as error:
                 raise Halted(str(error)) from error
-
-    def _maintain(self) -> None:
-        """Close and index full partitions, beside the execution and on a connection of its own."""
-        while not self.stop.wait(MAINTENANCE_S):
-            try:
-                with Database(self.database_url) as database:
-                    database.maintain()
-            except (DatabaseUnavailable, DatabaseUnusable) as error:
-                log.warning("maintenance postponed", reason=str(error))

@@ -112,4 +112,6 @@ def replay(
             lambda: False,
             height,
         )
+    with Database(url) as database:
+        database.maintain()
     return cursor.height, sum(head.end_offset for head in cursor.heads)
