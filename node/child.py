@@ -48,6 +48,7 @@ class Child:
         self._started_at = self._clock()
         self.starts += 1
         self.state = RUNNING
+        self._file.write(status.STARTING, pid=self._process.pid)
 
     def watch(self, restart: bool) -> bool:
         """See whether the process ended, and start it again when it is time to. Whether it ended just now.
