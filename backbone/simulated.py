@@ -57,6 +57,12 @@ class SimulatedLog:
         self._topics: dict[str, _Topic] = {}
         self._created = 0
 
+    def bounded(self, queue_records_max: int) -> "SimulatedLog":
+        """The same log, whose producers here take fewer records between two polls."""
+        other = SimulatedLog(self._name, queue_records_max)
+        other._topics = self._topics
+        return other
+
     def cluster_id(self) -> str:
         """See `Log`."""
         return self._name

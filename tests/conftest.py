@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from node.postgres import EmbeddedPostgres
+from tests.real_kafka import real_kafka
 
 # A busy machine is slow, not wrong: time limits belong to pytest-timeout.
 settings.register_profile("momus", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -66,3 +67,10 @@ def new_database(postgres: str) -> Iterator[Callable[[], str]]:
 def postgres_url(new_database: Callable[[], str]) -> str:
     """The URL of an empty database of this test's own."""
     return new_database()
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> Iterator[str]:
+    """The address of a real Apache Kafka of this session, or the one in MOMUS_KAFKA."""
+    with real_kafka() as address:
+        yield address

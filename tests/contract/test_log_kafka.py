@@ -1,0 +1,40 @@
+"""The log on a real Apache Kafka keeps the contract of the log."""
+
+from collections.abc import Callable
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from backbone.kafka import KafkaLog
+from backbone.log import Log
+from tests.contract.log_contract import Durable, LogContract, NullValues
+
+
+@pytest.mark.kafka
+class TestKafkaLog(LogContract, NullValues, Durable):
+    @pytest.fixture(autouse=True)
+    def _servers(self, kafka_bootstrap: str) -> None:
+        self.servers = kafka_bootstrap
+
+    @pytest.fixture
+    def connect(self) -> Callable[..., Log]:
+        def open_log(queue_records_max: int | None = None) -> Log:
+            bound = {} if queue_records_max is None else {"queue.buffering.max.messages": str(queue_records_max)}
+            return KafkaLog({"bootstrap.servers": self.servers} | bound)
+
+        return open_log
+
+    @pytest.fixture
+    def address(self) -> list[str]:
+        return ["kafka", self.servers]
+
+    def prune(self, log: Log, topic: str, partition: int, first_offset: int) -> None:
+        admin = AdminClient({"bootstrap.servers": self.servers})
+        for future in admin.delete_records([TopicPartition(topic, partition, first_offset)]).values():
+            assert future.result(20).low_watermark == first_offset
+
+    def append_null(self, log: Log, topic: str, key: bytes) -> None:
+        producer = Producer({"bootstrap.servers": self.servers})
+        producer.produce(topic, None, key, 0)
+        assert producer.flush(20) == 0
