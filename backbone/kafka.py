@@ -11,8 +11,8 @@ from typing import Final
 from confluent_kafka import KafkaException
 
 from backbone.kafka_admin import Admin
-from backbone.kafka_producer import KafkaProducer
-from backbone.kafka_reader import KafkaReader
+from backbone.kafka_producer import KafkaProducer, check_producer
+from backbone.kafka_reader import KafkaReader, check_reader
 from backbone.log import LogReader, TopicInfo, TopicSpec
 
 TIMEOUT_MS: Final = 10_000
@@ -36,6 +36,8 @@ class KafkaLog:
         self._properties = _EVERYWHERE | dict(properties)
         try:
             self._admin = Admin(self._properties, timeout_ms)
+            check_producer(self._properties)
+            check_reader(self._properties)
         except KafkaException as error:
             raise ValueError(error.args[0].str()) from error
 

@@ -27,12 +27,17 @@ MISSING: Final = frozenset(
 )
 
 
+_SILENCE: Final = frozenset({KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN})
+
+
 class Admin:
     """One admin client; any thread may use it. Every question is answered or fails within about `timeout_ms`."""
 
     def __init__(self, properties: Mapping[str, str], timeout_ms: int) -> None:
+        self._servers = properties.get("bootstrap.servers", "")
+        self._last_error = ""
         # Without a callback, librdkafka would print errors.
-        configuration: dict[str, Any] = dict(properties) | {"error_cb": lambda error: None}
+        configuration: dict[str, Any] = dict(properties) | {"error_cb": self._on_error}
         self._client = AdminClient(configuration)
         self._timeout_s = timeout_ms / 1000
 
@@ -129,9 +134,20 @@ class Admin:
         try:
             return future.result(self._timeout_s + 1)
         except KafkaException as error:
+            if error.args[0].code() in _SILENCE:
+                raise self._silence() from error
             raise translated(error.args[0], topic) from error
         except FutureTimeout as error:
-            raise LogUnavailable("Kafka did not answer in time.") from error
+            raise self._silence() from error
+
+    def _silence(self) -> LogUnavailable:
+        """What connecting met, since a time limit alone tells nobody what to do."""
+        self._client.poll(0)
+        return LogUnavailable(f"Kafka at {self._servers} does not answer{self._last_error}.")
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() not in _SILENCE:
+            self._last_error = f": {error.str()}"
 
 
 def translated(error: KafkaError, topic: str) -> Exception:

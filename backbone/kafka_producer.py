@@ -26,6 +26,11 @@ _FIXED: Final = {
 _Callback = Callable[[Delivery], None] | None
 
 
+def check_producer(properties: Mapping[str, str]) -> None:
+    """Raises: KafkaException for properties that a producer does not take, alone or together."""
+    Producer(_DEFAULTS | dict(properties) | _FIXED | {"error_cb": lambda error: None}).close()
+
+
 class KafkaProducer:
     """See `LogProducer`. Lost connections are healed within; only a fatal error ends it (LogUnavailable)."""
 

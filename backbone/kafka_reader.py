@@ -32,6 +32,11 @@ _FIXED: Final = {
 _LOST: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
 
 
+def check_reader(properties: Mapping[str, str]) -> None:
+    """Raises: KafkaException for properties that a reader does not take, alone or together."""
+    Consumer(_DEFAULTS | dict(properties) | _FIXED | {"error_cb": lambda error: None}).close()
+
+
 class KafkaReader:
     """See `LogReader`. It stays usable after LogUnavailable."""
 
@@ -54,16 +59,12 @@ class KafkaReader:
         deadline = time.monotonic() + timeout_ms / 1000
         while True:
             self._watch_identity()
+            self._raise_failure()
             found = self._take(records_max, max(deadline - time.monotonic(), 0))
-            if found:
-                if isinstance(self._failure, LogUnavailable):
-                    self._failure = None
+            if found and isinstance(self._failure, LogUnavailable):
+                self._failure = None
+            if found or (self._failure is None and time.monotonic() >= deadline):
                 return found
-            if self._failure is not None:
-                failure, self._failure = self._failure, None
-                raise failure
-            if time.monotonic() >= deadline:
-                return []
 
     def at_end(self) -> bool:
         """See `LogReader`."""
@@ -72,6 +73,19 @@ class KafkaReader:
     def close(self) -> None:
         """Close the connections."""
         self._consumer.close()
+
+    def _fail(self, failure: Exception) -> None:
+        """Note what the next `read` raises; a lost position is lost for good, whatever else goes wrong."""
+        if not isinstance(self._failure, PositionLost):
+            self._failure = failure
+
+    def _raise_failure(self) -> None:
+        """Before anything else is read: other partitions' records must not hide that one has stopped."""
+        failure = self._failure
+        if failure is not None:
+            if not isinstance(failure, PositionLost):
+                self._failure = None
+            raise failure
 
     def _take(self, records_max: int, timeout_s: float) -> list[LogRecord]:
         """What is there after waiting for the first. Waiting for many at once would wait the whole time."""
@@ -84,7 +98,7 @@ class KafkaReader:
                 wanted = min(records_max - len(found), _CHUNK)
                 messages = self._consumer.consume(wanted, 0) if wanted > 0 and self._failure is None else []
         except KafkaException as error:
-            self._failure = LogUnavailable(f"Kafka's reader of {self._topic} failed: {error.args[0].str()}.")
+            self._fail(LogUnavailable(f"Kafka's reader of {self._topic} failed: {error.args[0].str()}."))
         return found
 
     def _record(self, message: Message) -> LogRecord | None:
@@ -102,14 +116,14 @@ class KafkaReader:
             self._not_at_end.discard(partition)
         elif error.code() in _LOST:
             holds = f"answers: {error.str()}"
-            self._failure = PositionLost(sentences.lost(self._topic, partition, self._next[partition], holds))
+            self._fail(PositionLost(sentences.lost(self._topic, partition, self._next[partition], holds)))
         elif error.code() in MISSING:
             self._asked_at = 0.0
         else:
-            self._failure = LogUnavailable(f"Kafka's reader of {self._topic} failed: {error.str()} ({error.name()}).")
+            self._fail(LogUnavailable(f"Kafka's reader of {self._topic} failed: {error.str()} ({error.name()})."))
 
     def _watch_identity(self) -> None:
-        """Ask for the topic's id now and then, without waiting for the answer. Raises: PositionLost, TopicMissing."""
+        """Ask for the topic's id now and then, without waiting for the answer. Raises: TopicMissing, LogUnavailable."""
         if self._asked is not None:
             if self._asked.done():
                 answer, self._asked = self._asked, None
@@ -120,8 +134,8 @@ class KafkaReader:
 
     def _check_identity(self, answer: "Future[Any]") -> None:
         if self._admin.topic_id_of(answer, self._topic) != self._topic_id:
-            raise PositionLost(sentences.recreated(self._topic))
+            self._fail(PositionLost(sentences.recreated(self._topic)))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal() or error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._failure = LogUnavailable(f"Kafka does not answer the reader of {self._topic}: {error.str()}.")
+            self._fail(LogUnavailable(f"Kafka does not answer the reader of {self._topic}: {error.str()}."))

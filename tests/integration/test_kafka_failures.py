@@ -1,0 +1,72 @@
+"""What the log on Kafka says when it cannot go on."""
+
+import socket
+from contextlib import closing
+from uuid import uuid4
+
+import pytest
+
+from backbone.kafka import KafkaLog
+from backbone.log import LogReader, LogUnavailable, PositionLost, TopicSpec
+
+
+@pytest.mark.kafka
+def test_a_busy_partition_does_not_hide_that_another_is_lost(kafka_bootstrap: str) -> None:
+    topic = f"momus.failures.{uuid4().hex}"
+    with closing(KafkaLog({"bootstrap.servers": kafka_bootstrap})) as log, closing(log.producer()) as producer:
+        log.create([TopicSpec(topic, 2)])
+        for _ in range(5_000):
+            producer.send(topic, 1, b"busy")
+        assert producer.flush(30_000) == 0
+        with closing(log.reader(topic, {0: 7, 1: 0})) as reader:
+            with pytest.raises(PositionLost, match="Offset 7"):
+                _read_one_by_one(reader, 2_500)
+            with pytest.raises(PositionLost, match="Offset 7"):
+                _read_one_by_one(reader, 1)
+
+
+@pytest.mark.kafka
+def test_a_connection_that_the_broker_refuses_is_told_with_its_reason(kafka_bootstrap: str) -> None:
+    properties = {"bootstrap.servers": kafka_bootstrap, "security.protocol": "SSL"}
+    with closing(KafkaLog(properties, timeout_ms=1_000)) as log, pytest.raises(LogUnavailable, match="SSL"):
+        log.cluster_id()
+
+
+def test_an_address_where_nobody_listens_is_named_with_the_reason() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with closing(KafkaLog({"bootstrap.servers": address}, timeout_ms=500)) as log:
+            with pytest.raises(LogUnavailable, match=rf"{address}.*refused"):
+                log.cluster_id()
+            with pytest.raises(LogUnavailable, match=rf"{address}.*refused"):
+                log.reader("momus.any", {0: 0})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("no.such.property", "1", "no.such.property"),
+        ("socket.keepalive.enable", "perhaps", "socket.keepalive.enable"),
+        ("max.in.flight.requests.per.connection", "6", "max.in.flight"),
+        ("fetch.max.bytes", "1000", "fetch.max.bytes"),
+    ],
+)
+def test_properties_that_some_client_does_not_take_are_refused_at_once(name: str, value: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        KafkaLog({"bootstrap.servers": "127.0.0.1:1", name: value})
+
+
+@pytest.mark.kafka
+def test_what_safety_rests_on_cannot_be_configured_away(kafka_bootstrap: str) -> None:
+    weak = {"acks": "0", "enable.idempotence": "false", "auto.offset.reset": "earliest"}
+    topic = f"momus.failures.{uuid4().hex}"
+    with closing(KafkaLog({"bootstrap.servers": kafka_bootstrap} | weak)) as log:
+        log.create([TopicSpec(topic, 1)])
+        with closing(log.reader(topic, {0: 3})) as reader, pytest.raises(PositionLost):
+            reader.read(1, 20_000)
+
+
+def _read_one_by_one(reader: LogReader, times: int) -> None:
+    for _ in range(times):
+        reader.read(1, 1_000)
