@@ -1,4 +1,4 @@
-"""`python -m simulation --seeds A..B`: many worlds on all cores; what fails is shown with the command that replays it."""
+"""`python -m simulation --seeds A..B`: many worlds on all cores; a failure comes with the command that replays it."""
 
 import argparse
 import json
@@ -10,15 +10,18 @@ from pathlib import Path
 from time import perf_counter
 
 from simulation.adversaries.kinds import ADVERSARIES
+from simulation.checkers import CHECKERS
 from simulation.mutants import MUTANTS
-from simulation.runs import ANY, Plan, Verdict, run, run_all
+from simulation.runs import ANY, Plan, Verdict, kill_all, run, run_all
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code 1 where a world was violated."""
     options = _parser().parse_args(arguments)
+    if options.mutants:
+        return _kill_all(options.jobs)
     plans = [
-        Plan(seed, validators, options.byzantine, options.adversary, options.mutant, options.calm)
+        Plan(seed, validators, options.byzantine, options.adversary, options.mutant, options.checker, options.calm)
         for validators in options.validators
         for seed in options.seeds
     ]
@@ -78,6 +81,17 @@ def _shown(verdict: Verdict) -> Verdict:
     return verdict
 
 
+def _kill_all(jobs: int | None) -> int:
+    """Print how each mutant ended; 1 where one lives."""
+    living = 0
+    for kill in kill_all(jobs):
+        living += kill.worlds is None
+        worlds = "ALIVE" if kill.worlds is None else str(kill.worlds)
+        print(f"{worlds:>5}  {kill.mutant}: {kill.violation[:100]}", flush=True)
+    print(f"{living} mutants alive")
+    return 1 if living else 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m simulation", description=__doc__)
     parser.add_argument("--seeds", type=_seeds, default=range(100), help="A..B, both included; or one seed")
@@ -85,6 +99,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--byzantine", type=int, help="how many adversaries; default: the seed says, up to a third")
     parser.add_argument("--adversary", choices=[ANY, *ADVERSARIES], default=ANY, help="of which kind they are")
     parser.add_argument("--mutant", choices=[mutant.name for mutant in MUTANTS], help="plant this bug first")
+    parser.add_argument("--checker", choices=CHECKERS, help="hold the worlds to this one only")
+    parser.add_argument("--mutants", action="store_true", help="plant every known bug in turn, until it is found")
     parser.add_argument("--calm", action="store_true", help="without any fault of log, disk, clock or process")
     parser.add_argument("--jobs", type=int, help="processes; default: one a core")
     parser.add_argument("--trace", action="store_true", help="one line per validator and event, in this process")

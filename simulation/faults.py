@@ -16,6 +16,8 @@ class Faults:
     """A record that is sent reaches the log twice."""
     delay_ms_max: int = 8
     """Of each sending and each reading, so that records overtake each other."""
+    slow_intake_ms_max: int = 0
+    """What reading clients' records takes on top, so that votes overtake the records that they are about."""
     crash: int = 0
     """Per durable write: before it, after it, or in the middle of it."""
     down_ms_max: int = 0
@@ -49,6 +51,7 @@ def draw(random: Random) -> Faults:
         miss=some(100),
         duplicate=some(100),
         delay_ms_max=random.choice((5, 20, 100, 400)),
+        slow_intake_ms_max=random.choice((0, 0, 300, 4_000)),
         crash=some(30),
         down_ms_max=random.choice((200, 2_000)),
         cut=some(200),

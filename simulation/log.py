@@ -157,8 +157,9 @@ class SimLog:
 
     def fetch_records(self, index: int, take: Callable[[int, int], None]) -> None:
         """Let a validator read, after a while, all records that are there now: (partition, records of it)."""
-        at_ms = max(self._agenda.now_ms + self._delay_ms(), self._cut_until_ms.get(index, 0))
         for partition, entries in enumerate(self.partitions):
+            slow_ms = self._random.randrange(self.faults.slow_intake_ms_max + 1)
+            at_ms = max(self._agenda.now_ms + slow_ms + self._delay_ms(), self._cut_until_ms.get(index, 0))
             self._agenda.plan(at_ms, take, partition, len(entries))
 
     def ends(self) -> list[int]:

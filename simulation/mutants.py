@@ -12,13 +12,13 @@ from consensus import events
 from consensus.boot import Booter
 from consensus.chain import Chain
 from consensus.core import Core
-from consensus.heads import Outcome
-from consensus.inbox import Inbox
+from consensus.heads import LocalHeads, Outcome
+from consensus.inbox import Inbox, Refusal
 from consensus.journal import Journal
 from consensus.judge import Judge, Judgement
 from consensus.keeper import BlocksKeeper
 from consensus.loop import Loop
-from consensus.messages import EPOCH, NO_DIGEST, Certificate, Kind, Proposal, Vote
+from consensus.messages import EPOCH, NO_DIGEST, Block, Certificate, Kind, Proposal, Vote, Wire
 from consensus.pace import Pace
 from consensus.resend import Repeater
 from consensus.state import State
@@ -163,7 +163,67 @@ def _never_resend(self: Repeater, finalization: Any, number: int) -> list[Any]:
     return []
 
 
+def _heads_may_go_back(self: Any, block: Block, parent: Block, may_advance: bool) -> Judgement:
+    pairs = zip(block.header.heads, parent.header.heads, strict=True)
+    goes_back = any(new.end_offset < old.end_offset for new, old in pairs)
+    return Judgement.GOOD if goes_back else _ADVANCE(self, block, parent, may_advance)
+
+
+def _any_parent(self: Any, proposal: Proposal, now_ms: int, may_advance: bool) -> Judgement:
+    judgement = _CHILD(self, proposal, now_ms, may_advance)
+    parent = self._chain.get(proposal.block.header.parent_digest)
+    is_wrong = judgement is Judgement.INVALID and self._is_well_formed(proposal.block.header)
+    return self._advance(proposal.block, parent, may_advance) if is_wrong and parent is not None else judgement
+
+
+def _any_time(self: Any, proposal: Proposal, now_ms: int, may_advance: bool) -> Judgement:
+    parent = self._chain.get(proposal.block.header.parent_digest)
+    if parent is None or proposal.block.header.time_ms > parent.header.time_ms:
+        return _CHILD(self, proposal, now_ms, may_advance)
+    judgement: Judgement = self._advance(proposal.block, parent, may_advance)
+    return judgement
+
+
+def _members_may_repeat(self: Any, value: dict[str, Any]) -> Any:
+    signatures = tuple((item["validator"], item["signature"]) for item in value["signatures"])
+    certificate = _TO_CERTIFICATE(self, {**value, "signatures": value["signatures"][:1]})
+    return replace(certificate, signatures=signatures) if isinstance(certificate, Certificate) else certificate
+
+
+def _no_quorum_needed(self: Any, message: Any, view: int) -> Any:
+    refusal = _WEIGH(self, message, view)
+    is_certificate = refusal is Refusal.FORGED and isinstance(message, Certificate)
+    return None if is_certificate and self._wire.is_authentic(message, self._leader) else refusal
+
+
+def _proposals_of_anybody(self: Any, message: Any, leader: Any) -> bool:
+    return isinstance(message, Proposal) or bool(_IS_AUTHENTIC(self, message, leader))
+
+
+def _views_stay(self: Views, certificate: Certificate) -> None:
+    kept = dict(self._states)
+    _FINALIZE_VIEWS(self, certificate)
+    self._states.update(kept)
+
+
+def _heads_unseen(self: Any, heads: Any) -> Outcome:
+    outcome = _OUTCOME(self, heads)
+    return Outcome.CONFIRMED if outcome is Outcome.NOT_YET else outcome
+
+
+def _sign_twice_after_restart(self: Any, store: Any) -> Any:
+    restored = _RESTORE(self, store)
+    return replace(restored, own=restored.own[:-1])
+
+
 _LET_OUT: Callable[..., None] = Loop._let_out
+_ADVANCE: Callable[..., Judgement] = Judge._advance
+_CHILD: Callable[..., Judgement] = Judge._child
+_TO_CERTIFICATE: Callable[..., Any] = Wire._to_certificate
+_WEIGH: Callable[..., Any] = Inbox._weigh
+_IS_AUTHENTIC: Callable[..., bool] = Wire.is_authentic
+_FINALIZE_VIEWS: Callable[..., None] = Views.finalize
+_OUTCOME: Callable[..., Outcome] = LocalHeads.outcome
 _TIME_OUT: Callable[..., None] = Core._time_out
 _LEAD: Callable[..., None] = Core._lead
 _ON_NOTARIZATION: Callable[..., None] = Core._on_notarization
@@ -178,7 +238,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("stores before it persists", ((Loop, "_let_out", _store_first),)),
     Mutant("finalizes after it nullified", ((Core, "_on_notarization", _finalize_always),)),
     Mutant("nullifies a view that it left", ((Core, "_time_out", _nullify_the_view_before),)),
-    Mutant("does without nullifications", ((Views, "is_nullified", lambda self, view: True),)),
+    Mutant("does without nullifications", ((Views, "is_nullified", lambda self, view: True),), "skipper"),
     Mutant("takes a notarization for finality", ((Core, "_on_notarization", _notarization_is_final),)),
     Mutant("forgets its votes at a restart", ((Booter, "_restore", _restore_without_votes),)),
     Mutant("forgets its votes at a finalization", ((Journal, "_apply", _drop_own_on_final),)),
@@ -190,7 +250,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "delivers the top and skips its ancestors",
         ((Chain, "next_final", _next_is_the_top), (Chain, "deliver", _deliver_the_top)),
     ),
-    Mutant("notarizes every proposal of a view", ((Core, "_vote", _vote_for_all),)),
+    Mutant("notarizes every proposal of a view", ((Core, "_vote", _vote_for_all),), "equivocator"),
     Mutant("proposes twice in a view", ((Core, "_lead", _propose_twice),)),
     Mutant(
         "proposes an old block again",
@@ -200,5 +260,18 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("starts no timer", ((Pace, "set_pending", lambda self, is_pending, now_ms: None),)),
     Mutant("is never quiet", ((State, "is_pending", lambda self: True),)),
     Mutant("publishes no block of others", ((BlocksKeeper, "on_time", lambda self, now_ms: None),)),
-    Mutant("believes forged messages", ((Inbox, "_weigh", lambda self, message, view: None),)),
+    Mutant("believes forged messages", ((Inbox, "_weigh", lambda self, message, view: None),), "forger"),
+    Mutant("accepts heads that go back", ((Judge, "_advance", _heads_may_go_back),), "heads-liar"),
+    Mutant("accepts any parent", ((Judge, "_child", _any_parent),), "orphan"),
+    Mutant("accepts any time", ((Judge, "_child", _any_time),), "time-liar"),
+    Mutant(
+        "accepts empty blocks", ((Judge, "_checkpoint", lambda self, block, parent: Judgement.GOOD),), "empty-blocks"
+    ),
+    Mutant("accepts any re-proposal", ((Judge, "_again", lambda self, proposal: Judgement.GOOD),), "wrong-reproposer"),
+    Mutant("counts a member twice", ((Wire, "_to_certificate", _members_may_repeat),), "duplicator"),
+    Mutant("accepts certificates without a quorum", ((Inbox, "_weigh", _no_quorum_needed),), "duplicator"),
+    Mutant("accepts proposals of anybody", ((Wire, "is_authentic", _proposals_of_anybody),), "impersonator"),
+    Mutant("forgets its last statement at a restart", ((Booter, "_restore", _sign_twice_after_restart),)),
+    Mutant("confirms heads that it has not read", ((LocalHeads, "outcome", _heads_unseen),)),
+    Mutant("keeps the views that are over", ((Views, "finalize", _views_stay),)),
 )

@@ -19,6 +19,8 @@ from simulation.mutants import MUTANTS
 from simulation.world import Trace, World
 
 ANY: Final = "any"
+KILL_WORLDS_MAX: Final = 40
+"""Within so many worlds every planted bug must be found."""
 _CHUNK: Final = 4
 
 
@@ -31,6 +33,8 @@ class Plan:
     byzantine: int | None = None
     adversary: str = ANY
     mutant: str | None = None
+    checker: str | None = None
+    """The only checker that watches; None: all."""
     is_calm: bool = False
 
     def command(self) -> str:
@@ -42,6 +46,8 @@ class Plan:
             words.append(f"--adversary {self.adversary}")
         if self.mutant is not None:
             words.append(f"--mutant '{self.mutant}'")
+        if self.checker is not None:
+            words.append(f"--checker {self.checker}")
         if self.is_calm:
             words.append("--calm")
         return " ".join([*words, "--trace"])
@@ -75,7 +81,7 @@ def adversaries_of(plan: Plan) -> tuple[str, ...]:
 def world_of(plan: Plan, trace: Trace | None = None) -> World:
     """The world of a plan, not yet run."""
     kinds: list[type[Adversary]] = [ADVERSARIES[name] for name in adversaries_of(plan)]
-    return World(plan.seed, plan.validators, kinds, CALM if plan.is_calm else None, trace)
+    return World(plan.seed, plan.validators, kinds, CALM if plan.is_calm else None, plan.checker, trace)
 
 
 def run(plan: Plan, trace: Trace | None = None) -> Verdict:
@@ -103,6 +109,32 @@ def run_all(plans: Iterable[Plan], jobs: int | None = None) -> Iterator[Verdict]
     """The verdicts of many worlds, in their order, from so many processes (None: one a core)."""
     with ProcessPoolExecutor(jobs or os.cpu_count(), mp_context=get_context("spawn")) as pool:
         yield from pool.map(run, plans, chunksize=_CHUNK)
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """How many worlds a mutant lived through (None: all), and what gave it away."""
+
+    mutant: str
+    worlds: int | None
+    violation: str = ""
+
+
+def kill(mutant: str, checker: str | None = None, worlds_max: int = KILL_WORLDS_MAX) -> Kill:
+    """Run worlds under a mutant until one is violated, in the eyes of one checker or (None) of any."""
+    adversary = next(known.adversary for known in MUTANTS if known.name == mutant)
+    for seed in range(worlds_max):
+        plan = Plan(seed, 4, None if adversary is None else 1, adversary or ANY, mutant, checker)
+        verdict = run(plan)
+        if verdict.violation is not None:
+            return Kill(mutant, seed + 1, verdict.violation)
+    return Kill(mutant, None)
+
+
+def kill_all(jobs: int | None = None) -> Iterator[Kill]:
+    """Every mutant's end."""
+    with ProcessPoolExecutor(jobs or os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(kill, [mutant.name for mutant in MUTANTS])
 
 
 def trace_digest(plan: Plan) -> str:

@@ -18,7 +18,7 @@ from consensus.pace import Settings
 from ledger.genesis import DEFAULT_LIMITS, Genesis, Validator, parse_genesis, render_genesis
 from simulation.adversaries import Adversary
 from simulation.agenda import START_MS, Agenda, DriftingClock
-from simulation.checkers import Checkers, Violation
+from simulation.checkers import Checkers
 from simulation.disk import Crashed
 from simulation.faults import CALM, Faults, chance, draw
 from simulation.log import SimLog
@@ -57,6 +57,7 @@ class World:
         validators: int = 4,
         adversaries: Sequence[type[Adversary]] = (),
         faults: Faults | None = None,
+        checker: str | None = None,
         trace: Trace | None = None,
     ) -> None:
         self._random = random = Random(seed)
@@ -77,7 +78,7 @@ class World:
         self.validators: Final = [self._validator(index, key) for index, key in enumerate(keys)]
         self._busy_until_ms = [0] * validators
         self._turn_at_ms: list[int | None] = [None] * validators
-        self.checkers: Final = Checkers(self.genesis, self.honest(), self.log.partitions)
+        self.checkers: Final = Checkers(self.genesis, self.honest(), self.log.partitions, checker)
         self._listen()
 
     def honest(self) -> list[SimValidator]:
@@ -109,17 +110,17 @@ class World:
         """Live through all of them. Raises: Violation."""
         self._live_badly()
         self._heal()
-        progress = self.checkers.progress
-        self.agenda.run_until(self.agenda.now_ms + HEAL_MS_MAX, progress.is_all_final)
-        progress.check("after the heal", self.views_max())
+        checkers, is_all_final = self.checkers, self.checkers.progress.is_all_final
+        self.agenda.run_until(self.agenda.now_ms + HEAL_MS_MAX, is_all_final)
+        checkers.on_end("after the heal", self.views_max())
         self.agenda.run_until(self.agenda.now_ms + SETTLE_MS)
         before = self.log.appended
         self.agenda.run_until(self.agenda.now_ms + QUIET_MS)
-        progress.check_quiet(self.log.appended - before)
-        progress.on_heal()
+        checkers.on_quiet(self.log.appended - before)
+        checkers.on_heal()
         self._produce(RECORDS)
-        self.agenda.run_until(self.agenda.now_ms + WAKE_MS_MAX, progress.is_all_final)
-        progress.check("after the chain was woken", self.views_max())
+        self.agenda.run_until(self.agenda.now_ms + WAKE_MS_MAX, is_all_final)
+        checkers.on_end("after the chain was woken", self.views_max())
 
     def views_max(self) -> int:
         """How many views it may take to make final what is pending, once nothing goes wrong any more."""
@@ -169,7 +170,7 @@ class World:
             self._boot(validator)
             self._fetch_records(validator)
             self._wake(validator, self.agenda.now_ms)
-        self.checkers.progress.on_heal()
+        self.checkers.on_heal()
 
     # --- what a validator sees (Surroundings) ---
 
@@ -280,7 +281,10 @@ class World:
             self.checkers.on_halt(validator)
             return False
         except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-            raise Violation(f"v{validator.index} dies of {error!r}") from error
+            self.checkers.on_death(validator, error)
+            validator.halted = repr(error)
+            self._bury(validator)
+            return False
         return True
 
     def _bury(self, validator: SimValidator) -> None:

@@ -1,6 +1,7 @@
 """What must hold in every world: one checker a property, each able to fail (tests/simulation/test_mutants.py)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from backbone.store import Entry, StoredFinal
 from consensus.blocks import BlockReader, Proven, encode_block
@@ -19,13 +20,28 @@ from simulation.checkers.validity import Validity
 from simulation.signatures import verify_memoised
 from simulation.validator import SimValidator
 
-__all__ = ["Checkers", "Violation"]
+__all__ = ["CHECKERS", "Checkers", "Violation"]
+
+CHECKERS: Final = (
+    "Agreement",
+    "Validity",
+    "Honesty",
+    "Durability",
+    "Certificates",
+    "Availability",
+    "Memory",
+    "NoFalseAlarm",
+    "Progress",
+)
 
 
 class Checkers:
     """All of them, over the honest validators of one world."""
 
-    def __init__(self, genesis: Genesis, honest: Sequence[SimValidator], log: Sequence[Sequence[Entry]]) -> None:
+    def __init__(
+        self, genesis: Genesis, honest: Sequence[SimValidator], log: Sequence[Sequence[Entry]], only: str | None = None
+    ) -> None:
+        """`only`: the name of the one checker that watches; None: all do."""
         subject = Subject(genesis, Wire(genesis, verify_memoised), honest, log)
         self._wire = subject.wire
         self._reader = BlockReader(genesis, verify_memoised)
@@ -44,6 +60,7 @@ class Checkers:
             NoFalseAlarm(subject),
             self.progress,
         )
+        self._all = tuple(checker for checker in self._all if only in (None, type(checker).__name__))
 
     def on_send(self, validator: SimValidator, topic: str, value: bytes) -> None:
         """A record leaves a validator."""
@@ -78,6 +95,27 @@ class Checkers:
         if validator.index in self._honest:
             for checker in self._all:
                 checker.on_halt(validator)
+
+    def on_death(self, validator: SimValidator, error: Exception) -> None:
+        """Production code has raised what it never should."""
+        if validator.index in self._honest:
+            for checker in self._all:
+                checker.on_death(validator, error)
+
+    def on_heal(self) -> None:
+        """From now on nothing goes wrong any more; or something is pending again."""
+        for checker in self._all:
+            checker.on_heal()
+
+    def on_end(self, when: str, views_max: int) -> None:
+        """By now everything is to be final, and since `on_heal` no more than so many views were entered."""
+        for checker in self._all:
+            checker.on_end(when, views_max)
+
+    def on_quiet(self, appended: int) -> None:
+        """So many records were written in a time in which nothing was pending."""
+        for checker in self._all:
+            checker.on_quiet(appended)
 
     def on_second(self) -> None:
         """A second of virtual time is over."""

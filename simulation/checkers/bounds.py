@@ -32,3 +32,6 @@ class NoFalseAlarm(Checker):
 
     def on_halt(self, validator: SimValidator) -> None:
         raise Violation(f"v{validator.index} halts: {validator.halted}")
+
+    def on_death(self, validator: SimValidator, error: Exception) -> None:
+        raise Violation(f"v{validator.index} dies of {error!r}") from error

@@ -53,5 +53,17 @@ class Checker:
     def on_halt(self, validator: SimValidator) -> None:
         """An honest validator has stopped for good."""
 
+    def on_death(self, validator: SimValidator, error: Exception) -> None:
+        """An honest validator's code has raised what it never should."""
+
+    def on_heal(self) -> None:
+        """From now on nothing goes wrong any more; or something is pending again."""
+
+    def on_end(self, when: str, views_max: int) -> None:
+        """By now everything is to be final, and since `on_heal` no more than so many views were entered."""
+
+    def on_quiet(self, appended: int) -> None:
+        """So many records were written in a time in which nothing was pending."""
+
     def on_second(self) -> None:
         """A second of virtual time is over."""

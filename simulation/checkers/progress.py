@@ -11,7 +11,6 @@ class Progress(Checker):
         self._view_at_heal = 0
 
     def on_heal(self) -> None:
-        """From now on nothing goes wrong any more."""
         self._view_at_heal = self.view()
 
     def is_all_final(self) -> bool:
@@ -26,8 +25,7 @@ class Progress(Checker):
     def views_since_heal(self) -> int:
         return self.view() - self._view_at_heal
 
-    def check(self, when: str, views_max: int) -> None:
-        """At the end of a phase that was to make everything final."""
+    def on_end(self, when: str, views_max: int) -> None:
         for validator in self.subject.honest:
             if validator.loop is None:
                 raise Violation(f"v{validator.index} is down {when}")
@@ -36,8 +34,7 @@ class Progress(Checker):
         if self.views_since_heal() > views_max:
             raise Violation(f"it took {self.views_since_heal()} views to make everything final {when}")
 
-    def check_quiet(self, appended: int) -> None:
-        """An idle chain writes nothing."""
+    def on_quiet(self, appended: int) -> None:
         if appended:
             raise Violation(f"{appended} records were written while the chain was idle")
 
