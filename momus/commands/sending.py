@@ -13,12 +13,13 @@ import psycopg
 from ledger.commands import Command
 from ledger.keys import PrivateKey
 from momus.client import Client, Submission
-from momus.client.database import Executed, Rejected, outcome
 from momus.commands.building import BadCommand, Names
 from momus.commands.output import Failure, progress, show
 from node import exits, wiring
 from node.home import Home
 from node.keystore import load_key
+from projections.database import DatabaseUnavailable
+from projections.lookup import Executed, Rejected, transaction_fate
 
 _POLL_S = 0.02
 
@@ -53,7 +54,7 @@ def send(options: Sending, build: Callable[[Names], Sequence[Command]]) -> None:
             show(options.as_json, _facts(submission, "delivered"), f"delivered  {submission.digest.hex()}")
             return
         waited_ms = round((time.monotonic() - started) * 1000)
-    _tell(options, submission, waited_ms, _outcome(url, submission, options.timeout_s))
+    _tell(options, submission, waited_ms, _fate(url, submission, options.timeout_s))
 
 
 def asset_named(url: str, name: str) -> bytes:
@@ -90,16 +91,23 @@ def _submit(client: Client, key: PrivateKey, commands: Sequence[Command], option
     return submission
 
 
-def _outcome(url: str, submission: Submission, timeout_s: float) -> Executed | Rejected | None:
+def _fate(url: str, submission: Submission, timeout_s: float) -> Executed | Rejected | None:
     """What the node's database says once it has executed the block; None where it does not in time or at all."""
     deadline = time.monotonic() + timeout_s
     try:
         with psycopg.connect(url, autocommit=True) as database:
-            while (found := outcome(database, submission.digest)) is None and time.monotonic() < deadline:
+            while _height(database) < (submission.height or 0):
+                if time.monotonic() > deadline:
+                    return None
                 time.sleep(_POLL_S)
-            return found
-    except psycopg.OperationalError:
+            return transaction_fate(database, submission.digest)
+    except (psycopg.OperationalError, DatabaseUnavailable):
         return None
+
+
+def _height(database: psycopg.Connection) -> int:
+    found = database.execute("select height from api.status").fetchone()
+    return 0 if found is None else int(found[0])
 
 
 def _facts(submission: Submission, state: str) -> dict[str, Any]:
@@ -120,9 +128,17 @@ def _tell(options: Sending, submission: Submission, waited_ms: int, found: Execu
         text = f"executed  {digest}  at height {found.height}, final after {waited_ms} ms"
         show(options.as_json, facts | {"state": "executed", "height": found.height}, text)
     elif isinstance(found, Rejected):
+        reason, sentence = reason_of(found)
         if options.as_json:
-            show(True, facts | {"state": "rejected", "height": found.height, "reason": found.reason}, "")
-        raise Failure(exits.FAILED, f"rejected {digest} at height {found.height}: {found.sentence}")
+            show(True, facts | {"state": "rejected", "height": found.height, "reason": reason}, "")
+        raise Failure(exits.FAILED, f"rejected {digest} at height {found.height}: {sentence}")
     else:
         text = f"final  {digest}  at height {submission.height}; the database has not executed it yet"
         show(options.as_json, facts, text)
+
+
+def reason_of(rejected: Rejected) -> tuple[str | None, str]:
+    """The reason's name as SQL shows it, and its sentence."""
+    if rejected.reason is None:
+        return None, "Its block had more rejections than are kept with their reasons."
+    return rejected.reason.name.lower(), rejected.reason.sentence

@@ -11,15 +11,17 @@ from momus.commands.building import BadCommand, hex_digest
 from momus.commands.database import reading
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, show
+from momus.commands.sending import reason_of
 from node import exits
 from node.home import Home
+from projections.lookup import Executed, Rejected, transaction_fate
 
 _EXECUTED = """
 select height, index, partition, "offset", item, signer, reference, commands, time::text as time
-from api.transactions where digest = %s"""
+from api.transactions where height = %s and index = %s"""
 _REJECTED = """
-select height, index, partition, "offset", item, signer, reference, reason, sentence, time::text as time
-from api.rejections where digest = %s order by height, index limit 1"""
+select height, index, partition, "offset", item, signer, reference, time::text as time
+from api.rejections where height = %s and digest = %s order by index limit 1"""
 
 
 def command(
@@ -38,7 +40,7 @@ def command(
         wanted = hex_digest(digest, "a digest")
     except BadCommand as error:
         raise Failure(exits.USAGE, f"{error}.") from error
-    with reading(place, settings, settings.projections.statement_timeout_ms) as database:
+    with reading(place, settings, settings.projections.statement_timeout_ms, as_reader=False) as database:
         facts = {"digest": digest.lower(), **_find(database, wanted)}
     show(as_json, facts, _lines(facts))
     if facts["state"] != "executed":
@@ -46,20 +48,25 @@ def command(
 
 
 def _find(database: psycopg.Connection, digest: bytes) -> dict[str, Any]:
+    fate = transaction_fate(database, digest)
     with database.cursor(row_factory=dict_row) as cursor:
-        for state, query in (("executed", _EXECUTED), ("rejected", _REJECTED)):
-            found = cursor.execute(query, [digest.hex()]).fetchone()
-            if found is not None:
-                return {"state": state, **found}
+        if isinstance(fate, Executed):
+            found = cursor.execute(_EXECUTED, [fate.height, fate.index]).fetchone()
+            return {"state": "executed", **(found or {})}
+        if isinstance(fate, Rejected):
+            reason, sentence = reason_of(fate)
+            found = cursor.execute(_REJECTED, [fate.height, digest.hex()]).fetchone()
+            return {"state": "rejected", "height": fate.height, "reason": reason, "sentence": sentence, **(found or {})}
     return {"state": "unknown"}
 
 
 def _lines(facts: dict[str, Any]) -> list[str]:
     if facts["state"] == "unknown":
         return [f"{facts['digest']} is not known to this node: it was not submitted, or is not final yet."]
-    lines = [f"{facts['state']}  {facts['digest']}", f"  height {facts['height']}, {facts['time']}"]
+    lines = [f"{facts['state']}  {facts['digest']}", f"  height {facts['height']}, {facts.get('time', '')}"]
     if facts["state"] == "rejected":
-        lines.append(f"  {facts['sentence']} ({facts['reason']})")
-    lines.append(f"  signer {facts['signer']}, reference {facts['reference']!r}")
-    lines.append(f"  partition {facts['partition']}, offset {facts['offset']}, item {facts['item']}")
+        lines.append(f"  {facts['sentence']}")
+    if "signer" in facts:
+        lines.append(f"  signer {facts['signer']}, reference {facts['reference']!r}")
+        lines.append(f"  partition {facts['partition']}, offset {facts['offset']}, item {facts['item']}")
     return lines
