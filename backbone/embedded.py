@@ -34,8 +34,10 @@ VALUE_BYTES_DEFAULT_MAX: Final = 1_048_588
 QUEUE_RECORDS_MAX: Final = 100_000
 QUEUE_BYTES_MAX: Final = 256 << 20
 PAUSE_S: Final = 0.001
-PAUSE_S_MAX: Final = 0.005
-"""Between two looks for news: the first pause of a read, and what it grows to."""
+PAUSE_S_MAX: Final = 0.02
+PAUSE_SHARE: Final = 20
+"""Between two looks for news: a 20th of the time since the last news, within bounds. Waking is what an idle node pays
+for, so its readers look rarely; in a busy one they look often."""
 
 _Sent = tuple[str, int, bytes | None, bytes, Callable[[Delivery], None] | None]
 
@@ -184,6 +186,7 @@ class EmbeddedReader:
         self._next = dict(positions)
         self._not_at_end = set(positions)
         self._version = -1
+        self._news_at = time.monotonic()
         if unknown := [partition for partition in positions if not 0 <= partition < file.info.partitions]:
             file.close()
             raise TopicMissing(sentences.no_partition(file.name, unknown[0]))
@@ -193,16 +196,16 @@ class EmbeddedReader:
     def read(self, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
         """See `LogReader`. Partitions take turns in being first."""
         deadline = time.monotonic() + timeout_ms / 1000
-        pause = PAUSE_S
         while True:
             self._check_current()
-            if found := self._read_news(records_max):
+            found = self._read_news(records_max)
+            now = time.monotonic()
+            if found:
+                self._news_at = now
+            if found or now >= deadline:
                 return found
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return []
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, PAUSE_S_MAX)
+            pause = min(max((now - self._news_at) / PAUSE_SHARE, PAUSE_S), PAUSE_S_MAX)
+            time.sleep(min(pause, deadline - now))
 
     def at_end(self) -> bool:
         """See `LogReader`."""

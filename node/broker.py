@@ -13,7 +13,6 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from threading import Event
 from types import TracebackType
 from typing import Final, Self
 
@@ -226,23 +225,3 @@ def free_ports(count: int) -> list[int]:
 def new_cluster_id() -> str:
     """16 random bytes as Kafka writes them; never with a dash first, which its tools take for an option."""
     return urlsafe_b64encode(b"M" + secrets.token_bytes(15)).decode().rstrip("=")
-
-
-def serve(folder: Path, port: int | None = None, stopped: Event | None = None) -> None:
-    """Run a broker in the foreground until Ctrl-C (or `stopped`), and say how to use it. Raises: BrokerUnusable."""
-    print(f"Starting Apache Kafka in {folder} ...", flush=True)
-    with LocalBroker(folder, port) as broker:
-        print(
-            f"Kafka answers at {broker.bootstrap}, from this machine only. Ctrl-C stops it; the data stays.\n"
-            f"  momus init --kafka bootstrap.servers={broker.bootstrap}\n"
-            f"  MOMUS_KAFKA={broker.bootstrap} make test",
-            flush=True,
-        )
-        try:
-            while broker.pid is not None and not (stopped or Event()).wait(0.5):
-                pass
-        except KeyboardInterrupt:
-            print("Stopping ...", flush=True)
-            return
-        if broker.pid is None:
-            raise BrokerUnusable(f"Kafka ended by itself; its logs are in {folder}.")
