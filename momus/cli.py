@@ -12,7 +12,7 @@ from backbone.store import StoreDamaged, StoreFailed, StoreLocked
 from ledger.genesis import GenesisError
 from momus import bench, demo
 from momus.client import BackPressure, ClientStopped, NotFinal, TooLarge
-from momus.commands import init, kafka, replay, run, sql, status, submit, tx
+from momus.commands import init, joining, kafka, replay, run, sql, status, submit, tx
 from momus.commands.output import Failure, errors
 from node import exits
 from node.blocks import StoreInconsistent
@@ -64,6 +64,8 @@ app = typer.Typer(
 )
 app.command("init")(init.command)
 app.command("run")(run.command)
+app.add_typer(joining.keys_app, name="keys")
+app.add_typer(joining.genesis_app, name="genesis")
 app.add_typer(submit.app, name="submit")
 app.command("tx")(tx.command)
 app.command("status")(status.command)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from urllib.parse import quote, urlsplit
 
 import psycopg
@@ -15,6 +16,8 @@ from projections.migrate import migrate
 
 _CONNECT_S = 10
 _ADMINISTRATION = "postgres"
+_MIGRATING = Lock()
+"""Alembic keeps the migration under way in globals of the process."""
 
 
 def make_database(home: Home, settings: Settings) -> None:
@@ -28,7 +31,8 @@ def make_database(home: Home, settings: Settings) -> None:
             create_database(service.url(_ADMINISTRATION), wiring.DATABASE)
         url = wiring.database_url(home, settings)
         reach(url)
-        migrate(url, partition_heights=settings.projections.partition_heights)
+        with _MIGRATING:
+            migrate(url, partition_heights=settings.projections.partition_heights)
 
 
 @contextmanager

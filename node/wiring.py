@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from backbone.embedded import EmbeddedLog
@@ -55,7 +56,11 @@ def validator_key(home: Home, settings: Settings, genesis: Genesis) -> PrivateKe
 
 def passphrase(settings: Settings) -> str | None:
     """The passphrase of key files. Raises: BadSettings."""
-    file = settings.keys.passphrase_file
+    return passphrase_in(settings.keys.passphrase_file)
+
+
+def passphrase_in(file: Path | None) -> str | None:
+    """The first line of a file; None where none is named. Raises: BadSettings."""
     try:
         return None if file is None else read_secret(file).splitlines()[0]
     except (OSError, ValueError, IndexError) as error:

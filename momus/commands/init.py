@@ -10,11 +10,13 @@ from ledger.commands import CreateAsset, Mint
 from ledger.digests import asset_id
 from ledger.keys import PrivateKey
 from momus.client import Client, ClientSettings
+from momus.commands.joining import join
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, show
+from momus.commands.places import KafkaOption, KafkaPropertyOption, LogPathOption, kafka_properties, postgres_place
 from node import exits, wiring
-from node.make_home import DEV_WINDOW_MS, Made, Plan, make_home
-from node.secrets import SecretInline, checked_properties, checked_url
+from node.make_home import DEV_WINDOW_MS, Made, Plan, make_homes
+from node.make_settings import VALIDATOR, Places
 from node.settings import read_settings
 
 DEV_ASSET = "dev"
@@ -25,44 +27,66 @@ _DELIVERY_S = 30.0
 def command(
     home: HomeOption = DEFAULT_HOME,
     chain: Annotated[str, typer.Option(help="Name of the chain and of its topics: a-z, 0-9 and -.")] = "dev",
-    validators: Annotated[int, typer.Option(min=1, help="Members of the committee.")] = 1,
+    validators: Annotated[
+        int, typer.Option(min=1, max=32, help="Validators on this machine; several get a home each below --home.")
+    ] = 1,
     validator: Annotated[str, typer.Option(help="Name of this validator.")] = "validator-1",
     backbone: Annotated[str, typer.Option(help="embedded or kafka.")] = "embedded",
-    kafka: Annotated[str, typer.Option(envvar="MOMUS_KAFKA", help="Kafka's bootstrap servers, host:port.")] = "",
-    kafka_property: Annotated[
-        list[str] | None, typer.Option(help="Kafka client property, name=value; repeat for more.")
-    ] = None,
-    log_path: Annotated[Path | None, typer.Option(help="Folder of an embedded log that homes share.")] = None,
+    kafka: KafkaOption = "",
+    kafka_property: KafkaPropertyOption = None,
+    log_path: LogPathOption = None,
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of the transactions topic.")] = 4,
     replicas: Annotated[int, typer.Option(min=1, help="Replicas of each topic on Kafka.")] = 1,
     postgres: Annotated[
-        str, typer.Option(help="embedded, a URL without a password, or the path of a file that holds a URL.")
+        str,
+        typer.Option(
+            help="embedded, a URL without a password, or the path of a file that holds a URL; {validator} in it stands "
+            "for the validator's name."
+        ),
     ] = "embedded",
     passphrase_file: Annotated[Path | None, typer.Option(help="Encrypt key files with this file's first line.")] = None,
+    genesis: Annotated[
+        Path | None, typer.Option(help="Join the chain of this genesis.json instead of making one; with --key.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="The key file of `momus keys new` whose key genesis names.")] = None,
     dev: Annotated[bool, typer.Option("--dev", help="A client key with funds, to try things out.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a chain and the home of its validator: keys, topics, genesis, journal, database. Overwrites nothing.
+    """Make a chain and the homes of its validators: keys, topics, genesis, journals, databases. Overwrites nothing.
 
     With --dev also a client key; its first transactions are in the log already and execute when the node runs.
-    --json prints home, chain, genesis_digest, topic_id, cluster_id, client_address, asset, transactions, next.
+    With --genesis the home of one validator of a chain that several organisations agreed on (docs/joining.md).
+    --json prints home, homes, chain, genesis_digest, topic_id, cluster_id, client_address, asset, transactions, next.
     """
-    if validators != 1:
-        raise Failure(exits.USAGE, "--validators: this version makes a committee of one.")
+    places = Places(
+        kafka=kafka_properties(backbone, kafka, kafka_property or []),
+        log_path=log_path,
+        postgres=postgres_place(postgres),
+        passphrase_file=passphrase_file,
+    )
+    if genesis is not None:
+        join(home, genesis, key, places, as_json)
+        return
     plan = Plan(
         chain=chain,
-        validator=validator,
+        validators=_names(validators, validator, postgres),
         partitions=partitions,
         replicas=replicas,
-        kafka=_kafka(backbone, kafka, kafka_property or []),
-        log_path=log_path,
-        postgres=_postgres(postgres),
-        passphrase_file=passphrase_file,
+        places=places,
         is_dev=dev,
     )
-    made = make_home(home, plan)
+    made = make_homes(home, plan)
     funds = fund(made) if made.client is not None else {}
     _tell(as_json, home, chain, made, funds)
+
+
+def _names(count: int, name: str, postgres: str) -> tuple[str, ...]:
+    """validator-1 and so on; one alone is called as it is told to."""
+    if count == 1:
+        return (name,)
+    if postgres != "embedded" and VALIDATOR not in postgres:
+        raise Failure(exits.USAGE, f"--postgres: each validator needs a database of its own; put {VALIDATOR} into it.")
+    return tuple(f"validator-{number}" for number in range(1, count + 1))
 
 
 def fund(made: Made) -> dict[str, Any]:
@@ -86,31 +110,13 @@ def _submit_funds(client: Client, key: PrivateKey) -> dict[str, Any]:
     return {"asset": asset.hex(), "transactions": [created.digest.hex(), minted.digest.hex()]}
 
 
-def _kafka(backbone: str, servers: str, properties: list[str]) -> dict[str, str] | None:
-    if backbone == "embedded":
-        return None
-    if backbone != "kafka":
-        raise Failure(exits.USAGE, f"--backbone is embedded or kafka, not {backbone}.")
-    pairs = dict(item.split("=", 1) for item in properties if "=" in item)
-    if not servers or len(pairs) != len(properties):
-        raise Failure(exits.USAGE, "--backbone kafka needs --kafka HOST:PORT; --kafka-property is NAME=VALUE.")
-    try:
-        return checked_properties({"bootstrap.servers": servers} | pairs)
-    except SecretInline as error:
-        raise Failure(exits.USAGE, f"{error}.") from error
-
-
-def _postgres(where: str) -> str:
-    try:
-        return checked_url(where) if where == "embedded" or "://" in where else str(Path(where).absolute())
-    except ValueError as error:
-        raise Failure(exits.USAGE, f"--postgres {error}.") from error
-
-
 def _tell(as_json: bool, home: Path, chain: str, made: Made, funds: dict[str, Any]) -> None:
     option = "" if home == DEFAULT_HOME else f" --home {home}"
     following = [f"momus run{option}"]
-    lines = [f"Made the chain {chain} and its node in {made.home.path}.", f"genesis {made.genesis_digest.hex()}"]
+    what = "its node" if len(made.homes) == 1 else f"its {len(made.homes)} validators"
+    lines = [f"Made the chain {chain} and {what} in {home.absolute()}.", f"genesis {made.genesis_digest.hex()}"]
+    if len(made.homes) > 1:
+        option = f" --home {home / made.home.path.name}"
     if made.client is not None:
         address = made.client.address.hex()
         lines += [f"Your key is {made.home.client_key_file}, your address {address}."]
@@ -120,7 +126,8 @@ def _tell(as_json: bool, home: Path, chain: str, made: Made, funds: dict[str, An
             f"momus submit transfer {DEV_ASSET} 5 --to {'0' * 63}1{option}",
         ]
     facts = {
-        "home": str(made.home.path),
+        "home": str(home.absolute()),
+        "homes": [str(node.path) for node in made.homes],
         "chain": chain,
         "genesis_digest": made.genesis_digest.hex(),
         "topic_id": made.topic_id,

@@ -3,26 +3,52 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, note, show
 from node import exits
+from node.committee import Committee, homes_below
 from node.home import Home
+from node.lifeline import die_with_parent
 from node.logging import start_logging
 from node.order import run_order
 from node.process import run_process
 from node.run import execute_body, supervisor_of
+from node.settings import read_settings
+
+ParentOption = Annotated[int | None, typer.Option(help="Process id that this one must not outlive.", hidden=True)]
 
 
-def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+def command(home: HomeOption = DEFAULT_HOME, parent: ParentOption = None, as_json: JsonOption = False) -> None:
     """Run the node: orders transactions and executes them into Postgres, until Ctrl-C or SIGTERM.
 
-    Crashed processes are started again. Exit codes: 0 stopped, 2 settings, 3 the node halted (the message names the
-    remedy). --json prints {"halted": null or why} at the end; the log goes to standard error.
+    Of a folder that `momus init --validators` made: all its validators. Crashed processes are started again. Exit
+    codes: 0 stopped, 2 settings, 3 a node halted (the message names the remedy). --json prints {"halted": null or why}
+    at the end; the log goes to standard error.
     """
+    if parent is not None:
+        die_with_parent(parent)
+    if homes := homes_below(home):
+        _run_all(home.absolute(), homes, as_json)
+    _run_one(home, as_json)
+
+
+def _run_all(folder: Path, homes: list[Home], as_json: bool) -> NoReturn:
+    settings = read_settings(None, dict(os.environ))
+    start_logging(settings.logging, folder, "committee")
+    argv = [sys.executable, "-m", "momus", "run", "--parent", str(os.getpid()), "--home"]
+    committee = Committee(folder, homes, argv, settings.supervisor)
+    if not as_json:
+        note(f"Running {len(homes)} validators in {folder}. Ctrl-C stops them.")
+    code = committee.run()
+    halted = "; ".join(f"{name}: {why}" for name, why in committee.halted().items()) or None
+    _end(code, halted, as_json)
+
+
+def _run_one(home: Path, as_json: bool) -> NoReturn:
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
     start_logging(settings.logging, place.path, "supervisor")
@@ -31,7 +57,10 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     if not as_json:
         note(f"Running {place.path}. `momus status --home {home}` shows how it does; Ctrl-C stops it.")
     code = supervisor.run()
-    halted = supervisor.halt_message() or None
+    _end(code, supervisor.halt_message() or None, as_json)
+
+
+def _end(code: int, halted: str | None, as_json: bool) -> NoReturn:
     if as_json:
         show(True, {"halted": halted}, "")
     if halted is not None:

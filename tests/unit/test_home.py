@@ -6,7 +6,7 @@ import pytest
 
 from node.files import create_file, replace_file
 from node.home import Home, HomeUnusable, parse_genesis_file
-from node.make_settings import settings_text
+from node.make_settings import Places, settings_text
 from node.settings import read_settings
 
 
@@ -42,7 +42,7 @@ def test_relative_paths_of_settings_are_relative_to_the_home(tmp_path: Path) -> 
 @pytest.mark.parametrize("postgres", ["embedded", "postgresql://h/d", "/run/secrets/url"])
 def test_new_settings_file_says_what_was_asked_for(tmp_path: Path, kafka: dict[str, str] | None, postgres: str) -> None:
     file = tmp_path / "momus.toml"
-    file.write_text(settings_text("alice", kafka, Path("/shared log"), postgres, Path("/pass")))
+    file.write_text(settings_text("alice", Places(kafka, Path("/shared log"), postgres, Path("/pass"))))
     settings = read_settings(file, {})
     assert settings.validator == "alice"
     assert (settings.log.kind, settings.log.path) == ("embedded" if kafka is None else "kafka", Path("/shared log"))

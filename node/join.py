@@ -1,0 +1,55 @@
+"""A home on the machine of one organisation, for a chain that several agreed on: genesis and key come from files."""
+
+import shutil
+from contextlib import ExitStack
+from pathlib import Path
+
+from backbone.log import TopicMissing
+from ledger.genesis import Genesis, Validator
+from ledger.keys import PrivateKey
+from node import checks, wiring
+from node.draft import UNSEALED
+from node.home import HomeUnusable, parse_genesis_file
+from node.keystore import load_key
+from node.make_home import Made
+from node.make_settings import Places
+from node.new_home import NewHome, check_free
+from node.process import Halted
+
+
+def join_chain(path: Path, genesis_file: Path, key_file: Path, places: Places) -> Made:
+    """Make the home of the validator whose key this is, or nothing. The key file stays where it is, too.
+
+    Raises: HomeUnusable, KeyUnusable, BadSettings, Halted (the topics are not those of genesis), LogUnavailable,
+    DatabaseUnavailable, PostgresUnusable, OSError.
+    """
+    check_free(path)
+    genesis = parse_genesis_file(genesis_file)
+    key = load_key(key_file, wiring.passphrase_in(places.passphrase_file))
+    validator = _seat(genesis, genesis_file, key)
+    with ExitStack() as undo:
+        undo.callback(shutil.rmtree, path.absolute(), ignore_errors=True)
+        new = NewHome(path, validator.name, places)
+        with new.open_log() as log:
+            cluster_id = log.cluster_id()
+            try:
+                checks.check_log(log, genesis, new.settings)
+            except TopicMissing as error:
+                raise Halted(
+                    f"{error} The topics are made by `momus genesis seal`; is this the same cluster?"
+                ) from error
+        new.put_key(key)
+        new.make_database()
+        digest = new.finish(genesis_file.read_bytes(), key.public_key, cluster_id)
+        undo.pop_all()
+        return Made((new.home,), digest, cluster_id, genesis.topic_id, None)
+
+
+def _seat(genesis: Genesis, file: Path, key: PrivateKey) -> Validator:
+    """The validator whose key this is. Raises: HomeUnusable."""
+    if genesis.topic_id == UNSEALED:
+        raise HomeUnusable(f"{file} is a draft: one party seals it with `momus genesis seal`, then all use the result.")
+    for validator in genesis.validators:
+        if validator.consensus_key == key.public_key:
+            return validator
+    raise HomeUnusable(f"{file} names no validator with the key {key.public_key.hex()}.")
