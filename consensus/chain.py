@@ -81,11 +81,14 @@ class Chain:
     def finalize(self, finalization: Certificate) -> None:
         """Mark the finalized block and its ancestors final, as far as they are known. Raises: Fork."""
         block = self._blocks.get(finalization.digest)
+        if block is None and finalization.proposal is not None:
+            block = finalization.proposal.block
         descendants: tuple[Block, ...] = ()
-        while block is not None and block.header.height > self.delivered.header.height:
-            if block.header.height in self._finals or len(descendants) > DESCENDANTS_MAX:
-                break
+        while block is not None and len(descendants) <= DESCENDANTS_MAX:
+            is_known = block.header.height in self._finals or block.header.height <= self.delivered.header.height
             self.add_final(Proven(block, finalization, descendants))
+            if is_known:
+                break
             descendants = (block, *descendants)
             block = self._blocks.get(block.header.parent_digest)
 

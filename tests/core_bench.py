@@ -1,0 +1,141 @@
+"""One core under a test's hands: it hears what the test lets it hear, and what it answers is shown."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final
+
+from consensus import events
+from consensus.core import Core
+from consensus.messages import EPOCH, NO_DIGEST, Block, Certificate, Kind, Message, Proposal, Statement, Vote, Wire
+from consensus.messages import genesis_block as block_zero
+from consensus.pace import Settings
+from consensus.state import Restored
+from ledger import digests
+from ledger.header import Head, Header, Offset, View
+from tests import builders
+
+START_MS: Final = 1_700_000_000_000
+
+
+class Bench:
+    """Validator `index` of four equal ones. Leaders: view 1 is led by v1, 2 by v2, 3 by v3, 4 by v0."""
+
+    def __init__(self, index: int = 0, restored: Restored | None = None, members: int = 4, **genesis: Any) -> None:
+        defaults = {"partitions": 1, "checkpoint_time_ms": 60_000, "checkpoint_heights": 1_000}
+        self.genesis = builders.genesis(members, **{**defaults, **genesis})
+        self.settings = Settings()
+        self.index = index
+        self.wire = Wire(self.genesis)
+        self.zero = block_zero(self.genesis)
+        self.now_ms = START_MS
+        self.actions: list[events.Action] = []
+        self.timer: int | None = None
+        self.core = Core(self.genesis, index, self.settings, restored or Restored(self.zero, self.zero))
+        self._chain: list[tuple[int, bytes, int]] = []
+        self.step(events.Started(self.now_ms))
+
+    # --- what it is told ---
+
+    def step(self, event: events.Event) -> None:
+        """Step, sign what it asks for, keep the actions."""
+        waiting = [event]
+        while waiting:
+            for action in self.core.step(waiting.pop(0)):
+                self.actions.append(action)
+                if isinstance(action, events.Sign):
+                    waiting.append(events.Signed(self.now_ms, self.sign(action.statement, self.index)))
+                elif isinstance(action, events.SetTimer):
+                    self.timer = action.at_ms
+
+    def hear(self, *messages: Message | bytes) -> None:
+        for message in messages:
+            value = message if isinstance(message, bytes) else self.wire.encode(message)
+            self.step(events.MessageRead(self.now_ms, value))
+
+    def hold(self, records: int, size_bytes: int = 10) -> None:
+        """So many more records are in its store."""
+        self.step(events.HeadsAdvanced(self.now_ms, {0: self._more(records, size_bytes)}))
+
+    def pass_ms(self, duration_ms: int) -> None:
+        """Time passes; the timer fires when it is due."""
+        end_ms = self.now_ms + duration_ms
+        while self.timer is not None and self.timer <= end_ms:
+            self.now_ms, self.timer = max(self.timer, self.now_ms), None
+            self.step(events.TimerFired(self.now_ms))
+        self.now_ms = end_ms
+
+    def lag(self, records: int) -> None:
+        self.step(events.LagMeasured(self.now_ms, records))
+
+    # --- what it said ---
+
+    def said(self) -> list[str]:
+        """The statements since the last time, e.g. "notarize 1"; and forgets all actions."""
+        actions, self.actions = self.actions, []
+        return [_words(action.statement) for action in actions if isinstance(action, events.Sign)]
+
+    def did(self, kind: type[Any]) -> list[Any]:
+        """The actions of one kind since the last time; and forgets all actions."""
+        actions, self.actions = self.actions, []
+        return [action for action in actions if isinstance(action, kind)]
+
+    # --- what others say ---
+
+    def sign(self, statement: Statement, signer: int) -> Any:
+        key = builders.validator_key(signer)
+        return replace(statement, signature=key.sign(self.wire.signing_bytes(statement)))
+
+    def block(self, view: int, parent: Block | None = None, records: int = 1, **changes: Any) -> Block:
+        """A block of `view`'s leader that orders the first `records` records of the log."""
+        parent = parent or self.zero
+        header = Header(
+            protocol_version=1,
+            epoch=EPOCH,
+            height=parent.header.height + 1,
+            parent_view=parent.header.view,
+            parent_digest=parent.digest,
+            view=view,
+            proposer=view % len(self.genesis.validators),
+            time_ms=max(START_MS, parent.header.time_ms + 1),
+            heads=(self.head(records),),
+        )
+        return self.wire.block(replace(header, **changes))
+
+    def head(self, records: int) -> Head:
+        """The head that the first `records` records of the log make."""
+        if records == 0:
+            return self.genesis.empty_heads()[0]
+        digest = self.genesis.empty_heads()[0].chain_digest
+        for offset in range(records):
+            digest = digests.chain_next(digest, 0, offset, digests.value_digest(b"%d" % offset))
+        return Head(0, 0, Offset(records), digest)
+
+    def propose(self, block: Block, view: int | None = None, signer: int | None = None) -> Proposal:
+        """The leader's proposal of a block, or of an earlier one again."""
+        view = block.header.view if view is None else view
+        made: Proposal = self.sign(
+            Proposal(View(view), block), view % len(self.genesis.validators) if signer is None else signer
+        )
+        return made
+
+    def votes(self, kind: Kind, view: int, block: Block | None, voters: Iterable[int]) -> list[Vote]:
+        digest = NO_DIGEST if block is None else block.digest
+        return [self.sign(Vote(kind, EPOCH, View(view), digest, voter), voter) for voter in voters]
+
+    def certificate(self, kind: Kind, view: int, block: Block | None, voters: Iterable[int] = (1, 2, 3)) -> Certificate:
+        votes = self.votes(kind, view, block, voters)
+        signatures = tuple((vote.validator, vote.signature) for vote in votes)
+        return Certificate(kind, EPOCH, View(view), votes[0].digest, signatures)
+
+    def _more(self, records: int, size_bytes: int) -> list[tuple[int, bytes, int]]:
+        start = len(self._chain)
+        for number in range(start, start + records):
+            head = self.head(number + 1)
+            self._chain.append((head.end_offset, head.chain_digest, size_bytes))
+        return self._chain[start:]
+
+
+def _words(statement: Statement) -> str:
+    if isinstance(statement, Proposal):
+        return f"propose {statement.view}{' again' if statement.is_again else ''}"
+    return f"{statement.kind.name.lower()} {statement.view}"

@@ -1,0 +1,178 @@
+"""The journal: nothing is lost that was sent, and what is lost is noticed."""
+
+from pathlib import Path
+
+import pytest
+
+from consensus.errors import JournalLocked, JournalLost
+from consensus.journal import Journal, header
+from consensus.journal_file import JournalExists, create, open_journal
+from tests.committee import MemoryFile
+
+GENESIS, KEY = bytes(32), bytes([1]) * 32
+
+
+def opened(file: MemoryFile) -> Journal:
+    return Journal(file, GENESIS, KEY)
+
+
+def filled() -> MemoryFile:
+    file = MemoryFile(header(GENESIS, KEY))
+    journal = opened(file)
+    for view in (1, 2, 3):
+        journal.add_own(view, b"vote %d" % view)
+        journal.add_voted(view, b"header %d" % view)
+        journal.commit()
+    journal.add_final(1, b"block 1", b"checkpoint")
+    journal.add_positions({"a": 7})
+    journal.commit()
+    return file
+
+
+def test_what_was_committed_reads_back() -> None:
+    journal = opened(filled())
+    assert journal.own == (b"vote 2", b"vote 3")
+    assert journal.voted == (b"header 2", b"header 3")
+    assert journal.finals == (b"block 1",)
+    assert journal.floor == 1
+    assert journal.checkpoint == b"checkpoint"
+    assert journal.positions == {"a": 7}
+
+
+def test_statements_are_released_by_the_commit_that_made_them_durable() -> None:
+    file = MemoryFile(header(GENESIS, KEY))
+    journal = opened(file)
+    journal.add_own(1, b"one")
+    journal.add_own(1, b"two")
+    before = file.data
+    assert journal.own == ()
+    assert journal.commit() == (b"one", b"two")
+    assert file.data != before
+    assert journal.commit() == ()
+    assert file.appends == 1
+
+
+def test_what_was_not_committed_is_gone() -> None:
+    file = filled()
+    opened(file).add_own(9, b"never sent")
+    assert b"never sent" not in opened(file).own
+
+
+def test_a_torn_last_batch_is_cut_at_every_length() -> None:
+    whole = filled()
+    opened(whole).commit()
+    longer = filled()
+    journal = opened(longer)
+    journal.add_own(4, b"vote 4")
+    journal.commit()
+    assert whole.data is not None
+    assert longer.data is not None
+    for size in range(len(whole.data), len(longer.data)):
+        torn = MemoryFile(longer.data[:size])
+        assert opened(torn).own == (b"vote 2", b"vote 3")
+        assert torn.data == whole.data
+
+
+def test_a_changed_byte_before_the_last_batch_is_a_lost_journal() -> None:
+    data = filled().data
+    assert data is not None
+    last = data.rindex(b"mjb1")
+    for place in range(last):
+        changed = bytearray(data)
+        changed[place] ^= 0xFF
+        with pytest.raises(JournalLost):
+            opened(MemoryFile(bytes(changed)))
+
+
+def test_a_missing_journal_is_a_lost_journal() -> None:
+    with pytest.raises(JournalLost, match="fresh key"):
+        opened(MemoryFile(None))
+
+
+@pytest.mark.parametrize(("genesis", "key"), [(bytes([9]) * 32, KEY), (GENESIS, bytes([9]) * 32)])
+def test_another_chains_or_keys_journal_is_refused(genesis: bytes, key: bytes) -> None:
+    with pytest.raises(JournalLost):
+        Journal(filled(), genesis, key)
+
+
+def test_compacting_keeps_the_last_final_block_and_all_above_the_floor() -> None:
+    file = filled()
+    journal = opened(file)
+    journal.add_final(2, b"block 2", b"checkpoint")
+    journal.commit()
+    before = file.size_bytes()
+    journal.compact({"a": 9, "b": 1})
+    again = opened(file)
+    assert file.size_bytes() < before
+    assert again.own == (b"vote 3",)
+    assert again.voted == (b"header 3",)
+    assert again.finals == (b"block 2",)
+    assert (again.floor, again.checkpoint, again.positions) == (2, b"checkpoint", {"a": 9, "b": 1})
+
+
+def test_a_journal_is_grown_at_its_bound_and_not_without_a_final_block() -> None:
+    file = MemoryFile(header(GENESIS, KEY))
+    journal = Journal(file, GENESIS, KEY, compact_bytes=200)
+    journal.add_own(1, bytes(300))
+    journal.commit()
+    assert not journal.is_grown
+    journal.add_final(1, b"block", b"")
+    journal.commit()
+    assert journal.is_grown
+
+
+def test_fault_points_lie_before_and_after_the_sync() -> None:
+    seen: list[tuple[str, int]] = []
+    file = MemoryFile(header(GENESIS, KEY))
+    journal = Journal(file, GENESIS, KEY, lambda name: seen.append((name, file.appends)))
+    journal.add_own(1, b"vote")
+    journal.commit()
+    assert seen == [("journal.before", 0), ("journal.after", 1)]
+
+
+def test_the_file_on_disk_reads_back_and_is_compacted(tmp_path: Path) -> None:
+    path = tmp_path / "journal" / "journal"
+    create(path, GENESIS, KEY)
+    journal = open_journal(path, GENESIS, KEY)
+    journal.add_own(5, b"vote")
+    journal.add_final(3, b"block", b"")
+    journal.commit()
+    journal.compact({"t": 1})
+    journal.add_own(6, b"later")
+    journal.commit()
+    journal.close()
+    again = open_journal(path, GENESIS, KEY)
+    assert again.own == (b"vote", b"later")
+    assert again.finals == (b"block",)
+    again.close()
+
+
+def test_a_torn_end_on_disk_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    create(path, GENESIS, KEY)
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:20])
+    open_journal(path, GENESIS, KEY).close()
+    assert path.read_bytes() == whole
+
+
+def test_opening_never_makes_a_journal(tmp_path: Path) -> None:
+    with pytest.raises(JournalLost):
+        open_journal(tmp_path / "journal", GENESIS, KEY)
+    with pytest.raises(JournalLost):
+        open_journal(tmp_path / "nowhere" / "journal", GENESIS, KEY)
+
+
+def test_making_never_overwrites_a_journal(tmp_path: Path) -> None:
+    create(tmp_path / "journal", GENESIS, KEY)
+    with pytest.raises(JournalExists):
+        create(tmp_path / "journal", GENESIS, KEY)
+
+
+def test_one_process_holds_a_journal(tmp_path: Path) -> None:
+    create(tmp_path / "journal", GENESIS, KEY)
+    first = open_journal(tmp_path / "journal", GENESIS, KEY)
+    with pytest.raises(JournalLocked):
+        open_journal(tmp_path / "journal", GENESIS, KEY)
+    first.close()
+    open_journal(tmp_path / "journal", GENESIS, KEY).close()
