@@ -1,0 +1,115 @@
+"""The check of a chain's topics: silent where all is well, else a sentence with the remedy for each problem."""
+
+from dataclasses import replace
+
+import pytest
+
+from backbone.log import TopicInfo, TopicSpec
+from backbone.simulated import SimulatedLog
+from backbone.topics import chain_topics, check_topic
+
+ID = "id-1"
+
+
+def specs(replicas: int = 3, record_bytes_max: int = 1_000_000) -> list[TopicSpec]:
+    return chain_topics("c", ["alice", "bob"], 4, replicas, record_bytes_max)
+
+
+def info_of(spec: TopicSpec, **settings: str) -> TopicInfo:
+    return TopicInfo(spec.name, ID, spec.partitions, spec.replicas, {**spec.settings, **settings})
+
+
+def test_topics_of_a_chain_are_named_after_it_and_its_validators() -> None:
+    assert [(spec.name, spec.partitions) for spec in specs()] == [
+        ("momus.c.transactions", 4),
+        ("momus.c.blocks", 1),
+        ("momus.c.consensus.alice", 1),
+        ("momus.c.consensus.bob", 1),
+    ]
+
+
+def test_transactions_and_blocks_are_kept_for_ever_and_votes_for_a_week() -> None:
+    kept = [spec.settings["retention.ms"] for spec in specs()]
+    assert kept == ["-1", "-1", str(7 * 86_400_000), str(7 * 86_400_000)]
+    assert {spec.settings["retention.bytes"] for spec in specs()} == {"-1"}
+
+
+@pytest.mark.parametrize(("replicas", "acknowledging"), [(1, "1"), (2, "1"), (3, "2"), (5, "2")])
+def test_two_brokers_acknowledge_where_there_are_three(replicas: int, acknowledging: str) -> None:
+    assert {spec.settings["min.insync.replicas"] for spec in specs(replicas)} == {acknowledging}
+
+
+@pytest.mark.parametrize("record_bytes_max", [1_000, 1_000_000, 8_000_000])
+def test_the_topic_takes_records_that_the_chain_will_reject_for_their_size(record_bytes_max: int) -> None:
+    assert int(specs(3, record_bytes_max)[0].settings["max.message.bytes"]) >= 2 * record_bytes_max
+
+
+@pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.name)
+def test_topic_that_is_as_it_was_made_has_no_problem(spec: TopicSpec) -> None:
+    assert check_topic(info_of(spec), spec, ID) == []
+    assert check_topic(info_of(spec), spec) == []
+
+
+def test_topic_of_another_id_was_recreated() -> None:
+    (problem,) = check_topic(info_of(specs()[0]), specs()[0], "id-of-genesis")
+    assert "recreated" in problem
+    assert "id-1" in problem
+    assert "id-of-genesis" in problem
+
+
+@pytest.mark.parametrize("partitions", [3, 5])
+def test_topic_with_other_partitions_is_another_topic(partitions: int) -> None:
+    (problem,) = check_topic(replace(info_of(specs()[0]), partitions=partitions), specs()[0], ID)
+    assert f"{partitions} partitions, not 4" in problem
+
+
+@pytest.mark.parametrize(
+    ("setting", "given", "wanted"),
+    [
+        ("cleanup.policy", "compact", "delete"),
+        ("cleanup.policy", "compact,delete", "delete"),
+        ("retention.ms", "604800000", "-1"),
+        ("retention.bytes", "1073741824", "-1"),
+        ("unclean.leader.election.enable", "true", "false"),
+        ("min.insync.replicas", "1", "2"),
+        ("max.message.bytes", "1048588", "2000000"),
+    ],
+)
+def test_setting_that_would_lose_records_is_named_with_the_command_that_mends_it(
+    setting: str, given: str, wanted: str
+) -> None:
+    (problem,) = check_topic(info_of(specs()[0], **{setting: given}), specs()[0], ID)
+    assert f"momus.c.transactions has {setting}={given}" in problem
+    assert problem.endswith(f"--entity-name momus.c.transactions --add-config {setting}={wanted}")
+
+
+@pytest.mark.parametrize(
+    ("setting", "given"),
+    [("min.insync.replicas", "3"), ("max.message.bytes", "9000000"), ("cleanup.policy", "Delete"), ("segment.ms", "1")],
+)
+def test_setting_that_is_stricter_or_means_nothing_to_us_is_no_problem(setting: str, given: str) -> None:
+    assert check_topic(info_of(specs()[0], **{setting: given}), specs()[0], ID) == []
+
+
+@pytest.mark.parametrize(("given", "is_enough"), [("-1", True), ("604800000", True), ("604799999", False)])
+def test_votes_may_be_kept_longer_than_a_week_but_not_shorter(given: str, is_enough: bool) -> None:
+    problems = check_topic(info_of(specs()[2], **{"retention.ms": given}), specs()[2])
+    assert (problems == []) is is_enough
+
+
+def test_topic_with_fewer_replicas_than_planned_is_asked_for_what_it_can_keep() -> None:
+    spec = specs(replicas=3)[0]
+    assert check_topic(replace(info_of(spec, **{"min.insync.replicas": "1"}), replicas=1), spec, ID) == []
+
+
+def test_every_problem_is_told() -> None:
+    spec = specs()[0]
+    wrong = info_of(spec, **{"cleanup.policy": "compact", "retention.ms": "1", "retention.bytes": "1"})
+    assert len(check_topic(replace(wrong, partitions=1), spec, "other")) == 5
+
+
+def test_log_without_such_settings_has_no_problem_with_them() -> None:
+    log = SimulatedLog()
+    spec = specs(replicas=1)[0]
+    log.create([replace(spec, settings={})])
+    assert check_topic(log.describe(spec.name), spec) == []
