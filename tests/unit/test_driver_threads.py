@@ -1,0 +1,220 @@
+"""The driver over threads and files: one validator and four, start, stop and what stops it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+
+import pytest
+
+from backbone.intake import Intake, IntakeLimits
+from backbone.log import PositionLost, TopicMissing
+from backbone.store import StoreReader, StoreWriter
+from consensus.blocks import verify_block
+from consensus.clock import SteadyClock
+from consensus.driver import Driver
+from consensus.errors import Halt, JournalLocked, JournalLost
+from consensus.journal_file import create
+from consensus.pace import Settings
+from consensus.ports import Ports
+from ledger import digests
+from ledger.block import FinalBlock
+from ledger.genesis import Genesis
+from ledger.header import Header, decode_header
+from ledger.keys import PrivateKey
+from tests.builders import genesis, validator_key
+from tests.flaky_log import FlakyLog
+
+WAIT_S = 20
+
+
+class Running:
+    """A driver in a thread, over a home on disk."""
+
+    def __init__(
+        self, home: Path, chain: Genesis, log: FlakyLog, index: int = 0, key: PrivateKey | None = None
+    ) -> None:
+        self.error: BaseException | None = None
+        self.over = Event()
+        self.store = StoreWriter(home / "store")
+        self.reader = StoreReader(home / "store")
+        intake = Intake(
+            lambda positions: log.reader(chain.topic, positions),
+            self.store,
+            StoreReader(home / "store"),
+            lambda before, incarnation, offset, value: digests.chain_next(
+                before, incarnation, offset, digests.value_digest(value)
+            ),
+            chain.empty_heads(),
+            chain.empty_heads(),
+            IntakeLimits(),
+        )
+        ports = Ports(
+            genesis=chain,
+            key=key or validator_key(index),
+            log=log,
+            store=self.store,
+            store_reader=self.reader,
+            intake=intake,
+            journal_path=home / "journal",
+            lag=lambda: 0,
+            now_ms=SteadyClock().now_ms,
+        )
+        self.driver = Driver(ports, Settings())
+        self.thread = Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.driver.run()
+        except (Halt, PositionLost, TopicMissing) as error:
+            self.error = error
+        finally:
+            self.store.close()
+            self.over.set()
+
+    def stop(self) -> None:
+        self.driver.stop()
+        self.thread.join(WAIT_S)
+        assert not self.thread.is_alive()
+
+    def final_records(self) -> int:
+        found = self.reader.final_after(max(0, self.reader.last_height() - 1), 1)
+        return 0 if not found else _records(found[0].header_bytes)
+
+
+def _records(header_bytes: bytes) -> int:
+    header = decode_header(header_bytes, 16)
+    assert isinstance(header, Header)
+    return sum(head.end_offset for head in header.heads)
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline = monotonic() + WAIT_S
+    pause = Event()
+    while not is_so():
+        assert monotonic() < deadline, "it did not come about"
+        pause.wait(0.005)
+
+
+@pytest.fixture
+def log() -> FlakyLog:
+    return FlakyLog()
+
+
+@pytest.fixture
+def homes(tmp_path: Path) -> list[Path]:
+    chain = genesis(4)
+    homes = [tmp_path / str(index) for index in range(4)]
+    for index, home in enumerate(homes):
+        home.mkdir()
+        create(home / "journal", chain.digest, validator_key(index).public_key)
+    return homes
+
+
+def one_home(tmp_path: Path) -> Genesis:
+    chain = genesis(1)
+    create(tmp_path / "journal", chain.digest, validator_key(0).public_key)
+    return chain
+
+
+def test_one_validator_orders_what_is_in_the_log_and_publishes_verifiable_blocks(tmp_path: Path, log: FlakyLog) -> None:
+    chain = one_home(tmp_path)
+    running = Running(tmp_path, chain, log)
+    for number in range(50):
+        log.append(chain.topic, number % 2, b"record %d" % number)
+    wait_for(lambda: running.final_records() == 50)
+    running.stop()
+    blocks = [verify_block(chain, value) for value in log.values(chain.topic_name("blocks"))]
+    assert running.error is None
+    assert blocks
+    assert all(isinstance(block, FinalBlock) for block in blocks)
+
+
+def test_a_validator_goes_on_where_it_stopped(tmp_path: Path, log: FlakyLog) -> None:
+    chain = one_home(tmp_path)
+    for start in range(3):
+        running = Running(tmp_path, chain, log)
+        for number in range(20):
+            log.append(chain.topic, 0, b"record %d %d" % (start, number))
+        wait_for(lambda: running.final_records() == 20 * (start + 1))  # noqa: B023
+        running.stop()
+        assert running.error is None
+    heights = [verify_block(chain, value) for value in log.values(chain.topic_name("blocks"))]
+    numbers = [block.header.height for block in heights if isinstance(block, FinalBlock)]
+    assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
+
+
+def test_four_validators_agree_and_one_that_was_away_catches_up(homes: list[Path], log: FlakyLog) -> None:
+    chain = genesis(4)
+    running = [Running(home, chain, log, index) for index, home in enumerate(homes)]
+    log.append(chain.topic, 0, b"first")
+    wait_for(lambda: all(one.final_records() == 1 for one in running))
+    running[3].stop()
+    for number in range(5):
+        log.append(chain.topic, 1, b"later %d" % number)
+        wait_for(lambda: running[0].final_records() == 2 + number)  # noqa: B023
+    running[3] = Running(homes[3], chain, log, 3)
+    wait_for(lambda: all(one.final_records() == 6 for one in running))
+    for one in running:
+        one.stop()
+    assert [one.error for one in running] == [None] * 4
+    finals = [[(final.height, final.header_bytes) for final in one.reader.final_after(0, 100)] for one in running]
+    assert finals[0] == finals[1] == finals[2] == finals[3]
+
+
+def test_a_key_that_is_no_validators_is_refused(tmp_path: Path, log: FlakyLog) -> None:
+    chain = one_home(tmp_path)
+    with pytest.raises(ValueError, match="not that of a validator"):
+        Running(tmp_path, chain, log, key=validator_key(9))
+
+
+def test_a_missing_journal_halts(tmp_path: Path, log: FlakyLog) -> None:
+    running = Running(tmp_path, genesis(1), log)
+    assert running.over.wait(WAIT_S)
+    assert isinstance(running.error, JournalLost)
+
+
+def test_a_second_process_on_one_journal_halts(tmp_path: Path, log: FlakyLog) -> None:
+    chain = one_home(tmp_path)
+    running = Running(tmp_path, chain, log)
+    wait_for(lambda: bool(running.driver.status()))
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "journal").symlink_to(tmp_path / "journal")
+    (other / "journal.lock").symlink_to(tmp_path / "journal.lock")
+    second = Running(other, chain, log)
+    assert second.over.wait(WAIT_S)
+    assert isinstance(second.error, JournalLocked)
+    running.stop()
+
+
+def test_a_missing_topic_stops_the_driver(tmp_path: Path, log: FlakyLog) -> None:
+    chain = one_home(tmp_path)
+    log.missing.add(chain.topic_name("blocks"))
+    running = Running(tmp_path, chain, log)
+    assert running.over.wait(WAIT_S)
+    assert isinstance(running.error, TopicMissing)
+
+
+def test_a_rewritten_log_stops_the_driver(tmp_path: Path, log: FlakyLog) -> None:
+    chain = one_home(tmp_path)
+    running = Running(tmp_path, chain, log)
+    log.append(chain.topic, 0, b"as it was")
+    wait_for(lambda: running.final_records() == 1)
+    record = log.records[chain.topic, 0][0]
+    with log.lock:
+        log.records[chain.topic, 0].append(record.__class__(chain.topic, 0, 0, None, b"as it is now"))
+        log.lock.notify_all()
+    assert running.over.wait(WAIT_S)
+    assert isinstance(running.error, PositionLost)
+
+
+def test_status_is_empty_before_boot_and_tells_height_and_view_after(tmp_path: Path, log: FlakyLog) -> None:
+    chain = one_home(tmp_path)
+    running = Running(tmp_path, chain, log)
+    log.append(chain.topic, 0, b"record")
+    wait_for(lambda: running.driver.status().get("height") == 1)
+    status = running.driver.status()
+    running.stop()
+    assert status["view"] == status["final_view"] + 1
