@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -48,12 +49,16 @@ class LocalNode:
 
     def start(self, timeout_s: float = 60) -> None:
         """Start it and wait until both processes run. Raises: NodeFailed."""
+        self.launch()
+        self.wait_running(PROCESSES, timeout_s)
+
+    def launch(self) -> None:
+        """Start it without waiting."""
         argv = [sys.executable, "-m", "momus", "run", "--home", str(self.home.path)]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 argv, stdout=log, stderr=log, env=_environment(self._environment), process_group=0
             )
-        self.wait_running(PROCESSES, timeout_s)
 
     def status(self, process: str) -> Status | None:
         """What one of its processes says of itself."""
@@ -77,11 +82,22 @@ class LocalNode:
         os.kill(status.pid, signal.SIGKILL)
         return status.pid
 
+    def kill_9_all(self) -> None:
+        """SIGKILL everything: the supervisor, with it the two processes, and Postgres."""
+        self.abort()
+        with suppress(NodeFailed):
+            self.kill_9("postgres")
+
+    def terminate(self) -> None:
+        """SIGTERM: ask it to drain."""
+        if self._process is not None:
+            self._process.terminate()
+
     def stop(self, timeout_s: float = 60) -> int:
         """SIGTERM, then wait until everything has drained; the exit code. Raises: NodeFailed."""
         if self._process is None:
             return 0
-        self._process.terminate()
+        self.terminate()
         try:
             return self._process.wait(timeout_s)
         except subprocess.TimeoutExpired as error:

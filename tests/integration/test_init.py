@@ -62,7 +62,8 @@ def test_init_that_fails_on_its_way_leaves_nothing_behind(folder: Path, capsys: 
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--validators", "4"], "committee of one"),
+        (["--validators", "4", "--postgres", "postgresql://h/d"], "a database of its own"),
+        (["--genesis", "genesis.json"], "--genesis needs --key"),
         (["--backbone", "pigeon"], "embedded or kafka"),
         (["--backbone", "kafka"], "--kafka HOST:PORT"),
         (["--backbone", "kafka", "--kafka", "h:1", "--kafka-property", "sasl.password=x"], "sasl.password_file"),

@@ -1,0 +1,87 @@
+"""Several validators on this machine, each as `LocalNode`: started and stopped together, compared with each other."""
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from momus.demo.local_node import PROCESSES, LocalNode, NodeFailed
+from node.replay import Live, LiveMoves, live_at_rest
+from node.wiring import database_url
+from projections.fingerprint import compare
+
+_POLL_S = 0.1
+_START_S = 120.0
+
+
+class LocalCommittee:
+    """The nodes of the homes that `momus init` made."""
+
+    def __init__(self, homes: Sequence[Path]) -> None:
+        self.nodes = tuple(LocalNode(home) for home in homes)
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Where each node's database is."""
+        return tuple(url_of(node) for node in self.nodes)
+
+    def start(self) -> None:
+        """All at once. Raises: NodeFailed."""
+        for node in self.nodes:
+            node.launch()
+        for node in self.nodes:
+            node.wait_running(PROCESSES, _START_S)
+
+    def stop(self) -> None:
+        """All at once, each drained. Raises: NodeFailed."""
+        for node in self.nodes:
+            node.terminate()
+        for node in self.nodes:
+            node.stop()
+
+    def abort(self) -> None:
+        """End all that runs, at once."""
+        for node in self.nodes:
+            node.abort()
+
+    def at_rest(self, timeout_s: float) -> tuple[Live, ...]:
+        """Every database, all at one height. Raises: NodeFailed where they do not come to rest there in time."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            with suppress(LiveMoves):
+                lives = tuple(live_at_rest(url) for url in self.urls)
+                if len({live.height for live in lives}) == 1:
+                    return lives
+            time.sleep(_POLL_S)
+        raise NodeFailed(f"the databases did not come to one height within {timeout_s:g} s")
+
+    def differences(self, timeout_s: float) -> list[str]:
+        """A sentence per table in which a node differs from the first; none: all are equal row for row."""
+        first, *others = self.at_rest(timeout_s)
+        return [
+            f"{node.home.path.name}: {sentence}"
+            for node, live in zip(self.nodes[1:], others, strict=True)
+            for sentence in compare(first.fingerprints, live.fingerprints)
+        ]
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.abort()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is None:
+            self.stop()
+        else:
+            self.abort()
+
+
+def url_of(node: LocalNode) -> str:
+    """Where a node's database is."""
+    return database_url(node.home, node.home.settings(dict(os.environ)))
