@@ -1,17 +1,18 @@
 """The client of the kill tests, as a process of its own, so that it too can be killed at any moment.
 
-python kill_client.py HOME COUNT PER_SECOND NOTES
+python -m tests.recovery.kill_client HOME PER_SECOND NOTES STOP
 
-It makes payments 0, 1, ... COUNT - 1 and appends the number of every one that the log has acknowledged to the file
-NOTES. Started again it goes on at the first number that is not noted, so that what the killed one had sent without
-noting it is sent a second time, in the same bytes.
+It makes payments 0, 1, 2, ... until the file STOP exists, and appends the number of every one that the log has
+acknowledged to the file NOTES. Started again it goes on at the first number that is not noted, so that what the killed
+one had sent without noting it is sent a second time, in the same bytes.
 """
 
 import sys
 import time
 from collections import deque
-from io import TextIOBase
+from itertools import count
 from pathlib import Path
+from typing import TextIO
 
 from momus.client import Client, ClientSettings, Submission
 from tests.recovery.payments import Payments
@@ -20,14 +21,16 @@ AHEAD_MAX = 200
 WAIT_S = 120.0
 
 
-def main(home: Path, count: int, per_s: int, file: Path) -> None:
-    """Until all payments are acknowledged and noted."""
+def main(home: Path, per_s: int, file: Path, stop: Path) -> None:
+    """Until told to stop; then until everything submitted is acknowledged and noted."""
     payments = Payments.at(home)
     first = len(noted(file))
     waiting: deque[tuple[int, Submission]] = deque()
     with Client.at_home(home, ClientSettings(batch_max=10, follow=False)) as client, file.open("a") as notes:
         start = time.monotonic()
-        for number in range(first, count):
+        for number in count(first):
+            if stop.exists():
+                break
             time.sleep(max(0.0, start + (number - first) / per_s - time.monotonic()))
             waiting.append((number, client.submit(payments.payment(number))))
             if len(waiting) >= AHEAD_MAX:
@@ -37,7 +40,7 @@ def main(home: Path, count: int, per_s: int, file: Path) -> None:
         note(notes, waiting)
 
 
-def note(notes: TextIOBase, waiting: deque[tuple[int, Submission]]) -> None:
+def note(notes: TextIO, waiting: deque[tuple[int, Submission]]) -> None:
     """Write down what is acknowledged, in order, without a gap."""
     while waiting and waiting[0][1].position is not None:
         notes.write(f"{waiting.popleft()[0]}\n")
@@ -45,7 +48,7 @@ def note(notes: TextIOBase, waiting: deque[tuple[int, Submission]]) -> None:
 
 
 def noted(file: Path) -> list[int]:
-    """The numbers in NOTES; a line that a kill has torn does not count, and is cut off."""
+    """The numbers in NOTES. A last line that a kill has torn is cut off: the writer must not be running then."""
     if not file.exists():
         return []
     text = file.read_text()
@@ -56,4 +59,4 @@ def noted(file: Path) -> list[int]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))

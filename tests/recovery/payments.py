@@ -63,6 +63,10 @@ class Payments:
     def _creation(self) -> Transaction:
         return self._sign(BANK, b"create", CreateAsset("COIN", 0, BANK.address))
 
+    def opening_digests(self) -> set[str]:
+        """The digests of `opening`, in hex."""
+        return {digest_of(self.genesis.digest, transaction).hex() for transaction in self.opening()}
+
     def _sign(self, key: PrivateKey, name: bytes, *commands: CreateAsset | Mint | Transfer) -> Transaction:
         body = Body(sha256(name).digest()[:16], self.expires_at_ms, name, commands)
         return sign_body(key, self.genesis.digest, body)
