@@ -1,5 +1,6 @@
 """Sending to Kafka: acknowledged by all in-sync replicas, each record once, in order per partition."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -68,9 +69,12 @@ class KafkaProducer:
 
     def poll(self, timeout_ms: int) -> int:
         """See `LogProducer`. Raises: LogUnavailable."""
-        before = self._served
+        before, deadline = self._served, time.monotonic() + timeout_ms / 1000
         self._serve_refused()
-        self._producer.poll(0 if self._served > before else timeout_ms / 1000)
+        self._producer.poll(0)
+        while self._served == before and self._fatal is None and (left_s := deadline - time.monotonic()) > 0:
+            # It returns after any event, also a connection's.
+            self._producer.poll(left_s)
         self._check_fatal()
         return self._served - before
 

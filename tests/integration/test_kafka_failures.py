@@ -26,6 +26,19 @@ def test_a_busy_partition_does_not_hide_that_another_is_lost(kafka_bootstrap: st
 
 
 @pytest.mark.kafka
+def test_poll_waits_for_a_delivery_whatever_else_happens_meanwhile(kafka_bootstrap: str) -> None:
+    topic = f"momus.failures.{uuid4().hex}"
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        servers = f"127.0.0.1:{nobody.getsockname()[1]},{kafka_bootstrap}"
+        with closing(KafkaLog({"bootstrap.servers": servers})) as log, closing(log.producer()) as producer:
+            log.create([TopicSpec(topic, 1)])
+            producer.send(topic, 0, b"v")
+            assert producer.poll(30_000) == 1
+            assert producer.poll(1) == 0
+
+
+@pytest.mark.kafka
 def test_a_connection_that_the_broker_refuses_is_told_with_its_reason(kafka_bootstrap: str) -> None:
     properties = {"bootstrap.servers": kafka_bootstrap, "security.protocol": "SSL"}
     with closing(KafkaLog(properties, timeout_ms=1_000)) as log, pytest.raises(LogUnavailable, match="SSL"):
