@@ -23,7 +23,8 @@ from node.files import create_file
 
 START_S_MAX: Final = 90
 STOP_S_MAX: Final = 30
-_JVM: Final = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC")
+_JVM: Final = ("-Xms128m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""One compiler tier: half the processor time to start, and no slower at our rates."""
 _GUARD: Final = 'read -r _ || kill -9 "$1" 2>/dev/null'
 """Standard input ends when whoever holds its other end is gone, however that one ended."""
 

@@ -30,11 +30,11 @@ class TestKafkaLog(LogContract, NullValues, Durable):
         return ["kafka", self.servers]
 
     def prune(self, log: Log, topic: str, partition: int, first_offset: int) -> None:
-        admin = AdminClient({"bootstrap.servers": self.servers})
+        admin = AdminClient({"bootstrap.servers": self.servers, "log_level": "0"})
         for future in admin.delete_records([TopicPartition(topic, partition, first_offset)]).values():
             assert future.result(20).low_watermark == first_offset
 
     def append_null(self, log: Log, topic: str, key: bytes) -> None:
-        producer = Producer({"bootstrap.servers": self.servers})
+        producer = Producer({"bootstrap.servers": self.servers, "log_level": "0"})
         producer.produce(topic, None, key, 0)
         assert producer.flush(20) == 0
