@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consensus.blocks import BlockReader, encode_block
-from consensus.messages import Kind
+from consensus.messages import Kind, Message
 from ledger.codec import Codec
 from tests.core_bench import Bench
 
@@ -27,7 +27,7 @@ def values() -> dict[str, bytes]:
         f"vote {kind.name.lower()}": BENCH.votes(kind, 1, None if kind is Kind.NULLIFY else BLOCK, (2,))[0]
         for kind in Kind
     }
-    messages = {
+    messages: dict[str, Message] = {
         **votes,
         "proposal": BENCH.propose(BLOCK),
         "proposal again": BENCH.propose(BLOCK, view=2),
