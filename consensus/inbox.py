@@ -5,6 +5,7 @@ from enum import Enum
 
 from consensus.chain import Chain
 from consensus.messages import Block, Certificate, Kind, Message, Proposal, Vote, Wire
+from consensus.pace import Pace
 from consensus.tally import Committee
 from consensus.views import PROPOSALS_KEPT_MAX, Views
 from ledger.rejection import Rejection
@@ -31,6 +32,7 @@ class Inbox:
         index: int,
         views: Views,
         chain: Chain,
+        pace: Pace,
         views_ahead_max: int,
     ) -> None:
         self._wire = wire
@@ -39,6 +41,7 @@ class Inbox:
         self._index = index
         self._views = views
         self._chain = chain
+        self._pace = pace
         self._views_ahead_max = views_ahead_max
         self.refusals: Counter[Refusal] = Counter()
 
@@ -60,10 +63,15 @@ class Inbox:
         return refusal
 
     def _stale(self, message: Message) -> Refusal:
-        """STALE calls for an answer; our own words and the finalization that we hold do not."""
+        """STALE calls for an answer; our own words and the finalization that we hold do not.
+
+        A late vote tells that its voter is alive. Its signature is not worth a check: of a forged one the worst is
+        that we wait for a timer.
+        """
         match message:
-            case Vote(validator=validator):
+            case Vote(validator=validator, view=view):
                 is_own = validator == self._index
+                self._pace.saw(validator, view)
             case Proposal(view=view):
                 is_own = self._leader(view) == self._index
             case Certificate(kind=kind, view=view):

@@ -60,7 +60,14 @@ class State:
         self.pace = Pace(settings, self.committee)
         self.leaders = leader_table(powers)
         self.inbox = Inbox(
-            self.wire, self.committee, self.leaders, index, self.views, self.chain, settings.views_ahead_max
+            self.wire,
+            self.committee,
+            self.leaders,
+            index,
+            self.views,
+            self.chain,
+            self.pace,
+            settings.views_ahead_max,
         )
         self.repeater = Repeater(self.views, settings.resend_messages_max)
         self.judge = Judge(genesis, self.leaders, self.views, self.chain, self.heads, settings.drift_ms)

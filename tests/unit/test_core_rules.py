@@ -385,6 +385,17 @@ def test_an_inactive_leader_is_nullified_as_soon_as_something_is_pending() -> No
     assert bench.said() == ["nullify 25"]
 
 
+def test_a_validator_whose_votes_are_always_late_is_not_inactive() -> None:
+    bench = Bench()
+    for view in range(1, 25):
+        bench.hear(bench.certificate(Kind.FINALIZE, view, bench.block(view), (0, 2, 3)))
+        bench.hear(*bench.votes(Kind.FINALIZE, view, bench.block(view), (1,)))
+    bench.said()
+    bench.hold(1)
+    assert bench.core.state.leader(bench.core.state.view) == 1
+    assert bench.said() == []
+
+
 # --- R6, R7, R8: certificates ---
 
 
