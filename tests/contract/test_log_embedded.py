@@ -8,7 +8,8 @@ import pytest
 
 from backbone.embedded import EmbeddedLog
 from backbone.log import Log
-from tests.contract.log_contract import Durable, LogContract, Rewritable
+from tests.contract.log_contract import LogContract
+from tests.contract.log_extras import Durable, Rewritable
 
 
 class TestEmbeddedLog(LogContract, Rewritable, Durable):

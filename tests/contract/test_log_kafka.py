@@ -8,7 +8,8 @@ from confluent_kafka.admin import AdminClient
 
 from backbone.kafka import KafkaLog
 from backbone.log import Log
-from tests.contract.log_contract import Durable, LogContract, NullValues
+from tests.contract.log_contract import LogContract
+from tests.contract.log_extras import Durable, NullValues
 
 
 @pytest.mark.kafka

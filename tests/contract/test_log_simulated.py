@@ -7,7 +7,8 @@ import pytest
 
 from backbone.log import Log
 from backbone.simulated import SimulatedLog
-from tests.contract.log_contract import LogContract, NullValues, Rewritable, read_some, send_all
+from tests.contract.log_contract import LogContract, read_some, send_all
+from tests.contract.log_extras import NullValues, Rewritable
 
 
 class TestSimulatedLog(LogContract, NullValues, Rewritable):
