@@ -1,0 +1,65 @@
+"""Four validators as processes on the embedded log, each with a Postgres of its own: one is killed and comes back."""
+
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import psycopg
+import pytest
+
+from momus.client import Client, ClientSettings
+from momus.demo.local_committee import LocalCommittee
+from momus.demo.local_node import PROCESSES, momus
+from momus.demo.rebuild import rebuild
+from tests.recovery.payments import Payments, balances_after
+from tests.recovery.statements import conflicts
+
+pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
+PER_S = 100
+WAIT_S = 90.0
+
+
+@pytest.fixture
+def homes() -> Iterator[list[Path]]:
+    """Not below pytest's own folder: for root the database server is another user, whom pytest keeps out."""
+    with TemporaryDirectory(prefix="momus-", ignore_cleanup_errors=True) as folder:
+        told = momus("init", "--home", f"{folder}/chain", "--validators", "4", "--chain", "orchard")
+        yield [Path(home) for home in told["homes"]]
+
+
+def test_committee_goes_on_without_one_of_four_and_takes_it_back(homes: list[Path]) -> None:
+    with LocalCommittee(homes) as committee, Client.at_home(homes[0], ClientSettings(batch_max=1)) as client:
+        payments = Payments(client.genesis, time.time_ns() // 1_000_000 + 50 * 60 * 1000)
+        client.wait(client.submit_all(payments.opening()), WAIT_S)
+        _pay(client, payments, range(300))
+        committee.nodes[2].kill_9_all()
+        _pay(client, payments, range(300, 600))
+        committee.nodes[2].launch()
+        committee.nodes[2].wait_running(PROCESSES, WAIT_S)
+        _pay(client, payments, range(600, 900))
+        assert committee.differences(WAIT_S) == []
+        for url in committee.urls:
+            _check(url, payments, 900)
+    assert conflicts(homes) == []
+    assert rebuild(homes[2]).differing == ()
+
+
+def _pay(client: Client, payments: Payments, numbers: Iterable[int]) -> None:
+    """At a steady pace; until all are final."""
+    submissions, start = [], time.monotonic()
+    for at, number in enumerate(numbers):
+        time.sleep(max(0.0, start + at / PER_S - time.monotonic()))
+        submissions.append(client.submit(payments.payment(number)))
+    client.wait(submissions, WAIT_S)
+
+
+def _check(url: str, payments: Payments, count: int) -> None:
+    """All of the `count` payments executed, once each, and nothing else did."""
+    wanted = {payments.digest(number).hex() for number in range(count)} | payments.opening_digests()
+    with psycopg.connect(url, autocommit=True) as database:
+        digests = [str(row[0]) for row in database.execute("select digest from api.transactions")]
+        assert sorted(digests) == sorted(wanted)
+        query = "select address, amount from api.balances where asset = %s"
+        found = database.execute(query, [payments.asset.hex()]).fetchall()
+        assert {bytes.fromhex(str(address)): amount for address, amount in found} == balances_after(range(count))
