@@ -12,7 +12,7 @@ from node import wiring
 from node.home import Home
 from node.settings import Settings
 from projections.database import DatabaseUnavailable
-from projections.migrate import migrate
+from projections.migrate import downgrade, migrate
 
 _CONNECT_S = 10
 _ADMINISTRATION = "postgres"
@@ -33,6 +33,20 @@ def make_database(home: Home, settings: Settings) -> None:
         reach(url)
         with _MIGRATING:
             migrate(url, partition_heights=settings.projections.partition_heights)
+
+
+def empty_database(home: Home, settings: Settings) -> None:
+    """Drop everything of ours from the node's database, which may be lost already; Postgres must run.
+
+    Raises: DatabaseUnavailable, BadSettings.
+    """
+    service = wiring.postgres_service(home, settings)
+    if service is None:
+        downgrade(wiring.database_url(home, settings))
+        return
+    administration = service.url(_ADMINISTRATION)
+    drop_database(administration, wiring.DATABASE)
+    create_database(administration, wiring.DATABASE)
 
 
 @contextmanager

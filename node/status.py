@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -41,9 +42,13 @@ class StatusFile:
         self._path = path
 
     def write(self, state: str, detail: str = "", pid: int | None = None) -> None:
-        """Say that the process (default: this one) has entered `state`. Raises: OSError."""
+        """Say that the process (default: this one) has entered `state`.
+
+        Where the disk refuses, nothing is said: what a process does must not hang on telling of it.
+        """
         status = Status(self._path.stem, pid or os.getpid(), state, time.time_ns() // 1_000_000, detail)
-        replace_file(self._path, json.dumps(asdict(status)).encode(), durable=False)
+        with suppress(OSError):
+            replace_file(self._path, json.dumps(asdict(status)).encode(), durable=False)
 
     def read(self) -> Status | None:
         """The last status; None before the first."""

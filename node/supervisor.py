@@ -5,12 +5,10 @@ killed when its time is over. A second signal kills at once. Whatever is killed 
 is durable.
 """
 
-import fcntl
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Protocol
 
@@ -18,7 +16,8 @@ import structlog
 
 from node import exits, status
 from node.child import HALTED, RUNNING, STOPPED, Child, ChildSpec
-from node.home import Home, HomeUnusable
+from node.home import Home
+from node.only_one import only_one
 from node.postgres_files import PostgresUnusable
 from node.restarts import Restarts
 from node.settings import SupervisorSettings
@@ -71,7 +70,7 @@ class Supervisor:
 
         Raises: HomeUnusable where the node runs already; PostgresUnusable where it does not start at first.
         """
-        with _only_one(self._home):
+        with only_one(self._home):
             return self._run()
 
     def _run(self) -> int:
@@ -174,14 +173,3 @@ class Supervisor:
 
     def _on_child(self, number: int, frame: FrameType | None) -> None:
         self._wake.set()
-
-
-@contextmanager
-def _only_one(home: Home) -> Iterator[None]:
-    """One supervisor per home; the lock goes with its process, however that ends."""
-    with (home.run / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise HomeUnusable(f"The node in {home.path} runs already; `momus status` shows it.") from error
-        yield

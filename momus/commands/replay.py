@@ -13,8 +13,9 @@ from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, errors, show
 from node import exits, wiring
 from node.home import Home
-from node.make_database import beside, create_database, drop_database, running_postgres
-from node.replay import LiveMoves, NotFresh, OnStep, Step, live_at_rest, replay, store_from_log
+from node.make_database import beside, create_database, drop_database, empty_database, running_postgres
+from node.only_one import only_one
+from node.replay import Live, LiveMoves, NotFresh, OnStep, Step, live_at_rest, replay, store_from_log
 from node.settings import Settings
 from projections.fingerprint import compare as differences_of
 from projections.fingerprint import fingerprint
@@ -34,7 +35,7 @@ def command(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Rebuild a node's database from its store or from the log, into a fresh one; the live one is not touched.
+    """Rebuild a node's database from its store or from the log, into a fresh one or in the place of a lost one.
 
     Everything is hashed, verified and executed anew. Exit codes: 1 the databases differ. --json prints source, into,
     height, records, seconds, records_per_s, equal (null without --compare), differences [sentences].
@@ -45,24 +46,30 @@ def command(
     settings = place.settings(dict(os.environ))
     with ExitStack() as stack:
         stack.enter_context(running_postgres(place, settings))
-        target = _scratch(place, settings, keep, stack) if into == "scratch" else into
-        on_step = _shown(stack, as_json)
-        facts = _replay(place, settings, source, target, compare, on_step)
+        live = _live(wiring.database_url(place, settings)) if compare else None
+        target = _target(place, settings, into, keep, stack)
+        facts = _replay(place, settings, source, target, live, _shown(stack, as_json))
     facts["into"] = into if into != "scratch" else (SCRATCH_DATABASE if keep else None)
     _tell(facts, as_json)
 
 
-def _replay(home: Home, settings: Settings, source: str, url: str, compare: bool, on_step: OnStep) -> dict[str, Any]:
+def _live(url: str) -> Live:
+    try:
+        return live_at_rest(url)
+    except LiveMoves as error:
+        raise Failure(exits.UNAVAILABLE, str(error)) from error
+
+
+def _replay(
+    home: Home, settings: Settings, source: str, url: str, live: Live | None, on_step: OnStep
+) -> dict[str, Any]:
     genesis = home.genesis()
     started = time.monotonic()
+    store = home.store if source == "store" else home.path / "replay-store"
     try:
-        live = live_at_rest(wiring.database_url(home, settings)) if compare else None
-        store = home.store if source == "store" else home.path / "replay-store"
         if source == "log":
             store_from_log(home, settings, genesis, store, on_step)
         height, records = replay(settings, genesis, store, url, None if live is None else live.height, on_step)
-    except LiveMoves as error:
-        raise Failure(exits.UNAVAILABLE, str(error)) from error
     except NotFresh as error:
         raise Failure(exits.USAGE, str(error)) from error
     seconds = time.monotonic() - started
@@ -80,9 +87,16 @@ def _replay(home: Home, settings: Settings, source: str, url: str, compare: bool
     }
 
 
-def _scratch(home: Home, settings: Settings, keep: bool, stack: ExitStack) -> str:
-    """A new database beside the live one, dropped at the end unless it is to be kept; its URL."""
+def _target(home: Home, settings: Settings, into: str, keep: bool, stack: ExitStack) -> str:
+    """The URL of the database to replay into: a given one, the emptied live one, or a new one beside it, which is
+    dropped at the end unless it is to be kept."""
+    if into not in ("scratch", "live"):
+        return into
     live = wiring.database_url(home, settings)
+    if into == "live":
+        stack.enter_context(only_one(home))
+        empty_database(home, settings)
+        return live
     drop_database(live, SCRATCH_DATABASE)
     create_database(live, SCRATCH_DATABASE)
     if not keep:

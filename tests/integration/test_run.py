@@ -151,6 +151,12 @@ def test_replay_from_either_source_equals_the_live_database(node: Node, source: 
     assert told["height"] == node.run("status")["final_height"]
 
 
+def test_live_database_is_not_replaced_while_the_node_runs(node: Node) -> None:
+    assert run_line(["replay", "--into", "live", "--home", str(node.path)]) == 2
+    assert "runs already" in node.capsys.readouterr().err
+    assert node.run("sql", "select count(*) > 0 from blocks")["rows"] == [[True]]
+
+
 @pytest.mark.parametrize("victim", ["order", "execute", "postgres"])
 def test_killed_process_comes_back_and_goes_on(node: Node, victim: str) -> None:
     pid = node.process.kill_9(victim)
@@ -177,7 +183,8 @@ def test_node_goes_down_with_its_supervisor_and_comes_up_again() -> None:
         with LocalNode(home.path) as second:
             assert second.status("order") is not None
         assert second.stop() == 0
-        assert [second.status(name).state for name in ("order", "execute", "postgres")] == ["stopped"] * 3
+        said = [second.status(name) for name in ("order", "execute", "postgres")]
+        assert [status.state for status in said if status is not None] == ["stopped"] * 3
 
 
 def _supervisor_pid(node: LocalNode) -> int:

@@ -1,4 +1,4 @@
-"""What a node must not go on with: it stops for good, and its message names the remedy."""
+"""What a node must not go on with: it stops for good, and its message names the remedy; and what rebuilds it."""
 
 import os
 import subprocess
@@ -12,6 +12,9 @@ import pytest
 from momus.cli import run_line
 from momus.demo.local_node import LocalNode, momus
 from node.home import Home
+from node.make_database import drop_database
+from node.postgres import EmbeddedPostgres
+from node.wiring import DATABASE
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(180)]
 HALT, USAGE = 3, 2
@@ -106,3 +109,19 @@ def test_settings_that_cannot_be_used_refuse_to_start(home: Home, variable: str,
     assert code in (USAGE, HALT)
     assert why in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("source", ["store", "log"])
+def test_database_is_rebuilt_in_its_place(home: Home, source: str) -> None:
+    told = momus("replay", "--from", source, "--into", "live", "--compare", "--home", str(home.path))
+    assert (told["equal"], told["into"]) == (True, "live")
+
+
+def test_lost_database_is_rebuilt_and_the_node_goes_on(home: Home) -> None:
+    service = EmbeddedPostgres(home.postgres)
+    with service:
+        drop_database(service.url(), DATABASE)
+    momus("replay", "--into", "live", "--home", str(home.path))
+    with LocalNode(home.path):
+        told = momus("submit", "transfer", "dev", "5", "--to", "01" * 32, "--home", str(home.path))
+    assert told["state"] == "executed"
