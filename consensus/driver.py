@@ -23,10 +23,10 @@ from ledger.keys import verify
 
 __all__ = ["Driver", "Halt", "Ports", "Settings"]
 
-QUEUE_MAX: Final = 4_096
+QUEUE_MAX: Final = 64
 """Batches that the reading threads may be ahead of the loop."""
 BLOCKS_QUEUE_MAX: Final = 8
-TURN_BATCHES_MAX: Final = 1_000
+TURN_BATCHES_MAX: Final = 32
 TICK_MS: Final = 100
 FLUSH_MS: Final = 2_000
 VERIFIED_MAX: Final = 8_192

@@ -13,6 +13,8 @@ from consensus.ports import IntakePort
 
 WAIT_MS: Final = 100
 RETRY_MS: Final = 200
+RECORDS_MAX: Final = 200
+"""Records of one batch; with the bound of the queue, what a flooded topic can make us hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class TopicTail:
         try:
             if self._reader is None:
                 self._reader = self._log.reader(self.topic, {0: self._position})
-            records = self._reader.read(500, WAIT_MS)
+            records = self._reader.read(RECORDS_MAX, WAIT_MS)
         except LogUnavailable:
             self.close()
             raise
