@@ -4,7 +4,7 @@ BACKBONE ?= embedded
 VALIDATORS ?= 1
 BIN := .venv/bin
 
-.PHONY: setup demo check test simulate bench kafka lock clean
+.PHONY: setup demo check test simulate soak bench kafka lock clean
 
 setup: .venv/.ready
 
@@ -25,6 +25,10 @@ check: setup
 
 test: setup
 	$(BIN)/pytest
+
+# Kills that take minutes by design, on both logs.
+soak: setup
+	$(BIN)/pytest -m soak
 
 bench: setup
 	$(BIN)/momus bench
