@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BACKBONE ?= embedded
 VALIDATORS ?= 1
+SEEDS ?= 0..699
 BIN := .venv/bin
 
 .PHONY: setup demo check test simulate soak bench kafka lock clean
@@ -29,6 +30,9 @@ test: setup
 # Kills that take minutes by design, on both logs.
 soak: setup
 	$(BIN)/pytest -m soak
+
+simulate: setup
+	$(BIN)/python -m simulation --seeds $(SEEDS) --validators 4,7,10
 
 bench: setup
 	$(BIN)/momus bench

@@ -233,7 +233,7 @@ _COMPACT: Callable[..., None] = Journal.compact
 _LOAD: Callable[..., None] = Journal._load
 
 MUTANTS: tuple[Mutant, ...] = (
-    Mutant("a quorum of half", ((Committee, "is_quorum", _quorum_of_half),)),
+    Mutant("a quorum of half", ((Committee, "is_quorum", _quorum_of_half),), "equivocator"),
     Mutant("sends before it persists", ((Loop, "_let_out", _send_first),)),
     Mutant("stores before it persists", ((Loop, "_let_out", _store_first),)),
     Mutant("finalizes after it nullified", ((Core, "_on_notarization", _finalize_always),)),

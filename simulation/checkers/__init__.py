@@ -43,7 +43,7 @@ class Checkers:
     ) -> None:
         """`only`: the name of the one checker that watches; None: all do."""
         subject = Subject(genesis, Wire(genesis, verify_memoised), honest, log)
-        self._wire = subject.wire
+        self.wire = subject.wire
         self._reader = BlockReader(genesis, verify_memoised)
         self._honest = {validator.index for validator in honest}
         self._blocks_topic = genesis.topic_name("blocks")
@@ -66,7 +66,7 @@ class Checkers:
         """A record leaves a validator."""
         if validator.index not in self._honest or topic == self._blocks_topic:
             return
-        message = self._wire.decode(value)
+        message = self.wire.decode(value)
         if isinstance(message, Rejection):
             raise Violation(f"v{validator.index} sends what nobody can read: {message}")
         for checker in self._all:

@@ -21,6 +21,8 @@ class Memory(Checker):
             kept = {"views": len(state.views), "blocks": len(state.chain), "bytes": validator.journal.size_bytes()}
             if kept["views"] > VIEWS_MAX or kept["blocks"] > BLOCKS_MAX or kept["bytes"] > JOURNAL_BYTES_MAX:
                 raise Violation(f"v{validator.index} keeps too much: {kept}")
+            if any(view.view <= state.views.final_view for view in state.views):
+                raise Violation(f"v{validator.index} keeps views that are over")
 
 
 class NoFalseAlarm(Checker):

@@ -1,0 +1,71 @@
+"""The checkers can fail: every planted bug is found within a bounded number of worlds."""
+
+import os
+
+import pytest
+
+from backbone.store import StoredFinal
+from consensus.core import Core
+from consensus.messages import Certificate, Kind
+from ledger.header import Header, Height, View
+from simulation.checkers import CHECKERS, Violation
+from simulation.checkers.checker import Stored
+from simulation.mutants import MUTANTS
+from simulation.runs import Kill, kill, kill_all
+from simulation.world import World
+
+FOUND_BY = {
+    "Validity": "accepts any time",
+    "Honesty": "forgets its votes at a restart",
+    "Durability": "sends before it persists",
+    "Certificates": "a quorum of half",
+    "Availability": "votes for records that it does not hold",
+    "Memory": "keeps the views that are over",
+    "NoFalseAlarm": "notarizes every proposal of a view",
+    "Progress": "starts no timer",
+}
+"""A planted bug that this checker finds alone."""
+
+
+@pytest.fixture(scope="module")
+def kills() -> dict[str, Kill]:
+    return {kill.mutant: kill for kill in kill_all(jobs=min(2, os.cpu_count() or 1))}
+
+
+@pytest.mark.parametrize("mutant", [mutant.name for mutant in MUTANTS])
+def test_planted_bug_is_found(mutant: str, kills: dict[str, Kill]) -> None:
+    assert kills[mutant].worlds is not None
+
+
+@pytest.mark.parametrize(("checker", "mutant"), FOUND_BY.items())
+def test_checker_finds_a_planted_bug_alone(checker: str, mutant: str) -> None:
+    assert kill(mutant, checker).violation
+
+
+def test_fork_is_found() -> None:
+    world = World(seed=1)
+    first, second = world.validators[:2]
+    for validator, time_ms in ((first, 1), (second, 2)):
+        header = Header(
+            1, 0, Height(1), View(0), world.genesis.digest, View(1), 0, time_ms, world.genesis.empty_heads()
+        )
+        block = world.checkers.wire.block(header)
+        validator.store.finals.append(StoredFinal(1, block.header_bytes, b""))
+        stored = Stored(validator.store.finals[-1], block, Certificate(Kind.FINALIZE, 0, View(1), block.digest, ()), ())
+        if validator is first:
+            world.checkers.agreement.on_stored(validator, stored)
+        else:
+            with pytest.raises(Violation, match="fork"):
+                world.checkers.agreement.on_stored(validator, stored)
+
+
+def test_every_checker_is_shown_to_fail() -> None:
+    assert {*FOUND_BY, "Agreement"} == set(CHECKERS)
+
+
+def test_planted_bug_is_gone_afterwards() -> None:
+    before = Core._on_notarization
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == "takes a notarization for finality")
+    with mutant.planted():
+        assert Core._on_notarization is not before
+    assert Core._on_notarization is before
