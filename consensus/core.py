@@ -97,7 +97,7 @@ class Core:
             self._take(event)
             self._deliver()
         except Fork as fork:
-            return (events.Stop(str(fork)),)
+            return (events.Stop(str(fork), is_fork=True),)
         self.state.pace.set_pending(self.state.is_pending(), self.state.now_ms)
         self._lead()
         self._vote()

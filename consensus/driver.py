@@ -39,7 +39,7 @@ class Driver:
 
     Raises from `run`: Halt (`consensus.errors`: journal lost or rolled back, second instance, fork), PositionLost,
     TopicMissing, StoreDamaged, StoreFailed, ValueTooLarge (all: do not restart, show the message); LogUnavailable (at
-    boot only: build new ports and run again).
+    boot only) and ReadingEnded: build new ports and run again.
     """
 
     def __init__(self, ports: Ports, settings: Settings) -> None:
@@ -71,6 +71,7 @@ class Driver:
             while not self._stop.is_set():
                 self._turn(loop)
                 outbox.pump()
+                reading.check()
                 if loop.blocks_again_from is not None:
                     blocks.read_again(loop.blocks_again_from)
                     loop.blocks_again_from = None

@@ -22,7 +22,11 @@ class JournalRolledBack(Halt):
 
 
 class SecondInstance(Halt):
-    """Our key signs somewhere else too, or the chain has forked. Nothing more is signed here."""
+    """Our key signs somewhere else too. Nothing more is signed here until an operator has looked into it."""
+
+
+class ForkFound(Halt):
+    """Two final blocks contradict each other: more than a third of the power is Byzantine. Keep all proofs."""
 
 
 class StoreBehind(Halt):

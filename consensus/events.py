@@ -122,9 +122,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Halt: going on would be unsafe. `why` says what was seen."""
+    """Halt: going on would be unsafe. `why` says what was seen: a fork, or another who signs with our key."""
 
     why: str
+    is_fork: bool = False
 
 
 Action = Sign | Send | SetTimer | Finalize | Reread | Evidence | Stop

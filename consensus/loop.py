@@ -18,7 +18,7 @@ from consensus.blocks import BlockReader, encode_block
 from consensus.boot import Boot
 from consensus.chain import FINALS_MAX
 from consensus.core import Core
-from consensus.errors import SecondInstance
+from consensus.errors import ForkFound, SecondInstance
 from consensus.gaps import BlocksPosition
 from consensus.journal import Journal
 from consensus.keeper import BlocksKeeper
@@ -174,8 +174,9 @@ class Loop:
                 self.counts["evidence"] += 1
                 facts = {"validator": validator, "first": self._wire.encode(first), "second": self._wire.encode(second)}
                 self._ports.report("evidence", facts)
-            case events.Stop(why):
-                raise SecondInstance(f"{why}. Nothing more is signed here until an operator has looked into it.")
+            case events.Stop(why, is_fork):
+                error = ForkFound if is_fork else SecondInstance
+                raise error(f"{why}. Nothing more is signed here until an operator has looked into it.")
 
     def _tell_advances(self, now_ms: int) -> None:
         """Tell the core of all that a turn found in the store at once: it makes one block of it."""

@@ -24,12 +24,17 @@ class Failed:
     error: Exception
 
 
+class ReadingEnded(Exception):
+    """A reading thread died of an error that nobody expected. A validator that hears only a part must not go on."""
+
+
 class Reading:
     """The threads of one driver; `items` is the loop's queue."""
 
     def __init__(self, items: "Queue[object]") -> None:
         self._items = items
         self._stop = Event()
+        self._failed = False
         self._threads: list[Thread] = []
 
     def start(
@@ -53,6 +58,12 @@ class Reading:
                 continue
             return
 
+    def check(self) -> None:
+        """Raises: ReadingEnded, where a thread has ended without having been asked to."""
+        ended = [thread.name for thread in self._threads if not thread.is_alive()]
+        if ended and not self._failed:
+            raise ReadingEnded(f"The thread {ended[0]!r} ended by an error of ours; its traceback is in the log.")
+
     def stop(self) -> None:
         """End all threads."""
         self._stop.set()
@@ -66,6 +77,7 @@ class Reading:
             except LogUnavailable:
                 self._stop.wait(RETRY_MS / 1000)
             except errors as error:
+                self._failed = True
                 self.put(Failed(error))
                 break
         close()

@@ -1,6 +1,8 @@
 """The smaller parts around the core: clock, keeper and position of `blocks`, outbox, checkpoint rule."""
 
 from dataclasses import replace
+from queue import Queue
+from threading import Event
 
 import pytest
 
@@ -11,6 +13,7 @@ from consensus.gaps import BACK_MIN, PATIENCE_MS, BlocksPosition
 from consensus.keeper import WAITING_MAX, BlocksKeeper
 from consensus.messages import Block, Kind
 from consensus.outbox import QUEUE_MAX, Outbox
+from consensus.readers import Failed, Reading, ReadingEnded
 from tests.core_bench import START_MS, Bench
 from tests.flaky_log import FlakyLog
 
@@ -164,3 +167,46 @@ def test_checkpoint_blocks_are_those_of_a_height_or_the_first_after_a_time_with_
     time_ms = last.header.time_ms + after_ms
     block = bench.block(2, last, records=records, height=height, time_ms=time_ms)
     assert CheckpointRule(bench.genesis).holds(block, last) is expected
+
+
+def check_for_a_while(reading: Reading) -> None:
+    for _ in range(10_000):
+        reading.check()
+        Event().wait(0.001)
+
+
+def test_a_reading_thread_that_dies_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threading.excepthook", lambda arguments: None)
+    reading = Reading(Queue())
+
+    def dies() -> None:
+        raise RuntimeError
+
+    reading.start("dies", dies, lambda: None, (KeyError,))
+    with pytest.raises(ReadingEnded, match="dies"):
+        check_for_a_while(reading)
+    reading.stop()
+
+
+def test_an_expected_error_of_a_reading_thread_reaches_the_loop() -> None:
+    items: Queue[object] = Queue()
+    reading = Reading(items)
+
+    def fails() -> None:
+        raise KeyError("gone")
+
+    reading.start("fails", fails, lambda: None, (KeyError,))
+    failed = items.get(timeout=10)
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, KeyError)
+    reading.check()
+    reading.stop()
+
+
+def test_a_batch_is_handed_over_when_there_is_room_again() -> None:
+    items: Queue[object] = Queue(1)
+    reading = Reading(items)
+    batches = iter(range(3))
+    reading.start("reads", lambda: reading.put(next(batches)), lambda: None, (StopIteration,))
+    assert [items.get(timeout=10) for _ in range(3)] == [0, 1, 2]
+    reading.stop()
