@@ -5,14 +5,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import psycopg
 import pytest
 
 from momus.client import Client, ClientSettings
 from momus.demo.local_committee import LocalCommittee
 from momus.demo.local_node import PROCESSES, momus
 from momus.demo.rebuild import rebuild
-from tests.recovery.payments import Payments, balances_after
+from tests.recovery.outcome import check_payments
+from tests.recovery.payments import Payments
 from tests.recovery.statements import conflicts
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
@@ -40,7 +40,7 @@ def test_committee_goes_on_without_one_of_four_and_takes_it_back(homes: list[Pat
         _pay(client, payments, range(600, 900))
         assert committee.differences(WAIT_S) == []
         for url in committee.urls:
-            _check(url, payments, 900)
+            check_payments(url, payments, 900, WAIT_S)
     assert conflicts(homes) == []
     assert rebuild(homes[2]).differing == ()
 
@@ -52,14 +52,3 @@ def _pay(client: Client, payments: Payments, numbers: Iterable[int]) -> None:
         time.sleep(max(0.0, start + at / PER_S - time.monotonic()))
         submissions.append(client.submit(payments.payment(number)))
     client.wait(submissions, WAIT_S)
-
-
-def _check(url: str, payments: Payments, count: int) -> None:
-    """All of the `count` payments executed, once each, and nothing else did."""
-    wanted = {payments.digest(number).hex() for number in range(count)} | payments.opening_digests()
-    with psycopg.connect(url, autocommit=True) as database:
-        digests = [str(row[0]) for row in database.execute("select digest from api.transactions")]
-        assert sorted(digests) == sorted(wanted)
-        query = "select address, amount from api.balances where asset = %s"
-        found = database.execute(query, [payments.asset.hex()]).fetchall()
-        assert {bytes.fromhex(str(address)): amount for address, amount in found} == balances_after(range(count))

@@ -18,15 +18,21 @@ from node.home import Home
 
 
 def conflicts(homes: Iterable[Path]) -> list[str]:
-    """A sentence for everything that no honest key signs: two proposals, two notarize or two finalize votes in a view,
-    nullify and finalize in a view. The nodes must be stopped."""
+    """`contradictions` in all topics and journals of a chain. The nodes must be stopped."""
     places = [Home(path) for path in homes]
     genesis = places[0].genesis()
-    said: dict[tuple[int, int], dict[str, set[bytes]]] = defaultdict(lambda: defaultdict(set))
     with wiring.open_log(places[0], places[0].settings({})) as log:
-        for signer, view, what, digest in _said(genesis, [*_values_of_topics(log, genesis), *_values_of(places)]):
-            said[signer, view][what].add(digest)
-    assert said, "nobody has said anything"
+        values = [*_values_of_topics(log, genesis), *_values_of(places)]
+    assert values, "nobody has said anything"
+    return contradictions(genesis, values)
+
+
+def contradictions(genesis: Genesis, values: Iterable[bytes | None]) -> list[str]:
+    """A sentence for everything that no honest key signs: two proposals, two notarize or two finalize votes in a view,
+    nullify and finalize in a view."""
+    said: dict[tuple[int, int], dict[str, set[bytes]]] = defaultdict(lambda: defaultdict(set))
+    for signer, view, what, digest in _said(genesis, values):
+        said[signer, view][what].add(digest)
     return list(_contradictions(said))
 
 

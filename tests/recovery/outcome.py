@@ -1,0 +1,36 @@
+"""What the databases must hold after the payments of a kill test."""
+
+import time
+
+import psycopg
+
+from tests.recovery.payments import Payments, balances_after
+
+Database = psycopg.Connection[tuple[object, ...]]
+
+
+def check_payments(url: str, payments: Payments, count: int, timeout_s: float) -> None:
+    """The first `count` payments executed, once each, nothing else did, and balances are what arithmetic says.
+
+    A payment that was sent a second time is rejected as a duplicate.
+    """
+    wanted = {payments.digest(number).hex() for number in range(count)} | payments.opening_digests()
+    with psycopg.connect(url, autocommit=True) as database:
+        _until_executed(database, len(wanted), timeout_s)
+        digests = [str(row[0]) for row in database.execute("select digest from api.transactions")]
+        assert sorted(digests) == sorted(wanted)
+        reasons = {row[0] for row in database.execute("select distinct reason from api.rejections")}
+        assert reasons <= {"duplicate"}
+        query = "select address, amount from api.balances where asset = %s"
+        found = database.execute(query, [payments.asset.hex()]).fetchall()
+        assert {bytes.fromhex(str(address)): amount for address, amount in found} == balances_after(range(count))
+
+
+def _until_executed(database: Database, count: int, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = database.execute("select count(*) from api.transactions").fetchone()
+        if found is not None and int(str(found[0])) >= count:
+            return
+        assert time.monotonic() < deadline, f"{found} of {count} transactions executed"
+        database.execute("select pg_sleep(0.1)")
