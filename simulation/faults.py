@@ -53,7 +53,7 @@ def draw(random: Random) -> Faults:
         delay_ms_max=random.choice((5, 20, 100, 400)),
         slow_intake_ms_max=random.choice((0, 0, 300, 4_000)),
         crash=some(30),
-        down_ms_max=random.choice((200, 2_000)),
+        down_ms_max=random.choice((200, 2_000, 20_000)),
         cut=some(200),
         cut_ms_max=3_000,
         split=some(200),

@@ -5,6 +5,7 @@ produced must become final everywhere; a quiet one, in which nothing may be said
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from random import Random
 from typing import Final
@@ -66,7 +67,7 @@ class World:
         self.faults = draw(random) if faults is None else faults
         self.agenda: Final = Agenda()
         keys = [MemoKey(sha256(b"simulated validator %d" % index).digest()) for index in range(validators)]
-        self.genesis: Final = make_genesis(keys)
+        self.genesis: Final = make_genesis(random, keys, len(adversaries))
         topics: dict[str, int | None] = {topic: index for index, topic in enumerate(consensus_topics(self.genesis))}
         self.log: Final = SimLog(self.agenda, random, self.faults, {**topics, self.genesis.topic_name("blocks"): None})
         self.log.open_partitions(self.genesis.digest, PARTITIONS)
@@ -111,20 +112,23 @@ class World:
         self._live_badly()
         self._heal()
         checkers, is_all_final = self.checkers, self.checkers.progress.is_all_final
+        views_max = self.views_max()
         self.agenda.run_until(self.agenda.now_ms + HEAL_MS_MAX, is_all_final)
-        checkers.on_end("after the heal", self.views_max())
+        checkers.on_end("after the heal", views_max)
         self.agenda.run_until(self.agenda.now_ms + SETTLE_MS)
         before = self.log.appended
         self.agenda.run_until(self.agenda.now_ms + QUIET_MS)
         checkers.on_quiet(self.log.appended - before)
         checkers.on_heal()
         self._produce(RECORDS)
+        views_max = self.views_max()
         self.agenda.run_until(self.agenda.now_ms + WAKE_MS_MAX, is_all_final)
-        checkers.on_end("after the chain was woken", self.views_max())
+        checkers.on_end("after the chain was woken", views_max)
 
     def views_max(self) -> int:
         """How many views it may take to make final what is pending, once nothing goes wrong any more."""
-        return 2 * len(self.validators) + 2
+        blocks = self.checkers.progress.records_pending() // self.genesis.limits.records_max
+        return 2 * len(self.validators) + 2 * blocks + 2
 
     def _live_badly(self) -> None:
         for validator in self.validators:
@@ -322,16 +326,28 @@ class World:
             self._wake(validator, max(wake_ms, self.agenda.now_ms + 1))
 
 
-def make_genesis(keys: Sequence[MemoKey]) -> Genesis:
-    """A small chain: few records a block, a checkpoint every seven heights or ten seconds."""
+def make_genesis(random: Random, keys: Sequence[MemoKey], byzantine: int) -> Genesis:
+    """A small chain: in some worlds few records a block; a checkpoint every seven heights or ten seconds."""
+    powers = draw_powers(random, len(keys), byzantine)
+    limits = replace(DEFAULT_LIMITS, records_max=random.choice((2, 1_000)))
     return parse_genesis(
         render_genesis(
             chain="simulated",
             topic_id="simulated-topic",
             partitions=PARTITIONS,
-            validators=[Validator(f"v{index}", key.address, key.public_key, 1) for index, key in enumerate(keys)],
-            limits=DEFAULT_LIMITS,
+            validators=[
+                Validator(f"v{index}", key.address, key.public_key, power)
+                for index, (key, power) in enumerate(zip(keys, powers, strict=True))
+            ],
+            limits=limits,
             checkpoint_heights=7,
             checkpoint_time_ms=10_000,
         )
     )
+
+
+def draw_powers(random: Random, validators: int, byzantine: int) -> list[int]:
+    """Equal ones in half of all worlds; the last `byzantine` never get to a third by it."""
+    powers = [random.randint(1, 5) for _ in range(validators)]
+    is_safe = 3 * sum(powers[validators - byzantine :]) < sum(powers)
+    return powers if is_safe and random.randrange(2) else [1] * validators

@@ -22,6 +22,15 @@ class Progress(Checker):
                 return False
         return True
 
+    def records_pending(self) -> int:
+        """How many records of the log are not in a final block of anybody."""
+        pending = 0
+        for partition, entries in enumerate(self.subject.log):
+            blocks = [validator.delivered() for validator in self.subject.honest]
+            end = max((block.header.heads[partition].end_offset for block in blocks if block is not None), default=0)
+            pending += sum(entry.end_offset > end for entry in entries)
+        return pending
+
     def views_since_heal(self) -> int:
         return self.view() - self._view_at_heal
 
