@@ -1,6 +1,5 @@
 """The command line of the bench."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -8,13 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from momus.bench.inject import BenchFailed
-from momus.bench.run import Bench, Sizes
-from momus.demo.backbone import KAFKA_VARIABLE
-from momus.demo.local_node import NodeFailed
-from momus.demo.report import write_json
-from momus.demo.scratch import ScratchTaken
-from node.broker_files import BrokerUnusable
+from momus.commands.output import Failure
+from momus.demo.command import write_json
+from node import exits
 
 
 def command(
@@ -27,15 +22,19 @@ def command(
 
     From the first append to the log until the last row is committed, with real node processes and Postgres.
     """
-    console = Console(stderr=json_file == Path("-"))
+    # Every process of a node starts through this command line: what only a bench needs is loaded when one runs.
+    from momus.bench.inject import BenchFailed
+    from momus.bench.run import Bench, Sizes
+    from momus.demo.backbone import KAFKA_VARIABLE
+    from momus.demo.local_node import NodeFailed
+    from momus.demo.scratch import ScratchTaken
+    from node.broker_files import BrokerUnusable
+
+    console = Console(stderr=json_file == Path("-"), highlight=False)
     backbones = ["embedded", *(["kafka"] if kafka or os.environ.get(KAFKA_VARIABLE) else [])]
     try:
         figures = Bench(scratch, backbones, Sizes.quick() if quick else Sizes(), console).run()
     except (BenchFailed, NodeFailed, BrokerUnusable, ScratchTaken, OSError) as error:
-        console.print(f"[bold red]The bench failed.[/] {error}", highlight=False)
-        raise typer.Exit(1) from error
+        raise Failure(exits.FAILED, f"the bench failed: {error}") from error
     figures.show(console)
-    if json_file == Path("-"):
-        typer.echo(json.dumps(figures.as_json(), indent=2))
-    elif json_file is not None:
-        write_json(json_file, figures.as_json())
+    write_json(json_file, figures.as_json())

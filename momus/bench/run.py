@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -59,6 +59,8 @@ class Bench:
             with running_broker(backbone, self._scratch, self._console) as servers:
                 for name, make in self._loads():
                     figures.throughputs.append(self._throughput(backbone, servers, name, make))
+                    if name == "single":
+                        figures.ceilings = self._verifying_again(figures.ceilings)
                 figures.finalities.append(self._finality(backbone, servers))
         return figures
 
@@ -78,6 +80,10 @@ class Bench:
             log = EmbeddedLog(self._scratch / "ceilings-log")
             stack.callback(log.close)
             return ceilings.measure(database_url(home, home.settings({})), log)
+
+    def _verifying_again(self, measured: ceilings.Ceilings) -> ceilings.Ceilings:
+        """The machine's own pace changes; the better of two measurements, before and after, is the ceiling."""
+        return replace(measured, verifications=max(measured.verifications, ceilings.verifications_per_s()))
 
     def _throughput(self, backbone: str, servers: str | None, name: str, make: Callable[[Maker], Load]) -> Throughput:
         self._console.print(f"{backbone}: {name}, signing", highlight=False)

@@ -34,15 +34,19 @@ class Rejected:
 def outcome(database: psycopg.Connection[tuple[object, ...]], digest: bytes) -> Executed | Rejected | None:
     """What became of a transaction, by its digest; None: this node has not come across it.
 
-    A digest that executed and then came again counts as executed.
+    A digest that executed and then came again counts as executed. Quick while the chain remembers the digest (until
+    a minute after its expiry); after that history is searched.
     """
-    found = database.execute("select height from api.transactions where digest = %s limit 1", [digest.hex()]).fetchone()
-    if found is not None:
-        return Executed(int(str(found[0])))
-    found = database.execute(
-        "select height, reason, sentence from api.rejections where digest = %s order by height limit 1", [digest.hex()]
-    ).fetchone()
-    return None if found is None else Rejected(int(str(found[0])), str(found[1]), str(found[2]))
+    asked = {"digest": digest.hex()}
+    for where in ("height = api.height_of(%(digest)s) and digest = %(digest)s", "digest = %(digest)s"):
+        found = database.execute(f"select height from api.transactions where {where} limit 1", asked).fetchone()
+        if found is not None:
+            return Executed(int(str(found[0])))
+        query = f"select height, reason, sentence from api.rejections where {where} order by height, index limit 1"
+        found = database.execute(query, asked).fetchone()
+        if found is not None:
+            return Rejected(int(str(found[0])), str(found[1]), str(found[2]))
+    return None
 
 
 class HeightWatch:

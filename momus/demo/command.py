@@ -3,18 +3,13 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from momus.demo.local_node import NodeFailed
-from momus.demo.phases import DemoFailed
-from momus.demo.report import write_json
-from momus.demo.run import DemoPlan, run_demo
-from momus.demo.scratch import ScratchTaken, remove_scratch
-from momus.workload import StatementError, WorkloadError
-from node.broker_files import BrokerUnusable
+from momus.commands.output import Failure
+from node import exits
 
 
 class Backbone(StrEnum):
@@ -37,22 +32,36 @@ def command(
     scratch: Annotated[Path, typer.Option(help="Folder to work in; an earlier demo's is replaced.")] = Path(".demo"),
     clean: Annotated[bool, typer.Option("--clean", help="Only delete what an earlier demo left there.")] = False,
 ) -> None:
-    """Run the main job from end to end and check its outcome: signed payments, kills, balances, replay."""
-    console = Console(stderr=json_file == Path("-"))
+    """Run the main job from end to end and check its outcome: signed payments, kills, balances, replay.
+
+    Exit codes: 1 a check failed, or a step did not come to its end.
+    """
+    # Every process of a node starts through this command line: what only a demo needs is loaded when one runs.
+    from momus.demo.local_node import NodeFailed
+    from momus.demo.phases import DemoFailed
+    from momus.demo.run import DemoPlan, run_demo
+    from momus.demo.scratch import ScratchTaken, remove_scratch
+    from momus.workload import StatementError, WorkloadError
+    from node.broker_files import BrokerUnusable
+
+    console = Console(stderr=json_file == Path("-"), highlight=False)
     try:
         if clean:
             remove_scratch(scratch)
             console.print(f"{scratch} is deleted.")
             return
-        plan = DemoPlan(validators, backbone.value, input_file, rows, scratch)
-        report = run_demo(plan, console)
+        report = run_demo(DemoPlan(validators, backbone.value, input_file, rows, scratch), console)
     except (DemoFailed, NodeFailed, BrokerUnusable, ScratchTaken, StatementError, WorkloadError, OSError) as error:
-        console.print(f"[bold red]The demo failed.[/] {error}", highlight=False)
-        raise typer.Exit(1) from error
+        raise Failure(exits.FAILED, f"the demo failed: {error}") from error
     report.show(console)
-    if json_file == Path("-"):
-        typer.echo(json.dumps(report.as_json(), indent=2))
-    elif json_file is not None:
-        write_json(json_file, report.as_json())
+    write_json(json_file, report.as_json())
     if report.failures:
-        raise typer.Exit(1)
+        raise typer.Exit(exits.FAILED)
+
+
+def write_json(file: Path | None, facts: dict[str, Any]) -> None:
+    """To a file, to standard output (`-`), or nowhere. Raises: OSError."""
+    if file == Path("-"):
+        typer.echo(json.dumps(facts, indent=2))
+    elif file is not None:
+        file.write_text(json.dumps(facts, indent=2) + "\n")

@@ -1,8 +1,6 @@
 """What a demo found: as JSON for programs, as a page for people."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -89,11 +87,6 @@ class Report:
             ("replayed database", f"{_equal(checks.replay_equal)} row for row in {checks.tables} tables"),
             *self.places,
         ]
-
-
-def write_json(path: Path, report: dict[str, Any]) -> None:
-    """Put the report into a file. Raises: OSError."""
-    path.write_text(json.dumps(report, indent=2) + "\n")
 
 
 def _latency(latency: Any) -> dict[str, float] | None:

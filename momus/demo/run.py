@@ -24,6 +24,7 @@ from momus.workload import Plan, Totals, read_statements, write_generated
 from node.home import Home
 from node.wiring import database_url
 
+ACCOUNTS_FILE = "accounts.csv"
 _SEED = 1993
 _GENERATED_ACCOUNTS = 1_000
 _VALID_FOR_MS = 50 * 60 * 1000
@@ -82,6 +83,7 @@ def _live(home: Path, statements: Path, totals: Totals, console: Console) -> tup
         plan = Plan(
             client.genesis, totals, seed, time.time_ns() // 1_000_000 + _VALID_FOR_MS, PrivateKey.from_seed(seed)
         )
+        _write_accounts(home.parent / ACCOUNTS_FILE, plan)
         with _progress(console) as on_progress:
             flow = Phases(client, heights, node, plan, on_progress).run(read_statements(statements))
         checks = Checks()
@@ -89,6 +91,12 @@ def _live(home: Path, statements: Path, totals: Totals, console: Console) -> tup
             check_balances(checks, database, plan)
             count_transactions(checks, database)
     return flow, checks
+
+
+def _write_accounts(file: Path, plan: Plan) -> None:
+    """`account;address;asset` a line: with it, anybody can hold the balances against the statements."""
+    lines = [f"{account};{address.hex()};{plan.asset.hex()}" for account, address in plan.addresses().items()]
+    file.write_text("\n".join(["account;address;asset", *lines, ""]))
 
 
 def _url_of(home: Home) -> str:
@@ -130,6 +138,7 @@ def _places(home: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
     look = "select address, decimal_amount from balances order by amount desc limit 5"
     return (
         ("data", str(home)),
+        ("accounts", str(scratch / ACCOUNTS_FILE)),
         ("look with SQL", f'momus sql --home {home} "{look}"'),
         ("run it again", f"momus run --home {home}"),
         ("clean up", f"momus demo --clean --scratch {scratch}"),
