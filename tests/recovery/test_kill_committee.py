@@ -25,7 +25,7 @@ from tests.recovery.outcome import check_payments
 from tests.recovery.payments import Payments
 from tests.recovery.statements import conflicts
 
-pytestmark = [pytest.mark.processes, pytest.mark.postgres]
+pytestmark = [pytest.mark.processes, pytest.mark.postgres, pytest.mark.soak]
 SEED = 20261123
 KILLS = ("order", "order", "order", "execute", "execute", "worker", "postgres", "everything")
 PER_S = 60
