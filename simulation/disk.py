@@ -1,9 +1,10 @@
 """A validator's disk: what survives a crash, and crashes in the middle of durable writes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
-from backbone.store import StoredFinal
+from backbone.store import Entry, StoredFinal
+from ledger.header import Head
 
 
 class Crashed(Exception):
@@ -50,12 +51,27 @@ class JournalDisk:
 
 
 class StoreDisk:
-    """The store: how many records of each partition are held durably, and the final blocks."""
+    """The store: the records of each partition that are held durably, and the final blocks."""
 
     def __init__(self, partitions: int, on_stored: Callable[[StoredFinal], None]) -> None:
-        self.records = [0] * partitions
+        self.records: list[list[Entry]] = [[] for _ in range(partitions)]
         self.finals: list[StoredFinal] = []
         self._on_stored = on_stored
+
+    def holds(self, heads: Sequence[Head]) -> bool:
+        """Whether every record up to these heads is held, exactly so."""
+        return all(
+            head.end_offset == 0
+            or any(
+                entry.end_offset == head.end_offset and entry.chain_digest == head.chain_digest
+                for entry in self.records[head.partition]
+            )
+            for head in heads
+        )
+
+    def cut(self, partition: int, from_offset: int) -> None:
+        """Drop the records from an offset on."""
+        self.records[partition] = [entry for entry in self.records[partition] if entry.end_offset <= from_offset]
 
     def append_final(self, height: int, header_bytes: bytes, proof: bytes) -> None:
         assert height == self.last_height() + 1, "the loop gives blocks in order of height"

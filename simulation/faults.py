@@ -18,6 +18,12 @@ class Faults:
     """Of each sending and each reading, so that records overtake each other."""
     slow_intake_ms_max: int = 0
     """What reading clients' records takes on top, so that votes overtake the records that they are about."""
+    mislead: int = 0
+    """Per reading of clients' records: the log shows a validator another record than it shows everybody else.
+
+    Only safety is owed in such a world: a validator keeps the records of what it voted for, so those who voted for
+    what they were shown cannot agree until they can have each other's records (DESIGN §3).
+    """
     crash: int = 0
     """Per durable write: before it, after it, or in the middle of it."""
     down_ms_max: int = 0
@@ -52,6 +58,7 @@ def draw(random: Random) -> Faults:
         duplicate=some(100),
         delay_ms_max=random.choice((5, 20, 100, 400)),
         slow_intake_ms_max=random.choice((0, 0, 300, 4_000)),
+        mislead=random.choice((0, 0, 0, 0, 0, 0, 0, 60)),
         crash=some(30),
         down_ms_max=random.choice((200, 2_000, 20_000)),
         cut=some(200),

@@ -146,14 +146,16 @@ class SimLog:
         """Empty partitions of transactions."""
         self._starts = [digests.chain_start(genesis_digest, partition) for partition in range(partitions)]
         self.partitions = [[] for _ in range(partitions)]
+        self._values: list[list[bytes]] = [[] for _ in range(partitions)]
 
     def produce(self, partition: int, value: bytes) -> None:
         """A client's record is appended. Now and then the log leaves a gap before it, for a control record."""
         entries = self.partitions[partition]
         before = entries[-1].chain_digest if entries else self._starts[partition]
         offset = (entries[-1].end_offset if entries else 0) + (self._random.randrange(8) == 0)
-        digest = digests.chain_next(before, 0, offset, digests.value_digest(value))
-        entries.append(Entry(offset + 1, digest, RECORD_BYTES))
+        digest_of_value = digests.value_digest(value)
+        entries.append(Entry(offset + 1, digests.chain_next(before, 0, offset, digest_of_value), RECORD_BYTES))
+        self._values[partition].append(digest_of_value)
 
     def fetch_records(self, index: int, take: Callable[[int, int], None]) -> None:
         """Let a validator read, after a while, all records that are there now: (partition, records of it)."""
@@ -162,10 +164,19 @@ class SimLog:
             at_ms = max(self._agenda.now_ms + slow_ms + self._delay_ms(), self._cut_until_ms.get(index, 0))
             self._agenda.plan(at_ms, take, partition, len(entries))
 
-    def ends(self) -> list[int]:
-        """The end offset of every partition."""
-        return [entries[-1].end_offset if entries else 0 for entries in self.partitions]
+    def shown(self, index: int, partition: int, held: Sequence[Entry], records: int) -> tuple[list[Entry], bool]:
+        """What a validator reads behind what it holds, up to so many records; and whether the log misleads it."""
+        found, is_misled = list(held), False
+        for number in range(len(held), records):
+            end_offset, digest_of_value = self.partitions[partition][number].end_offset, self._values[partition][number]
+            if chance(self._random, self.faults.mislead):
+                digest_of_value, is_misled = digests.value_digest(b"a lie for v%d" % index), True
+            before = found[-1].chain_digest if found else self._starts[partition]
+            digest = digests.chain_next(before, 0, end_offset - 1, digest_of_value)
+            found.append(Entry(end_offset, digest, RECORD_BYTES))
+        return found[len(held) :], is_misled
 
-    def entries(self, partition: int, start: int, end: int) -> Sequence[Entry]:
-        """Records number `start` to `end` - 1 of a partition."""
-        return self.partitions[partition][start:end]
+    def reread(self, index: int, act: Callable[[int, int], None], partition: int, from_offset: int) -> None:
+        """Call `act(partition, from_offset)` when a validator's intake has come to it."""
+        slow_ms = self._random.randrange(self.faults.slow_intake_ms_max + 1)
+        self._agenda.plan(self._agenda.now_ms + slow_ms + self._delay_ms(), act, partition, from_offset)

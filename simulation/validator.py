@@ -30,8 +30,11 @@ class Surroundings(Protocol):
     def send(self, sender: int, topic: str, value: bytes) -> None:
         """A record leaves; it may or may not arrive."""
 
-    def entries(self, partition: int, start: int, end: int) -> Sequence[Entry]:
-        """Records number `start` to `end` - 1 of a partition, as the store keeps them."""
+    def shown(self, validator: int, partition: int, held: Sequence[Entry], records: int) -> Sequence[Entry]:
+        """What the log shows behind what is held of a partition, up to so many records."""
+
+    def reread(self, validator: int, partition: int, from_offset: int) -> None:
+        """Let its intake read a partition anew; `read_again` is called when it has come to it."""
 
     def on_durable(self, validator: int, name: str) -> None:
         """A durable write begins or is over. Raises: Crashed."""
@@ -111,12 +114,8 @@ class SimValidator:
             verify=verify_memoised,
         )
         self.loop = self._loop_class(ports, self._settings, boot, self.clock.read_ms(now_ms))
-        self._told = [
-            _count_up_to(world.entries(partition, 0, held), head.end_offset)
-            for partition, (held, head) in enumerate(
-                zip(self.store.records, boot.restored.delivered.header.heads, strict=True)
-            )
-        ]
+        heads = boot.restored.delivered.header.heads
+        self._told = [self._count_up_to(head.partition, head.end_offset) for head in heads]
         self._tell_all()
 
     def crash(self) -> None:
@@ -128,11 +127,18 @@ class SimValidator:
 
     def read_records(self, partition: int, records: int) -> None:
         """The intake has read so many records of a partition, stores them durably and tells. Raises: Crashed."""
-        if records > self.store.records[partition]:
+        held = self.store.records[partition]
+        if records > len(held):
             self._world.on_durable(self.index, "records.before")
-            self.store.records[partition] = records
+            held.extend(self._world.shown(self.index, partition, held, records))
             self._world.on_durable(self.index, "records.after")
         self._tell_all()
+
+    def read_again(self, partition: int, from_offset: int) -> None:
+        """The intake drops what it holds from an offset on, to read it anew."""
+        self.store.cut(partition, from_offset)
+        self._told[partition] = len(self.store.records[partition])
+        self.waiting.append(Restarted(partition))
 
     def turn(self, now_ms: int) -> None:
         """Take all that waits and end the turn, as the driver does. Raises: Halt, Crashed."""
@@ -162,16 +168,12 @@ class SimValidator:
 
     def _tell_all(self) -> None:
         for partition, (told, held) in enumerate(zip(self._told, self.store.records, strict=True)):
-            if self.loop is not None and held > told:
-                self.waiting.append(Advance(partition, 0, tuple(self._world.entries(partition, told, held))))
-                self._told[partition] = held
+            if self.loop is not None and len(held) > told:
+                self.waiting.append(Advance(partition, 0, tuple(held[told:])))
+                self._told[partition] = len(held)
 
     def _request_reread(self, partition: int, from_offset: int) -> None:
-        self.waiting.append(Restarted(partition))
-        held = self.store.records[partition]
-        self._told[partition] = _count_up_to(self._world.entries(partition, 0, held), from_offset)
-        self._tell_all()
+        self._world.reread(self.index, partition, from_offset)
 
-
-def _count_up_to(entries: Sequence[Entry], end_offset: int) -> int:
-    return sum(entry.end_offset <= end_offset for entry in entries)
+    def _count_up_to(self, partition: int, end_offset: int) -> int:
+        return sum(entry.end_offset <= end_offset for entry in self.store.records[partition])

@@ -109,8 +109,12 @@ class World:
 
     def run(self) -> None:
         """Live through all of them. Raises: Violation."""
+        is_misleading = self.faults.mislead > 0
         self._live_badly()
         self._heal()
+        if is_misleading:
+            self.agenda.run_until(self.agenda.now_ms + HEAL_MS_MAX)
+            return
         checkers, is_all_final = self.checkers, self.checkers.progress.is_all_final
         views_max = self.views_max()
         self.agenda.run_until(self.agenda.now_ms + HEAL_MS_MAX, is_all_final)
@@ -181,8 +185,23 @@ class World:
     def values(self, topic: str, position: int) -> list[bytes]:
         return self.log.values(topic, position)
 
-    def entries(self, partition: int, start: int, end: int) -> Sequence[Entry]:
-        return self.log.entries(partition, start, end)
+    def shown(self, validator: int, partition: int, held: Sequence[Entry], records: int) -> Sequence[Entry]:
+        entries, is_misled = self.log.shown(validator, partition, held, records)
+        if is_misled:
+            self._note(validator, "is misled about partition", partition)
+        return entries
+
+    def reread(self, validator: int, partition: int, from_offset: int) -> None:
+        subject = self.validators[validator]
+        life = subject.life
+
+        def act(partition: int, from_offset: int) -> None:
+            if subject.is_up and subject.life == life:
+                subject.read_again(partition, from_offset)
+                self._wake(subject, self.agenda.now_ms)
+                self._fetch_records(subject)
+
+        self.log.reread(validator, act, partition, from_offset)
 
     def send(self, sender: int, topic: str, value: bytes) -> None:
         validator, adversary = self.validators[sender], self.adversaries.get(sender)

@@ -1,7 +1,5 @@
 """Availability: who votes for a block holds its records, and of every final block enough honest ones do."""
 
-from collections.abc import Sequence
-
 from consensus.messages import Kind, Message, Proposal, Vote
 from ledger.header import Head
 from simulation.checkers.checker import Checker, Stored, Subject, Violation
@@ -20,21 +18,14 @@ class Availability(Checker):
             self._heads[message.block.digest] = message.block.header.heads
         elif isinstance(message, Vote) and message.kind is Kind.NOTARIZE:
             heads = self._heads.get(message.digest)
-            if heads is not None and not self._holds(validator, heads):
+            if heads is not None and not validator.store.holds(heads):
                 raise Violation(f"v{validator.index} notarizes view {message.view} without holding the records")
 
     def on_stored(self, validator: SimValidator, stored: Stored) -> None:
         heads = stored.block.header.heads
-        if not self._holds(validator, heads):
+        if not validator.store.holds(heads):
             raise Violation(f"v{validator.index} stores height {stored.final.height} without its records")
         powers = [member.power for member in self.subject.genesis.validators]
-        held = sum(powers[honest.index] for honest in self.subject.honest if self._holds(honest, heads))
+        held = sum(powers[honest.index] for honest in self.subject.honest if honest.store.holds(heads))
         if 3 * held <= sum(powers):
             raise Violation(f"height {stored.final.height} is final, but only {held} of {sum(powers)} hold its records")
-
-    def _holds(self, validator: SimValidator, heads: Sequence[Head]) -> bool:
-        return all(
-            head.end_offset == 0
-            or (held > 0 and self.subject.log[head.partition][held - 1].end_offset >= head.end_offset)
-            for held, head in zip(validator.store.records, heads, strict=True)
-        )
