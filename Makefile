@@ -1,7 +1,7 @@
 # Everything runs in ./.venv, which the targets make themselves from the pinned and hashed lock.
 PYTHON ?= python3
 BACKBONE ?= embedded
-VALIDATORS ?= 1
+VALIDATORS ?= 4
 SEEDS ?= 0..699
 BIN := .venv/bin
 

@@ -1,5 +1,6 @@
 """Holds a node's database against what must be in it: arithmetic, and what the client was told."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,25 @@ class Checks:
             (self.replay_equal, "the replayed database differs from the one that was dropped"),
         ]
         return [sentence for holds, sentence in told if not holds]
+
+
+def check_nodes(urls: Sequence[str], plan: Plan) -> Checks:
+    """All nodes' databases: counts of the first, and whatever is wrong in any."""
+    first, *others = [_check_node(url, plan) for url in urls]
+    for other in others:
+        first.balances_wrong += other.balances_wrong
+        first.supply_equal &= other.supply_equal
+        if (other.executed, other.rejected) != (first.executed, first.rejected):
+            first.executed = -1
+    return first
+
+
+def _check_node(url: str, plan: Plan) -> Checks:
+    checks = Checks()
+    with psycopg.connect(url, autocommit=True) as database:
+        check_balances(checks, database, plan)
+        count_transactions(checks, database)
+    return checks
 
 
 def check_balances(checks: Checks, database: psycopg.Connection[tuple[object, ...]], plan: Plan) -> None:

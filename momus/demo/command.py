@@ -20,7 +20,7 @@ class Backbone(StrEnum):
 
 
 def command(
-    validators: Annotated[int, typer.Option(help="Validators; today only 1 is possible.")] = 1,
+    validators: Annotated[int, typer.Option(min=1, max=32, help="Validators, each with a database of its own.")] = 4,
     backbone: Annotated[Backbone, typer.Option(help="The log: embedded, or a real Apache Kafka.")] = Backbone.EMBEDDED,
     input_file: Annotated[
         Path | None, typer.Option("--input", help="Bank statements in the format of trans.asc; none: generated ones.")

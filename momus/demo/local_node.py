@@ -41,6 +41,7 @@ class LocalNode:
         self.home = Home(home)
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
+        self._pids_before: set[int] = set()
 
     @property
     def log_file(self) -> Path:
@@ -53,7 +54,8 @@ class LocalNode:
         self.wait_running(PROCESSES, timeout_s)
 
     def launch(self) -> None:
-        """Start it without waiting."""
+        """Start it without waiting. What the status files said before is no longer of interest."""
+        self._pids_before = {status.pid for process in PROCESSES if (status := self.status(process)) is not None}
         argv = [sys.executable, "-m", "momus", "run", "--home", str(self.home.path)]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -130,7 +132,12 @@ class LocalNode:
 
     def _is_running(self, process: str, not_pid: int | None) -> bool:
         status = self.status(process)
-        return status is not None and status.state == RUNNING and status.is_alive and status.pid != not_pid
+        return (
+            status is not None
+            and status.state == RUNNING
+            and status.is_alive
+            and status.pid not in {not_pid, *self._pids_before}
+        )
 
 
 def _environment(changes: Mapping[str, str] | None) -> dict[str, str]:

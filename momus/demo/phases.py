@@ -1,7 +1,8 @@
 """What the demo does to the chain, step by step: lends, pays at a measured pace, pays under kills, takes back."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -40,10 +41,13 @@ class Flow:
 class Phases:
     """Drives one client through the whole plan. Each phase ends when all of it is final and executed."""
 
-    def __init__(self, client: Client, heights: HeightWatch, node: LocalNode, plan: Plan, on_progress: OnProgress):
+    def __init__(
+        self, client: Client, heights: HeightWatch, nodes: Sequence[LocalNode], plan: Plan, on_progress: OnProgress
+    ):
+        """`heights` are those of the first node."""
         self._client = client
         self._heights = heights
-        self._node = node
+        self._nodes = nodes
         self._plan = plan
         self._on_progress = on_progress
         self.total = plan.size
@@ -87,19 +91,41 @@ class Phases:
         self.flow.undisturbed_per_s = round(len(signed) / (time.monotonic() - start), 1)
 
     def _under_kills(self, signed: list[Transaction]) -> None:
-        """The rest, with the execute process killed after a third of it is final and the order process after two."""
-        submissions = self._submit("paying while processes are killed", signed)
-        for share, process in ((1, "execute"), (2, "order")):
-            self._until_final(submissions[: share * len(submissions) // 3], "paying while processes are killed")
-            self._kill(process)
-        self._settle("paying while processes are killed", submissions)
+        """The rest, with the execute process killed after a third of it is final, the order process after two.
 
-    def _kill(self, process: str) -> None:
+        Where there are several validators, one is killed as a whole before that, and comes back after a third.
+        """
+        name, nodes = "paying while processes are killed", self._nodes
+        with self._without(nodes[1:]):
+            submissions = self._submit(name, signed)
+            self._until_final(submissions[: len(submissions) // 3], name)
+        self._kill("execute", nodes[0])
+        self._until_final(submissions[: 2 * len(submissions) // 3], name)
+        self._kill("order", nodes[len(nodes) // 2])
+        self._settle(name, submissions)
+
+    @contextmanager
+    def _without(self, others: Sequence[LocalNode]) -> Iterator[None]:
+        """The last of the other nodes is killed, all of it, and started again in the end."""
         killed_at = time.monotonic()
-        pid = self._node.kill_9(process)
-        self._on_progress(f"killed -9 the {process} process", self._client.progress.final, self.total)
-        self._node.wait_running([process], 60, not_pid=pid)
-        self.flow.kills.append((process, round(time.monotonic() - killed_at, 2)))
+        for node in others[-1:]:
+            node.kill_9_all()
+            self._say(f"killed -9 all of {node.home.path.name}")
+        yield
+        for node in others[-1:]:
+            node.start()
+            self.flow.kills.append((f"all of {node.home.path.name}", round(time.monotonic() - killed_at, 2)))
+
+    def _kill(self, process: str, node: LocalNode) -> None:
+        killed_at = time.monotonic()
+        whose = process if len(self._nodes) == 1 else f"{process} of {node.home.path.name}"
+        pid = node.kill_9(process)
+        self._say(f"killed -9 {whose}")
+        node.wait_running([process], 60, not_pid=pid)
+        self.flow.kills.append((whose, round(time.monotonic() - killed_at, 2)))
+
+    def _say(self, what: str) -> None:
+        self._on_progress(what, self._client.progress.final, self.total)
 
     def _submit(self, name: str, transactions: Iterable[Transaction]) -> list[Submission]:
         submissions = []

@@ -83,6 +83,7 @@ class Report:
             ("time to SQL", _told(flow.sql) + " from submitting to rows"),
             ("killed with SIGKILL", killed),
             ("balances", f"{checks.accounts} accounts, {_equal(checks.balances_equal)} to money in minus money out"),
+            ("databases", f"{self.validators}, {_equal(checks.databases_equal)} row for row"),
             ("replay", f"{self.replay_s:.1f} s after dropping the database ({self.replay_per_s:,.0f} a second)"),
             ("replayed database", f"{_equal(checks.replay_equal)} row for row in {checks.tables} tables"),
             *self.places,

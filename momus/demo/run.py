@@ -7,27 +7,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ledger.keys import PrivateKey
 from momus.client import Client, HeightWatch
 from momus.demo.backbone import running_broker
-from momus.demo.checks import Checks, check_balances, count_transactions, views_nullified
-from momus.demo.local_node import LocalNode, momus
-from momus.demo.phases import DemoFailed, Flow, OnProgress, Phases
+from momus.demo.checks import Checks, check_nodes, views_nullified
+from momus.demo.local_committee import LocalCommittee
+from momus.demo.local_node import momus
+from momus.demo.phases import Flow, OnProgress, Phases
 from momus.demo.rebuild import rebuild
 from momus.demo.report import Report
 from momus.demo.scratch import fresh_scratch
 from momus.workload import Plan, Totals, read_statements, write_generated
 from node.home import Home
-from node.wiring import database_url
 
 ACCOUNTS_FILE = "accounts.csv"
 _SEED = 1993
 _GENERATED_ACCOUNTS = 1_000
 _VALID_FOR_MS = 50 * 60 * 1000
+_REST_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,53 +43,50 @@ class DemoPlan:
 
 def run_demo(plan: DemoPlan, console: Console) -> Report:
     """Raises: DemoFailed, NodeFailed, ScratchTaken, StatementError, WorkloadError, OSError."""
-    if plan.validators != 1:
-        raise DemoFailed(f"--validators {plan.validators}: this version runs a committee of one, --validators 1.")
     started_at = time.monotonic()
     scratch = fresh_scratch(plan.scratch)
     statements = plan.input or _generated(scratch / "statements.asc", plan.rows)
     totals = Totals.of(read_statements(statements))
     console.print(f"{totals.rows:,} payments of {len(totals.incoming):,} accounts, from {statements}", highlight=False)
     with running_broker(plan.backbone, scratch, console) as servers:
-        home = scratch / "node"
+        place = scratch / ("node" if plan.validators == 1 else "validators")
         chain = f"demo-{secrets.token_hex(4)}"
-        console.print(f"making the chain {chain} in {home}", highlight=False)
-        momus("init", "--home", str(home), "--chain", chain, *_log_options(servers))
-        flow, checks = _live(home, statements, totals, console)
-        console.print("dropping the database and rebuilding it by replay")
-        rebuilt = rebuild(home)
+        console.print(f"making the chain {chain} in {place}", highlight=False)
+        options = ["--chain", chain, "--validators", str(plan.validators), *_log_options(servers)]
+        homes = [Path(home) for home in momus("init", "--home", str(place), *options)["homes"]]
+        flow, checks = _live(homes, scratch / ACCOUNTS_FILE, statements, totals, console)
+        console.print(f"dropping the database of {homes[-1]} and rebuilding it by replay", highlight=False)
+        rebuilt = rebuild(homes[-1])
     checks.tables = rebuilt.tables
     checks.replay_equal = not rebuilt.differing
-    checks.databases_equal = True
     return Report(
         backbone=plan.backbone,
         validators=plan.validators,
         input=f"{statements} ({totals.rows + totals.empty_rows} rows, {len(totals.incoming)} accounts)",
         flow=flow,
         checks=checks,
-        views_nullified=views_nullified(Home(home).store, Home(home).genesis()),
+        views_nullified=views_nullified(Home(homes[0]).store, Home(homes[0]).genesis()),
         replay_s=rebuilt.seconds,
         replay_per_s=checks.executed / rebuilt.seconds,
         seconds=time.monotonic() - started_at,
-        places=_places(home, scratch),
+        places=_places(place, homes[0], scratch),
     )
 
 
-def _live(home: Path, statements: Path, totals: Totals, console: Console) -> tuple[Flow, Checks]:
-    """Everything that happens while the node runs."""
-    url = _url_of(Home(home))
+def _live(homes: list[Path], accounts: Path, statements: Path, totals: Totals, console: Console) -> tuple[Flow, Checks]:
+    """Everything that happens while the nodes run."""
+    committee = LocalCommittee(homes)
     seed = secrets.token_bytes(32)
-    with LocalNode(home) as node, HeightWatch(url) as heights, Client.at_home(home) as client:
+    with committee, HeightWatch(committee.urls[0]) as heights, Client.at_home(homes[0]) as client:
         plan = Plan(
             client.genesis, totals, seed, time.time_ns() // 1_000_000 + _VALID_FOR_MS, PrivateKey.from_seed(seed)
         )
-        _write_accounts(home.parent / ACCOUNTS_FILE, plan)
+        _write_accounts(accounts, plan)
         with _progress(console) as on_progress:
-            flow = Phases(client, heights, node, plan, on_progress).run(read_statements(statements))
-        checks = Checks()
-        with psycopg.connect(url, autocommit=True) as database:
-            check_balances(checks, database, plan)
-            count_transactions(checks, database)
+            flow = Phases(client, heights, committee.nodes, plan, on_progress).run(read_statements(statements))
+        differences = committee.differences(_REST_S)
+        checks = check_nodes(committee.urls, plan)
+        checks.databases_equal = not differences
     return flow, checks
 
 
@@ -97,10 +94,6 @@ def _write_accounts(file: Path, plan: Plan) -> None:
     """`account;address;asset` a line: with it, anybody can hold the balances against the statements."""
     lines = [f"{account};{address.hex()};{plan.asset.hex()}" for account, address in plan.addresses().items()]
     file.write_text("\n".join(["account;address;asset", *lines, ""]))
-
-
-def _url_of(home: Home) -> str:
-    return database_url(home, home.settings({}))
 
 
 @contextmanager
@@ -133,13 +126,13 @@ def _log_options(servers: str | None) -> tuple[str, ...]:
     return () if servers is None else ("--backbone", "kafka", "--kafka", servers)
 
 
-def _places(home: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
+def _places(place: Path, home: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
     """Where things are, as (what, where or command)."""
     look = "select address, decimal_amount from balances order by amount desc limit 5"
     return (
-        ("data", str(home)),
+        ("data", str(place)),
         ("accounts", str(scratch / ACCOUNTS_FILE)),
         ("look with SQL", f'momus sql --home {home} "{look}"'),
-        ("run it again", f"momus run --home {home}"),
+        ("run it again", f"momus run --home {place}"),
         ("clean up", f"momus demo --clean --scratch {scratch}"),
     )

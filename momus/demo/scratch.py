@@ -29,7 +29,7 @@ def remove_scratch(path: Path) -> None:
     """Delete a folder that a demo made. Raises: ScratchTaken, OSError."""
     if not (path / _MARKER).is_file():
         raise ScratchTaken(f"{path} exists and was not made by a demo; give another folder with --scratch.")
-    for file in path.glob(f"*/{_PIDS_UP_FOLDERS}"):
+    for file in path.rglob(_PIDS_UP_FOLDERS):
         status = StatusFile(file).read()
         if status is not None and status.is_alive:
             raise ScratchTaken(f"Process {status.pid} ({status.process}) still runs in {path}; stop it first.")
