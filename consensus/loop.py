@@ -81,7 +81,7 @@ class Loop:
         self._timer: int | None = None
         self._finals: list[events.Finalize] = []
         self._sends: list[bytes] = [*boot.unsent]
-        self._rereading: set[int] = set()
+        self._rereading: Counter[int] = Counter()
         self._advances: dict[int, list[Entry]] = {}
         self.counts: Counter[str] = Counter()
         self._keep_unpublished(boot, now_ms)
@@ -92,10 +92,10 @@ class Loop:
         """Take in one thing that was read: an advance of the store, a restart of one, or a record of a topic."""
         match item:
             case Advance(partition=partition, entries=entries):
-                if partition not in self._rereading:
+                if not self._rereading[partition]:
                     self._advances.setdefault(partition, []).extend(entries)
             case Restarted(partition):
-                self._rereading.discard(partition)
+                self._rereading[partition] -= 1
             case LogRecord(topic=topic, offset=offset, value=value):
                 if topic == self._blocks_topic:
                     self._on_block(offset, value, now_ms)
@@ -208,7 +208,7 @@ class Loop:
         """Ask for a partition to be read again; what is queued of it is void until the intake says so."""
         self._ports.report("reread", {"partition": partition, "from_offset": from_offset})
         self.counts["rereads"] += 1
-        self._rereading.add(partition)
+        self._rereading[partition] += 1
         self._advances.pop(partition, None)
         self._ports.request_reread(partition, from_offset)
 

@@ -1,0 +1,23 @@
+"""Reading a partition again while it is already being read again."""
+
+from backbone.intake import Advance
+from consensus.loop import Restarted
+from simulation.faults import CALM
+from simulation.world import World
+
+
+def test_partition_asked_for_twice_is_told_once() -> None:
+    """The first answer may come after the second request: what is told between the two is told again after both."""
+    world = World(seed=1, faults=CALM)
+    validator = world.validators[0]
+    validator.boot(world.agenda.now_ms)
+    loop = validator.loop
+    assert loop is not None
+    world.log.produce(0, b"a record")
+    advance = Advance(0, 0, tuple(world.log.partitions[0]))
+    loop._reread(0, 0)
+    loop._reread(0, 0)
+    for item in (Restarted(0), advance, Restarted(0), advance):
+        loop.take(item, world.agenda.now_ms)
+    loop.end_turn(world.agenda.now_ms)
+    assert loop.core.state.heads.records() == 1
