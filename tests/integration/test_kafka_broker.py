@@ -15,7 +15,7 @@ from backbone.log import Delivery, LogRecord, LogUnavailable, TopicSpec
 from node.broker import LocalBroker, LocalCluster
 from node.broker_files import BrokerUnusable
 
-WAIT_S = 60
+WAIT_S = 180
 ROOT = Path(__file__).parents[2]
 
 
@@ -97,6 +97,7 @@ def test_a_broker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     assert not is_alive(pid)
 
 
+@pytest.mark.soak
 @pytest.mark.kafka
 def test_a_cluster_goes_on_without_one_of_its_brokers(tmp_path: Path) -> None:
     with (
