@@ -1,0 +1,38 @@
+"""The bench on real processes, small: every figure is there and above nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from rich.console import Console
+
+from momus.bench.ceilings import copy_rows_per_s
+from momus.bench.run import Bench, Sizes
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Not below pytest's own folder, which is closed to the other user that Postgres runs as for root."""
+    with TemporaryDirectory(prefix="momus-bench-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder) / "bench"
+
+
+@pytest.mark.processes
+def test_every_figure_of_a_small_bench_is_there(scratch: Path) -> None:
+    figures = Bench(scratch, ["embedded"], Sizes(single=300, batched=3, paced=60), Console(quiet=True)).run()
+    found = figures.as_json()
+    assert min(found["ceilings"].values()) > 0
+    assert [load["load"] for load in found["throughput"]] == [
+        "single",
+        "batched, 10,000 accounts",
+        "batched, 100,000 accounts",
+    ]
+    assert all(load["per_s"] > 0 < load["replay_per_s"] and load["replay_equal"] for load in found["throughput"])
+    assert [timed["transactions"] for timed in found["finality_ms"]] == [60]
+    assert len(found["marks"]) == 5
+
+
+def test_the_copy_ceiling_leaves_nothing_behind(postgres_url: str) -> None:
+    assert copy_rows_per_s(postgres_url) > 0
+    assert copy_rows_per_s(postgres_url) > 0
