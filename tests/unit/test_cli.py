@@ -28,6 +28,11 @@ def test_every_command_has_json(name: str, capsys: pytest.CaptureFixture[str]) -
     assert "--json" in help_of(capsys, name)
 
 
+@pytest.mark.parametrize("words", ["keys new", "genesis add", "genesis seal"])
+def test_commands_of_those_who_join_have_json(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--json" in help_of(capsys, *words.split())
+
+
 @pytest.mark.parametrize("kind", [command.name for command in submit.app.registered_commands])
 def test_every_kind_of_transaction_has_the_common_options(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = help_of(capsys, "submit", kind)
