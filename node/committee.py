@@ -68,16 +68,24 @@ class Committee:
         return {child.spec.name: child.detail for child in self._children if child.state == HALTED}
 
     def _run(self) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-        signal.signal(signal.SIGCHLD, lambda number, frame: self._wake.set())
+        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+        before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, self._on_child)
+        try:
+            self._supervise()
+        finally:
+            for child in self._children:
+                child.end()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return exits.HALT if self.halted() else exits.OK
+
+    def _supervise(self) -> None:
         for child in self._children:
             child.start()
         while not self._signals and any(child.state in (RUNNING, WAITING) for child in self._children):
             self._watch(restart=True)
             self._sleep()
         self._drain()
-        return exits.HALT if self.halted() else exits.OK
 
     def _drain(self) -> None:
         """All at once: each supervisor knows its own order."""
@@ -104,4 +112,7 @@ class Committee:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
+        self._wake.set()
+
+    def _on_child(self, number: int, frame: FrameType | None) -> None:
         self._wake.set()
