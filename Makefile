@@ -2,7 +2,6 @@
 PYTHON ?= python3
 BACKBONE ?= embedded
 VALIDATORS ?= 4
-SEEDS ?= 0..699
 BIN := .venv/bin
 
 .PHONY: setup demo check test simulate soak bench kafka lock clean
@@ -32,7 +31,8 @@ soak: setup
 	$(BIN)/pytest -m soak
 
 simulate: setup
-	$(BIN)/python -m simulation --seeds $(SEEDS) --validators 4,7,10
+	$(BIN)/python -m simulation --seeds 0..1999 --validators 4
+	$(BIN)/python -m simulation --seeds 0..149 --validators 7,10
 
 bench: setup
 	$(BIN)/momus bench
