@@ -88,7 +88,9 @@ class Home:
     def settings(self, environment: dict[str, str]) -> Settings:
         """Raises: HomeUnusable, BadSettings."""
         if not self.settings_file.is_file():
-            raise HomeUnusable(f"{self.path} is not the home of a node: it has no momus.toml. Run `momus init` first.")
+            below = sorted(file.parent.name for file in self.path.glob("*/momus.toml"))
+            remedy = f"Give one of those in it: {', '.join(below)}." if below else "Run `momus init` first."
+            raise HomeUnusable(f"{self.path} is not the home of a node: it has no momus.toml. {remedy}")
         return read_settings(self.settings_file, environment)
 
     def genesis(self) -> Genesis:

@@ -59,3 +59,11 @@ def test_created_file_is_never_overwritten_and_a_replaced_one_is(tmp_path: Path)
     replace_file(file, b"new", 0o600)
     assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"new", 0o600)
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_folder_of_homes_is_no_home_and_names_them(tmp_path: Path) -> None:
+    for name in ("pear", "apple"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "momus.toml").touch()
+    with pytest.raises(HomeUnusable, match="Give one of those in it: apple, pear"):
+        Home(tmp_path).settings({})
