@@ -1,6 +1,6 @@
 """A pytest plugin: a run that was told which kinds of tests must run fails if none of one kind passed.
 
-`MOMUS_MUST_RUN="kafka postgres"` names markers. So a CI machine without a broker cannot be green by running nothing.
+`TESTS_MUST_RUN="kafka postgres"` names markers. So a CI machine without a broker cannot be green by running nothing.
 """
 
 import os
@@ -11,7 +11,7 @@ _ran: set[str] = set()
 
 
 def _missing() -> list[str]:
-    return [mark for mark in os.environ.get("MOMUS_MUST_RUN", "").split() if mark not in _ran]
+    return [mark for mark in os.environ.get("TESTS_MUST_RUN", "").split() if mark not in _ran]
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
