@@ -5,7 +5,6 @@ They are kept apart as they would be on machines of their own: where one halts, 
 
 import fcntl
 import signal
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from node.home import Home, HomeUnusable
 from node.restarts import Restarts
 from node.settings import SupervisorSettings
 from node.status import StatusFile
+from node.wakeup import Wakeup
 
 _log = structlog.get_logger()
 _TICK_S: Final = 0.25
@@ -51,7 +51,7 @@ class Committee:
             )
             for home in homes
         ]
-        self._wake = threading.Event()
+        self._wake = Wakeup()
         self._signals = 0
 
     def run(self) -> int:
@@ -77,6 +77,7 @@ class Committee:
                 child.end()
             for number, handler in before.items():
                 signal.signal(number, handler)
+            self._wake.close()
         return exits.HALT if self.halted() else exits.OK
 
     def _supervise(self) -> None:
@@ -108,7 +109,6 @@ class Committee:
     def _sleep(self) -> None:
         waits = [wait for child in self._children if (wait := child.wait_s()) is not None]
         self._wake.wait(min([_TICK_S, *waits]))
-        self._wake.clear()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1

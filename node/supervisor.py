@@ -6,7 +6,6 @@ is durable.
 """
 
 import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
@@ -22,6 +21,7 @@ from node.postgres_files import PostgresUnusable
 from node.restarts import Restarts
 from node.settings import SupervisorSettings
 from node.status import StatusFile
+from node.wakeup import Wakeup
 
 _log = structlog.get_logger()
 _TICK_S = 0.25
@@ -62,7 +62,7 @@ class Supervisor:
         self._children = [
             Child(spec, StatusFile(home.status_file(spec.name)), Restarts(settings), clock) for spec in specs
         ]
-        self._wake = threading.Event()
+        self._wake = Wakeup()
         self._signals = 0
 
     def run(self) -> int:
@@ -88,6 +88,7 @@ class Supervisor:
                 self._service_file.write(status.STOPPED, pid=pid)
             for number, handler in before.items():
                 signal.signal(number, handler)
+            self._wake.close()
 
     def _supervise(self) -> int:
         self._start_service()
@@ -165,7 +166,6 @@ class Supervisor:
     def _sleep(self, at_most_s: float = _TICK_S) -> None:
         waits = [wait for child in self._children if (wait := child.wait_s()) is not None]
         self._wake.wait(min([at_most_s, *waits]))
-        self._wake.clear()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
