@@ -33,7 +33,7 @@ _WARM_UP = 50
 class Sizes:
     """How much of each load: transactions; `paced` are those of the finality measurement."""
 
-    single: int = 30_000
+    single: int = 100_000
     batched: int = 1_000
     paced: int = 2_000
 
