@@ -59,11 +59,19 @@ class StatusFile:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process with this id exists."""
+    """Whether a process with this id lives. One that has ended, and that its parent has not waited for, does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[:1] == ["Z"]

@@ -1,5 +1,8 @@
 """A home: what lies where, and what a folder that is none says."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from node.files import create_file, replace_file
 from node.home import Home, HomeUnusable, parse_genesis_file
 from node.make_settings import Places, settings_text
 from node.settings import read_settings
+from node.status import is_running
 
 
 def test_folder_without_settings_is_no_home(tmp_path: Path) -> None:
@@ -67,3 +71,10 @@ def test_folder_of_homes_is_no_home_and_names_them(tmp_path: Path) -> None:
         (tmp_path / name / "momus.toml").touch()
     with pytest.raises(HomeUnusable, match="Give one of those in it: apple, pear"):
         Home(tmp_path).settings({})
+
+
+def test_process_that_ended_unwaited_for_does_not_run() -> None:
+    with subprocess.Popen([sys.executable, "-S", "-c", ""]) as child:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert not is_running(child.pid)
+    assert is_running(os.getpid())
