@@ -1,6 +1,7 @@
 """Runs one validator over real ports: threads that read, one loop that decides, a clock."""
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import lru_cache
 from queue import Empty, Queue
 from threading import Event as Flag
@@ -59,10 +60,13 @@ class Driver:
     def run(self) -> None:
         """Boot, then decide until `stop`."""
         ports = self._ports
-        journal = open_journal(ports.journal_path, ports.genesis.digest, ports.key.public_key, ports.on_durable)
-        outbox = Outbox(ports.log.producer())
-        reading = Reading(self._items)
-        try:
+        with (
+            closing(
+                open_journal(ports.journal_path, ports.genesis.digest, ports.key.public_key, ports.on_durable)
+            ) as journal,
+            closing(Outbox(ports.log.producer(), FLUSH_MS)) as outbox,
+            closing(Reading(self._items)) as reading,
+        ):
             intake = IntakeTail(ports.intake, self._settings.read_records_max, reading.put)
             self._loop = loop = self._boot(journal, outbox, intake)
             for advance in ports.intake.backlog():
@@ -75,10 +79,6 @@ class Driver:
                 if loop.blocks_again_from is not None:
                     blocks.read_again(loop.blocks_again_from)
                     loop.blocks_again_from = None
-        finally:
-            reading.stop()
-            outbox.close(FLUSH_MS)
-            journal.close()
 
     def stop(self) -> None:
         """Ask the loop to end after its turn: what was signed is durable and sent, what is final is stored."""

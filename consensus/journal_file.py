@@ -49,6 +49,8 @@ class DiskJournalFile:
                 self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND)
             except FileNotFoundError:
                 return None
+            # A crash between a rename and the sync of its folder may have left the rename to the next loss of power.
+            _sync_folder(self._path)
             data = self._path.read_bytes()
             self._size = len(data)
             return data
@@ -116,6 +118,10 @@ def _replace(path: Path, data: bytes) -> None:
     finally:
         os.close(fd)
     beside.replace(path)
+    _sync_folder(path)
+
+
+def _sync_folder(path: Path) -> None:
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -13,8 +13,10 @@ QUEUE_MAX: Final = 10_000
 class Outbox:
     """Sends single-partition records in order. Used by the loop's thread only."""
 
-    def __init__(self, producer: LogProducer) -> None:
+    def __init__(self, producer: LogProducer, flush_ms: int) -> None:
+        """`flush_ms`: how long `close` waits for what is on its way."""
         self._producer = producer
+        self._flush_ms = flush_ms
         self._waiting: deque[tuple[str, bytes]] = deque()
         self.dropped = 0
         self.failed = 0
@@ -37,10 +39,10 @@ class Outbox:
             self._waiting.popleft()
         self._producer.poll(0)
 
-    def close(self, timeout_ms: int) -> None:
+    def close(self) -> None:
         """Send what is left, within the time, and close the producer."""
         self.pump()
-        self._producer.flush(timeout_ms)
+        self._producer.flush(self._flush_ms)
         self._producer.close()
 
     def _on_delivery(self, topic: str, value: bytes) -> Callable[[Delivery], None]:

@@ -64,7 +64,7 @@ class Reading:
         if ended and not self._failed:
             raise ReadingEnded(f"The thread {ended[0]!r} ended by an error of ours; its traceback is in the log.")
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End all threads."""
         self._stop.set()
         for thread in self._threads:

@@ -185,7 +185,7 @@ def test_a_reading_thread_that_dies_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     reading.start("dies", dies, lambda: None, (KeyError,))
     with pytest.raises(ReadingEnded, match="dies"):
         check_for_a_while(reading)
-    reading.stop()
+    reading.close()
 
 
 def test_an_expected_error_of_a_reading_thread_reaches_the_loop() -> None:
@@ -200,7 +200,7 @@ def test_an_expected_error_of_a_reading_thread_reaches_the_loop() -> None:
     assert isinstance(failed, Failed)
     assert isinstance(failed.error, KeyError)
     reading.check()
-    reading.stop()
+    reading.close()
 
 
 def test_a_batch_is_handed_over_when_there_is_room_again() -> None:
@@ -209,4 +209,4 @@ def test_a_batch_is_handed_over_when_there_is_room_again() -> None:
     batches = iter(range(3))
     reading.start("reads", lambda: reading.put(next(batches)), lambda: None, (StopIteration,))
     assert [items.get(timeout=10) for _ in range(3)] == [0, 1, 2]
-    reading.stop()
+    reading.close()

@@ -4,17 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
+from typing import NoReturn
 
 import pytest
 
 from backbone.intake import Intake, IntakeLimits
-from backbone.log import PositionLost, TopicMissing
+from backbone.log import LogUnavailable, PositionLost, TopicMissing
 from backbone.store import StoreReader, StoreWriter
 from consensus.blocks import verify_block
 from consensus.clock import SteadyClock
 from consensus.driver import Driver
 from consensus.errors import Halt, JournalLocked, JournalLost
-from consensus.journal_file import create
+from consensus.journal_file import create, open_journal
 from consensus.pace import Settings
 from consensus.ports import Ports
 from ledger import digests
@@ -218,3 +219,38 @@ def test_status_is_empty_before_boot_and_tells_height_and_view_after(tmp_path: P
     status = running.driver.status()
     running.stop()
     assert status["view"] == status["final_view"] + 1
+
+
+def test_a_log_that_does_not_answer_at_first_leaves_no_lock_behind(tmp_path: Path) -> None:
+    class Silent(FlakyLog):
+        def producer(self) -> NoReturn:
+            raise LogUnavailable("nobody there")
+
+    chain = genesis(1)
+    create(tmp_path / "journal", chain.digest, validator_key(0).public_key)
+    store = StoreWriter(tmp_path / "store")
+    reader = StoreReader(tmp_path / "store")
+    log = Silent()
+    ports = Ports(
+        genesis=chain,
+        key=validator_key(0),
+        log=log,
+        store=store,
+        store_reader=reader,
+        intake=Intake(
+            lambda positions: log.reader(chain.topic, positions),
+            store,
+            reader,
+            lambda before, *_: before,
+            chain.empty_heads(),
+            chain.empty_heads(),
+            IntakeLimits(),
+        ),
+        journal_path=tmp_path / "journal",
+        lag=lambda: 0,
+        now_ms=SteadyClock().now_ms,
+    )
+    with pytest.raises(LogUnavailable):
+        Driver(ports, Settings()).run()
+    store.close()
+    open_journal(tmp_path / "journal", chain.digest, validator_key(0).public_key).close()

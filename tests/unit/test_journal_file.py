@@ -1,5 +1,6 @@
 """The journal: nothing is lost that was sent, and what is lost is noticed."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -176,3 +177,13 @@ def test_one_process_holds_a_journal(tmp_path: Path) -> None:
         open_journal(tmp_path / "journal", GENESIS, KEY)
     first.close()
     open_journal(tmp_path / "journal", GENESIS, KEY).close()
+
+
+def test_opening_makes_a_rename_of_before_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crash between the rename and the sync of the folder, then a loss of power, must not bring the old file back
+    after more was signed into the new one."""
+    create(tmp_path / "journal", GENESIS, KEY)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
+    open_journal(tmp_path / "journal", GENESIS, KEY).close()
+    assert tmp_path.stat().st_ino in synced
