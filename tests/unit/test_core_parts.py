@@ -128,7 +128,7 @@ def test_a_gap_makes_the_topic_be_read_again_further_back_each_time() -> None:
 def test_records_wait_while_the_log_is_full() -> None:
     log = FlakyLog()
     log.faults.append("full")
-    outbox = Outbox(log.producer())
+    outbox = Outbox(log.producer(), flush_ms=100)
     outbox.send("t", b"one")
     outbox.send("t", b"two")
     outbox.pump()
@@ -140,7 +140,7 @@ def test_records_wait_while_the_log_is_full() -> None:
 def test_refused_records_are_sent_again() -> None:
     log = FlakyLog()
     log.faults.append("refuse")
-    outbox = Outbox(log.producer())
+    outbox = Outbox(log.producer(), flush_ms=100)
     outbox.send("t", b"one")
     outbox.pump()
     outbox.pump()
@@ -149,7 +149,7 @@ def test_refused_records_are_sent_again() -> None:
 
 
 def test_what_waits_for_the_log_is_bounded() -> None:
-    outbox = Outbox(FlakyLog().producer())
+    outbox = Outbox(FlakyLog().producer(), flush_ms=100)
     for _ in range(QUEUE_MAX + 3):
         outbox.send("t", b"")
     assert outbox.dropped == 3
