@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 
-from simulation.adversaries.kinds import ADVERSARIES
 from simulation.checkers import CHECKERS
 from simulation.mutants import MUTANTS
 from simulation.runs import ANY, Plan, Verdict, kill_all, run, run_all
@@ -21,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.mutants:
         return _kill_all(options.jobs)
     plans = [
-        Plan(seed, validators, options.byzantine, options.adversary, options.mutant, options.checker, options.calm)
+        Plan(seed, validators, options.byzantine, options.adversary, options.faults, options.mutant, options.checker)
         for validators in options.validators
         for seed in options.seeds
     ]
@@ -97,11 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=_seeds, default=range(100), help="A..B, both included; or one seed")
     parser.add_argument("--validators", type=_numbers, default=[4], help="how many; or several numbers, by commas")
     parser.add_argument("--byzantine", type=int, help="how many adversaries; default: the seed says, up to a third")
-    parser.add_argument("--adversary", choices=[ANY, *ADVERSARIES], default=ANY, help="of which kind they are")
+    parser.add_argument("--adversary", default=ANY, help="of which kind they are")
     parser.add_argument("--mutant", choices=[mutant.name for mutant in MUTANTS], help="plant this bug first")
     parser.add_argument("--checker", choices=CHECKERS, help="hold the worlds to this one only")
     parser.add_argument("--mutants", action="store_true", help="plant every known bug in turn, until it is found")
-    parser.add_argument("--calm", action="store_true", help="without any fault of log, disk, clock or process")
+    parser.add_argument("--faults", default=ANY, help="by commas; or none")
     parser.add_argument("--jobs", type=int, help="processes; default: one a core")
     parser.add_argument("--trace", action="store_true", help="one line per validator and event, in this process")
     parser.add_argument("--json", type=Path, help="write totals and violations there")

@@ -1,7 +1,9 @@
 """What goes wrong in a world, drawn from its seed. Probabilities are per mille; times in virtual milliseconds."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from random import Random
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,29 @@ class Faults:
 
 CALM = Faults()
 """Nothing goes wrong; records take a few milliseconds."""
+
+
+FAULTS: Final[Mapping[str, Mapping[str, int]]] = {
+    "lose": {"lose": 100},
+    "miss": {"miss": 100},
+    "duplicate": {"duplicate": 100},
+    "delay": {"delay_ms_max": 400},
+    "slow-intake": {"slow_intake_ms_max": 4_000},
+    "mislead": {"mislead": 60},
+    "crash": {"crash": 30, "down_ms_max": 2_000},
+    "cut": {"cut": 200, "cut_ms_max": 3_000},
+    "split": {"split": 200, "split_ms_max": 4_000},
+    "stall": {"stall": 100, "stall_ms_max": 5_000},
+    "lag": {"lag": 100},
+    "clock": {"clock_offset_ms_max": 2_000, "clock_drift_ppm_max": 20_000},
+}
+"""Every fault by name, as harsh as it gets when it is asked for by that name."""
+
+
+def only(names: Iterable[str]) -> Faults:
+    """The faults of these names and no others."""
+    fields = {field: value for name in names for field, value in FAULTS.get(name, {}).items()}
+    return replace(CALM, **fields)
 
 
 def draw(random: Random) -> Faults:

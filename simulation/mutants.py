@@ -6,9 +6,10 @@ Each is a small change to the production code, made for the time of a `with` blo
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
-from consensus import events
+from consensus import boot, events, journal
 from consensus.boot import Booter
 from consensus.chain import Chain
 from consensus.core import Core
@@ -26,16 +27,22 @@ from consensus.tally import Committee
 from consensus.views import Views, ViewState
 from ledger.header import View
 
-Change = tuple[type, str, Any]
+Change = tuple[type | ModuleType, str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A planted bug: its name, what is put in the place of what, and the adversary that finds it soonest."""
+    """A planted bug: its name, what is put in the place of what, and the adversary or faults that find it soonest."""
 
     name: str
     changes: tuple[Change, ...]
-    adversary: str | None = None
+    adversary: str = "any"
+    faults: str = "any"
+
+    @property
+    def byzantine(self) -> int | None:
+        """How many adversaries its worlds of four have; None: the seed says."""
+        return None if (self.adversary, self.faults) == ("any", "any") else int(self.adversary != "any")
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -211,6 +218,12 @@ def _heads_unseen(self: Any, heads: Any) -> Outcome:
     return Outcome.CONFIRMED if outcome is Outcome.NOT_YET else outcome
 
 
+def _load_or_begin(self: Any) -> None:
+    if self._file.read() is None:
+        self._file.data = self._header
+    _LOAD(self)
+
+
 def _sign_twice_after_restart(self: Any, store: Any) -> Any:
     restored = _RESTORE(self, store)
     return replace(restored, own=restored.own[:-1])
@@ -231,6 +244,11 @@ _RESTORE: Callable[..., Any] = Booter._restore
 _APPLY: Callable[..., None] = Journal._apply
 _COMPACT: Callable[..., None] = Journal.compact
 _LOAD: Callable[..., None] = Journal._load
+
+_BOOTS_BLINDLY: tuple[Change, ...] = (
+    (boot, "_check_store", lambda finals, store: None),
+    (Booter, "_check_foreign", lambda self, value: None),
+)
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("a quorum of half", ((Committee, "is_quorum", _quorum_of_half),), "equivocator"),
@@ -273,5 +291,18 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("accepts proposals of anybody", ((Wire, "is_authentic", _proposals_of_anybody),), "impersonator"),
     Mutant("forgets its last statement at a restart", ((Booter, "_restore", _sign_twice_after_restart),)),
     Mutant("confirms heads that it has not read", ((LocalHeads, "outcome", _heads_unseen),)),
+    Mutant("starts without a journal", ((Journal, "_load", _load_or_begin), *_BOOTS_BLINDLY), faults="lost-journal"),
+    Mutant(
+        "overlooks damage in its journal",
+        ((journal, "_any_batch_behind", lambda data, at: False), *_BOOTS_BLINDLY),
+        faults="damaged-journal",
+    ),
+    Mutant("starts with an old journal", _BOOTS_BLINDLY, faults="crash,old-journal"),
+    Mutant(
+        "overlooks a second instance",
+        ((Core, "_check_own", lambda self, message: None),),
+        faults="second-instance",
+    ),
+    Mutant("accuses nobody", ((Core, "_report", lambda self, *facts: None),), "double-voter"),
     Mutant("keeps the views that are over", ((Views, "finalize", _views_stay),)),
 )

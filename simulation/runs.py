@@ -10,13 +10,15 @@ from multiprocessing import get_context
 from random import Random
 from typing import Final
 
-from simulation.adversaries import Adversary
 from simulation.adversaries.kinds import ADVERSARIES
 from simulation.agenda import START_MS
+from simulation.cast import Cast
 from simulation.checkers import Violation
-from simulation.faults import CALM
+from simulation.faults import only
+from simulation.mishaps import Mishap
 from simulation.mutants import MUTANTS
-from simulation.world import Trace, World
+from simulation.trace import Trace
+from simulation.world import World
 
 ANY: Final = "any"
 KILL_WORLDS_MAX: Final = 40
@@ -26,30 +28,33 @@ _CHUNK: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a world is made of. `byzantine` None: drawn from the seed, at most a third."""
+    """What a world is made of."""
 
     seed: int
     validators: int = 4
     byzantine: int | None = None
+    """How many adversaries; None: drawn from the seed, below a third."""
     adversary: str = ANY
+    """Of which kinds, by commas."""
+    faults: str = ANY
+    """Which, by commas; `any`: drawn from the seed; `none`."""
     mutant: str | None = None
     checker: str | None = None
     """The only checker that watches; None: all."""
-    is_calm: bool = False
 
     def command(self) -> str:
         """The command that replays it."""
-        words = [f"python -m simulation --seeds {self.seed}..{self.seed} --validators {self.validators}"]
+        words = [f"momus simulate --seeds {self.seed}..{self.seed} --validators {self.validators}"]
         if self.byzantine is not None:
             words.append(f"--byzantine {self.byzantine}")
         if self.adversary != ANY:
             words.append(f"--adversary {self.adversary}")
+        if self.faults != ANY:
+            words.append(f"--faults {self.faults}")
         if self.mutant is not None:
             words.append(f"--mutant '{self.mutant}'")
         if self.checker is not None:
             words.append(f"--checker {self.checker}")
-        if self.is_calm:
-            words.append("--calm")
         return " ".join([*words, "--trace"])
 
 
@@ -67,21 +72,31 @@ class Verdict:
     """How often what happened: faults, sendings, final blocks."""
 
 
-def adversaries_of(plan: Plan) -> tuple[str, ...]:
-    """Names of the adversaries in a world; a third of all worlds has none, unless their number is given."""
+def cast_of(plan: Plan) -> tuple[tuple[str, ...], tuple[Mishap, ...]]:
+    """Names of the adversaries in a world, and the mishaps.
+
+    A third of all worlds has no adversary, unless their number is given. Where there is room below a third of the
+    validators, two worlds of three have a mishap; all, where it is named among the faults.
+    """
     random = Random(f"adversaries of {plan.seed}")
     third = (plan.validators - 1) // 3
     count = plan.byzantine
     if count is None:
         count = 0 if random.randrange(3) == 0 else random.randint(0, 1) * third or min(1, third)
-    names = [plan.adversary] if plan.adversary != ANY else list(ADVERSARIES)
-    return tuple(random.choice(names) for _ in range(count))
+    kinds = list(ADVERSARIES) if plan.adversary == ANY else plan.adversary.split(",")
+    adversaries = tuple(random.choice(kinds) for _ in range(count))
+    named = [mishap for mishap in Mishap if mishap.value in plan.faults.split(",")]
+    if plan.faults == ANY and random.randrange(3):
+        named = [random.choice(list(Mishap))]
+    return adversaries, tuple(named[: max(0, third - count)])
 
 
 def world_of(plan: Plan, trace: Trace | None = None) -> World:
     """The world of a plan, not yet run."""
-    kinds: list[type[Adversary]] = [ADVERSARIES[name] for name in adversaries_of(plan)]
-    return World(plan.seed, plan.validators, kinds, CALM if plan.is_calm else None, plan.checker, trace)
+    adversaries, mishaps = cast_of(plan)
+    cast = Cast(plan.validators, tuple(ADVERSARIES[name] for name in adversaries), mishaps)
+    faults = None if plan.faults == ANY else only(plan.faults.split(","))
+    return World(plan.seed, cast, faults, plan.checker, trace)
 
 
 def run(plan: Plan, trace: Trace | None = None) -> Verdict:
@@ -97,7 +112,7 @@ def run(plan: Plan, trace: Trace | None = None) -> Verdict:
     return Verdict(
         plan,
         violation,
-        adversaries_of(plan),
+        cast_of(plan)[0],
         world.checkers.progress.view(),
         world.checkers.agreement.height,
         world.agenda.now_ms - START_MS,
@@ -122,9 +137,9 @@ class Kill:
 
 def kill(mutant: str, checker: str | None = None, worlds_max: int = KILL_WORLDS_MAX) -> Kill:
     """Run worlds under a mutant until one is violated, in the eyes of one checker or (None) of any."""
-    adversary = next(known.adversary for known in MUTANTS if known.name == mutant)
+    planted = next(known for known in MUTANTS if known.name == mutant)
     for seed in range(worlds_max):
-        plan = Plan(seed, 4, None if adversary is None else 1, adversary or ANY, mutant, checker)
+        plan = Plan(seed, 4, planted.byzantine, planted.adversary, planted.faults, mutant, checker)
         verdict = run(plan)
         if verdict.violation is not None:
             return Kill(mutant, seed + 1, verdict.violation)

@@ -8,6 +8,7 @@ from backbone.intake import Advance
 from backbone.store import Entry, StoredFinal
 from consensus.blocks import BlockReader
 from consensus.boot import Booter
+from consensus.errors import Halt
 from consensus.journal import Journal, header
 from consensus.loop import COMPLETE, Loop, LoopPorts, Restarted, all_positions, consensus_topics
 from consensus.messages import Block, Wire
@@ -22,27 +23,27 @@ COMPACT_BYTES = 8 << 10
 
 
 class Surroundings(Protocol):
-    """What a validator sees of the world."""
+    """What a validator's process sees of the world; each is known by its seat."""
 
-    def values(self, topic: str, position: int) -> list[bytes]:
-        """Everything in a topic from a position on."""
+    def own_values(self, seat: int, topic: str, position: int) -> list[bytes]:
+        """Everything in its own topic from a position on."""
 
-    def send(self, sender: int, topic: str, value: bytes) -> None:
+    def send(self, seat: int, topic: str, value: bytes) -> None:
         """A record leaves; it may or may not arrive."""
 
-    def shown(self, validator: int, partition: int, held: Sequence[Entry], records: int) -> Sequence[Entry]:
+    def shown(self, seat: int, partition: int, held: Sequence[Entry], records: int) -> Sequence[Entry]:
         """What the log shows behind what is held of a partition, up to so many records."""
 
-    def reread(self, validator: int, partition: int, from_offset: int) -> None:
+    def reread(self, seat: int, partition: int, from_offset: int) -> None:
         """Let its intake read a partition anew; `read_again` is called when it has come to it."""
 
-    def on_durable(self, validator: int, name: str) -> None:
+    def on_durable(self, seat: int, name: str) -> None:
         """A durable write begins or is over. Raises: Crashed."""
 
-    def on_stored(self, validator: int, final: StoredFinal) -> None:
+    def on_stored(self, seat: int, final: StoredFinal) -> None:
         """The store has been given a final block."""
 
-    def on_report(self, validator: int, what: str, facts: Mapping[str, object]) -> None:
+    def on_report(self, seat: int, what: str, facts: Mapping[str, object]) -> None:
         """An operator would see this."""
 
 
@@ -53,6 +54,7 @@ class SimValidator:
         self,
         genesis: Genesis,
         index: int,
+        seat: int,
         key: MemoKey,
         settings: Settings,
         clock: DriftingClock,
@@ -61,12 +63,16 @@ class SimValidator:
         loop_class: type[Loop],
     ) -> None:
         self.index = index
+        self.seat = seat
+        """The number of this process; the same as `index`, but for the second of two processes with one key."""
         self.key = key
         self.clock = clock
         self.journal = JournalDisk(header(genesis.digest, key.public_key), random)
-        self.store = StoreDisk(genesis.partitions, lambda final: world.on_stored(index, final))
+        self.store = StoreDisk(genesis.partitions, lambda final: world.on_stored(seat, final))
         self.loop: Loop | None = None
-        self.halted: str | None = None
+        self.halted: Halt | None = None
+        self.died: Exception | None = None
+        """Of an error that production code should never raise."""
         self.lag = 0
         self.life = 0
         """How often the process has died."""
@@ -82,20 +88,25 @@ class SimValidator:
         self._measured_lag = 0
 
     @property
+    def name(self) -> str:
+        """As traces call it."""
+        return f"v{self.index}" if self.seat == self.index else f"v{self.index}'"
+
+    @property
     def is_up(self) -> bool:
         return self.loop is not None
 
     def boot(self, now_ms: int) -> None:
         """Start the process from what the disk holds. Raises: Halt, Crashed."""
-        genesis, world, index = self._genesis, self._world, self.index
+        genesis, world, index, seat = self._genesis, self._world, self.index, self.seat
 
         def on_durable(name: str) -> None:
-            world.on_durable(index, name)
+            world.on_durable(seat, name)
 
         journal = Journal(self.journal, genesis.digest, self.key.public_key, on_durable, COMPACT_BYTES)
         self.positions = positions = all_positions(genesis, journal.positions)
         own_topic = consensus_topics(genesis)[index]
-        own = world.values(own_topic, positions[own_topic])
+        own = world.own_values(seat, own_topic, positions[own_topic])
         wire, reader = Wire(genesis, verify_memoised), BlockReader(genesis, verify_memoised)
         boot = Booter(genesis, index, wire, reader, journal).boot(
             self.store, self.store, own, positions, positions[COMPLETE]
@@ -110,7 +121,7 @@ class SimValidator:
             on_final=lambda final: None,
             request_reread=self._request_reread,
             on_durable=on_durable,
-            report=lambda what, facts: world.on_report(index, what, facts),
+            report=lambda what, facts: world.on_report(seat, what, facts),
             verify=verify_memoised,
         )
         self.loop = self._loop_class(ports, self._settings, boot, self.clock.read_ms(now_ms))
@@ -129,9 +140,9 @@ class SimValidator:
         """The intake has read so many records of a partition, stores them durably and tells. Raises: Crashed."""
         held = self.store.records[partition]
         if records > len(held):
-            self._world.on_durable(self.index, "records.before")
-            held.extend(self._world.shown(self.index, partition, held, records))
-            self._world.on_durable(self.index, "records.after")
+            self._world.on_durable(self.seat, "records.before")
+            held.extend(self._world.shown(self.seat, partition, held, records))
+            self._world.on_durable(self.seat, "records.after")
         self._tell_all()
 
     def read_again(self, partition: int, from_offset: int) -> None:
@@ -160,7 +171,7 @@ class SimValidator:
 
     def send(self, topic: str, value: bytes) -> None:
         """The outbox of the loop."""
-        self._world.send(self.index, topic, value)
+        self._world.send(self.seat, topic, value)
 
     def delivered(self) -> Block | None:
         """The last block that was given to the store, as the core knows it; None while down."""
@@ -173,7 +184,7 @@ class SimValidator:
                 self._told[partition] = len(held)
 
     def _request_reread(self, partition: int, from_offset: int) -> None:
-        self._world.reread(self.index, partition, from_offset)
+        self._world.reread(self.seat, partition, from_offset)
 
     def _count_up_to(self, partition: int, end_offset: int) -> int:
         return sum(entry.end_offset <= end_offset for entry in self.store.records[partition])

@@ -1,7 +1,9 @@
 """Byzantine validators: an honest one whose words are changed on their way out. One file each, named by misdeed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
+from typing import ClassVar
 
 from consensus.messages import Proposal, Statement, Wire
 from ledger.genesis import Genesis
@@ -12,10 +14,17 @@ from simulation.signatures import MemoKey, verify_memoised
 class Adversary:
     """Sits between an honest validator and the log. As it stands it changes nothing."""
 
+    copies: ClassVar[int] = 1
+    """How many processes run with its key, each with disk and clock of its own, and an adversary object each."""
+
     def __init__(self, genesis: Genesis, index: int, key: MemoKey, random: Random) -> None:
         self.genesis = genesis
         self.index = index
         self.random = random
+        self.copy = 0
+        """Which of its copies this one is; set by the world, like `speak`."""
+        self.speak: Callable[[bytes], None] = lambda value: None
+        """Sends a record of its own accord, on its own topic."""
         self.wire = Wire(genesis, verify_memoised)
         self._key = key
 
@@ -23,11 +32,19 @@ class Adversary:
         """The records sent in place of `value`."""
         return [value]
 
+    def holds_back_ms(self, value: bytes) -> int:
+        """How much later than said a record leaves."""
+        return 0
+
     def hears(self, topic: str, value: bytes) -> None:
         """A record was appended, by anybody."""
 
-    def hides_from(self, reader: int) -> bool:
-        """Whether its next record is kept from a reader for good: the log colludes."""
+    def hides(self, value: bytes, reader: int) -> bool:
+        """Whether a record of its own is kept from a reader for good: the log colludes."""
+        return False
+
+    def is_deaf_to(self, writer: int) -> bool:
+        """Whether the validator that it sits on is kept from hearing a writer."""
         return False
 
     def signed(self, statement: Statement) -> bytes:

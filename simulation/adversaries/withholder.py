@@ -7,7 +7,7 @@ from simulation.adversaries import Adversary
 class Withholder(Adversary):
     """The log colludes with it."""
 
-    def hides_from(self, reader: int) -> bool:
+    def hides(self, value: bytes, reader: int) -> bool:
         return self.random.randrange(4) == 0
 
 
@@ -18,5 +18,5 @@ class OneSided(Adversary):
         is_lost = isinstance(self.wire.decode(value), Proposal) and self.random.randrange(2) == 0
         return [] if is_lost else [value]
 
-    def hides_from(self, reader: int) -> bool:
+    def hides(self, value: bytes, reader: int) -> bool:
         return reader % 2 == 1

@@ -3,17 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from backbone.log import LogRecord
 from backbone.store import Entry, StoredFinal
 from consensus.blocks import BlockReader, Proven, encode_block
-from consensus.messages import Wire
+from consensus.messages import Proposal, Statement, Vote, Wire
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 from simulation.checkers.agreement import Agreement
 from simulation.checkers.availability import Availability
 from simulation.checkers.bounds import Memory, NoFalseAlarm
 from simulation.checkers.certificates import Certificates
-from simulation.checkers.checker import Checker, Stored, Subject, Violation
+from simulation.checkers.checker import Checker, Evidence, Stored, Subject, Violation
 from simulation.checkers.durability import Durability
+from simulation.checkers.evidence import CompleteEvidence
+from simulation.checkers.halts import RightHalts
 from simulation.checkers.honesty import Honesty
 from simulation.checkers.progress import Progress
 from simulation.checkers.validity import Validity
@@ -31,21 +34,29 @@ CHECKERS: Final = (
     "Availability",
     "Memory",
     "NoFalseAlarm",
+    "CompleteEvidence",
+    "RightHalts",
     "Progress",
 )
 
 
 class Checkers:
-    """All of them, over the honest validators of one world."""
+    """All of them, over the validators of one world that run honest code."""
 
     def __init__(
-        self, genesis: Genesis, honest: Sequence[SimValidator], log: Sequence[Sequence[Entry]], only: str | None = None
+        self,
+        genesis: Genesis,
+        honest: Sequence[SimValidator],
+        adversaries: int,
+        log: Sequence[Sequence[Entry]],
+        only: str | None = None,
     ) -> None:
-        """`only`: the name of the one checker that watches; None: all do."""
+        """`adversaries`: how many there are, the last of the committee; `only`: the one checker that watches."""
         subject = Subject(genesis, Wire(genesis, verify_memoised), honest, log)
         self.wire = subject.wire
         self._reader = BlockReader(genesis, verify_memoised)
-        self._honest = {validator.index for validator in honest}
+        self._adversaries_from = len(genesis.validators) - adversaries
+        self._is_honest = subject.is_honest
         self._blocks_topic = genesis.topic_name("blocks")
         self.agreement = Agreement(subject)
         self.progress = Progress(subject)
@@ -58,13 +69,15 @@ class Checkers:
             Availability(subject),
             Memory(subject),
             NoFalseAlarm(subject),
+            CompleteEvidence(subject),
+            RightHalts(subject),
             self.progress,
         )
         self._all = tuple(checker for checker in self._all if only in (None, type(checker).__name__))
 
     def on_send(self, validator: SimValidator, topic: str, value: bytes) -> None:
         """A record leaves a validator."""
-        if validator.index not in self._honest or topic == self._blocks_topic:
+        if not self._is_honest(validator) or topic == self._blocks_topic:
             return
         message = self.wire.decode(value)
         if isinstance(message, Rejection):
@@ -74,7 +87,7 @@ class Checkers:
 
     def on_stored(self, validator: SimValidator, final: StoredFinal) -> None:
         """A store has been given a final block."""
-        if validator.index not in self._honest:
+        if not self._is_honest(validator):
             return
         proven = self._reader.read(encode_block(final.header_bytes, final.proof))
         if not isinstance(proven, Proven):
@@ -85,22 +98,49 @@ class Checkers:
 
     def on_report(self, validator: SimValidator, what: str, facts: Mapping[str, object]) -> None:
         """A validator has something to show to its operator."""
-        accused = facts.get("validator")
-        if validator.index in self._honest:
-            for checker in self._all:
-                checker.on_report(validator, what, accused if isinstance(accused, int) else None)
+        if not self._is_honest(validator) or what != "evidence":
+            return
+        accused, first, second = facts["validator"], facts["first"], facts["second"]
+        assert isinstance(accused, int)
+        evidence = Evidence(accused, self._statement(validator, first), self._statement(validator, second))
+        for checker in self._all:
+            checker.on_evidence(validator, evidence)
+
+    def _statement(self, validator: SimValidator, value: object) -> Statement:
+        message = self.wire.decode(value) if isinstance(value, bytes) else None
+        if not isinstance(message, Proposal | Vote):
+            raise Violation(f"{validator.name} shows evidence that is no vote or proposal")
+        return message
+
+    def on_boot(self, validator: SimValidator, own_topic: Sequence[bytes]) -> None:
+        """A process is about to start; `own_topic` is all that bears its name."""
+        for checker in self._of_honest_code(validator):
+            checker.on_boot(validator, own_topic)
+
+    def on_up(self, validator: SimValidator) -> None:
+        """It has started."""
+        for checker in self._of_honest_code(validator):
+            checker.on_up(validator)
+
+    def on_heard(self, validator: SimValidator, records: Sequence[LogRecord], view: int) -> None:
+        """It has gone through a turn, begun in `view`, in which it read these."""
+        values = [record.value for record in records if record.topic != self._blocks_topic and record.value is not None]
+        for checker in self._of_honest_code(validator):
+            checker.on_heard(validator, values, view)
 
     def on_halt(self, validator: SimValidator) -> None:
-        """A validator has stopped for good."""
-        if validator.index in self._honest:
-            for checker in self._all:
-                checker.on_halt(validator)
+        """It has stopped for good."""
+        for checker in self._of_honest_code(validator):
+            checker.on_halt(validator)
 
     def on_death(self, validator: SimValidator, error: Exception) -> None:
         """Production code has raised what it never should."""
-        if validator.index in self._honest:
-            for checker in self._all:
-                checker.on_death(validator, error)
+        for checker in self._of_honest_code(validator):
+            checker.on_death(validator, error)
+
+    def _of_honest_code(self, validator: SimValidator) -> Sequence[Checker]:
+        """An adversary's validator may do what it likes."""
+        return () if validator.index >= self._adversaries_from else self._all
 
     def on_heal(self) -> None:
         """From now on nothing goes wrong any more; or something is pending again."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from simulation.checkers.checker import Checker, Violation
+from simulation.checkers.checker import Checker, Evidence, Violation
 from simulation.validator import SimValidator
 
 VIEWS_MAX: Final = 400
@@ -28,12 +28,13 @@ class Memory(Checker):
 class NoFalseAlarm(Checker):
     """Evidence speaks only against those who are not honest; an honest validator whose disk is whole never halts."""
 
-    def on_report(self, validator: SimValidator, what: str, accused: int | None) -> None:
-        if accused is not None and accused in {honest.index for honest in self.subject.honest}:
-            raise Violation(f"v{validator.index} has evidence against v{accused}, which is honest")
+    def on_evidence(self, validator: SimValidator, evidence: Evidence) -> None:
+        if evidence.accused in self.subject.honest_members:
+            raise Violation(f"{validator.name} has evidence against v{evidence.accused}, which is honest")
 
     def on_halt(self, validator: SimValidator) -> None:
-        raise Violation(f"v{validator.index} halts: {validator.halted}")
+        if self.subject.is_honest(validator):
+            raise Violation(f"{validator.name} halts: {validator.halted}")
 
     def on_death(self, validator: SimValidator, error: Exception) -> None:
         raise Violation(f"v{validator.index} dies of {error!r}") from error

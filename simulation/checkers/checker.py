@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from backbone.store import Entry, StoredFinal
-from consensus.messages import Block, Certificate, Message, Wire
+from consensus.messages import Block, Certificate, Message, Statement, Wire
 from ledger.genesis import Genesis
 from simulation.validator import SimValidator
 
@@ -21,8 +21,16 @@ class Subject:
     genesis: Genesis
     wire: Wire
     honest: Sequence[SimValidator]
+    """Whoever is neither an adversary nor has met with a mishap: seats and members are the same numbers."""
     log: Sequence[Sequence[Entry]]
     """The records of every partition, as clients appended them."""
+
+    @property
+    def honest_members(self) -> range:
+        return range(len(self.honest))
+
+    def is_honest(self, validator: SimValidator) -> bool:
+        return validator.seat < len(self.honest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,15 @@ class Stored:
     block: Block
     finalization: Certificate
     descendants: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Two messages of one view that are said to be the accused's."""
+
+    accused: int
+    first: Statement
+    second: Statement
 
 
 class Checker:
@@ -47,11 +64,20 @@ class Checker:
     def on_stored(self, validator: SimValidator, stored: Stored) -> None:
         """An honest validator's store has been given a final block."""
 
-    def on_report(self, validator: SimValidator, what: str, accused: int | None) -> None:
-        """An honest validator has something to show to its operator."""
+    def on_evidence(self, validator: SimValidator, evidence: Evidence) -> None:
+        """An honest validator accuses somebody."""
+
+    def on_boot(self, validator: SimValidator, own_topic: Sequence[bytes]) -> None:
+        """A process that runs honest code is about to start; `own_topic` is all that bears its name."""
+
+    def on_up(self, validator: SimValidator) -> None:
+        """It has started."""
+
+    def on_heard(self, validator: SimValidator, values: Sequence[bytes], view: int) -> None:
+        """It has gone through a turn, begun in `view`, in which it read these records of consensus topics."""
 
     def on_halt(self, validator: SimValidator) -> None:
-        """An honest validator has stopped for good."""
+        """It has stopped for good."""
 
     def on_death(self, validator: SimValidator, error: Exception) -> None:
         """An honest validator's code has raised what it never should."""

@@ -22,6 +22,8 @@ FOUND_BY = {
     "Availability": "votes for records that it does not hold",
     "Memory": "keeps the views that are over",
     "NoFalseAlarm": "notarizes every proposal of a view",
+    "CompleteEvidence": "accuses nobody",
+    "RightHalts": "starts without a journal",
     "Progress": "starts no timer",
 }
 """A planted bug that this checker finds alone."""

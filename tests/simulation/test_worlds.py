@@ -10,7 +10,7 @@ from simulation.runs import Plan, Verdict, run, run_all, trace_digest
 from tests.fresh_python import in_fresh_python
 
 SEEDS = 500
-FAULTS = ["crashes at", "is cut off", "is split off with", "stands still", "has a lag of"]
+FAULTS = ["crashes at", "is cut off", "is split off with", "stands still", "has a lag of", "meets with a mishap:"]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_another_seed_gives_another_trace() -> None:
 
 
 def test_calm_world_makes_every_record_final_in_few_views() -> None:
-    verdict = run(Plan(1, byzantine=0, is_calm=True))
+    verdict = run(Plan(1, byzantine=0, faults="none"))
     assert verdict.violation is None
     assert verdict.height >= 30
     assert verdict.views <= verdict.height + 3
@@ -62,5 +62,5 @@ def test_failure_names_the_command_that_replays_it() -> None:
     plan = Plan(0, byzantine=0, mutant="a quorum of half")
     assert run(plan).violation is not None
     assert plan.command() == (
-        "python -m simulation --seeds 0..0 --validators 4 --byzantine 0 --mutant 'a quorum of half' --trace"
+        "momus simulate --seeds 0..0 --validators 4 --byzantine 0 --mutant 'a quorum of half' --trace"
     )

@@ -1,0 +1,92 @@
+"""Right halts: a process starts and goes on exactly as long as nothing proves that its key may have said more than its
+journal holds. What disk and topic prove is read here from their bytes."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from consensus.blocks import BlockReader, Proven
+from consensus.messages import Proposal, Vote
+from simulation.checkers.checker import Checker, Subject, Violation
+from simulation.mishaps import batches, entries
+from simulation.signatures import verify_memoised
+from simulation.validator import SimValidator
+
+_OWN: Final = 1
+_FINAL: Final = 2
+
+
+class RightHalts(Checker):
+    """Holds every process that runs honest code to it, whatever befell its disk."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        self._fresh: dict[int, bytes] = {}
+        """The first bytes that each journal must have."""
+        self._why: dict[int, str | None] = {}
+        """Of processes that are booting: what proves that they must not."""
+        self._reader = BlockReader(subject.genesis, verify_memoised)
+
+    def on_boot(self, validator: SimValidator, own_topic: Sequence[bytes]) -> None:
+        data = validator.journal.data
+        fresh = self._fresh.setdefault(validator.index, (data or b"")[: next(batches(data or b""), (0, 0))[1]])
+        self._why[validator.seat] = self._proof(validator, data, fresh, own_topic)
+
+    def on_up(self, validator: SimValidator) -> None:
+        why = self._why.pop(validator.seat)
+        if why is not None:
+            raise Violation(f"{validator.name} starts, although {why}")
+
+    def on_halt(self, validator: SimValidator) -> None:
+        if self._why.pop(validator.seat, "it was up") is None:
+            raise Violation(f"{validator.name} does not start, and nothing is wrong: {validator.halted}")
+
+    def on_heard(self, validator: SimValidator, values: Sequence[bytes], view: int) -> None:
+        loop, data = validator.loop, validator.journal.data
+        assert loop is not None
+        for value in values:
+            if data is not None and value in data:
+                continue
+            message = self._own(validator, value)
+            state = loop.core.state
+            if message is not None and state.floor < message.view <= view + state.settings.views_ahead_max:
+                raise Violation(f"{validator.name} goes on after a message of view {message.view} that it never signed")
+
+    def _proof(
+        self, validator: SimValidator, data: bytes | None, fresh: bytes, own_topic: Sequence[bytes]
+    ) -> str | None:
+        if data is None:
+            return "its journal is missing"
+        if not data.startswith(fresh):
+            return "its journal begins with something else"
+        *_, (_, end) = batches(data)
+        if any(True for at in range(end + 1, len(data)) if data.startswith(b"mjb1", at) and any(batches(data[at:]))):
+            return "its journal is damaged in the middle"
+        floor, height, own = self._read(data)
+        if validator.store.last_height() > height:
+            return f"its store holds height {validator.store.last_height()}, its journal only {height}"
+        for value in own_topic:
+            message = None if value in own else self._own(validator, value)
+            if message is not None and message.view > floor:
+                return f"its topic holds a message of view {message.view} that its journal does not"
+        return None
+
+    def _read(self, data: bytes) -> tuple[int, int, set[bytes]]:
+        """Floor, highest final block, and own statements of a journal."""
+        floor, height, own = 0, 0, set()
+        for kind, body in entries(data):
+            if kind == _OWN:
+                own.add(body[8:])
+            elif kind == _FINAL:
+                proven = self._reader.read(body[8:])
+                assert isinstance(proven, Proven)
+                floor, height = int.from_bytes(body[:8], "big"), proven.block.header.height
+        return floor, height, own
+
+    def _own(self, validator: SimValidator, value: bytes) -> Proposal | Vote | None:
+        """A statement that bears the validator's key, whoever made it."""
+        message = self.subject.wire.decode(value)
+        if isinstance(message, Vote) and message.validator != validator.index:
+            return None
+        if not isinstance(message, Proposal | Vote):
+            return None
+        return message if self.subject.wire.is_authentic(message, lambda view: validator.index) else None

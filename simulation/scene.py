@@ -1,0 +1,265 @@
+"""The scene of a world: validators' processes that read, write, crash and halt over a log, in virtual time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from random import Random
+from typing import Final
+
+from backbone.log import LogRecord
+from backbone.store import Entry, StoredFinal
+from consensus.errors import Halt
+from consensus.loop import Loop, consensus_topics
+from consensus.pace import Settings
+from simulation.adversaries import Adversary
+from simulation.agenda import START_MS, Agenda, DriftingClock
+from simulation.cast import PARTITIONS, ByzantineLoop, Cast, make_genesis, make_keys
+from simulation.checkers import Checkers
+from simulation.disk import Crashed
+from simulation.faults import Faults, chance
+from simulation.log import SimLog
+from simulation.trace import Trace, sentence
+from simulation.validator import SimValidator
+
+TURN_MS_MAX: Final = 3
+SETTINGS: Final = Settings(timeout_max_ms=8_000, resend_max_ms=4_000, lag_max=10)
+
+
+class Scene:
+    """Processes are known by their seat: a validator's index; behind those, second processes with the same key."""
+
+    def __init__(self, cast: Cast, random: Random, faults: Faults, only: str | None, trace: Trace | None) -> None:
+        self.cast: Final = cast
+        self.faults = faults
+        self.counts: dict[str, int] = {}
+        self.agenda: Final = Agenda()
+        self._random = random
+        self._trace = trace
+        self._keys = make_keys(cast.validators)
+        self.genesis: Final = make_genesis(random, self._keys, cast.unsafe)
+        topics = dict.fromkeys(consensus_topics(self.genesis), True)
+        self.log: Final = SimLog(self.agenda, random, faults, {**topics, self.genesis.topic_name("blocks"): False})
+        self.log.open_partitions(self.genesis.digest, PARTITIONS)
+        self.validators: Final[list[SimValidator]] = []
+        """By seat."""
+        self.adversaries: Final[dict[int, Adversary]] = {}
+        """By seat."""
+        self._busy_until_ms: list[int] = []
+        self._turn_at_ms: list[int | None] = []
+        for index in range(cast.validators):
+            self._enter(index)
+        self._enter_copies()
+        self.checkers: Final = Checkers(
+            self.genesis, self.validators[: cast.honest], len(cast.adversaries), self.log.partitions, only
+        )
+        self._listen()
+
+    def _enter(self, index: int) -> SimValidator:
+        """Seat one more process for a validator; it boots later."""
+        random, seat, first = self._random, len(self.validators), self.cast.validators - len(self.cast.adversaries)
+        if index >= first:
+            kind = self.cast.adversaries[index - first]
+            adversary = self.adversaries[seat] = kind(self.genesis, index, self._keys[index], random)
+            adversary.copy = int(seat != index)
+            adversary.speak = partial(self._speak, seat)
+        offset_ms, drift_ppm = self.faults.clock_offset_ms_max, self.faults.clock_drift_ppm_max
+        clock = DriftingClock(random.randint(-offset_ms, offset_ms), random.randint(-drift_ppm, drift_ppm))
+        loop_class = ByzantineLoop if index >= first else Loop
+        key = self._keys[index]
+        validator = SimValidator(self.genesis, index, seat, key, SETTINGS, clock, random, self, loop_class)
+        self.validators.append(validator)
+        self._busy_until_ms.append(0)
+        self._turn_at_ms.append(None)
+        return validator
+
+    def _enter_copies(self) -> None:
+        for adversary in list(self.adversaries.values()):
+            for _ in range(adversary.copies - 1):
+                self._enter(adversary.index)
+
+    def _listen(self) -> None:
+        """Let adversaries hear the log, and keep records from readers."""
+
+        def on_append(topic: str, value: bytes) -> None:
+            for adversary in self.adversaries.values():
+                adversary.hears(topic, value)
+
+        def is_hidden(writer: int, reader: int, value: bytes) -> bool:
+            author, listener = self.adversaries.get(writer), self.adversaries.get(reader)
+            is_kept = author is not None and writer != reader and author.hides(value, reader)
+            return is_kept or (listener is not None and listener.is_deaf_to(writer))
+
+        self.log.on_append, self.log.is_hidden = on_append, is_hidden
+
+    # --- what a validator sees (Surroundings) ---
+
+    def own_values(self, seat: int, topic: str, position: int) -> list[bytes]:
+        """An adversary is not to be stopped by what it said behind its validator's back."""
+        return [] if seat in self.adversaries else self.log.values(topic, position)
+
+    def shown(self, seat: int, partition: int, held: Sequence[Entry], records: int) -> Sequence[Entry]:
+        entries, is_misled = self.log.shown(seat, partition, held, records)
+        if is_misled:
+            self._note(seat, "is misled about partition", partition)
+        return entries
+
+    def reread(self, seat: int, partition: int, from_offset: int) -> None:
+        subject = self.validators[seat]
+        life = subject.life
+
+        def act(partition: int, from_offset: int) -> None:
+            if subject.is_up and subject.life == life:
+                subject.read_again(partition, from_offset)
+                self._wake(subject, self.agenda.now_ms)
+                self._fetch_records(subject)
+
+        self.log.reread(seat, act, partition, from_offset)
+
+    def send(self, seat: int, topic: str, value: bytes) -> None:
+        validator, adversary = self.validators[seat], self.adversaries.get(seat)
+        life = validator.life
+        for word in (value,) if adversary is None else adversary.says(topic, value):
+            self._note(seat, "sends", word)
+            late_ms = 0 if adversary is None else adversary.holds_back_ms(word)
+            self.log.send(seat, topic, word, lambda: validator.life == life, late_ms)
+        self.checkers.on_send(validator, topic, value)
+
+    def _speak(self, seat: int, value: bytes) -> None:
+        """An adversary says something that its validator never said."""
+        validator = self.validators[seat]
+        if validator.is_up:
+            self._note(seat, "sends", value)
+            self.log.send(seat, consensus_topics(self.genesis)[validator.index], value, lambda: True)
+
+    def on_durable(self, seat: int, name: str) -> None:
+        if not chance(self._random, self.faults.crash):
+            return
+        self._note(seat, "crashes at", name)
+        if name == "journal.before" and self._random.randrange(2):
+            self.validators[seat].journal.tears = True
+            return
+        raise Crashed
+
+    def on_stored(self, seat: int, final: StoredFinal) -> None:
+        self._note(seat, "stores", final)
+        self.checkers.on_stored(self.validators[seat], final)
+
+    def on_report(self, seat: int, what: str, facts: Mapping[str, object]) -> None:
+        self._note(seat, "reports", (what, facts))
+        self.checkers.on_report(self.validators[seat], what, facts)
+
+    def _note(self, seat: int, what: str, facts: object) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+        if self._trace is not None:
+            at_ms = self.agenda.now_ms - START_MS
+            self._trace(f"{at_ms:7d} ms  {self.validators[seat].name:<3} {sentence(self.genesis, what, facts)}")
+
+    # --- reading ---
+
+    def _fetch_records(self, validator: SimValidator) -> None:
+        life = validator.life
+
+        def take(partition: int, records: int) -> None:
+            if validator.is_up and validator.life == life:
+                self._run(validator, lambda: validator.read_records(partition, records))
+                self._wake(validator, self.agenda.now_ms)
+
+        if validator.is_up:
+            self.log.fetch_records(validator.seat, take)
+
+    def _deliver(self, validator: SimValidator, record: LogRecord) -> None:
+        if validator.loop is None:
+            return
+        if record.topic == self.genesis.topic_name("blocks") and not validator.loop.has_room_for_blocks():
+            life = validator.life
+            self.agenda.plan(self.agenda.now_ms + 10, self._deliver_later, validator, life, record)
+            return
+        validator.waiting.append(record)
+        self._wake(validator, self.agenda.now_ms)
+
+    def _deliver_later(self, validator: SimValidator, life: int, record: LogRecord) -> None:
+        if validator.life == life:
+            self._deliver(validator, record)
+
+    # --- life and death ---
+
+    def _boot(self, validator: SimValidator) -> None:
+        if validator.is_up or validator.halted is not None or validator.died is not None:
+            return
+        seat, own_topic = validator.seat, consensus_topics(self.genesis)[validator.index]
+        self.checkers.on_boot(validator, self.log.values(own_topic, 0))
+        if not self._run(validator, lambda: validator.boot(self.agenda.now_ms)):
+            return
+        loop = validator.loop
+        assert loop is not None
+        self._note(seat, "boots in view", loop.core.state.view)
+        self.checkers.on_up(validator)
+        is_deaf_to_itself = seat in self.adversaries
+        self.log.read(
+            seat,
+            validator.positions,
+            lambda record: (
+                None if is_deaf_to_itself and record.topic == own_topic else self._deliver(validator, record)
+            ),
+        )
+        self._fetch_records(validator)
+        self._wake(validator, self.agenda.now_ms)
+
+    def _run(self, validator: SimValidator, act: Callable[[], None]) -> bool:
+        """Let a validator do something; whether it outlived it."""
+        try:
+            act()
+        except Crashed:
+            self._bury(validator)
+            down_ms = self._random.randrange(1, self.faults.down_ms_max + 2)
+            self.agenda.plan(self.agenda.now_ms + down_ms, self._boot, validator)
+            return False
+        except Halt as halt:
+            validator.halted = halt
+            self._bury(validator)
+            self._note(validator.seat, "halts", halt)
+            self.checkers.on_halt(validator)
+            return False
+        except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            validator.died = error
+            self._bury(validator)
+            self.checkers.on_death(validator, error)
+            return False
+        return True
+
+    def _bury(self, validator: SimValidator) -> None:
+        validator.crash()
+        self.log.stop(validator.seat)
+        self._turn_at_ms[validator.seat] = None
+
+    def _wake(self, validator: SimValidator, at_ms: int) -> None:
+        """See to it that a turn begins then, or as soon as the one before is over."""
+        if not validator.is_up:
+            return
+        seat = validator.seat
+        at_ms = max(at_ms, self._busy_until_ms[seat], self.agenda.now_ms)
+        planned_ms = self._turn_at_ms[seat]
+        if planned_ms is None or at_ms < planned_ms:
+            self._turn_at_ms[seat] = at_ms
+            self.agenda.plan(at_ms, self._turn, validator, validator.life, at_ms)
+
+    def _turn(self, validator: SimValidator, life: int, planned_ms: int) -> None:
+        seat = validator.seat
+        if life != validator.life or self._turn_at_ms[seat] != planned_ms:
+            return
+        self._turn_at_ms[seat] = None
+        if self._busy_until_ms[seat] > self.agenda.now_ms:
+            self._wake(validator, planned_ms)
+            return
+        if validator.loop is None:
+            return
+        taken, view = validator.waiting, validator.loop.core.state.view
+        if not self._run(validator, lambda: validator.turn(self.agenda.now_ms)):
+            return
+        self.checkers.on_heard(validator, [item for item in taken if isinstance(item, LogRecord)], view)
+        self._busy_until_ms[seat] = self.agenda.now_ms + self._random.randint(1, TURN_MS_MAX)
+        if validator.loop.blocks_again_from is not None:
+            self.log.read_again(seat, self.genesis.topic_name("blocks"), validator.loop.blocks_again_from)
+            validator.loop.blocks_again_from = None
+        wake_ms = validator.wake_ms()
+        if wake_ms is not None:
+            self._wake(validator, max(wake_ms, self.agenda.now_ms + 1))
