@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -32,12 +32,15 @@ _GUARD: Final = 'read -r _ || kill -9 "$1" 2>/dev/null'
 class LocalBroker:
     """A broker in `folder`, alone or (`node_id`, `voters`, `cluster_id`) one of several. Making one starts nothing.
 
-    `port` is drawn where none is given, once: the folder keeps it. Raises (all that acts): BrokerUnusable.
+    `port` is drawn where none is given, once: the folder keeps it. `advertised` are ports of loopback where something
+    stands in front of the broker: for each there is one more listener, which tells its clients to come to that port.
+    Raises (all that acts): BrokerUnusable.
     """
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
+    def __init__(self, folder: Path, port: int | None = None, advertised: Sequence[int] = ()) -> None:
         self.folder = folder.absolute()
         self._wanted_port = port
+        self._advertised = tuple(advertised)
         self._member: tuple[int, Mapping[int, int], str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
@@ -45,10 +48,11 @@ class LocalBroker:
     @property
     def bootstrap(self) -> str:
         """The address for clients. Raises: BrokerUnusable where it was never started."""
-        try:
-            return f"127.0.0.1:{json.loads((self.folder / 'ports.json').read_text())['broker']}"
-        except OSError as error:
-            raise BrokerUnusable(f"No broker was ever started in {self.folder}.") from error
+        return f"127.0.0.1:{self._kept_ports()['broker']}"
+
+    def port_behind(self, advertised: int) -> int:
+        """Where the listener that advertises this port listens itself. Raises: BrokerUnusable, KeyError."""
+        return self._kept_ports()[_behind(advertised)]
 
     @property
     def pid(self) -> int | None:
@@ -122,7 +126,8 @@ class LocalBroker:
         ports = self._ports()
         node_id, voters, cluster_id = self._member or (1, {1: ports["controller"]}, new_cluster_id())
         data = self.folder / "data"
-        self._config("server").write_text(server_properties(node_id, ports["broker"], voters, data))
+        advertised = {port: ports[_behind(port)] for port in self._advertised}
+        self._config("server").write_text(server_properties(node_id, ports["broker"], voters, data, advertised))
         self._config("log4j2").write_text(logging_properties(self.folder / "kafka.log"))
         if not (data / "meta.properties").exists():
             tool = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._config("server"))]
@@ -139,10 +144,18 @@ class LocalBroker:
                     f"The broker in {self.folder} has the port {ports['broker']}; leave it, or remove it."
                 )
             return ports
-        broker, controller = free_ports(2)
+        broker, controller, *behind = free_ports(2 + len(self._advertised))
         controller = controller if self._member is None else self._member[1][self._member[0]]
         ports = {"broker": self._wanted_port or broker, "controller": controller}
+        ports |= zip(map(_behind, self._advertised), behind, strict=True)
         create_file(file, json.dumps(ports).encode())
+        return ports
+
+    def _kept_ports(self) -> dict[str, int]:
+        try:
+            ports: dict[str, int] = json.loads((self.folder / "ports.json").read_text())
+        except OSError as error:
+            raise BrokerUnusable(f"No broker was ever started in {self.folder}.") from error
         return ports
 
     def _popen(self, command: list[str], output: int) -> "subprocess.Popen[bytes]":
@@ -173,10 +186,16 @@ class LocalBroker:
 
 
 class LocalCluster:
-    """`size` brokers below `folder`, with replication; all of them start together."""
+    """`size` brokers below `folder`, with replication; all of them start together.
 
-    def __init__(self, folder: Path, size: int = 3) -> None:
-        self.brokers = [LocalBroker(folder / f"broker-{number}") for number in range(1, size + 1)]
+    `advertised`: of each broker, as in `LocalBroker`.
+    """
+
+    def __init__(self, folder: Path, size: int = 3, advertised: Sequence[Sequence[int]] = ()) -> None:
+        fronts = [*advertised, *([()] * (size - len(advertised)))]
+        self.brokers = [
+            LocalBroker(folder / f"broker-{number}", advertised=front) for number, front in enumerate(fronts, start=1)
+        ]
         file = folder / "cluster.json"
         if not file.exists():
             folder.mkdir(parents=True, exist_ok=True)
@@ -212,6 +231,11 @@ class LocalCluster:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+
+
+def _behind(advertised: int) -> str:
+    """The name of its listener's own port in `ports.json`."""
+    return f"behind {advertised}"
 
 
 def free_ports(count: int) -> list[int]:

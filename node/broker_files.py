@@ -89,17 +89,29 @@ def _pom() -> str:
     )
 
 
-def server_properties(node_id: int, port: int, voters: Mapping[int, int], data: Path) -> str:
-    """The settings of one broker that is a controller too. `voters`: node id -> port of its controller."""
+def server_properties(
+    node_id: int, port: int, voters: Mapping[int, int], data: Path, advertised: Mapping[int, int] | None = None
+) -> str:
+    """The settings of one broker that is a controller too. `voters`: node id -> port of its controller.
+
+    `advertised`: of further listeners, the port that clients are told -> the port itself.
+    """
     replicas = min(len(voters), 3)
+    further = {f"FRONT{told}": (told, own) for told, own in (advertised or {}).items()}
+    listeners = {"PLAINTEXT": (port, port), **further}
     settings = {
         "process.roles": "broker,controller",
         "node.id": node_id,
         "controller.quorum.voters": ",".join(f"{node}@127.0.0.1:{at}" for node, at in voters.items()),
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{voters[node_id]}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listeners": ",".join(
+            [
+                *(f"{name}://127.0.0.1:{own}" for name, (_, own) in listeners.items()),
+                f"CONTROLLER://127.0.0.1:{voters[node_id]}",
+            ]
+        ),
+        "advertised.listeners": ",".join(f"{name}://127.0.0.1:{told}" for name, (told, _) in listeners.items()),
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in (*listeners, "CONTROLLER")),
         "log.dirs": data,
         "auto.create.topics.enable": "false",
         "group.initial.rebalance.delay.ms": 0,

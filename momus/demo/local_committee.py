@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,8 +21,9 @@ _START_S = 120.0
 class LocalCommittee:
     """The nodes of the homes that `momus init` made."""
 
-    def __init__(self, homes: Sequence[Path]) -> None:
-        self.nodes = tuple(LocalNode(home) for home in homes)
+    def __init__(self, homes: Sequence[Path], environments: Sequence[Mapping[str, str]] = ()) -> None:
+        """`environments`: more variables for each node."""
+        self.nodes = tuple(LocalNode(home, more) for home, more in zip_longest(homes, environments))
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -106,6 +106,14 @@ class LocalNode:
             self.abort()
             raise NodeFailed(f"the node did not stop within {timeout_s:g} s: {self.log_tail()}") from error
 
+    def wait_ended(self, timeout_s: float) -> int:
+        """Wait until it ends by itself; the exit code. Raises: NodeFailed."""
+        assert self._process is not None
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise NodeFailed(f"the node still runs after {timeout_s:g} s: {self.log_tail()}") from error
+
     def abort(self) -> None:
         """End it at once, with all that it started."""
         if self._process is not None and self._process.poll() is None:

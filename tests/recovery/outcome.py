@@ -1,11 +1,17 @@
-"""What the databases must hold after the payments of a kill test."""
+"""What databases and stores must hold after the payments of a test of kills or faults."""
 
 import time
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from pathlib import Path
 
 import psycopg
 
+from backbone.store import StoredFinal, StoreReader
+from node.home import Home
 from tests.recovery.payments import Payments, balances_after
 
+BLOCKS_AT_ONCE = 1_000
 Database = psycopg.Connection[tuple[object, ...]]
 
 
@@ -34,3 +40,22 @@ def _until_executed(database: Database, count: int, timeout_s: float) -> None:
             return
         assert time.monotonic() < deadline, f"{found} of {count} transactions executed"
         database.execute("select pg_sleep(0.1)")
+
+
+def differing_blocks(homes: Sequence[Path]) -> list[str]:
+    """A sentence per height at which two stores hold different final blocks; one that ends earlier differs in none."""
+    stores = [Home(home).store for home in homes]
+    found = []
+    for blocks in zip_longest(*map(_final_blocks, stores)):
+        held = [block for block in blocks if block is not None]
+        if len({(block.height, block.header_bytes) for block in held}) != 1:
+            found.append(f"the final blocks differ at height {held[0].height}")
+    return found
+
+
+def _final_blocks(store: Path) -> Iterable[StoredFinal]:
+    with StoreReader(store) as reader:
+        height = 0
+        while blocks := reader.final_after(height, BLOCKS_AT_ONCE):
+            yield from blocks
+            height = blocks[-1].height

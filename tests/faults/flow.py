@@ -1,0 +1,99 @@
+"""Payments that keep coming, whatever happens to the log: one client with its outbox, one thread."""
+
+import threading
+import time
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from momus.client import Client, ClientSettings, Submission
+from tests.recovery.payments import Payments
+
+SETTLE_S: Final = 180.0
+VALID_MS: Final = 50 * 60 * 1000
+IN_FLIGHT_MAX: Final = 3_000
+
+
+class Flow:
+    """Payments 0, 1, 2, ... of one client that reaches the log directly, while the block `flowing` runs.
+
+    The same transaction is submitted once; what the log did not acknowledge, or lost, goes again from the outbox.
+    """
+
+    def __init__(self, home: Path) -> None:
+        settings = ClientSettings(batch_max=10, unresolved_max=IN_FLIGHT_MAX)
+        self._client = Client.at_home(home, settings)
+        self.payments = Payments(self._client.genesis, time.time_ns() // 1_000_000 + VALID_MS)
+        self.submissions: list[Submission] = []
+        self._per_s: float = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def open(self) -> None:
+        """The asset and everybody's funds are final, so what follows can be paid in any order."""
+        self._client.wait(self._client.submit_all(self.payments.opening()), SETTLE_S)
+
+    def start(self, per_s: float) -> None:
+        """Payments at this rate from now on; `inf`: as fast as IN_FLIGHT_MAX lets them."""
+        self._per_s = per_s
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
+        self._thread.start()
+
+    def pause(self) -> None:
+        """No more payments; those submitted are on their way."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(SETTLE_S)
+            assert not self._thread.is_alive(), "nothing becomes final any more, so the client takes nothing more"
+            self._thread = None
+
+    def until_final(self, further: int) -> None:
+        """Wait until as many of the payments submitted from now on are final."""
+        first = len(self.submissions)
+        deadline = time.monotonic() + SETTLE_S
+        while True:
+            if sum(payment.height is not None for payment in self.submissions[first:]) >= further:
+                return
+            assert time.monotonic() < deadline, f"no {further} further payments final within {SETTLE_S:g} s"
+            time.sleep(0.02)
+
+    def until_submitted(self, further: int) -> None:
+        """Wait until as many further payments were submitted, whether they become final or not."""
+        first = len(self.submissions)
+        deadline = time.monotonic() + SETTLE_S
+        while len(self.submissions) < first + further:
+            assert time.monotonic() < deadline, f"no {further} further payments submitted within {SETTLE_S:g} s"
+            time.sleep(0.02)
+
+    def settle(self) -> int:
+        """Pause, and wait until every payment is final; how many there are."""
+        self.pause()
+        self._client.wait(self.submissions, SETTLE_S)
+        failed = [payment.failure for payment in self.submissions if payment.failure is not None]
+        assert failed == []
+        return len(self.submissions)
+
+    def final_between(self, from_s: float, to_s: float) -> int:
+        """How many payments became final in a span of `time.monotonic`."""
+        return sum(from_s < (payment.final_at or 0.0) <= to_s for payment in self.submissions)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stop.set()
+        self._client.close(0.0)
+        if self._thread is not None:
+            self._thread.join(SETTLE_S)
+
+    def _run(self) -> None:
+        start, first = time.monotonic(), len(self.submissions)
+        for number in count(first):
+            if self._stop.wait(max(0.0, start + (number - first) / self._per_s - time.monotonic())):
+                return
+            self._submit(number)
+
+    def _submit(self, number: int) -> None:
+        self.submissions.append(self._client.submit(self.payments.payment(number)))
