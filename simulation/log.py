@@ -3,7 +3,7 @@
 What one process gets of one topic is in order, as with a real log; everything else may come in any order.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -52,12 +52,13 @@ class SimLog:
     def __init__(self, agenda: Agenda, random: Random, faults: Faults, topics: Mapping[str, bool]) -> None:
         """`topics`: every topic, and whether it is one validator's own."""
         self.faults = faults
-        self.appended = 0
+        self.appended: Counter[int] = Counter()
+        """Records in all topics, by the seat that wrote them."""
         self.partitions: list[list[Entry]] = []
         """Every record that clients ever appended, by partition."""
         self.views: list[BrokerView] = []
         """What the brokers show of each partition now."""
-        self.is_hidden: Callable[[int, int, bytes], bool] = lambda writer, reader, value: False
+        self.is_hidden: Callable[[str, int, int, bytes], bool] = lambda topic, writer, reader, value: False
         """Whether a writer's record is kept from a reader for good: adversaries collude with the log."""
         self.on_append: Callable[[str, bytes], None] = lambda topic, value: None
         self._agenda = agenda
@@ -141,7 +142,7 @@ class SimLog:
         if not sending.is_alive() and self._random.randrange(2):
             return
         self._topics[sending.topic].append((sending.value, sending.sender))
-        self.appended += 1
+        self.appended[sending.sender] += 1
         self.on_append(sending.topic, sending.value)
         for reader in self._readers[sending.topic]:
             self._fetch(reader)
@@ -152,7 +153,7 @@ class SimLog:
             offset = reader.cursor
             reader.cursor += 1
             value, writer = values[offset]
-            is_kept_back = is_own and self.is_hidden(writer, reader.seat, value)
+            is_kept_back = self.is_hidden(reader.topic, writer, reader.seat, value)
             if chance(self._random, self.faults.miss) or is_kept_back:
                 continue
             blocked_ms = self._blocked_ms(writer if is_own else None, reader.seat)

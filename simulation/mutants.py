@@ -303,6 +303,6 @@ MUTANTS: tuple[Mutant, ...] = (
         ((Core, "_check_own", lambda self, message: None),),
         faults="second-instance",
     ),
-    Mutant("accuses nobody", ((Core, "_report", lambda self, *facts: None),), "double-voter"),
+    Mutant("accuses nobody", ((Core, "_report", lambda self, *facts: None),), "nullify-and-finalize"),
     Mutant("keeps the views that are over", ((Views, "finalize", _views_stay),)),
 )

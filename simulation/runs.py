@@ -13,8 +13,9 @@ from typing import Final
 from simulation.adversaries.kinds import ADVERSARIES
 from simulation.agenda import START_MS
 from simulation.cast import Cast
-from simulation.checkers import Violation
+from simulation.checkers import CHECKERS, Violation
 from simulation.faults import only
+from simulation.forks import WATCHING, DividedWorld, Fork
 from simulation.mishaps import Mishap
 from simulation.mutants import MUTANTS
 from simulation.trace import Trace
@@ -33,7 +34,7 @@ class Plan:
     seed: int
     validators: int = 4
     byzantine: int | None = None
-    """How many adversaries; None: drawn from the seed, below a third."""
+    """How many adversaries; None: drawn from the seed, below a third. With a third or more the world is to fork."""
     adversary: str = ANY
     """Of which kinds, by commas."""
     faults: str = ANY
@@ -70,6 +71,8 @@ class Verdict:
     virtual_ms: int
     counts: dict[str, int] = field(default_factory=dict)
     """How often what happened: faults, sendings, final blocks."""
+    fork: Fork | None = None
+    """Only where a third or more may contradict themselves."""
 
 
 def cast_of(plan: Plan) -> tuple[tuple[str, ...], tuple[Mishap, ...]]:
@@ -96,7 +99,10 @@ def world_of(plan: Plan, trace: Trace | None = None) -> World:
     adversaries, mishaps = cast_of(plan)
     cast = Cast(plan.validators, tuple(ADVERSARIES[name] for name in adversaries), mishaps)
     faults = None if plan.faults == ANY else only(plan.faults.split(","))
-    return World(plan.seed, cast, faults, plan.checker, trace)
+    checkers = CHECKERS if plan.checker is None else (plan.checker,)
+    if cast.is_safe:
+        return World(plan.seed, cast, faults, checkers, trace)
+    return DividedWorld(plan.seed, cast, faults, [name for name in checkers if name in WATCHING], trace)
 
 
 def run(plan: Plan, trace: Trace | None = None) -> Verdict:
@@ -117,6 +123,7 @@ def run(plan: Plan, trace: Trace | None = None) -> Verdict:
         world.checkers.agreement.height,
         world.agenda.now_ms - START_MS,
         world.counts,
+        world.fork() if isinstance(world, DividedWorld) else None,
     )
 
 

@@ -1,12 +1,13 @@
 """The scene of a world: validators' processes that read, write, crash and halt over a log, in virtual time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from random import Random
 from typing import Final
 
 from backbone.log import LogRecord
 from backbone.store import Entry, StoredFinal
+from consensus.chain import Fork
 from consensus.errors import Halt
 from consensus.loop import Loop, consensus_topics
 from consensus.pace import Settings
@@ -27,7 +28,9 @@ SETTINGS: Final = Settings(timeout_max_ms=8_000, resend_max_ms=4_000, lag_max=10
 class Scene:
     """Processes are known by their seat: a validator's index; behind those, second processes with the same key."""
 
-    def __init__(self, cast: Cast, random: Random, faults: Faults, only: str | None, trace: Trace | None) -> None:
+    def __init__(
+        self, cast: Cast, random: Random, faults: Faults, checkers: Collection[str], trace: Trace | None
+    ) -> None:
         self.cast: Final = cast
         self.faults = faults
         self.counts: dict[str, int] = {}
@@ -49,7 +52,7 @@ class Scene:
             self._enter(index)
         self._enter_copies()
         self.checkers: Final = Checkers(
-            self.genesis, self.validators[: cast.honest], len(cast.adversaries), self.log.partitions, only
+            self.genesis, self.validators[: cast.honest], len(cast.adversaries), self.log.partitions, checkers
         )
         self._listen()
 
@@ -61,6 +64,7 @@ class Scene:
             adversary = self.adversaries[seat] = kind(self.genesis, index, self._keys[index], random)
             adversary.copy = int(seat != index)
             adversary.speak = partial(self._speak, seat)
+            adversary.side_of = self._side_of
         offset_ms, drift_ppm = self.faults.clock_offset_ms_max, self.faults.clock_drift_ppm_max
         clock = DriftingClock(random.randint(-offset_ms, offset_ms), random.randint(-drift_ppm, drift_ppm))
         loop_class = ByzantineLoop if index >= first else Loop
@@ -76,6 +80,12 @@ class Scene:
             for _ in range(adversary.copies - 1):
                 self._enter(adversary.index)
 
+    def _side_of(self, seat: int) -> int | None:
+        adversary = self.adversaries.get(seat)
+        if adversary is None:
+            return self.validators[seat].index % 2
+        return adversary.copy if adversary.copies > 1 else None
+
     def _listen(self) -> None:
         """Let adversaries hear the log, and keep records from readers."""
 
@@ -83,12 +93,16 @@ class Scene:
             for adversary in self.adversaries.values():
                 adversary.hears(topic, value)
 
-        def is_hidden(writer: int, reader: int, value: bytes) -> bool:
-            author, listener = self.adversaries.get(writer), self.adversaries.get(reader)
-            is_kept = author is not None and writer != reader and author.hides(value, reader)
-            return is_kept or (listener is not None and listener.is_deaf_to(writer))
+        self.log.on_append, self.log.is_hidden = on_append, self._is_hidden
 
-        self.log.on_append, self.log.is_hidden = on_append, is_hidden
+    def _is_hidden(self, topic: str, writer: int, reader: int, value: bytes) -> bool:
+        """Of `blocks` no honest reader is deprived for good: what one reads there, nobody else publishes again."""
+        if writer == reader:
+            return False
+        author, listener = self.adversaries.get(writer), self.adversaries.get(reader)
+        is_own = topic != self.genesis.topic_name("blocks")
+        is_kept = is_own and author is not None and author.hides(value, reader)
+        return is_kept or (listener is not None and listener.is_deaf_to(writer))
 
     # --- what a validator sees (Surroundings) ---
 
@@ -125,10 +139,8 @@ class Scene:
 
     def _speak(self, seat: int, value: bytes) -> None:
         """An adversary says something that its validator never said."""
-        validator = self.validators[seat]
-        if validator.is_up:
-            self._note(seat, "sends", value)
-            self.log.send(seat, consensus_topics(self.genesis)[validator.index], value, lambda: True)
+        self._note(seat, "sends", value)
+        self.log.send(seat, consensus_topics(self.genesis)[self.validators[seat].index], value, lambda: True)
 
     def on_durable(self, seat: int, name: str) -> None:
         if not chance(self._random, self.faults.crash):
@@ -218,6 +230,11 @@ class Scene:
             self._bury(validator)
             self._note(validator.seat, "halts", halt)
             self.checkers.on_halt(validator)
+            return False
+        except Fork as fork:
+            assert validator.seat in self.adversaries, "honest loops stop at once"
+            validator.died = fork
+            self._bury(validator)
             return False
         except (AssertionError, ArithmeticError, LookupError, TypeError, ValueError) as error:
             validator.died = error

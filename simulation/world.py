@@ -4,11 +4,13 @@ Three times: a bad one, in which the faults of the seed rage while clients produ
 produced must become final everywhere; a quiet one, in which nothing may be said, until one record wakes the chain.
 """
 
+from collections.abc import Collection
 from random import Random
 from typing import Final
 
 from simulation.agenda import START_MS
 from simulation.cast import PARTITIONS, Cast
+from simulation.checkers import CHECKERS
 from simulation.faults import CALM, Faults, chance, draw
 from simulation.mishaps import Mishap, damaged
 from simulation.scene import Scene
@@ -32,12 +34,13 @@ class World(Scene):
         seed: int,
         cast: Cast | None = None,
         faults: Faults | None = None,
-        checker: str | None = None,
+        checkers: Collection[str] = CHECKERS,
         trace: Trace | None = None,
     ) -> None:
-        """`faults`: None: drawn from the seed. `checker`: the only one that watches; None: all do."""
+        """`faults`: None: drawn from the seed. `checkers`: those that watch."""
         random = Random(seed)
-        super().__init__(cast or Cast(), random, draw(random) if faults is None else faults, checker, trace)
+        super().__init__(cast or Cast(), random, draw(random) if faults is None else faults, checkers, trace)
+        self._is_healed = False
 
     def run(self) -> None:
         """Live through all of them. Raises: Violation."""
@@ -52,7 +55,7 @@ class World(Scene):
         self.agenda.run_until(self.agenda.now_ms + HEAL_MS_MAX, is_all_final)
         checkers.on_end("after the heal", views_max)
         self.agenda.run_until(self.agenda.now_ms + SETTLE_MS)
-        before = self.log.appended
+        before = self.log.appended.copy()
         self.agenda.run_until(self.agenda.now_ms + QUIET_MS)
         checkers.on_quiet(self.log.appended - before)
         checkers.on_heal()
@@ -103,6 +106,7 @@ class World(Scene):
     def _heal(self) -> None:
         self._note(0, "sees the world heal", None)
         self.faults = CALM
+        self._is_healed = True
         self.log.heal(CALM)
         for validator in self.validators:
             validator.lag = 0

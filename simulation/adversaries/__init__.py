@@ -22,9 +22,11 @@ class Adversary:
         self.index = index
         self.random = random
         self.copy = 0
-        """Which of its copies this one is; set by the world, like `speak`."""
+        """Which of its copies this one is; set by the world, like the next two."""
         self.speak: Callable[[bytes], None] = lambda value: None
         """Sends a record of its own accord, on its own topic."""
+        self.side_of: Callable[[int], int | None] = lambda seat: None
+        """The half of the validators (0: even seats, 1: odd ones) that a process lives with; None: with all."""
         self.wire = Wire(genesis, verify_memoised)
         self._key = key
 

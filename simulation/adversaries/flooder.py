@@ -1,20 +1,31 @@
-"""A validator that speaks of views that are far off."""
+"""A validator that says very much: everything many times over, and a new vote for every one of many blocks."""
 
 from dataclasses import replace
+from random import Random
+from typing import Final
 
-from consensus.messages import NO_DIGEST, VIEW_MAX, Kind, Vote
-from ledger.header import View
+from consensus.messages import Kind, Vote
+from ledger.genesis import Genesis
 from simulation.adversaries import Adversary
+from simulation.signatures import MemoKey
+
+WORDS_MAX: Final = 3_000
+"""In one world; the rest of it shall be as long as any other's."""
 
 
 class Flooder(Adversary):
-    """With each vote of its own, votes in views ahead, near and far."""
+    """Ten votes a vote, each for another block and well signed, and ten copies of one that is not."""
+
+    def __init__(self, genesis: Genesis, index: int, key: MemoKey, random: Random) -> None:
+        super().__init__(genesis, index, key, random)
+        self._said = 0
 
     def says(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
-        if not isinstance(message, Vote):
+        if not isinstance(message, Vote) or message.kind is Kind.NULLIFY or self._said >= WORDS_MAX:
             return [value]
-        ahead = (1, 2, 63, 64, 65, 1_000, VIEW_MAX - message.view)
-        views = [View(message.view + self.random.choice(ahead)) for _ in range(3)]
-        votes = [replace(message, view=view, kind=Kind.NULLIFY, digest=NO_DIGEST) for view in views]
-        return [value, *map(self.signed, votes)]
+        others = [self.signed(replace(message, digest=self.random.randbytes(32))) for _ in range(10)]
+        unsigned = self.wire.encode(replace(message, signature=self.random.randbytes(64)))
+        words = [value, *others, *[unsigned] * 10]
+        self._said += len(words)
+        return words

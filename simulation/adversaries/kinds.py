@@ -3,28 +3,43 @@
 from typing import Final
 
 from simulation.adversaries import Adversary
+from simulation.adversaries.accomplice import Accomplice
+from simulation.adversaries.censor import Censor
 from simulation.adversaries.double_voter import DoubleVoter
 from simulation.adversaries.equivocator import Equivocator
+from simulation.adversaries.far_future import FarFuture
 from simulation.adversaries.flooder import Flooder
+from simulation.adversaries.foreigner import Foreigner
 from simulation.adversaries.forger import Duplicator, Forger, Impersonator
 from simulation.adversaries.garbage import Garbage
+from simulation.adversaries.late_equivocator import LateEquivocator
 from simulation.adversaries.liar import EmptyBlocks, HeadsLiar, TimeLiar
+from simulation.adversaries.nullify_and_finalize import NullifyAndFinalize
+from simulation.adversaries.outsider import Outsider
 from simulation.adversaries.replayer import Replayer
 from simulation.adversaries.silent import Silent, SilentLeader
 from simulation.adversaries.skipper import Orphan, Skipper, WrongReproposer
+from simulation.adversaries.slow_leader import SlowLeader
+from simulation.adversaries.twins import Twins
 from simulation.adversaries.withholder import OneSided, Withholder
 
 ADVERSARIES: Final[dict[str, type[Adversary]]] = {
     "equivocator": Equivocator,
+    "late-equivocator": LateEquivocator,
     "double-voter": DoubleVoter,
+    "nullify-and-finalize": NullifyAndFinalize,
     "silent": Silent,
     "silent-leader": SilentLeader,
+    "slow-leader": SlowLeader,
     "withholder": Withholder,
     "one-sided": OneSided,
     "forger": Forger,
     "duplicator": Duplicator,
     "impersonator": Impersonator,
     "replayer": Replayer,
+    "foreigner": Foreigner,
+    "outsider": Outsider,
+    "far-future": FarFuture,
     "garbage": Garbage,
     "skipper": Skipper,
     "orphan": Orphan,
@@ -32,5 +47,8 @@ ADVERSARIES: Final[dict[str, type[Adversary]]] = {
     "heads-liar": HeadsLiar,
     "time-liar": TimeLiar,
     "empty-blocks": EmptyBlocks,
+    "censor": Censor,
     "flooder": Flooder,
+    "twins": Twins,
+    "accomplice": Accomplice,
 }

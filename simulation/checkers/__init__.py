@@ -1,6 +1,6 @@
 """What must hold in every world: one checker a property, each able to fail (tests/simulation/test_mutants.py)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from backbone.log import LogRecord
@@ -49,9 +49,9 @@ class Checkers:
         honest: Sequence[SimValidator],
         adversaries: int,
         log: Sequence[Sequence[Entry]],
-        only: str | None = None,
+        names: Collection[str] = CHECKERS,
     ) -> None:
-        """`adversaries`: how many there are, the last of the committee; `only`: the one checker that watches."""
+        """`adversaries`: how many there are, the last of the committee; `names`: the checkers that watch."""
         subject = Subject(genesis, Wire(genesis, verify_memoised), honest, log)
         self.wire = subject.wire
         self._reader = BlockReader(genesis, verify_memoised)
@@ -73,7 +73,7 @@ class Checkers:
             RightHalts(subject),
             self.progress,
         )
-        self._all = tuple(checker for checker in self._all if only in (None, type(checker).__name__))
+        self._all = tuple(checker for checker in self._all if type(checker).__name__ in names)
 
     def on_send(self, validator: SimValidator, topic: str, value: bytes) -> None:
         """A record leaves a validator."""
@@ -152,8 +152,8 @@ class Checkers:
         for checker in self._all:
             checker.on_end(when, views_max)
 
-    def on_quiet(self, appended: int) -> None:
-        """So many records were written in a time in which nothing was pending."""
+    def on_quiet(self, appended: Mapping[int, int]) -> None:
+        """So many records were written, by seat, in a time in which nothing was pending."""
         for checker in self._all:
             checker.on_quiet(appended)
 

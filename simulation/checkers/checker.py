@@ -1,7 +1,7 @@
 """What every checker is told. It watches from outside and believes nobody's memory; nothing here may rest on
 code of the core that decides: a checker that asked the core whether the core is right could not fail."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backbone.store import Entry, StoredFinal
@@ -88,8 +88,8 @@ class Checker:
     def on_end(self, when: str, views_max: int) -> None:
         """By now everything is to be final, and since `on_heal` no more than so many views were entered."""
 
-    def on_quiet(self, appended: int) -> None:
-        """So many records were written in a time in which nothing was pending."""
+    def on_quiet(self, appended: Mapping[int, int]) -> None:
+        """So many records were written, by seat, in a time in which nothing was pending."""
 
     def on_second(self) -> None:
         """A second of virtual time is over."""

@@ -1,5 +1,7 @@
 """Progress: after the heal everything becomes final everywhere, within a bounded number of views; then silence."""
 
+from collections.abc import Mapping
+
 from simulation.checkers.checker import Checker, Subject, Violation
 
 
@@ -43,9 +45,12 @@ class Progress(Checker):
         if self.views_since_heal() > views_max:
             raise Violation(f"it took {self.views_since_heal()} views to make everything final {when}")
 
-    def on_quiet(self, appended: int) -> None:
-        if appended:
-            raise Violation(f"{appended} records were written while the chain was idle")
+    def on_quiet(self, appended: Mapping[int, int]) -> None:
+        """Honest validators speak only when spoken to, and answer each word once at most."""
+        honest = sum(appended[seat] for seat in self.subject.honest_members if seat in appended)
+        others = sum(appended.values()) - honest
+        if honest > others * len(self.subject.honest):
+            raise Violation(f"{honest} records were written while the chain was idle")
 
     def view(self) -> int:
         """The highest view of an honest validator."""
