@@ -106,17 +106,8 @@ class KafkaProducer:
         if self._is_closed:
             return
         self._served += 1
-        if on_delivery is None:
-            return
-        place = (message.topic(), message.partition(), message.offset())
-        topic, partition, offset = cast("tuple[str, int, int]", place)
-        if error is not None:
-            on_delivery(Delivery(topic, partition, -1, error.str()))
-        elif offset < 0:
-            # A batch that a broker had, and whose answer got lost, can be acknowledged without its offset.
-            on_delivery(Delivery(topic, partition, -1, "acknowledged without its offset"))
-        else:
-            on_delivery(Delivery(topic, partition, offset, None))
+        if on_delivery is not None:
+            on_delivery(delivery_of(error, message))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
@@ -125,3 +116,17 @@ class KafkaProducer:
     def _check_fatal(self) -> None:
         if self._fatal is not None:
             raise LogUnavailable(f"Kafka ended this producer; open another one: {self._fatal}.")
+
+
+def delivery_of(error: KafkaError | None, message: Message) -> Delivery:
+    """What a report of librdkafka says.
+
+    A batch that a broker had, and whose answer got lost, can be acknowledged without its offset: then it is None.
+    """
+    topic, partition = cast("tuple[str, int]", (message.topic(), message.partition()))
+    offset = message.offset()
+    if error is not None:
+        return Delivery(topic, partition, -1, error.str())
+    if offset is None or offset < 0:
+        return Delivery(topic, partition, -1, "acknowledged without its offset")
+    return Delivery(topic, partition, offset, None)

@@ -94,10 +94,11 @@ def server_properties(
 ) -> str:
     """The settings of one broker that is a controller too. `voters`: node id -> port of its controller.
 
-    `advertised`: of further listeners, the port that clients are told -> the port itself.
+    `advertised`: of further listeners, the port that clients are told -> the port itself. A client is told of those
+    brokers that have a listener of the same name as its own: the first of one broker goes with the first of all.
     """
     replicas = min(len(voters), 3)
-    further = {f"FRONT{told}": (told, own) for told, own in (advertised or {}).items()}
+    further = {f"FRONT{number}": ports for number, ports in enumerate((advertised or {}).items(), start=1)}
     listeners = {"PLAINTEXT": (port, port), **further}
     settings = {
         "process.roles": "broker,controller",

@@ -162,12 +162,12 @@ class Network:
 
 
 @contextmanager
-def cut(links: Iterable[Link]) -> Iterator[None]:
-    """These links are cut for as long."""
+def afflicted(links: Iterable[Link], how: Callable[[Link], None]) -> Iterator[None]:
+    """Something (`Link.cut`, ...) is done to these links, and healed after the block."""
     links = list(links)
     try:
         for link in links:
-            link.cut()
+            how(link)
         yield
     finally:
         for link in links:

@@ -7,7 +7,7 @@ import pytest
 from momus.demo.local_node import PROCESSES
 from node import exits
 from tests.faults.disk import no_room
-from tests.faults.proxy import cut
+from tests.faults.proxy import Link, afflicted
 from tests.faults.signals import detail_of, pid_of, stopped
 from tests.faults.world import NewDatabase, World, running_world
 
@@ -32,7 +32,7 @@ def test_a_committee_survives_a_cut_a_process_that_stands_still_and_a_full_disk(
 def _cut_two(world: World) -> None:
     """No side has a quorum: nothing is final until the heal, and soon after it."""
     before = world.watch.now()
-    with cut(world.log_links(2, 3)):
+    with afflicted(world.log_links(2, 3), Link.cut):
         world.watch.until_nullifying(before, WAIT_S)
         silence = world.watch.now()
         world.flow.until_submitted(PER_S)

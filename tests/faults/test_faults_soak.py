@@ -1,0 +1,50 @@
+"""Every fault on real processes, one after the other, of validators that a seed chooses, while payments flow.
+
+After each heal the next block is final within three views. In the end every payment is final, once, databases and final
+blocks are equal, and no validator has contradicted himself in any topic or journal.
+"""
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from tests.faults.faults import faults_of_brokers, faults_of_links, faults_of_processes
+from tests.faults.measure import Healed, suffer
+from tests.faults.world import NewDatabase, running_world
+
+pytestmark = [pytest.mark.processes, pytest.mark.postgres, pytest.mark.soak]
+SEED = 20261123
+VIEWS_MAX = 3
+DISK_BYTES = 8 << 20
+
+
+@pytest.mark.kafka
+def test_a_committee_on_kafka_survives_every_fault_of_links_and_processes(
+    folder: Path, new_database: NewDatabase
+) -> None:
+    chance = Random(SEED)
+    with running_world(folder, new_database, brokers=1) as world:
+        healed = suffer(world, faults_of_links(world, chance))
+        healed += suffer(world, faults_of_processes(world, chance))
+        world.check()
+    assert _slow(healed) == []
+
+
+@pytest.mark.kafka
+def test_a_committee_on_three_brokers_survives_every_fault_of_brokers(folder: Path, new_database: NewDatabase) -> None:
+    with running_world(folder, new_database, brokers=3) as world:
+        healed = suffer(world, faults_of_brokers(world, Random(SEED)))
+        world.check()
+    assert _slow(healed) == []
+
+
+def test_a_committee_on_the_embedded_log_survives_every_fault(folder: Path, new_database: NewDatabase) -> None:
+    with running_world(folder, new_database, brokers=0) as world:
+        healed = suffer(world, faults_of_processes(world, Random(SEED)))
+        world.check()
+    assert _slow(healed) == []
+
+
+def _slow(healed: list[Healed]) -> list[Healed]:
+    return [each for each in healed if each.recovered.views > VIEWS_MAX]
