@@ -4,7 +4,7 @@ BACKBONE ?= embedded
 VALIDATORS ?= 4
 BIN := .venv/bin
 
-.PHONY: setup demo check test simulate soak bench kafka lock clean
+.PHONY: setup demo check test simulate nightly mutants soak bench kafka lock clean
 
 setup: .venv/.ready
 
@@ -31,8 +31,14 @@ soak: setup
 	$(BIN)/pytest -m soak
 
 simulate: setup
-	$(BIN)/python -m simulation --seeds 0..1999 --validators 4
-	$(BIN)/python -m simulation --seeds 0..149 --validators 7,10
+	$(BIN)/momus simulate --seeds 0..2499 --validators 4,4,4,7,10
+
+# Hours; every failure is printed with the command that replays it.
+nightly: setup
+	$(BIN)/momus simulate --nightly
+
+mutants: setup
+	$(BIN)/momus simulate --mutants
 
 bench: setup
 	$(BIN)/momus bench

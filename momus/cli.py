@@ -12,7 +12,7 @@ from backbone.store import StoreDamaged, StoreFailed, StoreLocked
 from ledger.genesis import GenesisError
 from momus import bench, demo
 from momus.client import BackPressure, ClientStopped, NotFinal, TooLarge
-from momus.commands import init, joining, kafka, replay, run, sql, status, submit, tx
+from momus.commands import init, joining, kafka, replay, run, simulate, sql, status, submit, tx
 from momus.commands.output import Failure, errors
 from node import exits
 from node.blocks import StoreInconsistent
@@ -71,6 +71,7 @@ app.command("tx")(tx.command)
 app.command("status")(status.command)
 app.command("sql")(sql.command)
 app.command("replay")(replay.command)
+app.command("simulate")(simulate.command)
 app.command("kafka")(kafka.command)
 app.command("demo")(demo.command)
 app.command("bench")(bench.command)

@@ -54,6 +54,8 @@ class SimLog:
         self.faults = faults
         self.appended: Counter[int] = Counter()
         """Records in all topics, by the seat that wrote them."""
+        self.struck: Counter[str] = Counter()
+        """How often its faults struck, beside delays."""
         self.partitions: list[list[Entry]] = []
         """Every record that clients ever appended, by partition."""
         self.views: list[BrokerView] = []
@@ -107,8 +109,11 @@ class SimLog:
         """A record leaves, after `late_ms`. If its sender dies before it arrives, it may be lost with it."""
         held_up_ms = max(0, self._cut_until_ms.get(sender, 0) - self._agenda.now_ms)
         if chance(self._random, self.faults.lose) or (held_up_ms and self._random.randrange(2)):
+            self.struck["a record is lost"] += 1
             return
-        for _ in range(2 if chance(self._random, self.faults.duplicate) else 1):
+        is_doubled = chance(self._random, self.faults.duplicate)
+        self.struck["a record is doubled"] += is_doubled
+        for _ in range(1 + is_doubled):
             sending = Sending(sender, topic, value, is_alive)
             self._sendings[sending] = None
             at_ms = self._agenda.now_ms + late_ms + held_up_ms + self._delay_ms()
@@ -155,6 +160,7 @@ class SimLog:
             value, writer = values[offset]
             is_kept_back = self.is_hidden(reader.topic, writer, reader.seat, value)
             if chance(self._random, self.faults.miss) or is_kept_back:
+                self.struck["a record is kept from a reader"] += 1
                 continue
             blocked_ms = self._blocked_ms(writer if is_own else None, reader.seat)
             reader.ready_ms = max(reader.ready_ms, self._agenda.now_ms + self._delay_ms(), blocked_ms)

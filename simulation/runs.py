@@ -71,6 +71,8 @@ class Verdict:
     virtual_ms: int
     counts: dict[str, int] = field(default_factory=dict)
     """How often what happened: faults, sendings, final blocks."""
+    healings: tuple[tuple[int, int], ...] = ()
+    """After each heal with something pending: (views under honest leaders, virtual ms) until a block was final."""
     fork: Fork | None = None
     """Only where a third or more may contradict themselves."""
 
@@ -115,6 +117,9 @@ def run(plan: Plan, trace: Trace | None = None) -> Verdict:
             world.run()
         except Violation as error:
             violation = str(error)
+        except Exception as error:
+            error.add_note(f"in the world of: {plan.command()}")
+            raise
     return Verdict(
         plan,
         violation,
@@ -122,7 +127,8 @@ def run(plan: Plan, trace: Trace | None = None) -> Verdict:
         world.checkers.progress.view(),
         world.checkers.agreement.height,
         world.agenda.now_ms - START_MS,
-        world.counts,
+        {**world.counts, **world.log.struck},
+        tuple(zip(world.checkers.progress.first_views, world.first_ms, strict=True)),
         world.fork() if isinstance(world, DividedWorld) else None,
     )
 

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from random import Random
 from typing import Final
 
+from backbone.store import StoredFinal
 from simulation.agenda import START_MS
 from simulation.cast import PARTITIONS, Cast
 from simulation.checkers import CHECKERS
@@ -41,6 +42,9 @@ class World(Scene):
         random = Random(seed)
         super().__init__(cast or Cast(), random, draw(random) if faults is None else faults, checkers, trace)
         self._is_healed = False
+        self._healed_ms = 0
+        self.first_ms: list[int] = []
+        """After each heal with something pending: virtual milliseconds until the next block was final."""
 
     def run(self) -> None:
         """Live through all of them. Raises: Violation."""
@@ -50,6 +54,7 @@ class World(Scene):
         if is_misleading:
             self.agenda.run_until(self.agenda.now_ms + HEAL_MS_MAX)
             return
+        self._note_heal()
         checkers, is_all_final = self.checkers, self.checkers.progress.is_all_final
         views_max = self.views_max()
         self.agenda.run_until(self.agenda.now_ms + HEAL_MS_MAX, is_all_final)
@@ -58,11 +63,16 @@ class World(Scene):
         before = self.log.appended.copy()
         self.agenda.run_until(self.agenda.now_ms + QUIET_MS)
         checkers.on_quiet(self.log.appended - before)
-        checkers.on_heal()
         self._produce(RECORDS)
+        self._note_heal()
         views_max = self.views_max()
         self.agenda.run_until(self.agenda.now_ms + WAKE_MS_MAX, is_all_final)
         checkers.on_end("after the chain was woken", views_max)
+
+    def on_stored(self, seat: int, final: StoredFinal) -> None:
+        super().on_stored(seat, final)
+        if len(self.checkers.progress.first_views) > len(self.first_ms):
+            self.first_ms.append(self.agenda.now_ms - self._healed_ms)
 
     def views_max(self) -> int:
         """How many views it may take to make final what is pending, once nothing goes wrong any more."""
@@ -115,6 +125,10 @@ class World(Scene):
             self._boot(validator)
             self._fetch_records(validator)
             self._wake(validator, self.agenda.now_ms)
+
+    def _note_heal(self) -> None:
+        """From now on progress is owed."""
+        self._healed_ms = self.agenda.now_ms
         self.checkers.on_heal()
 
     def _produce(self, number: int) -> None:

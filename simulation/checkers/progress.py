@@ -1,8 +1,14 @@
 """Progress: after the heal everything becomes final everywhere, within a bounded number of views; then silence."""
 
 from collections.abc import Mapping
+from typing import Final
 
-from simulation.checkers.checker import Checker, Subject, Violation
+from consensus.leader import leader_table
+from simulation.checkers.checker import Checker, Stored, Subject, Violation
+from simulation.validator import SimValidator
+
+FIRST_VIEWS_MAX: Final = 3
+"""Of honest leaders, from a heal to the next final block."""
 
 
 class Progress(Checker):
@@ -10,10 +16,27 @@ class Progress(Checker):
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
+        self._leaders = leader_table([validator.power for validator in subject.genesis.validators])
         self._view_at_heal = 0
+        self._height_at_heal = 0
+        self._is_owed = False
+        """Whether something is pending of which no block was final since the heal."""
+        self.first_views: list[int] = []
+        """After each heal with something pending: views under honest leaders until the next block was final."""
 
     def on_heal(self) -> None:
-        self._view_at_heal = self.view()
+        self._view_at_heal, self._height_at_heal = self.view(), self._height()
+        self._is_owed = self.records_pending() > 0
+
+    def on_stored(self, validator: SimValidator, stored: Stored) -> None:
+        if not self._is_owed or stored.final.height <= self._height_at_heal:
+            return
+        self._is_owed = False
+        views = range(self._view_at_heal + 1, stored.finalization.view + 1)
+        honest = sum(self._leaders[view % len(self._leaders)] in self.subject.honest_members for view in views)
+        self.first_views.append(honest)
+        if honest > FIRST_VIEWS_MAX:
+            raise Violation(f"{honest} views of honest leaders passed before a block was final again")
 
     def is_all_final(self) -> bool:
         """Whether every honest validator has delivered every record of the log."""
@@ -58,6 +81,9 @@ class Progress(Checker):
             (validator.loop.core.state.view for validator in self.subject.honest if validator.loop is not None),
             default=0,
         )
+
+    def _height(self) -> int:
+        return max(validator.store.last_height() for validator in self.subject.honest)
 
     def _standing(self) -> str:
         standing = []

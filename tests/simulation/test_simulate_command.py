@@ -1,0 +1,74 @@
+"""`momus simulate`: what it prints, writes and returns."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+from momus.cli import run_line
+from simulation.runs import Plan, trace_digest
+
+
+def test_worlds_of_several_sizes_are_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "out.json"
+    assert run_line(["simulate", "--seeds", "0..5", "--validators", "4,7", "--jobs", "1", "--json", str(file)]) == 0
+    summary = json.loads(file.read_text())
+    assert summary["seeds"] == 6
+    assert summary["worlds_by_validators"] == {"4": 3, "7": 3}
+    assert summary["violations"] == []
+    assert summary["faults"] == sum(summary["faults_by_name"].values()) > 100
+    assert max(map(int, summary["heals_by_views"])) <= 3
+    shown = capsys.readouterr().out
+    assert f"seeds 6, violated 0, seconds {summary['seconds']}" in shown
+    assert f"virtual hours per hour {summary['virtual_hours_per_hour']}" in shown
+
+
+def test_violation_is_printed_with_the_command_that_replays_it(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["simulate", "--seeds", "0", "--byzantine", "0", "--mutant", "a quorum of half", "--jobs", "1"]
+    assert run_line(words) == 1
+    first, replay, *_ = capsys.readouterr().out.splitlines()
+    assert "has no quorum" in first
+    assert replay.strip().startswith("replay: momus simulate --seeds 0..0")
+    assert run_line(shlex.split(replay.strip().removeprefix("replay: momus "))) == 1
+    trace = capsys.readouterr().out.splitlines()
+    assert first in trace
+    assert any("boots in view 1" in line for line in trace)
+
+
+def test_trace_has_one_line_per_validator_and_event(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_line(["simulate", "--seeds", "4", "--byzantine", "0", "--faults", "none", "--trace"]) == 0
+    *trace, _ = capsys.readouterr().out.splitlines()
+    assert all(line[7:11] == " ms " and line[12] == "v" for line in trace)
+    assert {line[12:14] for line in trace} == {"v0", "v1", "v2", "v3"}
+
+
+def test_fork_above_a_third_names_its_culprits(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["simulate", "--seeds", "0", "--byzantine", "2", "--adversary", "twins", "--faults", "none", "--jobs", "1"]
+    assert run_line(words) == 0
+    shown = capsys.readouterr().out
+    assert "fork at height" in shown
+    assert "'v2': [" in shown
+    assert "'v3': [" in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--adversary", "nobody"],
+        ["--faults", "crash,rain"],
+        ["--seeds", "7..3"],
+        ["--validators", "0"],
+        ["--checker", "Mood"],
+        ["--mutant", "a bug"],
+    ],
+)
+def test_unknown_names_and_bad_numbers_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_line(["simulate", *words]) == 2
+    assert capsys.readouterr().err.startswith("momus: ")
+
+
+def test_faults_by_name_strike_and_no_others() -> None:
+    calm = trace_digest(Plan(5, byzantine=0, faults="none"))
+    assert trace_digest(Plan(5, byzantine=0, faults="crash")) != calm
+    assert trace_digest(Plan(5, byzantine=0, faults="none")) == calm
