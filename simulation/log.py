@@ -58,6 +58,8 @@ class SimLog:
         """How often its faults struck, beside delays."""
         self.partitions: list[list[Entry]] = []
         """Every record that clients ever appended, by partition."""
+        self.values_by_digest: dict[bytes, bytes] = {}
+        """The value of the record that each chain digest ends with."""
         self.views: list[BrokerView] = []
         """What the brokers show of each partition now."""
         self.is_hidden: Callable[[str, int, int, bytes], bool] = lambda topic, writer, reader, value: False
@@ -194,6 +196,7 @@ class SimLog:
         before = entries[-1].chain_digest if entries else self._starts[partition]
         record = self.views[partition].append(value, gap=int(self._random.randrange(8) == 0))
         digest = digests.chain_next(before, 0, record.offset, record.value_digest)
+        self.values_by_digest[digest] = value
         entries.append(Entry(record.offset + 1, digest, RECORD_BYTES))
 
     def fetch_records(self, seat: int, take: Callable[[int, int], None]) -> None:

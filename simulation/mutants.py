@@ -25,6 +25,7 @@ from consensus.resend import Repeater
 from consensus.state import State
 from consensus.tally import Committee
 from consensus.views import Views, ViewState
+from executor.state import State as ExecutorState
 from ledger.header import View
 
 Change = tuple[type | ModuleType, str, Any]
@@ -224,6 +225,10 @@ def _load_or_begin(self: Any) -> None:
     _LOAD(self)
 
 
+def _learn_no_digest(self: Any, wanted: Any, inputs: Any) -> None:
+    _LEARN(self, wanted, replace(inputs, digests=frozenset()))
+
+
 def _sign_twice_after_restart(self: Any, store: Any) -> Any:
     restored = _RESTORE(self, store)
     return replace(restored, own=restored.own[:-1])
@@ -249,6 +254,8 @@ _BOOTS_BLINDLY: tuple[Change, ...] = (
     (boot, "_check_store", lambda finals, store: None),
     (Booter, "_check_foreign", lambda self, value: None),
 )
+
+_LEARN: Callable[..., None] = ExecutorState.learn
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("a quorum of half", ((Committee, "is_quorum", _quorum_of_half),), "equivocator"),
@@ -304,5 +311,6 @@ MUTANTS: tuple[Mutant, ...] = (
         faults="second-instance",
     ),
     Mutant("accuses nobody", ((Core, "_report", lambda self, *facts: None),), "nullify-and-finalize"),
+    Mutant("executes twice what it executed before", ((ExecutorState, "learn", _learn_no_digest),), faults="none"),
     Mutant("keeps the views that are over", ((Views, "finalize", _views_stay),)),
 )

@@ -52,7 +52,7 @@ class Scene:
             self._enter(index)
         self._enter_copies()
         self.checkers: Final = Checkers(
-            self.genesis, self.validators[: cast.honest], len(cast.adversaries), self.log.partitions, checkers
+            self.genesis, self.validators[: cast.honest], len(cast.adversaries), self.log, checkers
         )
         self._listen()
 

@@ -12,6 +12,7 @@ from backbone.store import StoredFinal
 from simulation.agenda import START_MS
 from simulation.cast import PARTITIONS, Cast
 from simulation.checkers import CHECKERS
+from simulation.clients import Clients
 from simulation.faults import CALM, Faults, chance, draw
 from simulation.mishaps import Mishap, damaged
 from simulation.scene import Scene
@@ -42,6 +43,8 @@ class World(Scene):
         random = Random(seed)
         super().__init__(cast or Cast(), random, draw(random) if faults is None else faults, checkers, trace)
         self._is_healed = False
+        self._clients = Clients(self.genesis, random) if random.randrange(8) == 0 else None
+        """Whether records are transactions; else they are rubbish, and as good as any to agree on."""
         self._healed_ms = 0
         self.first_ms: list[int] = []
         """After each heal with something pending: virtual milliseconds until the next block was final."""
@@ -68,6 +71,8 @@ class World(Scene):
         views_max = self.views_max()
         self.agenda.run_until(self.agenda.now_ms + WAKE_MS_MAX, is_all_final)
         checkers.on_end("after the chain was woken", views_max)
+        if self._clients is not None:
+            checkers.on_executable()
 
     def on_stored(self, seat: int, final: StoredFinal) -> None:
         super().on_stored(seat, final)
@@ -132,7 +137,8 @@ class World(Scene):
         self.checkers.on_heal()
 
     def _produce(self, number: int) -> None:
-        self.log.produce(self._random.randrange(PARTITIONS), b"record %d" % number)
+        value = b"record %d" % number if self._clients is None else self._clients.draw(self.agenda.now_ms)
+        self.log.produce(self._random.randrange(PARTITIONS), value)
         for validator in self.validators:
             self._fetch_records(validator)
 

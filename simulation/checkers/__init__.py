@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from backbone.log import LogRecord
-from backbone.store import Entry, StoredFinal
+from backbone.store import StoredFinal
 from consensus.blocks import BlockReader, Proven, encode_block
 from consensus.messages import Proposal, Statement, Vote, Wire
 from ledger.genesis import Genesis
@@ -16,10 +16,12 @@ from simulation.checkers.certificates import Certificates
 from simulation.checkers.checker import Checker, Evidence, Stored, Subject, Violation
 from simulation.checkers.durability import Durability
 from simulation.checkers.evidence import CompleteEvidence
+from simulation.checkers.execution import EqualState
 from simulation.checkers.halts import RightHalts
 from simulation.checkers.honesty import Honesty
 from simulation.checkers.progress import Progress
 from simulation.checkers.validity import Validity
+from simulation.log import SimLog
 from simulation.signatures import verify_memoised
 from simulation.validator import SimValidator
 
@@ -36,6 +38,7 @@ CHECKERS: Final = (
     "NoFalseAlarm",
     "CompleteEvidence",
     "RightHalts",
+    "EqualState",
     "Progress",
 )
 
@@ -48,11 +51,11 @@ class Checkers:
         genesis: Genesis,
         honest: Sequence[SimValidator],
         adversaries: int,
-        log: Sequence[Sequence[Entry]],
+        log: SimLog,
         names: Collection[str] = CHECKERS,
     ) -> None:
         """`adversaries`: how many there are, the last of the committee; `names`: the checkers that watch."""
-        subject = Subject(genesis, Wire(genesis, verify_memoised), honest, log)
+        subject = Subject(genesis, Wire(genesis, verify_memoised), honest, log.partitions, log.values_by_digest)
         self.wire = subject.wire
         self._reader = BlockReader(genesis, verify_memoised)
         self._adversaries_from = len(genesis.validators) - adversaries
@@ -71,6 +74,7 @@ class Checkers:
             NoFalseAlarm(subject),
             CompleteEvidence(subject),
             RightHalts(subject),
+            EqualState(subject),
             self.progress,
         )
         self._all = tuple(checker for checker in self._all if type(checker).__name__ in names)
@@ -151,6 +155,11 @@ class Checkers:
         """By now everything is to be final, and since `on_heal` no more than so many views were entered."""
         for checker in self._all:
             checker.on_end(when, views_max)
+
+    def on_executable(self) -> None:
+        """All is final everywhere, and the records are transactions of the ledger."""
+        for checker in self._all:
+            checker.on_executable()
 
     def on_quiet(self, appended: Mapping[int, int]) -> None:
         """So many records were written, by seat, in a time in which nothing was pending."""

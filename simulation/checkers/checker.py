@@ -24,6 +24,8 @@ class Subject:
     """Whoever is neither an adversary nor has met with a mishap: seats and members are the same numbers."""
     log: Sequence[Sequence[Entry]]
     """The records of every partition, as clients appended them."""
+    values: Mapping[bytes, bytes]
+    """The value of the record that each chain digest ends with."""
 
     @property
     def honest_members(self) -> range:
@@ -87,6 +89,9 @@ class Checker:
 
     def on_end(self, when: str, views_max: int) -> None:
         """By now everything is to be final, and since `on_heal` no more than so many views were entered."""
+
+    def on_executable(self) -> None:
+        """All is final everywhere, and the records are transactions of the ledger."""
 
     def on_quiet(self, appended: Mapping[int, int]) -> None:
         """So many records were written, by seat, in a time in which nothing was pending."""

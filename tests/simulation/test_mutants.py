@@ -24,6 +24,7 @@ FOUND_BY = {
     "NoFalseAlarm": "notarizes every proposal of a view",
     "CompleteEvidence": "accuses nobody",
     "RightHalts": "starts without a journal",
+    "EqualState": "executes twice what it executed before",
     "Progress": "starts no timer",
 }
 """A planted bug that this checker finds alone."""

@@ -1,0 +1,57 @@
+"""Equal state: honest validators execute their own stores, in groups of their own, and have the same rows."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from consensus.messages import Block
+from executor.execute import BlockInput, execute
+from executor.state import State
+from ingest.verdicts import Record, judge
+from ledger.block import FinalBlock
+from simulation.checkers.checker import Checker, Violation
+from simulation.tables import Tables
+from simulation.validator import SimValidator
+
+GROUPS: Final = (1, 4, 2, 100)
+"""How many blocks the validators execute at once, in turn."""
+
+
+class EqualState(Checker):
+    """Runs verdicts and the executor over what every honest validator holds when all is final."""
+
+    def on_executable(self) -> None:
+        states = [self._state(validator) for validator in self.subject.honest]
+        for validator, state in zip(self.subject.honest, states, strict=True):
+            differing = [table for table, rows in state.items() if rows != states[0][table]]
+            if differing:
+                raise Violation(f"{validator.name} has other {', '.join(differing)} than v0")
+
+    def _state(self, validator: SimValidator) -> dict[str, Any]:
+        state, tables = State(), Tables()
+        size, chain = GROUPS[validator.seat % len(GROUPS)], list(self._blocks(validator))
+        for start in range(0, len(chain), size):
+            blocks = chain[start : start + size]
+            inputs = [BlockInput(block, len(records)) for block, records in blocks]
+            values = [record for _, records in blocks for record in records]
+            verdicts = judge(values, self.subject.genesis.digest, self.subject.genesis.limits)
+            wanted = state.wanted(verdicts)
+            state.learn(wanted, tables.answer(wanted))
+            tables.apply(execute(self.subject.genesis, state, inputs, verdicts))
+            state.committed()
+        return tables.facts()
+
+    def _blocks(self, validator: SimValidator) -> Iterator[tuple[FinalBlock, list[Record]]]:
+        """Its final blocks, each with the records that its own store holds of it."""
+        before = [0] * self.subject.genesis.partitions
+        for final in validator.store.finals:
+            block = self.subject.wire.read_block(final.header_bytes)
+            assert isinstance(block, Block), "it was read when it was stored"
+            ends = [head.end_offset for head in block.header.heads]
+            records: list[Record] = [
+                (partition, entry.end_offset - 1, block.header.time_ms, self.subject.values[entry.chain_digest])
+                for partition, (start, end) in enumerate(zip(before, ends, strict=True))
+                for entry in validator.store.records[partition]
+                if start < entry.end_offset <= end
+            ]
+            yield FinalBlock(block.header, final.header_bytes, block.digest, final.proof), records
+            before = ends
