@@ -6,7 +6,10 @@ verified for real. Both memories are keyed by everything that the answer depends
 
 from functools import lru_cache
 
+from consensus.messages import Message, Wire
+from ledger.genesis import Genesis
 from ledger.keys import PrivateKey, verify
+from ledger.rejection import Rejection
 
 _MEMORY_MAX = 200_000
 _made: dict[tuple[bytes, bytes], bytes] = {}
@@ -36,3 +39,17 @@ def verify_memoised(public_key: bytes, message: bytes, signature: bytes) -> bool
 @lru_cache(_MEMORY_MAX)
 def _verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
     return verify(public_key, message, signature)
+
+
+class MemoWire(Wire):
+    """For those who watch and those who lie: reads each record once. Validators read all of theirs."""
+
+    def __init__(self, genesis: Genesis) -> None:
+        super().__init__(genesis, verify_memoised)
+        self._read: dict[bytes | None, Message | Rejection] = {}
+
+    def decode(self, value: bytes | None) -> Message | Rejection:
+        known = self._read.get(value)
+        if known is None:
+            known = self._read[value] = super().decode(value)
+        return known

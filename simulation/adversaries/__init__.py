@@ -8,7 +8,7 @@ from typing import ClassVar
 from consensus.messages import Proposal, Statement, Wire
 from ledger.genesis import Genesis
 from ledger.header import Header
-from simulation.signatures import MemoKey, verify_memoised
+from simulation.signatures import MemoKey, MemoWire
 
 
 class Adversary:
@@ -27,7 +27,7 @@ class Adversary:
         """Sends a record of its own accord, on its own topic."""
         self.side_of: Callable[[int], int | None] = lambda seat: None
         """The half of the validators (0: even seats, 1: odd ones) that a process lives with; None: with all."""
-        self.wire = Wire(genesis, verify_memoised)
+        self.wire: Wire = MemoWire(genesis)
         self._key = key
 
     def says(self, topic: str, value: bytes) -> list[bytes]:

@@ -6,7 +6,7 @@ from typing import Final
 from backbone.log import LogRecord
 from backbone.store import StoredFinal
 from consensus.blocks import BlockReader, Proven, encode_block
-from consensus.messages import Proposal, Statement, Vote, Wire
+from consensus.messages import Proposal, Statement, Vote
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 from simulation.checkers.agreement import Agreement
@@ -22,7 +22,7 @@ from simulation.checkers.honesty import Honesty
 from simulation.checkers.progress import Progress
 from simulation.checkers.validity import Validity
 from simulation.log import SimLog
-from simulation.signatures import verify_memoised
+from simulation.signatures import MemoWire, verify_memoised
 from simulation.validator import SimValidator
 
 __all__ = ["CHECKERS", "Checkers", "Violation"]
@@ -55,7 +55,7 @@ class Checkers:
         names: Collection[str] = CHECKERS,
     ) -> None:
         """`adversaries`: how many there are, the last of the committee; `names`: the checkers that watch."""
-        subject = Subject(genesis, Wire(genesis, verify_memoised), honest, log.partitions, log.values_by_digest)
+        subject = Subject(genesis, MemoWire(genesis), honest, log.partitions, log.values_by_digest)
         self.wire = subject.wire
         self._reader = BlockReader(genesis, verify_memoised)
         self._adversaries_from = len(genesis.validators) - adversaries
