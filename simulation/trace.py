@@ -30,10 +30,14 @@ def sentence(genesis: Genesis, what: str, facts: object) -> str:
         case StoredFinal(height, header_bytes):
             return f"{what} final height {height} {digests.block_digest(genesis.digest, header_bytes).hex()[:8]}"
         case (about, {**more}):
-            shown = {name: fact.hex()[:16] if isinstance(fact, bytes) else fact for name, fact in more.items()}
+            shown = {name: _in_words(genesis, fact) for name, fact in more.items()}
             return f"{what} {about} {shown}"
         case _:
             return f"{what} {facts}"
+
+
+def _in_words(genesis: Genesis, fact: object) -> object:
+    return message_in_words(genesis, fact) if isinstance(fact, bytes) else fact
 
 
 def message_in_words(genesis: Genesis, value: bytes) -> str:
