@@ -61,6 +61,18 @@ class EmbeddedLog:
         file.close()
         return file.info
 
+    def begin(self, topic: str, partition: int) -> int:
+        """See `Log`."""
+        file = TopicFile(self._folder, topic)
+        try:
+            with file.transaction("DEFERRED") as connection:
+                found = ends(connection)
+        finally:
+            file.close()
+        if partition not in found:
+            raise TopicMissing(sentences.no_partition(topic, partition))
+        return found[partition][0]
+
     def create(self, specs: Sequence[TopicSpec]) -> None:
         """See `Log`."""
         for spec in specs:
@@ -218,7 +230,7 @@ class EmbeddedReader:
     def _check_current(self) -> None:
         if not self._file.is_current():
             if self._file.is_replaced():
-                raise PositionLost(sentences.recreated(self._file.name))
+                raise PositionLost(sentences.recreated(self._file.name), self._file.name)
             raise TopicMissing(sentences.missing(self._file.name))
 
     def _read_news(self, records_max: int) -> list[LogRecord]:
@@ -254,7 +266,8 @@ class EmbeddedReader:
 
     def _check_position(self, partition: int, position: int, first: int, end: int) -> None:
         if not first <= position <= end:
-            raise PositionLost(sentences.lost(self._file.name, partition, position, f"holds {first} to {end}"))
+            holds = sentences.lost(self._file.name, partition, position, f"holds {first} to {end}")
+            raise PositionLost(holds, self._file.name, partition)
 
     def _mark_ends(self, now: Mapping[int, tuple[int, int]]) -> None:
         self._not_at_end -= {partition for partition in self._not_at_end if self._next[partition] >= now[partition][1]}

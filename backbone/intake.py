@@ -3,45 +3,40 @@
 *Bounds are per partition.* A validator that stopped reading altogether when its store is full of one partition could
 never confirm heads of another, and two validators full of different partitions would nullify each other's proposals
 for ever. So a partition that is full is left out of the reading, and the others go on. It is read again when half of
-its suffix has become final. The log's port cannot pause a partition, so the reader is opened anew for that, at the
-positions reached; when all are full the reader is kept and not asked.
+its suffix has become final.
 
 *A record at or below the head* that equals what the store holds was delivered twice, which is harmless: it is counted
-and ignored. One that differs, or lies where the store knows a gap, means that the log was rewritten below our
-position: LogRewritten. What to do then is not decided here (DESIGN §3, three outcomes): `reread` is the means.
+and ignored. So every reader begins one record back: where the log has another one there, or none, or does not know the
+position, it was rewritten, and the partition is *suspect*. A suspect partition is looked at (`probe`) now and then
+until the log agrees again. Where it disagrees with what is final, the partition is *barred*, since nothing that the log
+shows can follow: what was seen is told as `Shown`, and reading goes on when a final block has opened the partition's
+next incarnation. What to do about it is not decided here (DESIGN §3): `reread`, `adopt` and `on_final` are the means.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Event, Lock
-from typing import Protocol
+from time import monotonic
+from typing import Final
 
-from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost
+from backbone.aside import Aside
+from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, ReadableLog, TopicMissing
+from backbone.partition import HeadLike, IntakeLimits, OpeningLike, Partition, Source
+from backbone.probe import Probe
 from backbone.store import Entry, StoredRecord, StoreReader, StoreWriter
+
+__all__ = ["Advance", "Chain", "HeadLike", "Intake", "IntakeLimits", "OpeningLike", "Shown", "Source"]
+
+PROBE_MS: Final = 1_000
+"""How soon a suspect partition is looked at again; later and later while nothing changes."""
+PROBE_MS_MAX: Final = 16_000
 
 Chain = Callable[[bytes, int, int, bytes | None], bytes]
 """(chain digest before, incarnation, offset, value) -> the chain digest after that record."""
 
-OpenReader = Callable[[Mapping[int, int]], LogReader]
-"""A reader of the transactions topic from the given positions (partition -> next offset)."""
 
-
-class HeadLike(Protocol):
-    """A log head, of whichever layer."""
-
-    @property
-    def partition(self) -> int: ...
-    @property
-    def incarnation(self) -> int: ...
-    @property
-    def end_offset(self) -> int: ...
-    @property
-    def chain_digest(self) -> bytes: ...
-
-
-class LogRewritten(PositionLost):
-    """The log shows another record where one was read before. Its operator must say what happened."""
+class RecordsPruned(PositionLost):
+    """The log has deleted records that were never read here. Halt: they must come from a copy of the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,84 +49,59 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
-class IntakeLimits:
-    """Bounds of what one partition holds above its final head; one batch may go beyond them.
+class Shown:
+    """What the log shows of a partition that was looked at: `opening` is (topic id, first offset that is not what the
+    store holds) where it contradicts what is final; None where it agrees."""
 
-    They must exceed what one block may take: else a block whose records were not all read would wait for room, and
-    the room for the block (`above_a_block`).
-    """
-
-    suffix_records_max: int = 200_000
-    suffix_bytes_max: int = 128 << 20
-
-    def above_a_block(self, records_max: int, bytes_max: int) -> "IntakeLimits":
-        """These bounds, raised to twice what one block may take where they are below."""
-        return IntakeLimits(max(self.suffix_records_max, 2 * records_max), max(self.suffix_bytes_max, 2 * bytes_max))
-
-
-@dataclass(slots=True)
-class _Partition:
-    """Where a partition stands: its head (the next read begins there), and the suffix above the final head."""
-
+    partition: int
     incarnation: int
-    end_offset: int
-    chain_digest: bytes
-    final_offset: int
-    suffix: deque[tuple[int, int]] = field(default_factory=deque)
-    """(end offset, size in bytes) of each record above the final head."""
-    suffix_bytes: int = 0
-    is_full: bool = False
+    opening: tuple[str, int] | None
 
-    def extend(self, entries: Iterable[Entry]) -> None:
-        for end_offset, _, size_bytes in entries:
-            if end_offset > self.final_offset:
-                self.suffix.append((end_offset, size_bytes))
-                self.suffix_bytes += size_bytes
 
-    def finalize(self, end_offset: int) -> None:
-        self.final_offset = max(end_offset, self.final_offset)
-        while self.suffix and self.suffix[0][0] <= end_offset:
-            self.suffix_bytes -= self.suffix.popleft()[1]
+@dataclass(frozen=True, slots=True)
+class IntakeParts:
+    """What an intake runs over; none of it is closed here. `stored` is the intake's own."""
 
-    def shrink(self, end_offset: int) -> None:
-        while self.suffix and self.suffix[-1][0] > end_offset:
-            self.suffix_bytes -= self.suffix.pop()[1]
-
-    def weigh(self, limits: IntakeLimits) -> None:
-        """Full at a bound, and again open at half of both."""
-        share = 2 if self.is_full else 1
-        self.is_full = (
-            len(self.suffix) * share >= limits.suffix_records_max
-            or self.suffix_bytes * share >= limits.suffix_bytes_max
-        )
+    log: ReadableLog
+    topic: str
+    writer: StoreWriter
+    stored: StoreReader
+    aside: Aside
+    chain: Chain
 
 
 class Intake:
-    """Reads the transactions topic into the store. `pump` is called in a loop by one thread, the rest by any.
+    """Reads the transactions topic into the store. `pump`, `reread` and `adopt` are called by one thread.
 
     `starts` are the heads at which partitions without records begin (genesis, or a snapshot); `final` are those of
-    the last final block. `stored` is this object's own.
+    the last final block, `sources` where in the log the incarnations lie that they belong to.
     """
 
     def __init__(
         self,
-        open_reader: OpenReader,
-        writer: StoreWriter,
-        stored: StoreReader,
-        chain: Chain,
+        parts: IntakeParts,
         starts: Sequence[HeadLike],
         final: Sequence[HeadLike],
+        sources: Sequence[Source],
         limits: IntakeLimits,
+        now_ms: Callable[[], int] = lambda: int(monotonic() * 1000),
     ) -> None:
-        self._open_reader = open_reader
-        self._writer = writer
-        self._stored = stored
-        self._chain = chain
+        self._log, self._topic = parts.log, parts.topic
+        self._writer, self._stored, self._aside = parts.writer, parts.stored, parts.aside
+        self._chain = parts.chain
         self._limits = limits
-        self._starts = {head.partition: head for head in starts}
-        self._partitions = {head.partition: self._resume(head) for head in final}
+        self._now_ms = now_ms
+        starts_by_partition = {head.partition: head for head in starts}
+        self._partitions = {
+            head.partition: self._resume(head, starts_by_partition[head.partition], sources[head.partition])
+            for head in final
+        }
         self._reader: LogReader | None = None
         self._assigned: frozenset[int] = frozenset()
+        self._is_known = False
+        """Whether the topic is the one that we last read."""
+        self._joints: dict[int, int] = {}
+        """Offsets of records that the reader must show again before anything new."""
         self._turn = Lock()
         self._accounts = Lock()
         self._room = Event()
@@ -147,71 +117,230 @@ class Intake:
                 found.append(Advance(partition, state.incarnation, tuple(entries)))
         return found
 
-    def pump(self, records_max: int, timeout_ms: int) -> list[Advance]:
+    def pump(self, records_max: int, timeout_ms: int) -> Sequence[Advance | Shown]:
         """Read a batch and store it durably; what it added, at most one advance per partition.
 
-        Empty when nothing came within `timeout_ms`, or when every partition is full for as long.
-        Raises: LogUnavailable (call again), PositionLost, LogRewritten, TopicMissing, StoreFailed, ValueTooLarge.
+        Or, where a partition was looked at, what was seen. Empty when nothing came within `timeout_ms`, or when no
+        partition is open for as long.
+        Raises: LogUnavailable (call again; the topic may be missing for a while), RecordsPruned, StoreFailed,
+        ValueTooLarge.
         """
         with self._turn:
-            reader = self._reader_with_room()
-            if reader is not None:
-                return self._store(self._chained(self._read(reader, records_max, timeout_ms)))
+            try:
+                self._identify()
+                shown = self._look_at_suspects()
+                if shown:
+                    return shown
+                reader = self._reader_of_open()
+                if reader is not None:
+                    return self._store(self._chained(self._read(reader, records_max, timeout_ms)))
+            except RecordsPruned:
+                raise
+            except PositionLost as lost:
+                self._on_lost(lost)
+                return []
+            except TopicMissing as missing:
+                # Who recreates a topic deletes it first; nothing is lost by waiting.
+                self._close_reader()
+                raise LogUnavailable(str(missing)) from missing
         self._room.wait(timeout_ms / 1000)
         return []
 
-    def on_final(self, heads: Sequence[HeadLike]) -> None:
-        """The heads of a new final block: what lies below is no longer suffix. They may be ahead of the store."""
+    def on_final(self, heads: Sequence[HeadLike], openings: Iterable[OpeningLike] = ()) -> None:
+        """A new final block: what lies below its heads is no longer suffix; an opened partition is read anew.
+
+        The heads may be ahead of the store. From any thread.
+        """
+        opened = {opening.partition: opening.topic_id for opening in openings}
+        for head in heads:
+            if head.partition in opened:
+                self._open(head, opened[head.partition])
         with self._accounts:
             for head in heads:
                 state = self._partitions[head.partition]
                 if head.incarnation == state.incarnation:
-                    state.finalize(head.end_offset)
+                    state.finalize(head)
                 state.weigh(self._limits)
             self._room.set()
+        for head in heads:
+            self._aside.settle(head.partition, head.incarnation, head.end_offset)
 
-    def reread(self, partition: int, from_offset: int) -> None:
-        """Drop what the store holds of a partition from `from_offset` on, and read that anew as the log shows it now.
+    def probe(self, partition: int) -> None:
+        """Have the next `pump` look at a partition, and say what it sees. From any thread."""
+        self._partitions[partition].shown = None
+        self._partitions[partition].suspect()
 
+    def reread(
+        self,
+        partition: int,
+        incarnation: int,
+        from_offset: int,
+        keep_end: int = 0,
+        before: HeadLike | None = None,
+        records: Sequence[StoredRecord] = (),
+    ) -> Sequence[Advance]:
+        """Drop what the store holds of a partition from `from_offset` on; read that anew as the log shows it now.
+
+        What is dropped below `keep_end` is set aside first. `records`, which follow `before`, take its place as far
+        as they fit; what they added. Nothing happens where the partition is in another incarnation by now.
         Raises: ValueError below the final head.
         """
         with self._turn, self._accounts:
             state = self._partitions[partition]
+            if incarnation != state.incarnation:
+                return []
             if from_offset < state.final_offset:
                 raise ValueError(f"Partition {partition} is final up to {state.final_offset}; {from_offset} is below.")
-            self._writer.replace_suffix(partition, from_offset, state.incarnation)
-            head = self._writer.head(partition) or self._starts[partition]
-            state.end_offset, state.chain_digest = head.end_offset, head.chain_digest
-            state.shrink(head.end_offset)
+            if keep_end > from_offset:
+                self._aside.keep(partition, self._stored.records(partition, from_offset, keep_end, incarnation))
+            self._writer.replace_suffix(partition, from_offset, incarnation)
+            held = self._writer.head(partition)
+            if held is not None and held.incarnation == incarnation:
+                state.begin_at(held)
+            else:
+                state.end_offset, state.chain_digest = state.final_offset, state.final_digest
+            state.shrink(state.end_offset)
             state.weigh(self._limits)
+            state.suspect()
             self._close_reader()
+        return [] if before is None else self.adopt(before, records)
+
+    def adopt(self, before: HeadLike, records: Sequence[StoredRecord]) -> Sequence[Advance]:
+        """Take records from elsewhere, re-hashed from `before` on, as far as they continue what the store holds."""
+        with self._turn:
+            state = self._partitions[before.partition]
+            ends = [(before.end_offset, before.chain_digest), *((r.offset + 1, r.chain_digest) for r in records)]
+            ours = (state.end_offset, state.chain_digest)
+            if before.incarnation != state.incarnation or ours not in ends:
+                return []
+            self._close_reader()
+            return self._store({before.partition: list(records[ends.index(ours) :])})
 
     def close(self) -> None:
-        """Close the reader of the log; the store belongs to the caller."""
+        """Close the reader of the log; the parts belong to the caller."""
         with self._turn:
             self._close_reader()
 
-    def _resume(self, final: HeadLike) -> _Partition:
-        head = self._writer.head(final.partition) or self._starts[final.partition]
-        state = _Partition(head.incarnation, head.end_offset, head.chain_digest, final.end_offset)
-        state.extend(self._stored.suffix(final.partition, final.end_offset, head.incarnation))
+    def _resume(self, final: HeadLike, start: HeadLike, source: Source) -> Partition:
+        held = self._writer.head(final.partition)
+        if held is None:
+            head = start if start.incarnation == final.incarnation else final
+        else:
+            head = held if held.incarnation == final.incarnation else final
+        state = Partition(
+            final.partition,
+            final.incarnation,
+            source,
+            head.end_offset,
+            head.chain_digest,
+            final.end_offset,
+            final.chain_digest,
+        )
+        state.extend(self._stored.suffix(final.partition, final.end_offset, final.incarnation))
         state.weigh(self._limits)
         return state
 
-    def _reader_with_room(self) -> LogReader | None:
-        """A reader of exactly the partitions that are not full; None if all are."""
+    # --- what the log shows ---
+
+    def _identify(self) -> None:
+        """Once: a topic that was recreated while we did not read it shows no error where we hold nothing of it."""
+        if not self._is_known:
+            topic_id = self._log.describe(self._topic).topic_id
+            for state in self._partitions.values():
+                if state.source.topic_id != topic_id:
+                    state.suspect()
+            self._is_known = True
+
+    def _on_lost(self, lost: PositionLost) -> None:
+        """The log does not know a position of ours, or has something else there."""
+        for partition in self._assigned if lost.partition is None else (lost.partition,):
+            state = self._partitions[partition]
+            state.is_barred = True
+            state.suspect()
+        self._close_reader()
+
+    def _look_at_suspects(self) -> list[Shown]:
+        """Look at each partition for which it is time; what is new."""
+        found = []
+        now_ms = self._now_ms()
+        for state in self._partitions.values():
+            if state.is_suspect and now_ms >= state.probe_due_ms:
+                was_open, before = state.is_open, state.shown
+                state.shown = self._look_at(state)
+                state.looks = state.looks + 1 if state.shown == before else 0
+                state.probe_due_ms = now_ms + min(PROBE_MS << state.looks, PROBE_MS_MAX)
+                if was_open != state.is_open:
+                    self._close_reader()
+                if state.shown is not None and state.shown != before:
+                    found.append(Shown(state.number, state.incarnation, state.shown))
+                elif state.shown is None and before is not None:
+                    found.append(Shown(state.number, state.incarnation, None))
+        return found
+
+    def _look_at(self, state: Partition) -> tuple[str, int] | None:
+        """What the log shows of a partition against what is final: None, where that agrees."""
+        topic_id, source = self._log.describe(self._topic).topic_id, state.source
+        if topic_id != source.topic_id:
+            state.is_barred = True
+            return topic_id, self._log.begin(self._topic, state.number)
+        begin = self._log.begin(self._topic, state.number)
+        probe = Probe(self._log, self._topic, self._stored, state.number, state.incarnation)
+        state.source = source = Source(topic_id, max(begin, source.first_offset))
+        agreed = probe.agreed_end(source.first_offset, state.final_offset)
+        if agreed < state.final_offset:
+            state.is_barred = True
+            return topic_id, agreed
+        if begin > state.end_offset:
+            raise RecordsPruned(
+                f"{self._topic} begins at offset {begin} of partition {state.number}, and {state.end_offset} was to be "
+                "read next: it was pruned."
+            )
+        state.is_barred = not probe.is_readable(state.end_offset)
+        is_joint = state.end_offset == source.first_offset or probe.agrees(state.end_offset - 1)
+        state.is_suspect = state.is_barred or not is_joint
+        return None
+
+    def _open(self, head: HeadLike, topic_id: str) -> None:
+        """Go on in a partition's next incarnation; what was read above the final head of the one before is void."""
+        with self._turn, self._accounts:
+            state = self._partitions[head.partition]
+            if head.incarnation <= state.incarnation:
+                return
+            self._writer.replace_suffix(head.partition, state.final_offset, state.incarnation)
+            source = Source(topic_id, head.end_offset)
+            self._partitions[head.partition] = Partition(
+                head.partition,
+                head.incarnation,
+                source,
+                head.end_offset,
+                head.chain_digest,
+                head.end_offset,
+                head.chain_digest,
+            )
+            self._close_reader()
+
+    # --- reading ---
+
+    def _reader_of_open(self) -> LogReader | None:
+        """A reader of exactly the partitions that are open; None if none is."""
         with self._accounts:
-            wanted = frozenset(partition for partition, state in self._partitions.items() if not state.is_full)
+            wanted = frozenset(partition for partition, state in self._partitions.items() if state.is_open)
             if not wanted:
                 self._room.clear()
                 return None
         if self._reader is None or wanted != self._assigned:
             self._close_reader()
-            self._reader = self._open_reader(
-                {partition: self._partitions[partition].end_offset for partition in wanted}
-            )
+            self._joints = {partition: joint for partition in wanted if (joint := self._joint(partition)) is not None}
+            ends = {partition: self._partitions[partition].end_offset for partition in wanted}
+            self._reader = self._log.reader(self._topic, {**ends, **self._joints})
             self._assigned = wanted
         return self._reader
+
+    def _joint(self, partition: int) -> int | None:
+        """The offset of the last record that is held, which the log must show again; None where that is in doubt."""
+        state = self._partitions[partition]
+        has_records = state.end_offset > state.source.first_offset and not state.is_suspect
+        return state.end_offset - 1 if has_records else None
 
     def _read(self, reader: LogReader, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
         try:
@@ -227,7 +356,7 @@ class Intake:
             partition, offset, value = record.partition, record.offset, record.value
             end_offset, digest = heads[partition]
             batch = batches.setdefault(partition, [])
-            if offset < end_offset:
+            if offset < end_offset or partition in self._joints:
                 self._admit_again(record, batch)
                 continue
             incarnation = self._partitions[partition].incarnation
@@ -237,16 +366,21 @@ class Intake:
         return batches
 
     def _admit_again(self, record: LogRecord, batch: Sequence[StoredRecord]) -> None:
-        incarnation = self._partitions[record.partition].incarnation
+        partition, incarnation = record.partition, self._partitions[record.partition].incarnation
         known = next((held for held in batch if held.offset == record.offset), None)
-        known = known or self._stored.find(record.partition, record.offset, incarnation)
-        if known is None or known.value != record.value:
-            raise LogRewritten(
-                f"Partition {record.partition} of {record.topic} shows a record at offset {record.offset} that is not "
-                "the one that was read there before: the log was rewritten or recreated. Find out from its operator "
-                "what happened to the topic before this node goes on."
+        known = known or self._stored.find(partition, record.offset, incarnation)
+        joint = self._joints.get(partition, record.offset)
+        if known is None or known.value != record.value or record.offset > joint:
+            raise PositionLost(
+                f"Partition {partition} of {record.topic} shows another record at offset {record.offset} than was "
+                "read there before: the log was rewritten or recreated.",
+                record.topic,
+                partition,
             )
-        self.delivered_twice += 1
+        if self._joints.get(partition) == record.offset:
+            del self._joints[partition]
+        else:
+            self.delivered_twice += 1
 
     def _store(self, batches: Mapping[int, list[StoredRecord]]) -> list[Advance]:
         for partition, batch in batches.items():
@@ -261,7 +395,6 @@ class Intake:
         )
         with self._accounts:
             state = self._partitions[partition]
-            state.end_offset, state.chain_digest = entries[-1].end_offset, entries[-1].chain_digest
             state.extend(entries)
             state.weigh(self._limits)
             return Advance(partition, state.incarnation, entries)
@@ -269,4 +402,4 @@ class Intake:
     def _close_reader(self) -> None:
         if self._reader is not None:
             self._reader.close()
-        self._reader, self._assigned = None, frozenset()
+        self._reader, self._assigned, self._joints = None, frozenset(), {}

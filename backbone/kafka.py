@@ -49,6 +49,10 @@ class KafkaLog:
         """See `Log`. The settings are all effective ones, defaults too."""
         return self._admin.describe(topic)
 
+    def begin(self, topic: str, partition: int) -> int:
+        """See `Log`."""
+        return self._admin.begin(topic, partition)
+
     def create(self, specs: Sequence[TopicSpec]) -> None:
         """See `Log`. Returns when the topics can be used."""
         self._admin.create(specs)

@@ -6,8 +6,14 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType  # type: ignore[attr-defined]
+from confluent_kafka import KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from backbone import sentences
 from backbone.log import LogUnavailable, TopicExists, TopicInfo, TopicMissing, TopicSpec
@@ -60,6 +66,15 @@ class Admin:
         """Id and number of partitions. Raises: TopicMissing, LogUnavailable."""
         described = self._answer(self.ask(topic), topic)
         return str(described.topic_id), len(described.partitions)
+
+    def begin(self, topic: str, partition: int) -> int:
+        """The first offset that a partition holds. Raises: TopicMissing, LogUnavailable."""
+        if not 0 <= partition < self.identity(topic)[1]:
+            raise TopicMissing(sentences.no_partition(topic, partition))
+        place = TopicPartition(topic, partition)
+        earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
+        futures = self._client.list_offsets({place: earliest}, request_timeout=self._timeout_s)
+        return int(self._answer(futures[place], topic).offset)
 
     def ask(self, topic: str) -> "Future[Any]":
         """The description of a topic, when it comes; to be read with `topic_id_of`."""

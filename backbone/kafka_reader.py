@@ -29,7 +29,7 @@ _FIXED: Final = {
     "isolation.level": "read_uncommitted",
     "allow.auto.create.topics": "false",
 }
-_LOST: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+_LOST: Final = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._LOG_TRUNCATION})
 
 
 def check_reader(properties: Mapping[str, str]) -> None:
@@ -116,7 +116,8 @@ class KafkaReader:
             self._not_at_end.discard(partition)
         elif error.code() in _LOST:
             holds = f"answers: {error.str()}"
-            self._fail(PositionLost(sentences.lost(self._topic, partition, self._next[partition], holds)))
+            lost = sentences.lost(self._topic, partition, self._next[partition], holds)
+            self._fail(PositionLost(lost, self._topic, partition))
         elif error.code() in MISSING:
             self._asked_at = 0.0
         else:
@@ -134,7 +135,7 @@ class KafkaReader:
 
     def _check_identity(self, answer: "Future[Any]") -> None:
         if self._admin.topic_id_of(answer, self._topic) != self._topic_id:
-            self._fail(PositionLost(sentences.recreated(self._topic)))
+            self._fail(PositionLost(sentences.recreated(self._topic), self._topic))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal() or error.code() == KafkaError._ALL_BROKERS_DOWN:

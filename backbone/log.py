@@ -18,7 +18,15 @@ class LogBackPressure(Exception):
 
 
 class PositionLost(Exception):
-    """The log no longer holds the position that was asked for: it was truncated, pruned or recreated. Halt."""
+    """The log no longer holds the position that was asked for: it was truncated, pruned or recreated.
+
+    `partition` None: all of the topic's.
+    """
+
+    def __init__(self, message: str, topic: str = "", partition: int | None = None) -> None:
+        super().__init__(message)
+        self.topic = topic
+        self.partition = partition
 
 
 class TopicMissing(Exception):
@@ -111,14 +119,30 @@ class LogReader(Protocol):
     def close(self) -> None: ...
 
 
-class Log(Protocol):
+class ReadableLog(Protocol):
+    """A log, as far as readers need it."""
+
+    def begin(self, topic: str, partition: int) -> int:
+        """The first offset that the log still has, or will give next where it is empty.
+
+        Raises: TopicMissing, LogUnavailable.
+        """
+
+    def describe(self, topic: str) -> TopicInfo:
+        """Raises: TopicMissing, LogUnavailable."""
+
+    def reader(self, topic: str, positions: Mapping[int, int]) -> LogReader:
+        """A reader of `topic` from `positions` (partition -> offset of the next record to read).
+
+        Raises: TopicMissing, LogUnavailable. A position that is gone shows at the first `read`.
+        """
+
+
+class Log(ReadableLog, Protocol):
     """A connection to one log."""
 
     def cluster_id(self) -> str:
         """The identity of the cluster, which changes when it is replaced. Raises: LogUnavailable."""
-
-    def describe(self, topic: str) -> TopicInfo:
-        """Raises: TopicMissing, LogUnavailable."""
 
     def create(self, specs: Sequence[TopicSpec]) -> None:
         """Create topics. Raises: TopicExists (nothing is overwritten), LogUnavailable."""
@@ -127,11 +151,5 @@ class Log(Protocol):
         """Delete topics; for tools and tests, a running node never does. Raises: TopicMissing, LogUnavailable."""
 
     def producer(self) -> LogProducer: ...
-
-    def reader(self, topic: str, positions: Mapping[int, int]) -> LogReader:
-        """A reader of `topic` from `positions` (partition -> offset of the next record to read).
-
-        Raises: TopicMissing, LogUnavailable. A position that is gone shows at the first `read`.
-        """
 
     def close(self) -> None: ...

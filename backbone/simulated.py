@@ -67,6 +67,13 @@ class SimulatedLog:
         """See `Log`."""
         return self._name
 
+    def begin(self, topic: str, partition: int) -> int:
+        """See `Log`."""
+        partitions = self._topic(topic).partitions
+        if not 0 <= partition < len(partitions):
+            raise TopicMissing(sentences.no_partition(topic, partition))
+        return partitions[partition].first
+
     def describe(self, topic: str) -> TopicInfo:
         """See `Log`."""
         return self._topic(topic).info
@@ -234,10 +241,11 @@ class SimulatedReader:
         if name not in self._topics:
             raise TopicMissing(sentences.missing(name))
         if self._topics[name] is not self._topic:
-            raise PositionLost(sentences.recreated(name))
+            raise PositionLost(sentences.recreated(name), name)
 
     def _check_position(self, partition: int, position: int) -> None:
         place = self._topic.partitions[partition]
         if not place.first <= position <= place.next:
             holds = f"holds {place.first} to {place.next}"
-            raise PositionLost(sentences.lost(self._topic.info.name, partition, position, holds))
+            name = self._topic.info.name
+            raise PositionLost(sentences.lost(name, partition, position, holds), name, partition)

@@ -58,6 +58,11 @@ class StoreReader:
         scan = self._log(partition).scan((incarnation, offset), (incarnation, offset + 1), remember=False)
         return next((record_of(buffer, frame) for buffer, frame in scan), None)
 
+    def first(self, partition: int, from_offset: int, incarnation: int = 0) -> StoredRecord | None:
+        """The first record of an incarnation at or above `from_offset`, also above the final heads."""
+        scan = self._log(partition).scan((incarnation, from_offset), (incarnation + 1, 0), remember=False)
+        return next((record_of(buffer, frame) for buffer, frame in scan), None)
+
     def suffix(self, partition: int, from_offset: int, incarnation: int = 0) -> list[Entry]:
         """The entries of every record at or above `from_offset`, also above the final heads."""
         scan = self._log(partition).scan((incarnation, from_offset), (incarnation + 1, 0), remember=False)

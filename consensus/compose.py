@@ -1,11 +1,13 @@
 """What a leader proposes: the parent it may build on, and the longest child that its own store allows."""
 
+from collections.abc import Callable, Sequence
+
 from consensus.chain import Chain
 from consensus.heads import LocalHeads
 from consensus.messages import EPOCH, Block, Wire
 from consensus.views import Views
 from ledger.genesis import Genesis
-from ledger.header import Head, Header
+from ledger.header import Head, Header, Offset, Opening
 
 _HALVINGS_MAX = 10
 
@@ -14,14 +16,24 @@ class Composer:
     """Composes the blocks of one validator."""
 
     def __init__(
-        self, genesis: Genesis, index: int, wire: Wire, views: Views, chain: Chain, heads: LocalHeads, depth_max: int
+        self,
+        genesis: Genesis,
+        index: int,
+        wire: Wire,
+        views: Views,
+        chain: Chain,
+        heads: LocalHeads,
+        openings: Callable[[Sequence[Head]], tuple[Opening, ...]],
+        depth_max: int,
     ) -> None:
+        """`openings`: what our own broker shows to follow after such heads."""
         self._genesis = genesis
         self._index = index
         self._wire = wire
         self._views = views
         self._chain = chain
         self._heads = heads
+        self._openings = openings
         self._depth_max = depth_max
         self._halvings = 0
 
@@ -44,11 +56,17 @@ class Composer:
         return None
 
     def child(self, view: int, parent_view: int, parent: Block, now_ms: int, may_advance: bool) -> Block | None:
-        """A child of `parent` with all that our store holds beyond it, or a checkpoint that is due; None: nothing."""
+        """A child of `parent`; None: there is nothing to add.
+
+        It opens what our broker shows to be new; else adds all that our store holds; else is a checkpoint that is due.
+        """
         if parent.header.height - self._chain.top_final().header.height >= self._depth_max:
             return None
         time_ms = max(now_ms, parent.header.time_ms + 1)
-        heads = self._longer_heads(view, parent) if may_advance else None
+        openings = self._openings(parent.header.heads)
+        heads = _opened(parent.header.heads, openings) if openings else None
+        if heads is None and may_advance:
+            heads = self._longer_heads(view, parent)
         if heads is None:
             if not self._is_checkpoint_due(time_ms, parent):
                 return None
@@ -64,6 +82,7 @@ class Composer:
                 proposer=self._index,
                 time_ms=time_ms,
                 heads=heads,
+                openings=openings,
             )
         )
 
@@ -75,3 +94,14 @@ class Composer:
     def _is_checkpoint_due(self, time_ms: int, parent: Block) -> bool:
         last = self._chain.checkpoint_at(parent)
         return last is not None and self._chain.rule.is_due(time_ms, parent.header.heads, last)
+
+
+def _opened(before: Sequence[Head], openings: Sequence[Opening]) -> tuple[Head, ...]:
+    """The heads of a block that opens: the opened partitions begin at their first offset, with nothing added."""
+    opened = {opening.partition: opening for opening in openings}
+    return tuple(
+        Head(head.partition, opening.incarnation, Offset(opening.from_offset), head.chain_digest)
+        if (opening := opened.get(head.partition)) is not None
+        else head
+        for head in before
+    )

@@ -6,14 +6,15 @@ Specification
 -------------
 *On entering view v* (R1): forget the timer of v - 1. The timer of v runs from the moment that something is pending
 in v; pending is local (R2): a record in my store beyond the last final heads; a notarized block that is not final; a
-checkpoint that is due; or good signatures in v, or later views, from more than a third of the power.
+checkpoint that is due; an opening (R12); or good signatures in v, or later views, from more than a third of the power.
 
 *As the leader of v* (R3): once I hold a parent - the highest notarized block, with a nullification of every view
-since - propose a child with what my store holds beyond it, at once; or a checkpoint block that is due; or, when idle_ms
-have passed and something is still pending, that block itself again. One proposal a view, none after my nullify.
+since - propose a child with what my store holds beyond it, at once; or an opening, or a checkpoint block that is due;
+or, when idle_ms have passed and something is still pending, that block itself again. One a view, none after my nullify.
 
 *On the first proposal of v's leader* (R4), v being my view: vote notarize, at most once a view, if `judge` finds it
-good. If it is invalid or contradicted by my records, vote nullify. If it is not yet judgeable, wait for the timer.
+good. If it is invalid, vote nullify; also if my records contradict it, even after they were read again (R11). If it is
+not yet judgeable, wait for the timer.
 
 *Nullify v* (R5): only while v is my view and only if I have not sent finalize in v: when the timer is out, the leader
 signed two proposals, its proposal is bad, or the leader is known to be inactive and something is pending.
@@ -27,6 +28,14 @@ v or below. A final block is delivered, in order of height, once my store holds 
 *On a stall* (R9): something is pending and no view was entered for a while: send my highest finalization, the
 certificates above it and my own messages above it again, in pages, with back-off. A vote at or below my last
 finalization, when that is no longer fresh, is answered with it, rarely.
+
+*Records* (R11): where my store contradicts the next final block, or where all are delivered the highest notarized one,
+I have the records above the last delivered heads replaced by those of whoever holds them, or else by what the log shows
+now; where they only fail to come, I ask others for them. Where it contradicts a proposal: by what the log shows now,
+above the highest notarized heads that I hold. Records under a head that I voted for are set aside, never dropped.
+
+*Openings* (R12): where my own broker shows that a partition was truncated below its last final head, or recreated, a
+block may open its next incarnation, and does nothing else. I vote for an opening only if my broker shows the same.
 
 *Never* (R10): two notarize votes in a view, two finalize votes in a view, nullify and finalize in a view, two
 proposals in a view; any vote at or below the last finalization. A signature of mine that I did not make: stop.
@@ -98,6 +107,7 @@ class Core:
             self._deliver()
         except Fork as fork:
             return (events.Stop(str(fork), is_fork=True),)
+        self._actions += self.state.records.wanted(self.state.now_ms)
         self.state.pace.set_pending(self.state.is_pending(), self.state.now_ms)
         self._lead()
         self._vote()
@@ -116,6 +126,8 @@ class Core:
             case events.HeadsAdvanced(entries=entries):
                 for partition, more in entries.items():
                     self.state.heads.advance(partition, more)
+            case events.LogShown(partition=partition, incarnation=incarnation, opening=opening):
+                self.state.records.on_shown(partition, incarnation, opening)
             case events.LagMeasured(records=records):
                 self.state.lag = records
             case events.Started():
@@ -279,15 +291,10 @@ class Core:
         """Give final blocks to the store, in order, once their records are held (R8)."""
         chain, heads = self.state.chain, self.state.heads
         while (proven := chain.next_final()) is not None:
-            match heads.outcome(proven.block.header.heads):
-                case Outcome.NOT_YET:
-                    return
-                case Outcome.CONTRADICTED:
-                    self._reread(proven.block, is_final=True)
-                    return
-                case Outcome.CONFIRMED:
-                    heads.settle(proven.block.header.heads)
-                    self._give(chain.deliver())
+            if heads.outcome(proven.block.header.heads) is not Outcome.CONFIRMED:
+                return
+            heads.settle(proven.block.header.heads)
+            self._give(chain.deliver())
 
     def _give(self, proven: Proven) -> None:
         block = proven.block
@@ -298,12 +305,6 @@ class Core:
         final = FinalBlock(block.header, block.header_bytes, block.digest, proof)
         checkpoint = self.state.chain.checkpoint.header_bytes
         self._actions.append(events.Finalize(final, self.state.floor, is_own, checkpoint))
-
-    def _reread(self, block: Block, is_final: bool) -> None:
-        """Our records contradict a block: read them again as the log shows them now."""
-        for partition, from_offset in self.state.rereads(block, is_final):
-            self.state.heads.forget(partition, from_offset)
-            self._actions.append(events.Reread(partition, from_offset))
 
     # --- acting in the current view ---
 
@@ -341,10 +342,12 @@ class Core:
             case Judgement.INVALID:
                 self._nullify(state)
             case Judgement.CONTRADICTED:
-                self._nullify(state)
-                self._reread(proposal.block, is_final=False)
+                rereads = self.state.records.contradicted(proposal.block, state.view, self.state.now_ms)
+                self._actions += rereads or ()
+                if rereads is None:
+                    self._nullify(state)
             case Judgement.NOT_YET:
-                pass
+                self._actions += self.state.records.unseen(proposal.block.header.openings, self.state.now_ms)
 
     def _time_out(self) -> None:
         """R5 where time or the leader's silence is to blame; R9."""

@@ -67,7 +67,7 @@ class Driver:
             closing(Outbox(ports.log.producer(), FLUSH_MS)) as outbox,
             closing(Reading(self._items)) as reading,
         ):
-            intake = IntakeTail(ports.intake, self._settings.read_records_max, reading.put)
+            intake = IntakeTail(ports.intake, ports.source, self._settings.read_records_max, reading.put)
             self._loop = loop = self._boot(journal, outbox, intake)
             for advance in ports.intake.backlog():
                 loop.take(advance, ports.now_ms())
@@ -100,7 +100,7 @@ class Driver:
         own = [record.value for record in read_to_end(ports.log, own_topic, positions[own_topic])]
         booter = Booter(genesis, self._index, wire, reader, journal)
         boot = booter.boot(ports.store, ports.store_reader, own, positions, positions[COMPLETE])
-        ports.intake.on_final(boot.restored.delivered.header.heads)
+        ports.intake.on_final(boot.restored.delivered.header.heads, ())
         loop_ports = LoopPorts(
             genesis=genesis,
             key=ports.key,
@@ -108,8 +108,8 @@ class Driver:
             journal=journal,
             store=ports.store,
             outbox=outbox,
-            on_final=lambda final: ports.intake.on_final(final.block.header.heads),
-            request_reread=intake.request,
+            on_final=lambda final: ports.intake.on_final(final.block.header.heads, final.block.header.openings),
+            request=intake.request,
             on_durable=ports.on_durable,
             report=ports.report,
             verify=verified,
@@ -125,6 +125,7 @@ class Driver:
         for tail in (*tails, blocks):
             reading.start(tail.topic, tail.read, tail.close, _FATAL)
         reading.start("intake", intake.read, lambda: None, _FATAL)
+        reading.start("supply", intake.supply, lambda: None, _FATAL)
         return blocks
 
     def _put_blocks(self, reading: Reading) -> Callable[[object], None]:

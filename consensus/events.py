@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from consensus.messages import Block, Message, Statement
 from ledger.block import FinalBlock
+from ledger.header import Head, Opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,19 @@ class TimerFired:
     now_ms: int
 
 
-Event = Started | MessageRead | BlockRead | Signed | HeadsAdvanced | LagMeasured | TimerFired
+@dataclass(frozen=True, slots=True)
+class LogShown:
+    """What the own broker shows of a partition, looked at anew: `opening` is the next incarnation where the log was
+    truncated below the last final head or recreated; None where it agrees with all that is final."""
+
+    now_ms: int
+    partition: int
+    incarnation: int
+    """The one that was looked at; what is said of an older one is void."""
+    opening: Opening | None
+
+
+Event = Started | MessageRead | BlockRead | Signed | HeadsAdvanced | LogShown | LagMeasured | TimerFired
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +118,34 @@ class Finalize:
 
 @dataclass(frozen=True, slots=True)
 class Reread:
-    """The own records of a partition contradict a proposal or a quorum: read the log again from an offset on."""
+    """The own records of a partition contradict a block: drop those from an offset on and read them again.
+
+    What is dropped below `keep_end` lies under a head that we voted for: set it aside, to be served. Where a target is
+    named, take the records from `before` up to it from whoever has them; else, or where nobody has, as the log shows
+    them.
+    """
 
     partition: int
+    incarnation: int
     from_offset: int
+    keep_end: int
+    before: Head | None
+    target: Head | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """The log does not bring the records above `before` up to `target`: ask others for them. Nothing is dropped."""
+
+    before: Head
+    target: Head
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Somebody says that this partition was truncated or recreated: look, and answer with `LogShown`."""
+
+    partition: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,4 +165,4 @@ class Stop:
     is_fork: bool = False
 
 
-Action = Sign | Send | SetTimer | Finalize | Reread | Evidence | Stop
+Action = Sign | Send | SetTimer | Finalize | Reread | Fetch | Probe | Evidence | Stop

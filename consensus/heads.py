@@ -52,8 +52,10 @@ class _Suffix:
 
     def place(self, head: Head) -> int | Outcome:
         """Where `head` lies; not CONFIRMED where it does not."""
-        if head.incarnation != self.base.incarnation:
-            return Outcome.NOT_YET if head.incarnation > self.base.incarnation else Outcome.CONTRADICTED
+        if head.incarnation > self.base.incarnation:
+            return self._opened(head)
+        if head.incarnation < self.base.incarnation:
+            return Outcome.CONTRADICTED
         if head.end_offset == self.base.end_offset:
             return 0 if head.chain_digest == self.base.chain_digest else Outcome.CONTRADICTED
         if head.end_offset > self.end:
@@ -69,6 +71,17 @@ class _Suffix:
             return self.base
         base = self.base
         return Head(base.partition, base.incarnation, Offset(self._ends[place - 1]), self._digest(place - 1))
+
+    def _opened(self, head: Head) -> int | Outcome:
+        """The place on which a head opens the next incarnation: it has that place's digest and adds nothing to it."""
+        if head.incarnation > self.base.incarnation + 1:
+            return Outcome.NOT_YET
+        if head.chain_digest == self.base.chain_digest:
+            return 0
+        found = self._digests.find(head.chain_digest)
+        while found % DIGEST_SIZE > 0 and found >= 0:
+            found = self._digests.find(head.chain_digest, found + 1)
+        return Outcome.NOT_YET if found < 0 else found // DIGEST_SIZE + 1
 
     def bytes_between(self, low: int, high: int) -> int:
         """Value bytes of the records above place `low`, up to place `high`."""
@@ -110,13 +123,20 @@ class LocalHeads:
         """Records that have become durable, behind those announced before."""
         self._suffixes[partition].extend(entries)
 
+    def base(self, partition: int) -> Head:
+        """The partition's head in the last block that was given to the store."""
+        return self._suffixes[partition].base
+
     def records(self) -> int:
         """How many records are held above the base."""
         return sum(map(len, self._suffixes))
 
     def reaches_beyond(self, heads: Sequence[Head]) -> bool:
         """Whether some partition holds a record above `heads`."""
-        return any(suffix.end > head.end_offset for suffix, head in zip(self._suffixes, heads, strict=True))
+        return any(
+            suffix.base.incarnation == head.incarnation and suffix.end > head.end_offset
+            for suffix, head in zip(self._suffixes, heads, strict=True)
+        )
 
     def outcome(self, heads: Sequence[Head]) -> Outcome:
         """CONFIRMED if all are; CONTRADICTED if any is."""
@@ -125,9 +145,10 @@ class LocalHeads:
             return Outcome.CONTRADICTED
         return Outcome.NOT_YET if Outcome.NOT_YET in places else Outcome.CONFIRMED
 
-    def contradicted(self, heads: Sequence[Head]) -> list[int]:
-        """The partitions whose head the own store contradicts."""
-        return [head.partition for head in heads if self._suffixes[head.partition].place(head) is Outcome.CONTRADICTED]
+    def outcome_of(self, head: Head) -> Outcome:
+        """Of one partition's head."""
+        place = self._suffixes[head.partition].place(head)
+        return place if isinstance(place, Outcome) else Outcome.CONFIRMED
 
     def amount(self, parent: Sequence[Head], heads: Sequence[Head]) -> tuple[int, int]:
         """(records, value bytes) of a block: its heads and its parent's are confirmed, and none goes back."""
@@ -141,13 +162,14 @@ class LocalHeads:
         """The heads of the longest block on `parent`, partitions in turn from `first` mod P.
 
         None if there is nothing to add, or the parent's heads are not confirmed. A record larger than `bytes_max`
-        makes a block alone.
+        makes a block alone. A partition whose next incarnation was opened stays as it is until that is final.
         """
         lows = self._places(parent)
         if lows is None or not self.reaches_beyond(parent):
             return None
         count = len(self._suffixes)
         turn = [(first + step) % count for step in range(count)]
+        turn = [partition for partition in turn if self.base(partition).incarnation == parent[partition].incarnation]
         highs = list(lows)
         records_left, bytes_left = records_max, bytes_max
         for partition in turn:
@@ -158,14 +180,21 @@ class LocalHeads:
         if highs == lows:
             lone = next(partition for partition in turn if len(self._suffixes[partition]) > lows[partition])
             highs[lone] += 1
-        return tuple(suffix.head(high) for suffix, high in zip(self._suffixes, highs, strict=True))
+        return tuple(
+            self._suffixes[partition].head(highs[partition]) if partition in turn else head
+            for partition, head in enumerate(parent)
+        )
 
     def settle(self, heads: Sequence[Head]) -> None:
         """Move the base up to confirmed heads."""
-        for suffix, head in zip(self._suffixes, heads, strict=True):
+        for partition, head in enumerate(heads):
+            suffix = self._suffixes[partition]
             place = suffix.place(head)
             assert isinstance(place, int), "only confirmed heads are settled"
-            suffix.settle(place)
+            if head.incarnation == suffix.base.incarnation:
+                suffix.settle(place)
+            else:
+                self._suffixes[partition] = _Suffix(head)
 
     def forget(self, partition: int, end_offset: int) -> None:
         """Drop the records above an offset: the log will be read again from there."""

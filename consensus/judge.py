@@ -1,5 +1,6 @@
 """Whether a proposal deserves our notarize vote: every rule of validity, cheapest first."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
 from consensus.blocks import DESCENDANTS_MAX, is_child
@@ -9,7 +10,7 @@ from consensus.leader import SLOTS
 from consensus.messages import EPOCH, Block, Proposal
 from consensus.views import Views
 from ledger.genesis import Genesis
-from ledger.header import Header
+from ledger.header import Head, Header, Opening
 
 
 class Judgement(Enum):
@@ -32,13 +33,22 @@ class Judge:
     """Judges proposals on what we hold; changes nothing."""
 
     def __init__(
-        self, genesis: Genesis, leaders: tuple[int, ...], views: Views, chain: Chain, heads: LocalHeads, drift_ms: int
+        self,
+        genesis: Genesis,
+        leaders: tuple[int, ...],
+        views: Views,
+        chain: Chain,
+        heads: LocalHeads,
+        is_shown: Callable[[Iterable[Opening]], bool],
+        drift_ms: int,
     ) -> None:
+        """`is_shown`: whether our own broker shows these openings."""
         self._genesis = genesis
         self._leaders = leaders
         self._views = views
         self._chain = chain
         self._heads = heads
+        self._is_shown = is_shown
         self._drift_ms = drift_ms
 
     def judge(self, proposal: Proposal, now_ms: int, may_advance: bool) -> Judgement:
@@ -81,7 +91,6 @@ class Judge:
             and header.epoch == EPOCH
             and header.proposer == self._leaders[header.view % SLOTS]
             and header.parent_view < header.view
-            and not header.openings
             and header.seal is None
         )
 
@@ -89,13 +98,14 @@ class Judge:
         """What it adds to its parent: heads that we hold, none going back, within the bounds; or a checkpoint."""
         heads, before = block.header.heads, parent.header.heads
         if heads == before:
-            return self._checkpoint(block, parent)
-        steps = zip(heads, before, strict=True)
-        if any((new.incarnation, new.end_offset) < (old.incarnation, old.end_offset) for new, old in steps):
+            return Judgement.INVALID if block.header.openings else self._checkpoint(block, parent)
+        if not _is_step(block.header, before):
             return Judgement.INVALID
         outcomes = (self._heads_of(parent), self._heads_of(block))
         if outcomes != (Outcome.CONFIRMED, Outcome.CONFIRMED):
             return _OF_HEADS[Outcome.CONTRADICTED if Outcome.CONTRADICTED in outcomes else Outcome.NOT_YET]
+        if block.header.openings:
+            return Judgement.GOOD if self._is_shown(block.header.openings) else Judgement.NOT_YET
         records, size_bytes = self._heads.amount(before, heads)
         limits = self._genesis.limits
         if records > limits.records_max or (size_bytes > limits.bytes_max and records > 1):
@@ -113,3 +123,20 @@ class Judge:
 
     def _heads_of(self, block: Block) -> Outcome:
         return self._heads.outcome(block.header.heads)
+
+
+def _is_step(header: Header, before: Sequence[Head]) -> bool:
+    """Whether heads may follow `before`: each stays or goes on; or, in a block that does nothing else, opens anew."""
+    opened = {opening.partition: opening for opening in header.openings}
+    return all(_may_follow(new, old, opened) for new, old in zip(header.heads, before, strict=True))
+
+
+def _may_follow(new: Head, old: Head, opened: Mapping[int, Opening]) -> bool:
+    opening = opened.get(new.partition)
+    if opening is not None:
+        is_next = opening.incarnation == new.incarnation == old.incarnation + 1
+        return is_next and new.end_offset == opening.from_offset and new.chain_digest == old.chain_digest
+    if new == old:
+        return True
+    goes_on = new.incarnation == old.incarnation and new.end_offset > old.end_offset
+    return goes_on and not opened and new.chain_digest != old.chain_digest

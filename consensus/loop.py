@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from backbone.intake import Advance
+from backbone.intake import Advance, Shown
 from backbone.log import LogRecord
 from backbone.store import Entry
 from consensus import events
@@ -27,10 +27,12 @@ from consensus.pace import Settings
 from consensus.ports import OutboxPort, Report, StorePort
 from ledger import digests
 from ledger.genesis import Genesis
+from ledger.header import Opening
 from ledger.keys import PrivateKey
 from ledger.rejection import Rejection
 
 POSITIONS_MS: Final = 60_000
+Request = events.Reread | events.Fetch | events.Probe
 COMPLETE: Final = "#complete-height"
 """Among the positions: the height up to which the `blocks` topic is known to be complete."""
 
@@ -54,8 +56,8 @@ class LoopPorts:
     outbox: OutboxPort
     on_final: Callable[[events.Finalize], None]
     """Told of a final block after the store has it."""
-    request_reread: Callable[[int, int], None]
-    """(partition, from offset): asks the intake; `Restarted` answers."""
+    request: Callable[[Request], None]
+    """Asks the intake. `Restarted` answers a Reread, `Shown` a Probe, at best an `Advance` a Fetch."""
     on_durable: Callable[[str], None]
     report: Report
     verify: Verify
@@ -82,7 +84,7 @@ class Loop:
         self._finals: list[events.Finalize] = []
         self._sends: list[bytes] = [*boot.unsent]
         self._rereading: Counter[int] = Counter()
-        self._advances: dict[int, list[Entry]] = {}
+        self._advances: dict[int, tuple[int, list[Entry]]] = {}
         self.counts: Counter[str] = Counter()
         self._keep_unpublished(boot, now_ms)
         self.core: Final = Core(genesis, ports.index, settings, boot.restored, ports.verify)
@@ -91,11 +93,14 @@ class Loop:
     def take(self, item: object, now_ms: int) -> None:
         """Take in one thing that was read: an advance of the store, a restart of one, or a record of a topic."""
         match item:
-            case Advance(partition=partition, entries=entries):
+            case Advance(partition=partition, incarnation=incarnation, entries=entries):
                 if not self._rereading[partition]:
-                    self._advances.setdefault(partition, []).extend(entries)
+                    self._collect(partition, incarnation, entries)
             case Restarted(partition):
                 self._rereading[partition] -= 1
+            case Shown(partition=partition, incarnation=incarnation, opening=shown):
+                opening = None if shown is None else Opening(partition, incarnation + 1, *shown)
+                self._step(events.LogShown(now_ms, partition, incarnation, opening))
             case LogRecord(topic=topic, offset=offset, value=value):
                 if topic == self._blocks_topic:
                     self._on_block(offset, value, now_ms)
@@ -168,8 +173,11 @@ class Loop:
                 self._sends.append(self._wire.encode(message))
             case events.SetTimer(at_ms):
                 self._timer = at_ms
-            case events.Reread(partition, from_offset):
-                self._reread(partition, from_offset)
+            case events.Reread():
+                self._reread(action)
+            case events.Fetch() | events.Probe():
+                self.counts["fetches" if isinstance(action, events.Fetch) else "probes"] += 1
+                self._ports.request(action)
             case events.Evidence(validator, first, second):
                 self.counts["evidence"] += 1
                 facts = {"validator": validator, "first": self._wire.encode(first), "second": self._wire.encode(second)}
@@ -180,9 +188,22 @@ class Loop:
 
     def _tell_advances(self, now_ms: int) -> None:
         """Tell the core of all that a turn found in the store at once: it makes one block of it."""
-        if self._advances:
-            entries, self._advances = self._advances, {}
+        advances, self._advances = self._advances, {}
+        heads = self.core.state.heads
+        entries = {
+            partition: found
+            for partition, (incarnation, found) in advances.items()
+            if incarnation == heads.base(partition).incarnation
+        }
+        if entries:
             self._step(events.HeadsAdvanced(now_ms, entries))
+
+    def _collect(self, partition: int, incarnation: int, entries: Iterable[Entry]) -> None:
+        """Keep an advance for the end of the turn; a later incarnation's voids what waits of an earlier one."""
+        waiting = self._advances.get(partition)
+        if waiting is None or waiting[0] != incarnation:
+            waiting = self._advances[partition] = (incarnation, [])
+        waiting[1].extend(entries)
 
     def _on_block(self, offset: int, value: bytes | None, now_ms: int) -> None:
         proven = self._reader.read(value)
@@ -204,13 +225,13 @@ class Loop:
             self.blocks_again_from = again_from
             self.counts["blocks_read_again"] += 1
 
-    def _reread(self, partition: int, from_offset: int) -> None:
+    def _reread(self, reread: events.Reread) -> None:
         """Ask for a partition to be read again; what is queued of it is void until the intake says so."""
-        self._ports.report("reread", {"partition": partition, "from_offset": from_offset})
+        self._ports.report("reread", {"partition": reread.partition, "from_offset": reread.from_offset})
         self.counts["rereads"] += 1
-        self._rereading[partition] += 1
-        self._advances.pop(partition, None)
-        self._ports.request_reread(partition, from_offset)
+        self._rereading[reread.partition] += 1
+        self._advances.pop(reread.partition, None)
+        self._ports.request(reread)
 
     def _keep_unpublished(self, boot: Boot, now_ms: int) -> None:
         for height, header_bytes, proof in boot.unpublished:

@@ -27,8 +27,10 @@ class Settings:
     """A vote below our last finalization is answered at most this often, and not before it is so old."""
     blocks_delay_ms: int = 500
     """A final block that its proposer did not publish is published by others after this."""
+    fetch_ms: int = 1_000
+    """Records that the log does not bring for so long, while a quorum has them, are asked of others."""
     reread_ms: int = 2_000
-    """Records of a partition that contradict a quorum's are read again at most this often."""
+    """Records of a partition that contradict a block's are read again at most this often."""
     read_records_max: int = 5_000
 
 

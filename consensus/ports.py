@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from backbone.intake import Advance
+from backbone.intake import Advance, Shown
 from backbone.log import Log
-from backbone.store import StoredFinal
+from backbone.store import StoredFinal, StoredRecord
 from ledger.genesis import Genesis
-from ledger.header import Head
+from ledger.header import Head, Opening
 from ledger.keys import PrivateKey
 
 
@@ -17,9 +17,29 @@ class IntakePort(Protocol):
     """`backbone.intake.Intake`, as far as consensus uses it."""
 
     def backlog(self) -> Sequence[Advance]: ...
-    def pump(self, records_max: int, timeout_ms: int) -> Sequence[Advance]: ...
-    def on_final(self, heads: Sequence[Head]) -> None: ...
-    def reread(self, partition: int, from_offset: int) -> None: ...
+    def pump(self, records_max: int, timeout_ms: int) -> Sequence[Advance | Shown]: ...
+    def on_final(self, heads: Sequence[Head], openings: Sequence[Opening]) -> None: ...
+    def probe(self, partition: int) -> None: ...
+    def reread(
+        self,
+        partition: int,
+        incarnation: int,
+        from_offset: int,
+        keep_end: int,
+        before: Head | None,
+        records: Sequence[StoredRecord],
+    ) -> Sequence[Advance]: ...
+    def adopt(self, before: Head, records: Sequence[StoredRecord]) -> Sequence[Advance]: ...
+
+
+class RecordSource(Protocol):
+    """Where records are that the log does not show: what was set aside here, what other validators hold."""
+
+    def fetch(self, before: Head, target: Head) -> Sequence[StoredRecord] | None:
+        """The records of one incarnation of a partition above `before`, re-hashed to `target`; None: nobody has them.
+
+        Blocks for seconds at most.
+        """
 
 
 class StorePort(Protocol):
@@ -55,6 +75,7 @@ class Ports:
     store: StorePort
     store_reader: FinalsPort
     intake: IntakePort
+    source: RecordSource
     journal_path: Path
     lag: Callable[[], int]
     """Records that the executor is behind the last final block; asked about ten times a second."""

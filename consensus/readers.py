@@ -1,15 +1,18 @@
 """Threads that read: each puts what it finds into the loop's queue, and waits while that is full."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Final
 
 from backbone.log import Log, LogReader, LogRecord, LogUnavailable
-from consensus.loop import Restarted
-from consensus.ports import IntakePort
+from backbone.store import StoredRecord
+from consensus.events import Fetch, Probe, Reread
+from consensus.loop import Request, Restarted
+from consensus.ports import IntakePort, RecordSource
+from ledger.header import Head
 
 WAIT_MS: Final = 100
 RETRY_MS: Final = 200
@@ -84,27 +87,62 @@ class Reading:
 
 
 class IntakeTail:
-    """Runs the intake in one thread; reads a partition again on request, in order with what it has queued."""
+    """Runs the intake in one thread; carries out requests there, in order with what it has queued.
 
-    def __init__(self, intake: IntakePort, records_max: int, put: Callable[[object], None]) -> None:
+    What has to be fetched from others is fetched in a second thread (`supply`), so that reading goes on meanwhile.
+    """
+
+    def __init__(
+        self, intake: IntakePort, source: RecordSource, records_max: int, put: Callable[[object], None]
+    ) -> None:
         self._intake = intake
+        self._source = source
         self._records_max = records_max
         self._put = put
-        self._requests: deque[tuple[int, int]] = deque()
+        self._orders: Queue[Reread | Fetch] = Queue()
+        """To be fetched. The core asks rarely, so both queues stay short."""
+        self._fetched: deque[tuple[Reread | Fetch, Head | None, Sequence[StoredRecord]]] = deque()
 
-    def request(self, partition: int, from_offset: int) -> None:
-        """Ask for a partition to be read again from an offset. From any thread."""
-        self._requests.append((partition, from_offset))
+    def request(self, request: Request) -> None:
+        """Carry out what the core asks of the intake. From the loop's thread."""
+        match request:
+            case Probe(partition):
+                self._intake.probe(partition)
+            case Reread(before=None) | Reread(target=None):
+                self._fetched.append((request, None, ()))
+            case _:
+                self._orders.put(request)
+
+    def supply(self) -> None:
+        """Fetch what is asked for next."""
+        try:
+            order = self._orders.get(timeout=WAIT_MS / 1000)
+        except Empty:
+            return
+        assert order.before is not None
+        assert order.target is not None
+        records = self._source.fetch(order.before, order.target)
+        if records is not None:
+            self._fetched.append((order, order.before, records))
+        elif isinstance(order, Reread):
+            self._fetched.append((order, None, ()))
 
     def read(self) -> None:
-        """Serve requests, then read a batch. Raises: as `Intake.pump`."""
-        while self._requests:
-            partition, from_offset = self._requests.popleft()
-            self._intake.reread(partition, from_offset)
-            self._put(Restarted(partition))
-        advances = self._intake.pump(self._records_max, WAIT_MS)
-        if advances:
-            self._put(tuple(advances))
+        """Carry out what was fetched, then read a batch. Raises: as `Intake.pump`."""
+        while self._fetched:
+            self._carry_out(*self._fetched.popleft())
+        found = self._intake.pump(self._records_max, WAIT_MS)
+        if found:
+            self._put(tuple(found))
+
+    def _carry_out(self, order: Reread | Fetch, before: Head | None, records: Sequence[StoredRecord]) -> None:
+        if isinstance(order, Fetch):
+            self._put(tuple(self._intake.adopt(order.before, records)))
+            return
+        advances = self._intake.reread(
+            order.partition, order.incarnation, order.from_offset, order.keep_end, before, records
+        )
+        self._put((Restarted(order.partition), *advances))
 
 
 class TopicTail:

@@ -13,6 +13,7 @@ from consensus.judge import Judge
 from consensus.leader import SLOTS, leader_table
 from consensus.messages import Block, Certificate, Kind, Statement, Verify, Vote, Wire
 from consensus.pace import Pace, Settings
+from consensus.records import Records
 from consensus.resend import Repeater
 from consensus.tally import Committee
 from consensus.views import Views
@@ -70,11 +71,15 @@ class State:
             settings.views_ahead_max,
         )
         self.repeater = Repeater(self.views, settings.resend_messages_max)
-        self.judge = Judge(genesis, self.leaders, self.views, self.chain, self.heads, settings.drift_ms)
-        self.composer = Composer(genesis, index, self.wire, self.views, self.chain, self.heads, settings.depth_max)
+        self.records = Records(settings, self.views, self.chain, self.heads)
+        self.judge = Judge(
+            genesis, self.leaders, self.views, self.chain, self.heads, self.records.is_shown, settings.drift_ms
+        )
+        self.composer = Composer(
+            genesis, index, self.wire, self.views, self.chain, self.heads, self.records.openings, settings.depth_max
+        )
         self.refusals: Counter[Refusal] = self.inbox.refusals
         self.now_ms = 0
-        self._reread_due_ms: dict[int, int] = {}
         self.lag = 0
         self.floor = max(restored.floor, self.views.final_view)
         """Nothing is ever signed at or below it; it never falls."""
@@ -94,6 +99,7 @@ class State:
         return (
             (self.may_advance() and self.heads.reaches_beyond(top.header.heads))
             or self.views.highest_notarized[1] != self.views.final_digest
+            or bool(self.records.openings(top.header.heads))
             or self._is_checkpoint_due()
             or self.pace.third_has_reached(self.view)
         )
@@ -113,30 +119,10 @@ class State:
         is_level = chain.top_final() is chain.delivered
         return is_level and chain.rule.is_due(self.now_ms, chain.delivered.header.heads, chain.checkpoint)
 
-    def rereads(self, block: Block, is_final: bool) -> list[tuple[int, int]]:
-        """(partition, from offset) of what to read again since it contradicts `block`; each partition now and then.
-
-        Only above what we voted for, unless the block is final: then what we voted for cannot become final any more.
-        """
-        found = []
-        for partition in self.heads.contradicted(block.header.heads):
-            from_offset = self.chain.delivered.header.heads[partition].end_offset
-            from_offset = from_offset if is_final else max(from_offset, self._voted_end(partition))
-            is_early = self.now_ms < self._reread_due_ms.get(partition, 0)
-            if not is_early and from_offset < block.header.heads[partition].end_offset:
-                self._reread_due_ms[partition] = self.now_ms + self.settings.reread_ms
-                found.append((partition, from_offset))
-        return found
-
-    def _voted_end(self, partition: int) -> int:
-        """Up to which offset our records lie under a head that we voted for, so that they must stay."""
-        votes = (state.own.votes.get(Kind.NOTARIZE) for state in self.views)
-        blocks = [self.chain.get(vote.digest) for vote in votes if vote is not None]
-        return max((block.header.heads[partition].end_offset for block in blocks if block is not None), default=0)
-
     def _moments(self) -> Iterator[int]:
         if self.pace.pending_since_ms is not None:
             yield from (self.pace.resend_at_ms, self.pace.deadline_ms(), self.pace.idle_until_ms())
+        yield self.records.next_ms()
         checkpoint = self.chain.checkpoint
         if self.chain.delivered.header.heads != checkpoint.header.heads:
             yield checkpoint.header.time_ms + self.chain.rule.time_ms

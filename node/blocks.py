@@ -77,9 +77,14 @@ class BlockSource:
     def _records_of(self, header: Header) -> tuple[tuple[int, StoredRecord], ...]:
         found: list[tuple[int, StoredRecord]] = []
         for before, head in zip(self._heads, header.heads, strict=True):
-            if head.end_offset == before.end_offset and head.incarnation == before.incarnation:
+            is_opened = head.incarnation != before.incarnation
+            if head.end_offset == before.end_offset and not is_opened:
                 continue
-            records = self._reader.records(head.partition, before.end_offset, head.end_offset)
+            records = (
+                []
+                if is_opened
+                else self._reader.records(head.partition, before.end_offset, head.end_offset, head.incarnation)
+            )
             self._check(header.height, before, head, records)
             found.extend((head.partition, record) for record in records)
         return tuple(found)

@@ -20,8 +20,8 @@ def check_log(log: Log, genesis: Genesis, settings: Settings) -> None:
     specs = chain_topics(genesis.chain, names, genesis.partitions, 1, genesis.limits.record_bytes_max)
     problems: list[str] = []
     for spec in specs:
-        expected_id = genesis.topic_id if spec.name == genesis.topic else None
-        problems += check_topic(log.describe(spec.name), spec, expected_id)
+        # Which topic id is the right one the chain decides: a recreated topic is opened as a next incarnation.
+        problems += check_topic(log.describe(spec.name), spec, None)
     if problems:
         raise Halted(" ".join(problems))
 

@@ -8,7 +8,7 @@ leaves a store that the next run continues.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost
@@ -111,6 +111,12 @@ class _Tail:
                 self.close()  # the end that it knows may be an old one
         raise LogUnavailable(f"Partition {self._partition} of {self._topic} shows neither records nor its end.")
 
+    def restart(self, offset: int) -> None:
+        """Go on from another offset: the next incarnation begins there."""
+        self.close()
+        self._records.clear()
+        self._offset = offset
+
     def close(self) -> None:
         if self._reader is not None:
             self._reader.close()
@@ -140,6 +146,8 @@ class Follower:
         self._on_progress = on_progress
         self._limits = limits or FollowLimits()
         self._height, self._digest, self._heads = _end_of(stored, genesis)
+        self._filled = list(self._heads)
+        """The heads up to which records are stored."""
         self._height_seen = self._height
         self._records = 0
         self._refused = 0
@@ -220,12 +228,9 @@ class Follower:
         if len(header.heads) != len(self._heads):
             raise ChainBroken(f"Block {header.height} is proven final and has not one head for each partition.")
         for before, head in zip(self._heads, header.heads, strict=True):
-            if head.incarnation != before.incarnation:
-                raise FollowError(
-                    f"Block {header.height} opens incarnation {head.incarnation} of partition {head.partition}, "
-                    "which this version cannot follow: use a version of Momus that can."
-                )
-            if head.partition != before.partition or head.end_offset < before.end_offset:
+            is_opened = head.incarnation == before.incarnation + 1 and head.chain_digest == before.chain_digest
+            goes_on = head.incarnation == before.incarnation and head.end_offset >= before.end_offset
+            if head.partition != before.partition or not (is_opened or goes_on):
                 raise ChainBroken(f"Block {header.height} is proven final and sets partition {head.partition} back.")
         self._height, self._digest, self._heads = header.height, block.digest, header.heads
 
@@ -243,10 +248,12 @@ class Follower:
 
     def _fill(self, partition: int, tail: _Tail, marks: Sequence[_Mark]) -> None:
         """Store the records up to each mark, once they hash to it."""
-        held = self._writer.head(partition) or self._genesis.empty_heads()[partition]
-        end_offset, digest = held.end_offset, held.chain_digest
+        _, incarnation, end_offset, digest = astuple(self._filled[partition])
         for mark in marks:
             records: list[StoredRecord] = []
+            if mark.head.incarnation != incarnation:
+                incarnation, end_offset = mark.head.incarnation, mark.head.end_offset
+                tail.restart(end_offset)
             while end_offset < mark.head.end_offset:
                 record = self._next_of(tail, mark, end_offset)
                 value_digest = digests.value_digest(record.value)
@@ -261,6 +268,7 @@ class Follower:
                 )
             self._writer.append(partition, records)
             self._records += len(records)
+            self._filled[partition] = mark.head
 
     def _next_of(self, tail: _Tail, mark: _Mark, end_offset: int) -> LogRecord:
         try:
@@ -282,10 +290,11 @@ class Follower:
         """Records that a broken-off run stored and no final block covers are read again."""
         for head, empty in zip(self._heads, self._genesis.empty_heads(), strict=True):
             held = self._writer.head(head.partition) or empty
-            if held.end_offset > head.end_offset:
+            if (held.incarnation, held.end_offset) > (head.incarnation, head.end_offset):
                 self._writer.replace_suffix(head.partition, head.end_offset, head.incarnation)
                 held = self._writer.head(head.partition) or empty
-            if (held.end_offset, held.chain_digest) != (head.end_offset, head.chain_digest):
+            is_opened = held.incarnation < head.incarnation and held.chain_digest == head.chain_digest
+            if not is_opened and (held.end_offset, held.chain_digest) != (head.end_offset, head.chain_digest):
                 raise FollowError(
                     f"The store's partition {head.partition} ends at offset {held.end_offset}, its last final block "
                     f"at {head.end_offset}: they are of different chains, or records were lost. Begin with an empty "

@@ -59,6 +59,11 @@ class Home:
         return self.path / "store"
 
     @property
+    def aside(self) -> Path:
+        """Records that were voted for and had to leave their place in the store."""
+        return self.store / "aside"
+
+    @property
     def postgres(self) -> Path:
         return self.path / "pg"
 

@@ -1,11 +1,12 @@
 """The order process: reads the log into the store, agrees with the other validators, holds the only key."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 
-from backbone.intake import HeadLike, Intake, IntakeLimits
+from backbone.aside import Aside
+from backbone.intake import HeadLike, Intake, IntakeLimits, IntakeParts, OpeningLike
 from backbone.log import Log, LogUnavailable, PositionLost, TopicMissing
 from backbone.store import StoreDamaged, StoreFailed, StoreLocked, StoreReader, StoreWriter, ValueTooLarge
 from consensus.clock import SteadyClock
@@ -13,12 +14,12 @@ from consensus.driver import Driver, Halt, Ports
 from consensus.pace import Settings as DriverSettings
 from ledger import digests
 from ledger.genesis import Genesis
-from ledger.header import Head, Header, decode_header
 from ledger.keys import PrivateKey
-from ledger.rejection import Rejection
 from node import checks, wiring
+from node.final import final_heads, sources
 from node.process import Halted, Process, Unavailable
 from node.progress import ProgressFile, records_of
+from node.records import OwnRecords
 from node.settings import OrderSettings
 
 _log = structlog.get_logger()
@@ -51,7 +52,9 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
     home, settings = process.home, process.settings
     progress = ProgressFile(home.progress_file)
     with StoreReader(home.store) as stored, StoreReader(home.store) as stored_for_intake:
-        intake = _Intake(log, store, stored_for_intake, genesis, final_heads(stored, genesis), settings.order)
+        aside = Aside(home.aside)
+        parts = IntakeParts(log, genesis.topic, store, stored_for_intake, aside, _chain)
+        intake = _Intake(parts, genesis, settings.order)
         ports = Ports(
             genesis=genesis,
             key=key,
@@ -59,6 +62,7 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
             store=store,
             store_reader=stored,
             intake=intake,
+            source=OwnRecords(aside),
             journal_path=home.journal_file,
             lag=lambda: max(0, intake.final_records - progress.read()[1]),
             now_ms=SteadyClock().now_ms,
@@ -101,60 +105,25 @@ def driver_settings(settings: OrderSettings) -> DriverSettings:
     )
 
 
-def final_heads(stored: StoreReader, genesis: Genesis) -> tuple[Head, ...]:
-    """The heads of the store's last final block, of genesis if there is none.
-
-    Raises: Halted where the store is another chain's.
-    """
-    height = stored.last_height()
-    if height == 0:
-        return genesis.empty_heads()
-    first = _header(stored, genesis, 0)
-    if first.height == 1 and first.parent_digest != genesis.digest:
-        raise Halted(
-            "The store was filled by another chain: its first block does not continue this genesis.json. Put the "
-            "right genesis.json or the right store into the home; `momus init` makes a new home."
-        )
-    return _header(stored, genesis, height - 1).heads
-
-
 class _Intake(Intake):
     """The intake, which also knows how many records are final: half of the measure of the executor's lag."""
 
-    def __init__(
-        self,
-        log: Log,
-        store: StoreWriter,
-        stored: StoreReader,
-        genesis: Genesis,
-        final: Sequence[Head],
-        settings: OrderSettings,
-    ) -> None:
+    def __init__(self, parts: IntakeParts, genesis: Genesis, settings: OrderSettings) -> None:
+        final = final_heads(parts.stored, genesis)
+        limits = IntakeLimits(settings.suffix_records_max, settings.suffix_bytes_max)
         super().__init__(
-            lambda positions: log.reader(genesis.topic, positions),
-            store,
-            stored,
-            _chain,
+            parts,
             genesis.empty_heads(),
             final,
-            IntakeLimits(settings.suffix_records_max, settings.suffix_bytes_max).above_a_block(
-                genesis.limits.records_max, genesis.limits.bytes_max
-            ),
+            sources(parts.stored, genesis, final),
+            limits.above_a_block(genesis.limits.records_max, genesis.limits.bytes_max),
         )
         self.final_records = records_of(final)
 
-    def on_final(self, heads: Sequence[HeadLike]) -> None:
+    def on_final(self, heads: Sequence[HeadLike], openings: Iterable[OpeningLike] = ()) -> None:
         """The heads of a new final block."""
-        super().on_final(heads)
+        super().on_final(heads, openings)
         self.final_records = sum(head.end_offset for head in heads)
-
-
-def _header(stored: StoreReader, genesis: Genesis, height: int) -> Header:
-    """The first stored header above `height`."""
-    header = decode_header(stored.final_after(height, 1)[0].header_bytes, genesis.partitions)
-    if isinstance(header, Rejection):
-        raise Halted(f"The store's header above height {height} is malformed: {header.detail}. Restore the store.")
-    return header
 
 
 def _chain(before: bytes, incarnation: int, offset: int, value: bytes | None) -> bytes:

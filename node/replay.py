@@ -13,9 +13,9 @@ from ingest.pool import VerdictPool
 from ledger.genesis import Genesis
 from node import wiring
 from node.execute import limits_of
+from node.final import final_heads
 from node.follow import Follower, FollowProgress
 from node.home import Home
-from node.order import final_heads
 from node.session import LogIdentity, Session
 from node.settings import Settings
 from projections.database import Database

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 from backbone.log import LogRecord
 from backbone.store import Entry
@@ -16,6 +16,7 @@ from simulation.agenda import Agenda
 from simulation.faults import Faults, chance
 from simulation.partitions import BrokerView
 
+Asked = TypeVar("Asked")
 RECORD_BYTES: Final = 100
 """What a client's record is said to weigh."""
 
@@ -218,7 +219,15 @@ class SimLog:
             found.append(Entry(record.offset + 1, digest, RECORD_BYTES))
         return found[len(held) :], is_misled
 
-    def reread(self, seat: int, act: Callable[[int, int], None], partition: int, from_offset: int) -> None:
-        """Call `act(partition, from_offset)` when a validator's intake has come to it."""
+    def carry_out(self, act: Callable[[Asked], None], request: Asked) -> None:
+        """Call `act(request)` when an intake has come to it."""
         slow_ms = self._random.randrange(self.faults.slow_intake_ms_max + 1)
-        self._agenda.plan(self._agenda.now_ms + slow_ms + self._delay_ms(), act, partition, from_offset)
+        self._agenda.plan(self._agenda.now_ms + slow_ms + self._delay_ms(), act, request)
+
+    def is_cut(self, one: int, other: int) -> bool:
+        """Whether two processes cannot reach each other now."""
+        return self._agenda.now_ms < max(
+            self._cut_until_ms.get(one, 0),
+            self._cut_until_ms.get(other, 0),
+            self._split_until_ms if (one in self._side) != (other in self._side) else 0,
+        )

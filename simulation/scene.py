@@ -9,7 +9,8 @@ from backbone.log import LogRecord
 from backbone.store import Entry, StoredFinal
 from consensus.chain import Fork
 from consensus.errors import Halt
-from consensus.loop import Loop, consensus_topics
+from consensus.events import Fetch, Probe, Reread
+from consensus.loop import Loop, Request, consensus_topics
 from consensus.pace import Settings
 from simulation.adversaries import Adversary
 from simulation.agenda import START_MS, Agenda, DriftingClock
@@ -116,17 +117,31 @@ class Scene:
             self._note(seat, "is misled about partition", partition)
         return entries
 
-    def reread(self, seat: int, partition: int, from_offset: int) -> None:
+    def request(self, seat: int, request: Request) -> None:
         subject = self.validators[seat]
         life = subject.life
 
-        def act(partition: int, from_offset: int) -> None:
+        def act(request: Reread | Fetch) -> None:
             if subject.is_up and subject.life == life:
-                subject.read_again(partition, from_offset)
+                found = self._held_by_others(subject, request)
+                self._run(subject, lambda: subject.carry_out(request, found))
                 self._wake(subject, self.agenda.now_ms)
                 self._fetch_records(subject)
 
-        self.log.reread(seat, act, partition, from_offset)
+        if not isinstance(request, Probe):
+            self.log.carry_out(act, request)
+
+    def _held_by_others(self, subject: SimValidator, request: Reread | Fetch) -> list[Entry] | None:
+        """What a validator finds when it asks itself and then the others, in turn, for records."""
+        before, target = request.before, request.target
+        if before is None or target is None:
+            return None
+        for other in (subject, *self.validators):
+            if other is subject or (other.is_up and not self.log.is_cut(subject.seat, other.seat)):
+                found = other.store.above(before, target)
+                if found is not None:
+                    return found
+        return None
 
     def send(self, seat: int, topic: str, value: bytes) -> None:
         validator, adversary = self.validators[seat], self.adversaries.get(seat)

@@ -9,8 +9,9 @@ from backbone.store import Entry, StoredFinal
 from consensus.blocks import BlockReader
 from consensus.boot import Booter
 from consensus.errors import Halt
+from consensus.events import Fetch, Finalize, Reread
 from consensus.journal import Journal, header
-from consensus.loop import COMPLETE, Loop, LoopPorts, Restarted, all_positions, consensus_topics
+from consensus.loop import COMPLETE, Loop, LoopPorts, Request, Restarted, all_positions, consensus_topics
 from consensus.messages import Block, Wire
 from consensus.pace import Settings
 from ledger.genesis import Genesis
@@ -34,8 +35,8 @@ class Surroundings(Protocol):
     def shown(self, seat: int, partition: int, held: Sequence[Entry], records: int) -> Sequence[Entry]:
         """What the log shows behind what is held of a partition, up to so many records."""
 
-    def reread(self, seat: int, partition: int, from_offset: int) -> None:
-        """Let its intake read a partition anew; `read_again` is called when it has come to it."""
+    def request(self, seat: int, request: Request) -> None:
+        """Ask its intake; `carry_out` is called when it has come to it, with what others hold of what is asked for."""
 
     def on_durable(self, seat: int, name: str) -> None:
         """A durable write begins or is over. Raises: Crashed."""
@@ -118,8 +119,8 @@ class SimValidator:
             journal=journal,
             store=self.store,
             outbox=self,
-            on_final=lambda final: None,
-            request_reread=self._request_reread,
+            on_final=self._on_final,
+            request=lambda request: world.request(seat, request),
             on_durable=on_durable,
             report=lambda what, facts: world.on_report(seat, what, facts),
             verify=verify_memoised,
@@ -145,11 +146,17 @@ class SimValidator:
             self._world.on_durable(self.seat, "records.after")
         self._tell_all()
 
-    def read_again(self, partition: int, from_offset: int) -> None:
-        """The intake drops what it holds from an offset on, to read it anew."""
-        self.store.cut(partition, from_offset)
-        self._told[partition] = len(self.store.records[partition])
-        self.waiting.append(Restarted(partition))
+    def carry_out(self, request: Reread | Fetch, found: Sequence[Entry] | None) -> None:
+        """The intake does what it was asked; `found`: what others hold of it. Raises: Crashed."""
+        if isinstance(request, Reread):
+            self._world.on_durable(self.seat, "aside.before")
+            self.store.cut(request.partition, request.from_offset, request.keep_end)
+            self._told[request.partition] = len(self.store.records[request.partition])
+            self.waiting.append(Restarted(request.partition))
+        before = request.before
+        if found is not None and before is not None:
+            self.store.adopt(before, found)
+        self._tell_all()
 
     def turn(self, now_ms: int) -> None:
         """Take all that waits and end the turn, as the driver does. Raises: Halt, Crashed."""
@@ -183,8 +190,8 @@ class SimValidator:
                 self.waiting.append(Advance(partition, 0, tuple(held[told:])))
                 self._told[partition] = len(held)
 
-    def _request_reread(self, partition: int, from_offset: int) -> None:
-        self._world.reread(self.seat, partition, from_offset)
+    def _on_final(self, final: Finalize) -> None:
+        self.store.settle(final.block.header.heads)
 
     def _count_up_to(self, partition: int, end_offset: int) -> int:
         return sum(entry.end_offset <= end_offset for entry in self.store.records[partition])

@@ -51,12 +51,8 @@ class World(Scene):
 
     def run(self) -> None:
         """Live through all of them. Raises: Violation."""
-        is_misleading = self.faults.mislead > 0
         self._live_badly()
         self._heal()
-        if is_misleading:
-            self.agenda.run_until(self.agenda.now_ms + HEAL_MS_MAX)
-            return
         self._note_heal()
         checkers, is_all_final = self.checkers, self.checkers.progress.is_all_final
         views_max = self.views_max()
@@ -69,10 +65,16 @@ class World(Scene):
         self._produce(RECORDS)
         self._note_heal()
         views_max = self.views_max()
-        self.agenda.run_until(self.agenda.now_ms + WAKE_MS_MAX, is_all_final)
+        self.agenda.run_until(self.agenda.now_ms + WAKE_MS_MAX + self._patience_ms(), is_all_final)
         checkers.on_end("after the chain was woken", views_max)
         if self._clients is not None:
             checkers.on_executable()
+
+    def _patience_ms(self) -> int:
+        """What leaders that say nothing may cost: a timer each, of the length in force."""
+        loops = [validator.loop for validator in self.validators[: self.cast.honest] if validator.loop is not None]
+        timeout_ms = max((loop.core.state.pace.timeout_ms() for loop in loops), default=0)
+        return timeout_ms * len(self.cast.adversaries)
 
     def on_stored(self, seat: int, final: StoredFinal) -> None:
         super().on_stored(seat, final)

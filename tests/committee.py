@@ -13,8 +13,9 @@ from backbone.store import Entry, StoredFinal
 from consensus.blocks import BlockReader, Proven
 from consensus.boot import Booter
 from consensus.errors import Halt
+from consensus.events import Reread
 from consensus.journal import Journal, header
-from consensus.loop import COMPLETE, Loop, LoopPorts, Restarted, all_positions, consensus_topics
+from consensus.loop import COMPLETE, Loop, LoopPorts, Request, Restarted, all_positions, consensus_topics
 from consensus.messages import Certificate, Kind, Message, Proposal, Statement, Vote, Wire
 from consensus.pace import Settings
 from ledger import digests
@@ -188,9 +189,10 @@ class Committee:
     # --- what the loops see ---
 
     def _ports(self, member: Member, journal: Journal) -> LoopPorts:
-        def reread(partition: int, from_offset: int) -> None:
-            member.waiting.append(Restarted(partition))
-            member.told[partition] = member.store.held[partition] = from_offset
+        def request(request: Request) -> None:
+            if isinstance(request, Reread):
+                member.waiting.append(Restarted(request.partition))
+                member.told[request.partition] = member.store.held[request.partition] = request.from_offset
 
         return LoopPorts(
             genesis=self.genesis,
@@ -202,7 +204,7 @@ class Committee:
             on_final=lambda final: self.trace.append(
                 f"v{member.index} has final {self.name(final.block.digest)} at height {final.block.header.height}"
             ),
-            request_reread=reread,
+            request=request,
             on_durable=lambda name: None,
             report=lambda what, facts: self._report(member, what, facts),
             verify=verify,

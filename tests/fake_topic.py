@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from backbone.log import LogReader, LogRecord, PositionLost
+from backbone.log import LogReader, LogRecord, PositionLost, TopicInfo
 
 Values = dict[int, list[tuple[int, bytes | None]]]
 """partition -> (offset, value) of its records."""
@@ -15,10 +15,21 @@ class FakeTopic:
         self.values = values
         self.name = name
         self.opened: list[dict[int, int]] = []
+        self.topic_id = "topic id"
         self.begins: dict[int, int] = {}
         """partition -> its first offset, where it was pruned."""
         self.readers: list[type[FakeReader]] = []
         """The kinds of the next readers, where they are not FakeReader."""
+
+    def reader(self, topic: str, positions: Mapping[int, int]) -> LogReader:
+        """As `Log`, for the one topic that there is."""
+        return self.open_reader(positions)
+
+    def describe(self, topic: str) -> TopicInfo:
+        return TopicInfo(self.name, self.topic_id, 2, 1, {})
+
+    def begin(self, topic: str, partition: int) -> int:
+        return self.begins.get(partition, 0)
 
     def open_reader(self, positions: Mapping[int, int]) -> LogReader:
         self.opened.append(dict(positions))

@@ -4,7 +4,16 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 
-from backbone.log import Delivery, LogBackPressure, LogRecord, LogUnavailable, TopicInfo, TopicMissing, TopicSpec
+from backbone.log import (
+    Delivery,
+    LogBackPressure,
+    LogRecord,
+    LogUnavailable,
+    PositionLost,
+    TopicInfo,
+    TopicMissing,
+    TopicSpec,
+)
 from consensus.blocks import BlockReader, encode_block
 from consensus.messages import Certificate, Kind, Vote, Wire
 from ledger.genesis import Genesis
@@ -44,7 +53,10 @@ class FlakyLog:
         return "flaky"
 
     def describe(self, topic: str) -> TopicInfo:
-        raise TopicMissing(topic)
+        return TopicInfo(topic, "flaky", 1, 1, {})
+
+    def begin(self, topic: str, partition: int) -> int:
+        return 0
 
     def create(self, specs: Sequence[TopicSpec]) -> None:
         raise LogUnavailable
@@ -132,6 +144,8 @@ class FlakyReader:
             self._log.lock.wait_for(self._has_more, timeout_ms / 1000)
             found: list[LogRecord] = []
             for partition, position in self._positions.items():
+                if position > len(self._log.records[self._topic, partition]):
+                    raise PositionLost(f"offset {position} is gone", self._topic, partition)
                 new = self._log.records[self._topic, partition][position : position + records_max]
                 self._positions[partition] += len(new)
                 found += new
@@ -144,7 +158,7 @@ class FlakyReader:
         return None
 
     def _has_more(self) -> bool:
-        return any(len(self._log.records[self._topic, p]) > at for p, at in self._positions.items())
+        return any(len(self._log.records[self._topic, p]) != at for p, at in self._positions.items())
 
 
 class MiniValidator:

@@ -12,8 +12,8 @@ from ledger.genesis import Genesis
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import results, show, table
 from node import exits, wiring
+from node.final import final_heads
 from node.home import Home
-from node.order import final_heads
 from node.progress import ProgressFile
 from node.settings import Settings
 from node.status import StatusFile

@@ -309,6 +309,14 @@ class LogContract:
         with closing(log.reader(topic, {0: 3})) as reader:
             assert [record.offset for record in read_to_end(reader)] == [3, 4]
 
+    def test_a_topic_begins_at_the_first_offset_that_it_holds(self, log: Log, topic: str) -> None:
+        assert log.begin(topic, 1) == 0
+        send_all(log, topic, 1, [b"a", b"b", b"c"])
+        assert log.begin(topic, 1) == 0
+        self.prune(log, topic, 1, 2)
+        assert log.begin(topic, 1) == 2
+        assert log.begin(topic, 0) == 0
+
     def test_readers_of_a_deleted_topic_are_told(self, log: Log, topic: str) -> None:
         send_all(log, topic, 0, [b"v"])
         with closing(log.reader(topic, {0: 0})) as reader:

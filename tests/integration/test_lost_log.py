@@ -1,4 +1,4 @@
-"""A log that no longer holds what the node has read, or would lose it: the node stops and names the remedy."""
+"""A log that no longer holds what the node has read, or would lose it: the node goes on, or stops with the remedy."""
 
 import os
 import subprocess
@@ -11,7 +11,9 @@ import pytest
 
 from backbone.embedded import EmbeddedLog
 from backbone.log import TopicSpec
+from backbone.store import StoreReader
 from ledger.genesis import Genesis
+from ledger.header import Head, Header, Opening, decode_header
 from momus.demo.local_node import LocalNode, momus
 from node.home import Home
 
@@ -35,6 +37,21 @@ class Case:
         with LocalNode(self.path):
             momus("submit", "transfer", "dev", "5", "--to", "01" * 32, "--home", str(self.path))
 
+    def headers(self) -> list[Header]:
+        """The final headers in its store."""
+        with StoreReader(Home(self.path).store) as stored:
+            found = [decode_header(final.header_bytes, 1) for final in stored.final_after(0, 10_000)]
+        return [header for header in found if isinstance(header, Header)]
+
+    def head(self) -> Head:
+        """The last final head."""
+        return self.headers()[-1].heads[0]
+
+    def opening(self) -> Opening:
+        """The only one."""
+        (opening,) = [opening for header in self.headers() for opening in header.openings]
+        return opening
+
     def run(self) -> tuple[int, str]:
         """`momus run` until it ends by itself: exit code, and all it said."""
         done = subprocess.run(
@@ -54,23 +71,24 @@ def case() -> Iterator[Case]:
         yield Case(Path(folder) / "home")
 
 
-def test_recreated_topic_stops_the_node_with_its_remedy(case: Case) -> None:
+def test_a_recreated_topic_is_opened_anew_and_the_node_goes_on(case: Case) -> None:
+    case.execute()
     info = case.log.describe(case.genesis.topic)
     case.log.delete([info.name])
     case.log.create([TopicSpec(info.name, info.partitions, info.settings)])
-    code, said = case.run()
-    assert code == HALT
-    assert "recreated" in said
-    assert "estore" in said
-
-
-def test_topic_truncated_below_the_store_stops_the_node_with_its_remedy(case: Case) -> None:
     case.execute()
+    assert case.head().incarnation == 1
+    assert case.opening().topic_id == case.log.describe(info.name).topic_id != info.topic_id
+
+
+def test_a_topic_truncated_below_what_is_final_is_opened_anew_and_the_node_goes_on(case: Case) -> None:
+    case.execute()
+    before = case.head()
     case.log.truncate(case.genesis.topic, 0, 1)
-    code, said = case.run()
-    assert code == HALT
-    assert "truncated" in said
-    assert "estore" in said
+    case.execute()
+    assert (before.incarnation, case.head().incarnation) == (0, 1)
+    assert case.opening().from_offset == 1
+    assert case.head().end_offset > 1
 
 
 def test_deleted_topic_stops_the_node_with_its_remedy(case: Case) -> None:

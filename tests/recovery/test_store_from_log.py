@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from backbone.aside import Aside
 from backbone.embedded import EmbeddedLog
-from backbone.intake import Intake, IntakeLimits
+from backbone.intake import Advance, Intake, IntakeLimits, IntakeParts, Source
 from backbone.log import TopicSpec
 from backbone.store import StoreReader, StoreWriter
 from consensus.blocks import BlockReader, encode_block, verify_block
@@ -38,7 +39,11 @@ class Validator:
         starts = GENESIS.empty_heads()
 
         self.intake = Intake(
-            partial(log.reader, GENESIS.topic), self.writer, StoreReader(store), chain, starts, starts, LIMITS
+            IntakeParts(log, GENESIS.topic, self.writer, StoreReader(store), Aside(store / "aside"), chain),
+            starts,
+            starts,
+            [Source(log.describe(GENESIS.topic).topic_id)] * len(starts),
+            LIMITS,
         )
         self.wire = Wire(GENESIS)
         self.heads = list(starts)
@@ -49,6 +54,7 @@ class Validator:
         """Whether there was anything for a block."""
         advances = self.intake.pump(17, 0)
         for advance in advances:
+            assert isinstance(advance, Advance)
             end_offset, digest, _ = advance.entries[-1]
             self.heads[advance.partition] = Head(advance.partition, 0, end_offset, digest)
         if advances:

@@ -1,6 +1,7 @@
 """Reading a partition again while it is already being read again."""
 
 from backbone.intake import Advance
+from consensus.events import Reread
 from consensus.loop import Restarted
 from simulation.faults import CALM
 from simulation.world import World
@@ -15,8 +16,8 @@ def test_partition_asked_for_twice_is_told_once() -> None:
     assert loop is not None
     world.log.produce(0, b"a record")
     advance = Advance(0, 0, tuple(world.log.partitions[0]))
-    loop._reread(0, 0)
-    loop._reread(0, 0)
+    loop._reread(Reread(0, 0, 0, 0, None, None))
+    loop._reread(Reread(0, 0, 0, 0, None, None))
     for item in (Restarted(0), advance, Restarted(0), advance):
         loop.take(item, world.agenda.now_ms)
     loop.end_turn(world.agenda.now_ms)

@@ -51,7 +51,8 @@ def test_another_digest_at_the_same_offset_is_contradicted() -> None:
     other = Head(0, 0, Offset(2), bytes(32))
     local = held([1, 2], [], [])
     assert local.outcome((other, *START[1:])) is Outcome.CONTRADICTED
-    assert local.contradicted((other, *START[1:])) == [0]
+    assert local.outcome_of(other) is Outcome.CONTRADICTED
+    assert local.outcome_of(START[1]) is Outcome.CONFIRMED
 
 
 def test_a_head_inside_a_gap_of_the_log_is_contradicted() -> None:
@@ -67,8 +68,20 @@ def test_contradicted_beats_not_yet() -> None:
 
 def test_a_later_incarnation_is_not_yet_read_and_an_earlier_one_contradicted() -> None:
     local = LocalHeads([Head(0, 1, Offset(5), bytes(32))])
-    assert local.outcome([Head(0, 2, Offset(5), bytes(32))]) is Outcome.NOT_YET
+    assert local.outcome([Head(0, 2, Offset(5), bytes([1] * 32))]) is Outcome.NOT_YET
+    assert local.outcome([Head(0, 3, Offset(5), bytes(32))]) is Outcome.NOT_YET
     assert local.outcome([Head(0, 0, Offset(5), bytes(32))]) is Outcome.CONTRADICTED
+
+
+def test_a_head_that_opens_the_next_incarnation_is_confirmed_where_it_follows_what_is_held() -> None:
+    local = held([1, 2], [], [])
+    following, _, _ = heads([1], [], [])
+    opened = Head(0, 1, Offset(0), following.chain_digest)
+    assert local.outcome((opened, *START[1:])) is Outcome.CONFIRMED
+    assert local.prefix((opened, *START[1:]), 0, 10, 10**6) is None, "nothing is added to it before it is final"
+    local.settle((opened, *START[1:]))
+    assert local.base(0) == opened
+    assert local.records() == 0
 
 
 def test_settled_heads_are_the_new_base_and_heads_below_it_are_contradicted() -> None:

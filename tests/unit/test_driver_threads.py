@@ -8,7 +8,8 @@ from typing import NoReturn
 
 import pytest
 
-from backbone.intake import Intake, IntakeLimits
+from backbone.aside import Aside
+from backbone.intake import Intake, IntakeLimits, IntakeParts, Source
 from backbone.log import LogUnavailable, PositionLost, TopicMissing
 from backbone.store import StoreReader, StoreWriter
 from consensus.blocks import verify_block
@@ -21,12 +22,33 @@ from consensus.ports import Ports
 from ledger import digests
 from ledger.block import FinalBlock
 from ledger.genesis import Genesis
-from ledger.header import Header, decode_header
+from ledger.header import Head, Header, decode_header
 from ledger.keys import PrivateKey
 from tests.builders import genesis, validator_key
 from tests.flaky_log import FlakyLog
 
 WAIT_S = 20
+
+
+class NoSource:
+    """Nobody has any records."""
+
+    def fetch(self, before: Head, target: Head) -> None:
+        return None
+
+
+def intake_of(chain: Genesis, log: FlakyLog, store: StoreWriter, home: Path) -> Intake:
+    return Intake(
+        IntakeParts(log, chain.topic, store, StoreReader(home / "store"), Aside(home / "store" / "aside"), chain_after),
+        chain.empty_heads(),
+        chain.empty_heads(),
+        [Source(log.describe(chain.topic).topic_id)] * chain.partitions,
+        IntakeLimits(),
+    )
+
+
+def chain_after(before: bytes, incarnation: int, offset: int, value: bytes | None) -> bytes:
+    return digests.chain_next(before, incarnation, offset, digests.value_digest(value))
 
 
 class Running:
@@ -39,17 +61,7 @@ class Running:
         self.over = Event()
         self.store = StoreWriter(home / "store")
         self.reader = StoreReader(home / "store")
-        intake = Intake(
-            lambda positions: log.reader(chain.topic, positions),
-            self.store,
-            StoreReader(home / "store"),
-            lambda before, incarnation, offset, value: digests.chain_next(
-                before, incarnation, offset, digests.value_digest(value)
-            ),
-            chain.empty_heads(),
-            chain.empty_heads(),
-            IntakeLimits(),
-        )
+        intake = intake_of(chain, log, self.store, home)
         ports = Ports(
             genesis=chain,
             key=key or validator_key(index),
@@ -57,6 +69,7 @@ class Running:
             store=self.store,
             store_reader=self.reader,
             intake=intake,
+            source=NoSource(),
             journal_path=home / "journal",
             lag=lambda: 0,
             now_ms=SteadyClock().now_ms,
@@ -83,11 +96,19 @@ class Running:
         found = self.reader.final_after(max(0, self.reader.last_height() - 1), 1)
         return 0 if not found else _records(found[0].header_bytes)
 
+    def final_head(self) -> Head:
+        """The head of partition 0 in the last final block."""
+        return _heads(self.reader.final_after(self.reader.last_height() - 1, 1)[0].header_bytes)[0]
+
 
 def _records(header_bytes: bytes) -> int:
+    return sum(head.end_offset for head in _heads(header_bytes))
+
+
+def _heads(header_bytes: bytes) -> tuple[Head, ...]:
     header = decode_header(header_bytes, 16)
     assert isinstance(header, Header)
-    return sum(head.end_offset for head in header.heads)
+    return header.heads
 
 
 def wait_for(is_so: Callable[[], bool]) -> None:
@@ -198,17 +219,21 @@ def test_a_missing_topic_stops_the_driver(tmp_path: Path, log: FlakyLog) -> None
     assert isinstance(running.error, TopicMissing)
 
 
-def test_a_rewritten_log_stops_the_driver(tmp_path: Path, log: FlakyLog) -> None:
+def test_a_truncated_log_is_opened_anew_and_ordered_on(tmp_path: Path, log: FlakyLog) -> None:
     chain = one_home(tmp_path)
     running = Running(tmp_path, chain, log)
     log.append(chain.topic, 0, b"as it was")
     wait_for(lambda: running.final_records() == 1)
-    record = log.records[chain.topic, 0][0]
     with log.lock:
-        log.records[chain.topic, 0].append(record.__class__(chain.topic, 0, 0, None, b"as it is now"))
+        log.records[chain.topic, 0].clear()
         log.lock.notify_all()
-    assert running.over.wait(WAIT_S)
-    assert isinstance(running.error, PositionLost)
+    wait_for(lambda: running.final_head().incarnation == 1)
+    assert running.final_head().end_offset == 0
+    log.append(chain.topic, 0, b"as it is now")
+    wait_for(lambda: running.final_head().end_offset == 1)
+    running.stop()
+    values = [StoreReader(tmp_path / "store").records(0, 0, 1, incarnation)[0].value for incarnation in (0, 1)]
+    assert values == [b"as it was", b"as it is now"]
 
 
 def test_status_is_empty_before_boot_and_tells_height_and_view_after(tmp_path: Path, log: FlakyLog) -> None:
@@ -237,15 +262,8 @@ def test_a_log_that_does_not_answer_at_first_leaves_no_lock_behind(tmp_path: Pat
         log=log,
         store=store,
         store_reader=reader,
-        intake=Intake(
-            lambda positions: log.reader(chain.topic, positions),
-            store,
-            reader,
-            lambda before, *_: before,
-            chain.empty_heads(),
-            chain.empty_heads(),
-            IntakeLimits(),
-        ),
+        intake=intake_of(chain, log, store, tmp_path),
+        source=NoSource(),
         journal_path=tmp_path / "journal",
         lag=lambda: 0,
         now_ms=SteadyClock().now_ms,

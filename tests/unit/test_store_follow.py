@@ -11,7 +11,7 @@ from backbone.store import StoreReader, StoreWriter
 from ledger.block import FinalBlock
 from ledger.digests import block_digest, chain_next, value_digest
 from ledger.genesis import Genesis
-from ledger.header import Head, Header, decode_header, encode_header
+from ledger.header import Head, Header, Offset, decode_header, encode_header
 from ledger.rejection import Reason, Rejection
 from node.follow import (
     BlockMissing,
@@ -264,14 +264,38 @@ def test_a_final_block_that_sets_a_head_back_is_a_fork(tmp_path: Path) -> None:
         chain.follow(tmp_path)
 
 
-def test_another_incarnation_is_refused_in_words(tmp_path: Path) -> None:
+def _open(chain: Chain, digest: bytes | None = None) -> None:
+    """A final block that opens incarnation 1 of partition 0 at offset 2, then one that orders two records of it."""
+    last = chain.headers[-1]
+    opened = Head(0, 1, Offset(2), digest or last.heads[0].chain_digest)
+    chain.records.values[0] = [(0, b"other"), (2, b"first"), (3, b"second")]
+    further = opened
+    for offset, value in chain.records.values[0][1:]:
+        further = Head(0, 1, Offset(offset + 1), chain_next(further.chain_digest, 1, offset, value_digest(value)))
+    for head in (opened, further):
+        before = chain.headers[-1]
+        parent = block_digest(chain.genesis.digest, encode_header(before))
+        heads = (head, *before.heads[1:])
+        chain.headers.append(replace(before, height=before.height + 1, parent_digest=parent, heads=heads))
+        chain.publish(chain.headers[-1])
+
+
+def test_the_next_incarnation_is_followed_from_its_first_offset(tmp_path: Path) -> None:
     chain = Chain(3)
-    last = chain.headers[2]
-    heads = (replace(last.heads[0], incarnation=1), last.heads[1])
-    chain.publish(
-        replace(last, height=4, parent_digest=block_digest(chain.genesis.digest, encode_header(last)), heads=heads)
-    )
-    with pytest.raises(FollowError, match="opens incarnation 1 of partition 0"):
+    chain.follow(tmp_path)
+    _open(chain)
+    assert chain.follow(tmp_path).height == 5
+    found = StoreReader(tmp_path).records(0, 2, 4, incarnation=1)
+    assert [(record.offset, record.value) for record in found] == [(2, b"first"), (3, b"second")]
+    assert found[-1].chain_digest == chain.headers[-1].heads[0].chain_digest
+    assert chain.follow(tmp_path).height == 5
+
+
+def test_an_opening_that_does_not_continue_the_chain_is_a_fork(tmp_path: Path) -> None:
+    chain = Chain(3)
+    chain.follow(tmp_path)
+    _open(chain, digest=bytes(32))
+    with pytest.raises(ChainBroken, match="sets partition 0 back"):
         chain.follow(tmp_path)
 
 

@@ -1,0 +1,71 @@
+"""Where a log still agrees with what was read of it: the look at a partition that seems to have been rewritten.
+
+A broker that loses the end of a partition keeps what is before it, so agreement is a prefix and bisection finds its
+end. A log that lies may lead the bisection anywhere; what depends on it is accepted only by those whose own broker
+shows the same (DESIGN §3).
+"""
+
+from typing import Final
+
+from backbone.log import LogRecord, LogUnavailable, PositionLost, ReadableLog
+from backbone.store import StoreReader
+
+READS_MAX: Final = 50
+READ_MS: Final = 100
+
+
+class Probe:
+    """Compares one partition of a topic with one incarnation of it in the store. Raises (all): as `Log.reader`."""
+
+    def __init__(self, log: ReadableLog, topic: str, stored: StoreReader, partition: int, incarnation: int) -> None:
+        self._log = log
+        self._topic = topic
+        self._stored = stored
+        self._partition = partition
+        self._incarnation = incarnation
+
+    def agreed_end(self, first_offset: int, end_offset: int) -> int:
+        """The lowest offset in first_offset .. end_offset from which on the log does not show what the store holds.
+
+        `end_offset` where it shows all: the store holds a record at `end_offset` - 1.
+        """
+        if end_offset <= first_offset or self.agrees(end_offset - 1):
+            return max(first_offset, end_offset)
+        low, high = first_offset, end_offset - 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self.agrees(middle) else (low, middle)
+        return low
+
+    def agrees(self, offset: int) -> bool:
+        """Whether the first record at or above `offset` is the same in both."""
+        ours = self._stored.first(self._partition, offset, self._incarnation)
+        try:
+            theirs = self._first_shown(offset)
+        except PositionLost:
+            return False
+        if ours is None or theirs is None:
+            return False
+        return (ours.offset, ours.value) == (theirs.offset, theirs.value)
+
+    def is_readable(self, offset: int) -> bool:
+        """Whether the log can be read from `offset` on, were it from its end."""
+        try:
+            self._first_shown(offset)
+        except PositionLost:
+            return False
+        return True
+
+    def _first_shown(self, offset: int) -> LogRecord | None:
+        """The first record that the log has at or above `offset`; None at its end."""
+        reader = self._log.reader(self._topic, {self._partition: offset})
+        try:
+            for _ in range(READS_MAX):
+                records = reader.read(1, READ_MS)
+                if records:
+                    return records[0]
+                if reader.at_end():
+                    return None
+        finally:
+            reader.close()
+        raise LogUnavailable(f"{self._topic}, partition {self._partition}, does not answer from offset {offset} on.")

@@ -1,0 +1,143 @@
+"""Which records to have read again, and from where (R11); which partitions the own log shows to be new (R12)."""
+
+from collections.abc import Iterable, Sequence
+
+from consensus.chain import Chain
+from consensus.events import Fetch, Probe, Reread
+from consensus.heads import LocalHeads, Outcome
+from consensus.messages import Block, Kind
+from consensus.pace import Settings
+from consensus.views import Views
+from ledger.header import Head, Opening
+
+
+class Records:
+    """Watches that the own store can follow what others agree on. Times in ms of the core's clock."""
+
+    def __init__(self, settings: Settings, views: Views, chain: Chain, heads: LocalHeads) -> None:
+        self._settings = settings
+        self._views = views
+        self._chain = chain
+        self._heads = heads
+        self._shown: dict[int, Opening] = {}
+        self._due_ms: dict[int, int] = {}
+        self._reread_in: dict[int, int] = {}
+        """The view in which a partition was last read again for the sake of its proposal."""
+        self._retry_ms = 0
+        self._probe_due_ms = 0
+        self._wanted: tuple[bytes, int] = (b"", 0)
+        """The block whose records we have been waiting for, and since when."""
+
+    # --- openings (R12) ---
+
+    def on_shown(self, partition: int, incarnation: int, opening: Opening | None) -> None:
+        """What the own broker shows now of a partition."""
+        if incarnation != self._heads.base(partition).incarnation:
+            return
+        if opening is None:
+            self._shown.pop(partition, None)
+        else:
+            self._shown[partition] = opening
+
+    def openings(self, heads: Sequence[Head]) -> tuple[Opening, ...]:
+        """The openings that our broker shows and that are the next ones after `heads`, by partition."""
+        shown = (self._shown.get(head.partition) for head in heads)
+        pairs = zip(heads, shown, strict=True)
+        return tuple(o for head, o in pairs if o is not None and o.incarnation == head.incarnation + 1)
+
+    def is_shown(self, openings: Iterable[Opening]) -> bool:
+        """Whether our own broker shows all of these."""
+        return all(self._shown.get(opening.partition) == opening for opening in openings)
+
+    def unseen(self, openings: Iterable[Opening], now_ms: int) -> list[Probe]:
+        """What to look at since somebody else says it; now and then."""
+        unseen = [Probe(o.partition) for o in openings if self._shown.get(o.partition) != o]
+        if not unseen or now_ms < self._probe_due_ms:
+            return []
+        self._probe_due_ms = now_ms + self._settings.reread_ms
+        return unseen
+
+    # --- records (R11) ---
+
+    def wanted(self, now_ms: int) -> list[Reread | Fetch]:
+        """What to do for the block that must be delivered or built upon next, if its records are not held."""
+        block = self._wanted_block()
+        if block is None or self._heads.outcome(block.header.heads) is Outcome.CONFIRMED:
+            self._wanted = (b"", 0)
+            return []
+        if self._wanted[0] != block.digest:
+            self._wanted = (block.digest, now_ms)
+        found: list[Reread | Fetch] = []
+        for head in block.header.heads:
+            base = self._heads.base(head.partition)
+            outcome = self._heads.outcome_of(head)
+            is_late = now_ms >= self._wanted[1] + self._settings.fetch_ms
+            if head.incarnation != base.incarnation or not self._is_due(head.partition, now_ms):
+                continue
+            if outcome is Outcome.CONTRADICTED:
+                found.append(self._reread(head.partition, base.end_offset, head, now_ms))
+            elif outcome is Outcome.NOT_YET and is_late:
+                self._due_ms[head.partition] = now_ms + self._settings.reread_ms
+                found.append(Fetch(base, head))
+        return found
+
+    def contradicted(self, block: Block, view: int, now_ms: int) -> list[Reread] | None:
+        """What to read again, as the log shows it now, since it contradicts the block proposed in `view`.
+
+        None where that was done in this view already, or what is contradicted stays: the block is not to be had.
+        Empty while it is too early to read again: wait.
+        """
+        heads = [head for head in block.header.heads if self._heads.outcome_of(head) is Outcome.CONTRADICTED]
+        if any(self._is_vain(head, view) for head in heads):
+            return None
+        due = [head.partition for head in heads if self._is_due(head.partition, now_ms)]
+        for partition in due:
+            self._reread_in[partition] = view
+        self._retry_ms = min((self._due_ms.get(head.partition, 0) for head in heads), default=0)
+        return [self._reread(partition, self._settled_end(partition), None, now_ms) for partition in due]
+
+    def next_ms(self) -> int:
+        """When waiting alone changes what is to be done; a time that has passed where it does not."""
+        if not self._wanted[0]:
+            return self._retry_ms
+        return max(self._wanted[1] + self._settings.fetch_ms, min(self._due_ms.values(), default=0))
+
+    def _is_vain(self, head: Head, view: int) -> bool:
+        """Whether reading again cannot, or could not, mend the contradiction."""
+        return self._reread_in.get(head.partition) == view or self._settled_end(head.partition) >= head.end_offset
+
+    def _reread(self, partition: int, from_offset: int, target: Head | None, now_ms: int) -> Reread:
+        self._due_ms[partition] = now_ms + self._settings.reread_ms
+        self._heads.forget(partition, from_offset)
+        base = self._heads.base(partition)
+        before = None if target is None else base
+        return Reread(partition, base.incarnation, from_offset, self._voted_end(partition), before, target)
+
+    def _is_due(self, partition: int, now_ms: int) -> bool:
+        return now_ms >= self._due_ms.get(partition, 0)
+
+    def _wanted_block(self) -> Block | None:
+        """The final block to deliver next; where all are delivered, the highest notarized one."""
+        proven = self._chain.next_final()
+        if proven is not None:
+            return proven.block
+        view, digest = self._views.highest_notarized
+        return self._chain.get(digest) if view > self._views.final_view else None
+
+    def _settled_end(self, partition: int) -> int:
+        """Up to which offset our records must stay in their place: the last delivered head, or a notarized one."""
+        base = self._heads.base(partition)
+        block = self._chain.get(self._views.highest_notarized[1])
+        if block is None:
+            return base.end_offset
+        head = block.header.heads[partition]
+        is_held = head.incarnation == base.incarnation and self._heads.outcome_of(head) is Outcome.CONFIRMED
+        return max(base.end_offset, head.end_offset) if is_held else base.end_offset
+
+    def _voted_end(self, partition: int) -> int:
+        """Up to which offset our records lie under a head that we voted for. Records of dead views need not stay."""
+        incarnation = self._heads.base(partition).incarnation
+        votes = (state.own.votes.get(Kind.NOTARIZE) for state in self._views)
+        blocks = [self._chain.get(vote.digest) for vote in votes if vote is not None]
+        heads = [block.header.heads[partition] for block in blocks if block is not None]
+        return max((head.end_offset for head in heads if head.incarnation == incarnation), default=0)

@@ -1,0 +1,59 @@
+"""What the store's final headers say of the log: the last heads, and where the incarnations that they are of lie."""
+
+from collections.abc import Sequence
+
+from backbone.intake import Source
+from backbone.store import StoreReader
+from ledger.genesis import Genesis
+from ledger.header import Head, Header, decode_header
+from ledger.rejection import Rejection
+from node.process import Halted
+
+
+def final_heads(stored: StoreReader, genesis: Genesis) -> tuple[Head, ...]:
+    """The heads of the store's last final block, of genesis if there is none.
+
+    Raises: Halted where the store is another chain's.
+    """
+    height = stored.last_height()
+    if height == 0:
+        return genesis.empty_heads()
+    first = final_header(stored, genesis, 1)
+    if first.height == 1 and first.parent_digest != genesis.digest:
+        raise Halted(
+            "The store was filled by another chain: its first block does not continue this genesis.json. Put the "
+            "right genesis.json or the right store into the home; `momus init` makes a new home."
+        )
+    return final_header(stored, genesis, height).heads
+
+
+def sources(stored: StoreReader, genesis: Genesis, heads: Sequence[Head]) -> list[Source]:
+    """For each partition, where the incarnation of its final head lies. Raises: Halted."""
+    return [_source(stored, genesis, head) for head in heads]
+
+
+def final_header(stored: StoreReader, genesis: Genesis, height: int) -> Header:
+    """The stored header at `height`, or the first one above. Raises: Halted."""
+    header = decode_header(stored.final_after(height - 1, 1)[0].header_bytes, genesis.partitions)
+    if isinstance(header, Rejection):
+        raise Halted(f"The store's header {height} is malformed: {header.detail}. Restore the store.")
+    return header
+
+
+def _source(stored: StoreReader, genesis: Genesis, head: Head) -> Source:
+    """Incarnations never fall from block to block, so bisection finds the block that opened this one."""
+    if head.incarnation == 0:
+        return Source(genesis.topic_id)
+    low, high = 1, stored.last_height()
+    while low < high:
+        middle = (low + high) // 2
+        is_before = final_header(stored, genesis, middle).heads[head.partition].incarnation < head.incarnation
+        low, high = (middle + 1, high) if is_before else (low, middle)
+    openings = final_header(stored, genesis, low).openings
+    opening = next((opening for opening in openings if opening.partition == head.partition), None)
+    if opening is None or opening.incarnation != head.incarnation:
+        raise Halted(
+            f"The store does not hold the block that opened incarnation {head.incarnation} of partition "
+            f"{head.partition}. Restore the store."
+        )
+    return Source(opening.topic_id, opening.from_offset)

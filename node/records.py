@@ -1,0 +1,46 @@
+"""Where a validator finds records that the log does not show: beside its own store, then with others."""
+
+from collections.abc import Sequence
+
+from backbone.aside import Aside
+from backbone.store import StoredRecord
+from consensus.ports import RecordSource
+from ledger import digests
+from ledger.header import Head
+
+
+class OwnRecords:
+    """What was set aside here."""
+
+    def __init__(self, aside: Aside) -> None:
+        self._aside = aside
+
+    def fetch(self, before: Head, target: Head) -> Sequence[StoredRecord] | None:
+        """See `RecordSource`."""
+        found = self._aside.find(before, target)
+        return found if found is not None and leads(before, found, target) else None
+
+
+class FirstOf:
+    """Asks one source after the other."""
+
+    def __init__(self, sources: Sequence[RecordSource]) -> None:
+        self._sources = tuple(sources)
+
+    def fetch(self, before: Head, target: Head) -> Sequence[StoredRecord] | None:
+        """See `RecordSource`."""
+        for source in self._sources:
+            found = source.fetch(before, target)
+            if found is not None:
+                return found
+        return None
+
+
+def leads(before: Head, records: Sequence[StoredRecord], target: Head) -> bool:
+    """Whether records hash from one head to another, each with the chain digest that it carries."""
+    digest = before.chain_digest
+    for record in records:
+        digest = digests.chain_next(digest, target.incarnation, record.offset, digests.value_digest(record.value))
+        if digest != record.chain_digest or record.incarnation != target.incarnation:
+            return False
+    return bool(records) and (records[-1].offset + 1, digest) == (target.end_offset, target.chain_digest)

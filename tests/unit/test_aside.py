@@ -1,0 +1,87 @@
+"""Records set aside: there whole or not at all, for whoever asks for exactly the head that they lie under."""
+
+from pathlib import Path
+
+import pytest
+
+from backbone import aside as aside_module
+from backbone.aside import Aside
+from backbone.store import LogHead, StoreFailed
+from tests.store_records import chained, numbered, start
+
+RECORDS = chained(numbered(6))
+START = LogHead(0, 0, 0, start(0))
+
+
+def head(records: int) -> LogHead:
+    """The head that the first records make."""
+    return LogHead(0, 0, records, RECORDS[records - 1].chain_digest) if records else START
+
+
+def test_what_was_kept_is_found_by_the_head_it_lies_under(tmp_path: Path) -> None:
+    Aside(tmp_path / "aside").keep(0, RECORDS[1:5])
+    aside = Aside(tmp_path / "aside")
+    assert aside.find(head(1), head(5)) == RECORDS[1:5]
+    assert aside.find(head(2), head(4)) == RECORDS[2:4]
+    assert aside.find(head(1), head(6)) is None
+    assert aside.find(head(1), LogHead(0, 0, 5, bytes(32))) is None
+    assert aside.find(head(1), head(5)._replace(incarnation=1)) is None
+    assert aside.find(head(1)._replace(partition=1), head(5)._replace(partition=1)) is None
+
+
+def test_the_same_run_is_kept_once(tmp_path: Path) -> None:
+    aside = Aside(tmp_path)
+    aside.keep(0, RECORDS)
+    aside.keep(0, RECORDS)
+    assert len(list(tmp_path.iterdir())) == 1
+    aside.keep(0, [])
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_what_a_final_head_passes_is_removed(tmp_path: Path) -> None:
+    aside = Aside(tmp_path)
+    aside.keep(0, RECORDS[:3])
+    aside.keep(0, RECORDS[:5])
+    aside.keep(1, RECORDS[:2])
+    aside.settle(0, 0, 4)
+    assert aside.find(START, head(3)) == RECORDS[:3], "the longer run still has them"
+    aside.settle(0, 1, 0)
+    assert aside.find(START, head(3)) is None
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_runs_are_bounded_and_what_went_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside_module, "RUNS_MAX", 2)
+    aside = Aside(tmp_path)
+    for count in (1, 2, 3):
+        aside.keep(0, RECORDS[:count])
+    assert aside.dropped == 1
+    assert len(list(tmp_path.iterdir())) == 2
+    assert aside.find(START, head(3)) == RECORDS[:3]
+
+
+def test_a_run_that_was_torn_or_altered_is_not_served(tmp_path: Path) -> None:
+    aside = Aside(tmp_path)
+    aside.keep(0, RECORDS)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    for data in (b"", whole[:10], whole[:-1], whole[:60] + b"\xff" + whole[61:]):
+        path.write_bytes(data)
+        assert aside.find(START, head(6)) is None
+    path.unlink()
+    assert aside.find(START, head(6)) is None
+
+
+def test_files_of_others_and_of_a_crash_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "note.run").write_text("not ours")
+    (tmp_path / "00000.new").write_text("half of a run")
+    aside = Aside(tmp_path)
+    assert aside.find(START, head(1)) is None
+    aside.keep(0, RECORDS)
+    assert aside.find(START, head(6)) == RECORDS
+
+
+def test_a_disk_that_refuses_is_said(tmp_path: Path) -> None:
+    (tmp_path / "aside").write_text("a file where the folder should be")
+    with pytest.raises(StoreFailed, match="Setting records aside"):
+        Aside(tmp_path / "aside").keep(0, RECORDS)

@@ -1,0 +1,76 @@
+"""R11: a validator whose own records cannot follow what others agree on asks for them, and keeps what it voted for."""
+
+from dataclasses import replace
+
+from consensus import events
+from consensus.messages import Block, Kind
+from ledger.header import Head, Offset
+from tests.core_bench import Bench
+
+
+def other(records: int) -> Head:
+    """A head that nobody's log here makes."""
+    return Head(0, 0, Offset(records), bytes([records] * 32))
+
+
+def asked(bench: Bench) -> list[object]:
+    return [action for action in bench.actions if isinstance(action, events.Reread | events.Fetch)]
+
+
+def certify(bench: Bench, kind: Kind, block: Block) -> None:
+    """A quorum's word for a block that was not proposed to us."""
+    certificate = bench.certificate(kind, block.header.view, block)
+    bench.hear(replace(certificate, proposal=bench.propose(block)))
+
+
+def test_a_final_block_that_contradicts_our_records_is_fetched_from_whoever_holds_it() -> None:
+    bench = Bench()
+    bench.hold(2)
+    certify(bench, Kind.FINALIZE, bench.block(1, heads=(other(2),)))
+    assert asked(bench) == [events.Reread(0, 0, 0, 0, bench.head(0), other(2))]
+    assert bench.core.state.heads.records() == 0
+
+
+def test_a_notarized_block_that_contradicts_our_records_is_fetched_and_what_we_voted_for_set_aside() -> None:
+    bench = Bench()
+    bench.hold(2)
+    bench.hear(bench.propose(bench.block(1, records=2)))
+    assert bench.said() == ["notarize 1"]
+    bench.hear(bench.certificate(Kind.NULLIFY, 1, None))
+    certify(bench, Kind.NOTARIZE, bench.block(2, heads=(other(1),)))
+    assert asked(bench)[-1] == events.Reread(0, 0, 0, 2, bench.head(0), other(1))
+
+
+def test_records_that_only_fail_to_come_are_asked_for_after_a_while_and_nothing_is_dropped() -> None:
+    bench = Bench()
+    bench.hold(1)
+    certify(bench, Kind.FINALIZE, bench.block(1, records=3))
+    assert asked(bench) == []
+    bench.pass_ms(bench.settings.fetch_ms)
+    assert asked(bench) == [events.Fetch(bench.head(0), bench.head(3))]
+    assert bench.core.state.heads.records() == 1
+    bench.pass_ms(bench.settings.reread_ms)
+    assert len(asked(bench)) == 2, "again, since nobody answered"
+    bench.hold(2)
+    assert [action.block.header.height for action in bench.did(events.Finalize)] == [1]
+    bench.pass_ms(60_000)
+    assert asked(bench) == []
+
+
+def test_records_of_one_partition_are_asked_for_rarely() -> None:
+    bench = Bench()
+    bench.hold(1)
+    certify(bench, Kind.FINALIZE, bench.block(1, heads=(other(1),)))
+    for _ in range(10):
+        bench.pass_ms(bench.settings.reread_ms // 10 - 1)
+    assert len(asked(bench)) == 1
+    bench.hold(1)
+    bench.pass_ms(bench.settings.reread_ms)
+    assert len(asked(bench)) == 2
+
+
+def test_a_proposal_that_contradicts_our_records_is_no_reason_to_fetch_it() -> None:
+    bench = Bench()
+    bench.hold(1)
+    bench.hear(bench.propose(bench.block(1, heads=(other(1),))))
+    assert asked(bench) == [events.Reread(0, 0, 0, 0, None, None)]

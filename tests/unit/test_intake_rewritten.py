@@ -1,0 +1,264 @@
+"""A log that was truncated, regrown or recreated behind a validator's back: what its intake sees, keeps and reads."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from backbone.aside import Aside
+from backbone.intake import Advance, Intake, IntakeLimits, IntakeParts, Shown, Source
+from backbone.log import PositionLost, TopicSpec
+from backbone.simulated import SimulatedLog
+from backbone.store import LogHead, StoredRecord, StoreReader, StoreWriter
+from ledger.header import Head, Offset, Opening
+from tests.store_records import chain, chained, start
+
+TOPIC = "t"
+START = LogHead(0, 0, 0, start(0))
+
+
+class Reading:
+    """An intake of one partition over a simulated log; `final` moves its final head up to an offset."""
+
+    def __init__(self, path: Path) -> None:
+        self.log = SimulatedLog()
+        self.log.create([TopicSpec(TOPIC, 1)])
+        self.writer = StoreWriter(path)
+        self.stored = StoreReader(path)
+        self.aside = Aside(path / "aside")
+        self.now_ms = 0
+        self.source = Source(self.topic_id)
+        self.head: LogHead | Head = START
+        self.intake = self.opened()
+
+    @property
+    def topic_id(self) -> str:
+        return self.log.describe(TOPIC).topic_id
+
+    def opened(self) -> Intake:
+        parts = IntakeParts(self.log, TOPIC, self.writer, self.stored, self.aside, chain)
+        return Intake(parts, [START], [self.head], [self.source], IntakeLimits(), lambda: self.now_ms)
+
+    def append(self, *values: bytes) -> None:
+        for value in values:
+            self.log.append(TOPIC, 0, value)
+
+    def final(self, end_offset: int) -> None:
+        record = self.stored.find(0, end_offset - 1)
+        assert record is not None
+        self.head = LogHead(0, 0, end_offset, record.chain_digest)
+        self.intake.on_final([self.head])
+
+    def pump(self) -> list[Advance | Shown]:
+        """Everything that a second of reading brings."""
+        found: list[Advance | Shown] = []
+        for _ in range(20):
+            self.now_ms += 100
+            found.extend(self.intake.pump(100, 0))
+        return found
+
+    def recreate(self) -> None:
+        self.log.delete([TOPIC])
+        self.log.create([TopicSpec(TOPIC, 1)])
+
+    def open_next(self, shown: Shown) -> None:
+        """A final block opens what was shown."""
+        assert shown.opening is not None
+        topic_id, from_offset = shown.opening
+        incarnation = shown.incarnation + 1
+        self.head = Head(0, incarnation, Offset(from_offset), self.head.chain_digest)
+        self.source = Source(topic_id, from_offset)
+        self.intake.on_final([self.head], [Opening(0, incarnation, topic_id, from_offset)])
+
+
+@pytest.fixture
+def reading(tmp_path: Path) -> Iterator[Reading]:
+    reading = Reading(tmp_path)
+    yield reading
+    reading.intake.close()
+    reading.writer.close()
+
+
+def ends(found: Sequence[Advance | Shown]) -> list[tuple[int, int]]:
+    """(incarnation, end offset) of every record that was told."""
+    return [(a.incarnation, e.end_offset) for a in found if isinstance(a, Advance) for e in a.entries]
+
+
+def shown(found: Sequence[Advance | Shown]) -> list[Shown]:
+    return [item for item in found if isinstance(item, Shown)]
+
+
+def test_a_log_truncated_below_the_final_head_is_shown_and_not_read(reading: Reading) -> None:
+    reading.append(b"a", b"b", b"c", b"d")
+    reading.pump()
+    reading.final(3)
+    reading.log.truncate(TOPIC, 0, 1)
+    reading.append(b"B")
+    assert reading.pump() == [Shown(0, 0, (reading.topic_id, 1))]
+    assert reading.pump() == [], "it is told once"
+    assert reading.stored.records(0, 0, 4) == chained([(0, b"a"), (1, b"b"), (2, b"c"), (3, b"d")])
+
+
+def test_a_log_that_was_truncated_and_has_regrown_meanwhile_is_found_out_by_the_next_reader(reading: Reading) -> None:
+    reading.append(b"a", b"b", b"c")
+    reading.pump()
+    reading.final(3)
+    reading.log.truncate(TOPIC, 0, 2)
+    reading.append(b"C", b"D", b"E")
+    reading.intake = reading.opened()
+    assert reading.pump() == [Shown(0, 0, (reading.topic_id, 2))]
+
+
+def test_a_recreated_topic_is_shown_also_where_nothing_of_it_was_held(reading: Reading) -> None:
+    reading.pump()
+    reading.recreate()
+    assert reading.pump() == [Shown(0, 0, (reading.topic_id, 0))]
+    reading.intake = reading.opened()
+    assert reading.pump() == [Shown(0, 0, (reading.topic_id, 0))]
+
+
+def test_the_next_incarnation_is_read_from_its_first_offset_behind_the_same_digest(reading: Reading) -> None:
+    reading.append(b"a", b"b", b"c", b"d")
+    reading.pump()
+    reading.final(3)
+    reading.log.truncate(TOPIC, 0, 1)
+    reading.append(b"B", b"C")
+    reading.open_next(shown(reading.pump())[0])
+    assert ends(reading.pump()) == [(1, 2), (1, 3)]
+    digest = chained([(0, b"a"), (1, b"b"), (2, b"c")])[-1].chain_digest
+    for offset, value in ((1, b"B"), (2, b"C")):
+        digest = chain(digest, 1, offset, value)
+    assert reading.writer.head(0) == LogHead(0, 1, 3, digest)
+    assert reading.stored.records(0, 0, 4) == chained([(0, b"a"), (1, b"b"), (2, b"c")]), "d was of the one before"
+
+
+def test_a_restart_goes_on_in_the_incarnation_of_the_final_head(reading: Reading) -> None:
+    reading.append(b"a", b"b")
+    reading.pump()
+    reading.final(2)
+    reading.recreate()
+    reading.append(b"x")
+    reading.open_next(shown(reading.pump())[0])
+    reading.intake = reading.opened()
+    assert ends(reading.pump()) == [(1, 1)]
+    reading.intake = reading.opened()
+    assert ends(reading.intake.backlog()) == [(1, 1)]
+    reading.append(b"y")
+    assert ends(reading.pump()) == [(1, 2)]
+
+
+def test_a_log_truncated_above_the_final_head_is_read_again_on_request_only(reading: Reading) -> None:
+    reading.append(b"a", b"b", b"c")
+    reading.pump()
+    reading.final(1)
+    reading.log.truncate(TOPIC, 0, 1)
+    reading.append(b"B", b"C", b"D", b"E")
+    reading.intake = reading.opened()
+    assert shown(found := reading.pump()) == []
+    assert ends(found) == [(0, 4), (0, 5)], "what is held stays until somebody contradicts it"
+    reading.intake.reread(0, 0, 1)
+    assert ends(reading.pump()) == [(0, 2), (0, 3), (0, 4), (0, 5)]
+    assert reading.stored.records(0, 0, 5) == chained(list(enumerate([b"a", b"B", b"C", b"D", b"E"])))
+
+
+def test_what_became_final_though_the_log_lost_it_is_shown_then(reading: Reading) -> None:
+    reading.append(b"a", b"b", b"c")
+    reading.pump()
+    reading.final(1)
+    reading.log.truncate(TOPIC, 0, 1)
+    reading.append(b"B")
+    assert shown(reading.pump()) == []
+    reading.final(3)
+    reading.now_ms += 60_000
+    assert shown(reading.pump()) == [Shown(0, 0, (reading.topic_id, 1))]
+
+
+def test_a_probe_tells_what_it_sees_even_if_it_was_told_before(reading: Reading) -> None:
+    reading.append(b"a", b"b")
+    reading.pump()
+    reading.final(2)
+    reading.log.truncate(TOPIC, 0, 0)
+    assert len(reading.pump()) == 1
+    reading.intake.probe(0)
+    assert reading.pump() == [Shown(0, 0, (reading.topic_id, 0))]
+
+
+def test_a_log_that_comes_back_is_shown_to_agree_and_read_on(reading: Reading) -> None:
+    reading.append(b"a", b"b")
+    reading.pump()
+    reading.final(2)
+    reading.log.truncate(TOPIC, 0, 1)
+    assert len(reading.pump()) == 1
+    reading.append(b"b", b"c")
+    reading.now_ms += 60_000
+    assert shown(found := reading.pump()) == [Shown(0, 0, None)]
+    assert ends(found) == [(0, 3)]
+
+
+def test_other_partitions_are_read_while_one_is_barred(tmp_path: Path) -> None:
+    log = SimulatedLog()
+    log.create([TopicSpec(TOPIC, 2)])
+    starts = [START, LogHead(1, 0, 0, start(1))]
+    with StoreWriter(tmp_path) as writer:
+        parts = IntakeParts(log, TOPIC, writer, StoreReader(tmp_path), Aside(tmp_path / "aside"), chain)
+        sources = [Source(log.describe(TOPIC).topic_id)] * 2
+        intake = Intake(parts, starts, starts, sources, IntakeLimits(), lambda: 0)
+        log.append(TOPIC, 0, b"a")
+        intake.pump(10, 0)
+        record = parts.stored.find(0, 0)
+        assert record is not None
+        intake.on_final([LogHead(0, 0, 1, record.chain_digest), starts[1]])
+        log.truncate(TOPIC, 0, 0)
+        log.append(TOPIC, 1, b"b")
+        found = [item for _ in range(4) for item in intake.pump(10, 0)]
+    assert [item.partition for item in found if isinstance(item, Shown)] == [0]
+    assert [item.partition for item in found if isinstance(item, Advance)] == [1]
+
+
+def test_a_pruned_log_below_our_head_is_no_rewriting_and_above_it_is_lost(reading: Reading) -> None:
+    reading.append(b"a", b"b", b"c")
+    reading.pump()
+    reading.final(3)
+    reading.log.prune(TOPIC, 0, 3)
+    reading.intake = reading.opened()
+    reading.append(b"d")
+    assert ends(reading.pump()) == [(0, 4)]
+    reading.append(b"e", b"f")
+    reading.log.prune(TOPIC, 0, 6)
+    reading.intake = reading.opened()
+    with pytest.raises(PositionLost, match="pruned"):
+        reading.pump()
+
+
+def test_what_was_voted_for_is_set_aside_before_others_take_its_place(reading: Reading) -> None:
+    reading.append(b"a", b"b", b"c")
+    reading.pump()
+    old = chained([(0, b"a"), (1, b"b"), (2, b"c")])
+    reading.final(1)
+    reading.intake.reread(0, 0, 1, keep_end=2)
+    assert reading.aside.find(reading.head, LogHead(0, 0, 2, old[1].chain_digest)) == [old[1]]
+    assert reading.aside.find(reading.head, LogHead(0, 0, 3, old[2].chain_digest)) is None
+    assert ends(reading.pump()) == [(0, 2), (0, 3)]
+    reading.final(2)
+    assert reading.aside.find(START, LogHead(0, 0, 2, old[1].chain_digest)) is None
+
+
+def test_records_of_others_take_the_place_of_what_was_dropped(reading: Reading) -> None:
+    reading.append(b"a", b"x", b"y")
+    reading.pump()
+    reading.final(1)
+    theirs = chained([(0, b"a"), (1, b"b"), (4, b"c")])[1:]
+    advances = reading.intake.reread(0, 0, 1, before=reading.head, records=theirs)
+    assert ends(advances) == [(0, 2), (0, 5)]
+    assert reading.stored.records(0, 1, 5) == theirs
+
+
+def test_records_of_others_continue_what_is_held(reading: Reading) -> None:
+    reading.append(b"a", b"b")
+    reading.pump()
+    reading.final(1)
+    theirs = chained([(0, b"a"), (1, b"b"), (2, b"c")])[1:]
+    assert ends(reading.intake.adopt(reading.head, theirs)) == [(0, 3)]
+    assert reading.intake.adopt(reading.head, theirs) == [], "nothing twice"
+    strangers = [StoredRecord(1, 0, b"?", bytes(32))]
+    assert reading.intake.adopt(LogHead(0, 0, 1, bytes(32)), strangers) == [], "nothing that does not fit"
