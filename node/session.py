@@ -15,7 +15,7 @@ from projections.database import Database
 
 @dataclass(frozen=True, slots=True)
 class LogIdentity:
-    """What the cursor keeps beside the position, so that a replaced cluster or recreated topic is noticed."""
+    """What the cursor keeps of the log that its first records came from. Where later ones came from the headers say."""
 
     cluster_id: str
     topic_id: str
@@ -80,12 +80,12 @@ class Session:
         if cursor is None:
             database.initialise(start)
             return start
-        for name in ("genesis_digest", "cluster_id", "topic_id", "protocol_version"):
+        for name in ("genesis_digest", "protocol_version"):
             mine, theirs = getattr(start, name), getattr(cursor, name)
             if mine != theirs:
                 raise StoreInconsistent(
                     f"The database was built with {name} {_show(theirs)}, this node has {_show(mine)}. "
-                    "It belongs to another chain or log: use its own database, or build a fresh one with "
+                    "It belongs to another chain: use its own database, or build a fresh one with "
                     "`momus replay`."
                 )
         return cursor
