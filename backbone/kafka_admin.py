@@ -33,6 +33,9 @@ MISSING: Final = frozenset(
 )
 
 
+_DEFAULTS: Final = {"topic.metadata.refresh.interval.ms": "1000"}
+"""Questions go to the broker that the last answer named as controller. Where that one is gone, and with a client that
+has no topics of its own, nothing else asks again for the next five minutes."""
 _SILENCE: Final = frozenset({KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN})
 
 
@@ -43,7 +46,7 @@ class Admin:
         self._servers = properties.get("bootstrap.servers", "")
         self._last_error = ""
         # Without a callback, librdkafka would print errors.
-        configuration: dict[str, Any] = dict(properties) | {"error_cb": self._on_error}
+        configuration: dict[str, Any] = _DEFAULTS | dict(properties) | {"error_cb": self._on_error}
         self._client = AdminClient(configuration)
         self._timeout_s = timeout_ms / 1000
 

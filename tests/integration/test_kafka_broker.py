@@ -112,6 +112,32 @@ def test_a_cluster_goes_on_without_one_of_its_brokers(tmp_path: Path) -> None:
         assert read(log, "momus.three", 2)[:2] == [b"three brokers", b"two brokers"]
 
 
+@pytest.mark.soak
+@pytest.mark.kafka
+def test_questions_are_answered_whichever_broker_of_three_is_down(tmp_path: Path) -> None:
+    """One client through all of it: it must not stay with the broker that it used to ask."""
+    with (
+        LocalCluster(tmp_path / "cluster", 3) as cluster,
+        closing(KafkaLog({"bootstrap.servers": cluster.bootstrap})) as log,
+    ):
+        log.create([TopicSpec("momus.three", 1, {"min.insync.replicas": "2"}, replicas=3)])
+        topic_id = log.describe("momus.three").topic_id
+        for broker in cluster.brokers:
+            broker.kill()
+            assert answer(log, "momus.three") == topic_id
+            broker.start()
+
+
+def answer(log: KafkaLog, topic: str) -> str:
+    """The id of a topic, as soon as somebody says it."""
+    deadline = time.monotonic() + WAIT_S / 3
+    while True:
+        try:
+            return log.describe(topic).topic_id
+        except LogUnavailable:
+            assert time.monotonic() < deadline
+
+
 @pytest.mark.parametrize(("found", "missing"), [([], "java"), (["java"], "mvn")])
 def test_one_sentence_says_which_program_is_missing(
     found: list[str], missing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
