@@ -55,6 +55,7 @@ class Client:
             self._outbox,
             self._changed,
             self.settings.retry_ms_max,
+            self._tracker.end,
             self._on_delivered,
             self._on_failed,
             self._on_stopped,
@@ -218,7 +219,7 @@ class Client:
         if self._stopped is not None:
             raise ClientStopped(self._stopped)
 
-    def _on_delivered(self, record: Record, offset: int) -> None:
+    def _on_delivered(self, record: Record, offset: int, final_before: int) -> None:
         now = time.monotonic()
         for item, submission in enumerate(record.submissions):
             if submission.position is None:
@@ -228,7 +229,7 @@ class Client:
                     self._release(submission)
             submission.position = Position(record.partition, offset, item)
         if self.settings.follow:
-            height = self._tracker.on_delivered(record, offset)
+            height = self._tracker.on_delivered(record, offset, final_before)
             if height is not None:
                 self._resolve(record, height, now)
 

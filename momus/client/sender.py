@@ -27,7 +27,8 @@ class Sender:
         outbox: Outbox,
         changed: threading.Condition,
         retry_ms_max: int,
-        on_delivered: Callable[[Record, int], None],
+        final_end: Callable[[int], int],
+        on_delivered: Callable[[Record, int, int], None],
         on_failed: Callable[[Record, str], None],
         on_stopped: Callable[[str], None],
     ) -> None:
@@ -36,10 +37,13 @@ class Sender:
         self._outbox = outbox
         self._changed = changed
         self._retry_ms_max = retry_ms_max
+        self._final_end = final_end
         self._on_delivered = on_delivered
         self._on_failed = on_failed
         self._on_stopped = on_stopped
         self._in_flight: dict[int, Record] = {}
+        self._ends: dict[int, int] = {}
+        """How far a record's partition was final when it was sent."""
         self._serial = 0
         self._drain = False
         self._stopping = False
@@ -96,6 +100,7 @@ class Sender:
         self._serial += 1
         serial = self._serial
         self._in_flight[serial] = record
+        self._ends[serial] = self._final_end(record.partition)
         taken = partial(self._delivered, serial)
         while not self._stopping:
             try:
@@ -106,11 +111,11 @@ class Sender:
 
     def _delivered(self, serial: int, delivery: Delivery) -> None:
         with self._changed:
-            record = self._in_flight.pop(serial, None)
+            record, end = self._in_flight.pop(serial, None), self._ends.pop(serial, 0)
             if record is None:
                 return
             if delivery.error is None:
-                self._on_delivered(record, delivery.offset)
+                self._on_delivered(record, delivery.offset, end)
             else:
                 self._again([record], delivery.error)
             self._changed.notify_all()
@@ -119,6 +124,7 @@ class Sender:
         with self._changed:
             records = [self._in_flight[serial] for serial in sorted(self._in_flight)]
             self._in_flight.clear()
+            self._ends.clear()
             self._again(records, why)
             self._changed.notify_all()
             if not self._stopping:

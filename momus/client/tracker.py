@@ -17,12 +17,25 @@ class Tracker:
     def __init__(self, heads: tuple[Head, ...]) -> None:
         self._heads = {head.partition: head for head in heads}
         self._waiting: dict[int, list[tuple[int, int, Record]]] = {head.partition: [] for head in heads}
+        self._stray: dict[int, list[Record]] = {head.partition: [] for head in heads}
+        """What a truncated log put where something else is final."""
         self._serial = count()
         self.height = 0
 
-    def on_delivered(self, record: Record, offset: int) -> int | None:
-        """Await the finality of a record; the height where it is final already."""
-        if offset < self._heads[record.partition].end_offset:
+    def end(self, partition: int) -> int:
+        """Up to which offset a partition is final, as far as is known here."""
+        return self._heads[partition].end_offset
+
+    def on_delivered(self, record: Record, offset: int, final_before: int = 0) -> int | None:
+        """Await the finality of a record; the height where it is final already.
+
+        Below `final_before`, how far the partition was final when it was sent, it cannot be: the log was truncated
+        meanwhile and gave it an offset that is taken. It waits for the next incarnation, to be sent again.
+        """
+        if offset < final_before:
+            self._stray[record.partition].append(record)
+            return None
+        if offset < self.end(record.partition):
             return self.height
         heappush(self._waiting[record.partition], (offset, next(self._serial), record))
         return None
@@ -38,7 +51,9 @@ class Tracker:
             waiting = self._waiting[head.partition]
             if self._is_next_incarnation(head):
                 lost += [record for _, _, record in sorted(waiting, key=lambda entry: entry[:2])]
+                lost += self._stray[head.partition]
                 waiting.clear()
+                self._stray[head.partition].clear()
             while waiting and waiting[0][0] < head.end_offset:
                 final.append(heappop(waiting)[2])
             self._heads[head.partition] = head

@@ -59,3 +59,11 @@ def test_a_new_incarnation_hands_back_what_waited_to_be_sent_again() -> None:
     heads = (_heads(20, incarnation=1)[0], _heads(0, 5)[1])
     assert tracker.on_final(_header(1, heads)) == ([], [first, second])
     assert tracker.on_final(_header(2, (heads[0], _heads(0, 8)[1]))) == ([other], [])
+
+
+def test_a_record_that_a_truncated_log_put_below_what_was_final_waits_for_the_next_incarnation() -> None:
+    tracker, record = _tracker(), _record(0)
+    tracker.on_final(_header(7, _heads(10, 0)))
+    assert tracker.on_delivered(record, 4, final_before=10) is None
+    assert tracker.on_final(_header(8, _heads(11, 0))) == ([], [])
+    assert tracker.on_final(_header(9, (_heads(4, incarnation=1)[0], _heads(0, 0)[1]))) == ([], [record])
