@@ -36,6 +36,7 @@ class Flow:
 
     def start(self, per_s: float) -> None:
         """Payments at this rate from now on; `inf`: as fast as IN_FLIGHT_MAX lets them."""
+        self.pause()
         self._per_s = per_s
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
@@ -48,6 +49,11 @@ class Flow:
             self._thread.join(SETTLE_S)
             assert not self._thread.is_alive(), "nothing becomes final any more, so the client takes nothing more"
             self._thread = None
+
+    def until_delivered(self) -> None:
+        """Pause, and wait until the log has acknowledged every payment, whether it is final or not."""
+        self.pause()
+        self._client.wait(self.submissions, SETTLE_S, until="delivered")
 
     def until_final(self, further: int) -> None:
         """Wait until as many of the payments submitted from now on are final."""

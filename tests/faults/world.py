@@ -65,13 +65,18 @@ class World:
 
 
 @contextmanager
-def running_world(folder: Path, new_database: NewDatabase, brokers: int) -> Iterator[World]:
-    """On as many Kafka brokers (0: on the embedded log). When it is stopped, nobody has contradicted himself."""
+def running_world(
+    folder: Path, new_database: NewDatabase, brokers: int, replicas: int | None = None
+) -> Iterator[World]:
+    """On as many Kafka brokers (0: on the embedded log), with a replica of each topic on every one, or on `replicas`.
+
+    When it is stopped, nobody has contradicted himself.
+    """
     with ExitStack() as stack:
         network = stack.enter_context(Network())
         kafka = stack.enter_context(linked_kafka(folder / "kafka", network, VALIDATORS, brokers)) if brokers else None
         databases = [_database_files(folder, name, new_database(), network) for name in _names()]
-        homes = _made_homes(folder, kafka)
+        homes = _made_homes(folder, kafka, replicas or brokers)
         environments = [_environment(folder, number, kafka) for number in range(VALIDATORS)]
         with LocalCommittee(homes, environments) as committee, Watch(homes[0]) as watch, Flow(homes[0]) as flow:
             flow.open()
@@ -83,10 +88,8 @@ def _names() -> list[str]:
     return [f"validator-{number}" for number in range(1, VALIDATORS + 1)]
 
 
-def _made_homes(folder: Path, kafka: LinkedKafka | None) -> list[Path]:
-    backbone = (
-        ["--replicas", str(len(kafka.brokers)), "--backbone", "kafka", "--kafka", kafka.bootstrap] if kafka else []
-    )
+def _made_homes(folder: Path, kafka: LinkedKafka | None, replicas: int) -> list[Path]:
+    backbone = ["--replicas", str(replicas), "--backbone", "kafka", "--kafka", kafka.bootstrap] if kafka else []
     told = momus(
         *("init", "--home", str(folder / "chain"), "--chain", f"faults-{secrets.token_hex(4)}"),
         *("--validators", str(VALIDATORS), "--postgres", str(folder / "{validator}.direct"), *backbone),
