@@ -27,7 +27,8 @@ v or below. A final block is delivered, in order of height, once my store holds 
 
 *On a stall* (R9): something is pending and no view was entered for a while: send my highest finalization, the
 certificates above it and my own messages above it again, in pages, with back-off. A vote at or below my last
-finalization, when that is no longer fresh, is answered with it, rarely.
+finalization, when that is no longer fresh, is answered with it, rarely. One said again by a voter that I never saw in
+my view is answered with the certificate that opens my view: I may have nothing pending and be silent while it waits.
 
 *Records* (R11): where my store contradicts the next final block, or where all are delivered the highest notarized one,
 I have the records above the last delivered heads replaced by those of whoever holds them, or else by what the log shows
@@ -96,7 +97,7 @@ class Core:
         self._actions: list[Action] = []
         self._timer: int | None = None
         self._finalized_ms = 0
-        self._answered_ms = 0
+        self._answered_ms: dict[Refusal, int] = {}
 
     def step(self, event: Event) -> tuple[Action, ...]:
         """What to do about an event. Signed statements come back as `Signed` before any other event."""
@@ -158,7 +159,9 @@ class Core:
         match message:
             case Refusal():
                 if message is Refusal.STALE:
-                    self._answer()
+                    self._answer(message, self.state.finalization, self._finalized_ms)
+                elif message is Refusal.BEHIND:
+                    self._answer(message, self.state.views.entrance(self.state.view), self.state.pace.entered_ms)
             case Block():
                 self.state.chain.learn(message)
                 self._link_final()
@@ -376,13 +379,12 @@ class Core:
         state.own.add(vote)
         self._actions.append(events.Sign(vote, voted))
 
-    def _answer(self) -> None:
-        """Somebody speaks of views that are over for us: show why (R9)."""
-        settings, finalization = self.state.settings, self.state.finalization
-        fresh_until = max(self._finalized_ms, self._answered_ms) + settings.answer_ms
-        if finalization is not None and self.state.now_ms >= fresh_until and len(self.state.committee) > 1:
-            self._answered_ms = self.state.now_ms
-            self._actions.append(events.Send(finalization))
+    def _answer(self, refusal: Refusal, certificate: Certificate | None, since_ms: int) -> None:
+        """Somebody speaks of what has been over for us since `since_ms`: show why (R9)."""
+        fresh_until = max(since_ms, self._answered_ms.get(refusal, 0)) + self.state.settings.answer_ms
+        if certificate is not None and self.state.now_ms >= fresh_until and len(self.state.committee) > 1:
+            self._answered_ms[refusal] = self.state.now_ms
+            self._actions.append(events.Send(certificate))
 
     def _set_timer(self) -> None:
         """Ask to be woken at the next moment at which time alone changes what we do."""

@@ -17,6 +17,7 @@ class Refusal(Enum):
     STALE = "at or below the last finalization"
     AHEAD = "too many views ahead"
     KNOWN = "held already"
+    BEHIND = "held already, of a voter that was not seen in our view"
     MALFORMED = "malformed"
     FORGED = "no quorum, or a bad signature"
 
@@ -88,10 +89,16 @@ class Inbox:
         if not isinstance(message, Certificate) and message.view > view + self._views_ahead_max:
             return Refusal.AHEAD
         if self._is_known(message):
-            return Refusal.KNOWN
+            return self._known(message, view)
         if isinstance(message, Certificate) and not self._committee.is_quorum(m for m, _ in message.signatures):
             return Refusal.FORGED
         return None if self._wire.is_authentic(message, self._leader) else Refusal.FORGED
+
+    def _known(self, message: Message, view: int) -> Refusal:
+        """BEHIND calls for an answer: who says a vote of an earlier view again may not know how that view ended."""
+        if not isinstance(message, Vote) or message.view >= view or message.validator == self._index:
+            return Refusal.KNOWN
+        return Refusal.KNOWN if self._pace.has_reached(message.validator, view) else Refusal.BEHIND
 
     def _is_known(self, message: Message) -> bool:
         state = self._views.get(message.view)

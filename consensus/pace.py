@@ -24,7 +24,7 @@ class Settings:
     resend_max_ms: int = 15_000
     resend_messages_max: int = 64
     answer_ms: int = 1_000
-    """A vote below our last finalization is answered at most this often, and not before it is so old."""
+    """A vote in a view that is over for us is answered at most this often, and not before it has been over so long."""
     blocks_delay_ms: int = 500
     """A final block that its proposer did not publish is published by others after this."""
     fetch_ms: int = 1_000
@@ -101,9 +101,15 @@ class Pace:
         """A good signature of a member in a view."""
         self._last_active[member] = max(self._last_active[member], view)
 
+    def has_reached(self, member: int, view: int) -> bool:
+        """Whether a member has spoken in this view or a later one."""
+        return self._last_active[member] >= view
+
     def third_has_reached(self, view: int) -> bool:
-        """Whether more than a third of the power has spoken in this view or a later one."""
-        return self._committee.has_honest(member for member, last in enumerate(self._last_active) if last >= view)
+        """Whether more than a third of the power has."""
+        return self._committee.has_honest(
+            member for member in range(len(self._last_active)) if self.has_reached(member, view)
+        )
 
     def is_inactive(self, member: int, view: int) -> bool:
         """Whether a member has not been heard for so many views that waiting for it is vain."""

@@ -112,6 +112,11 @@ class Views:
         state = self._states.get(view)
         return state is not None and state.nullification is not None
 
+    def entrance(self, view: int) -> Certificate | None:
+        """The certificate that lets anybody enter `view`: one of the view before, if it is held and not final."""
+        before = self._states.get(view - 1)
+        return None if before is None else before.notarization or before.nullification
+
     def are_nullified_between(self, low: int, high: int) -> bool:
         """Whether we hold a nullification of every view strictly between."""
         return all(self.is_nullified(view) for view in range(low + 1, high))

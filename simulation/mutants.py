@@ -281,7 +281,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "proposes an old block again",
         ((Core, "_lead", _again_the_delivered), (Judge, "_again", lambda self, proposal: Judgement.GOOD)),
     ),
-    Mutant("never sends again", ((Repeater, "page", _never_resend), (Core, "_answer", lambda self: None))),
+    Mutant("never sends again", ((Repeater, "page", _never_resend), (Core, "_answer", lambda self, *why: None))),
     Mutant("starts no timer", ((Pace, "set_pending", lambda self, is_pending, now_ms: None),)),
     Mutant("is never quiet", ((State, "is_pending", lambda self: True),)),
     Mutant("publishes no block of others", ((BlocksKeeper, "on_time", lambda self, now_ms: None),)),
