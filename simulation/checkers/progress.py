@@ -34,9 +34,9 @@ class Progress(Checker):
         self._is_owed = False
         views = range(self._view_at_heal + 1, stored.finalization.view + 1)
         honest = sum(self._leaders[view % len(self._leaders)] in self.subject.honest_members for view in views)
-        self.first_views.append(honest)
         if honest > FIRST_VIEWS_MAX:
             raise Violation(f"{honest} views of honest leaders passed before a block was final again")
+        self.first_views.append(honest)
 
     def is_all_final(self) -> bool:
         """Whether every honest validator has delivered every record of the log."""
