@@ -4,7 +4,7 @@ BACKBONE ?= embedded
 VALIDATORS ?= 4
 BIN := .venv/bin
 
-.PHONY: setup demo check test simulate nightly mutants soak bench kafka lock clean
+.PHONY: setup demo check test simulate nightly mutants soak faults bench kafka lock clean
 
 setup: .venv/.ready
 
@@ -26,9 +26,13 @@ check: setup
 test: setup
 	$(BIN)/pytest
 
-# Kills that take minutes by design, on both logs.
+# Kills and faults that take minutes by design, on both logs.
 soak: setup
 	$(BIN)/pytest -m soak
+
+# What faults cost a committee of four on a real Kafka: two tables.
+faults: setup
+	$(BIN)/python -m tests.faults
 
 simulate: setup
 	$(BIN)/momus simulate --seeds 0..2499 --validators 4,4,4,7,10
@@ -42,6 +46,7 @@ mutants: setup
 
 bench: setup
 	$(BIN)/momus bench
+	$(BIN)/momus bench --validators 4
 
 kafka: setup
 	$(BIN)/momus kafka

@@ -14,17 +14,24 @@ from node import exits
 
 def command(
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to; - is stdout.")] = None,
+    validators: Annotated[
+        int, typer.Option(min=1, max=32, help="1: the whole path of one node; more: a committee, with dead leaders.")
+    ] = 1,
     kafka: Annotated[bool, typer.Option("--kafka", help="Measure on Apache Kafka too.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the load: for a first look.")] = False,
     scratch: Annotated[Path, typer.Option(help="Folder to work in; an earlier bench's is replaced.")] = Path(".bench"),
 ) -> None:
     """Measure this machine's ceilings and how close the whole path comes to them.
 
-    From the first append to the log until the last row is committed, with real node processes and Postgres.
+    From the first append to the log until the last row is committed, with real node processes and Postgres. With
+    several --validators instead: finality, throughput, views, the time past a dead leader, and the idle chain.
     """
     # Every process of a node starts through this command line: what only a bench needs is loaded when one runs.
-    from momus.bench.inject import BenchFailed
+    from momus.bench.committee import CommitteeBench, CommitteeSizes
+    from momus.bench.committee_figures import CommitteeFigures
+    from momus.bench.figures import Figures
     from momus.bench.run import Bench, Sizes
+    from momus.bench.watch import BenchFailed
     from momus.demo.backbone import KAFKA_VARIABLE
     from momus.demo.local_node import NodeFailed
     from momus.demo.scratch import ScratchTaken
@@ -32,8 +39,13 @@ def command(
 
     console = Console(stderr=json_file == Path("-"), highlight=False)
     backbones = ["embedded", *(["kafka"] if kafka or os.environ.get(KAFKA_VARIABLE) else [])]
+    figures: Figures | CommitteeFigures
     try:
-        figures = Bench(scratch, backbones, Sizes.quick() if quick else Sizes(), console).run()
+        if validators == 1:
+            figures = Bench(scratch, backbones, Sizes.quick() if quick else Sizes(), console).run()
+        else:
+            sizes = CommitteeSizes.quick() if quick else CommitteeSizes()
+            figures = CommitteeBench(scratch, backbones, validators, sizes, console).run()
     except (BenchFailed, NodeFailed, BrokerUnusable, ScratchTaken, OSError) as error:
         raise Failure(exits.FAILED, f"the bench failed: {error}") from error
     figures.show(console)

@@ -1,58 +1,53 @@
 """Appends records to the log as fast as it takes them, and tells when the last of them is final and executed."""
 
-import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from backbone.log import Delivery, Log, LogBackPressure, LogProducer
 from ledger.genesis import Genesis
 from ledger.header import Header
 from momus.bench.load import LogEntry
+from momus.bench.watch import BenchFailed, FinalWatch
 from momus.client import HeightWatch
-from momus.client.follower import Follower
 
-_WAIT_S = 600.0
+WAIT_S = 600.0
 
 
-class BenchFailed(RuntimeError):
-    """A measurement did not come to its end; the message says where it stopped."""
+@dataclass(frozen=True, slots=True)
+class Injected:
+    """Seconds from the first append until the last one is final, and until its rows are committed in every database."""
+
+    final_s: float
+    executed_s: float
 
 
 class Injector:
-    """Follows `blocks` beside its appending, so that it knows which height covers what it appended."""
+    """Appends, and learns from `watch` which height covers what it appended."""
 
-    def __init__(self, log: Log, genesis: Genesis, heights: HeightWatch) -> None:
+    def __init__(self, log: Log, genesis: Genesis, watch: FinalWatch, databases: Sequence[HeightWatch]) -> None:
         self._log = log
         self._genesis = genesis
-        self._heights = heights
-        self._changed = threading.Condition()
+        self._watch = watch
+        self._databases = databases
         self._ends: dict[int, int] = {}
-        self._header: Header | None = None
         self._error = ""
-        self._follower = Follower(log, genesis, 0, lambda: True, self._on_header, self._on_stopped)
-        self._follower.start()
 
-    def close(self) -> None:
-        """End the following."""
-        self._follower.stop()
-
-    def run(self, entries: Sequence[LogEntry]) -> float:
-        """Seconds from the first append until the rows of the last one are committed. Raises: BenchFailed."""
+    def run(self, entries: Sequence[LogEntry]) -> Injected:
+        """Append all and wait for all of them. Raises: BenchFailed."""
         started_at = time.monotonic()
         self._append(entries)
-        height = self._await_final()
-        if not self._heights.wait(height, _WAIT_S):
-            raise BenchFailed(f"the database stayed at height {self._heights.height}, below {height}")
-        seen_at = self._heights.seen_at(height)
-        assert seen_at is not None
-        return seen_at - started_at
+        header = self._watch.until(self._is_covered, "the finality of everything appended", WAIT_S)
+        final_at = time.monotonic()
+        executed_at = max(executed(heights, header.height, WAIT_S) for heights in self._databases)
+        return Injected(final_at - started_at, executed_at - started_at)
 
     def _append(self, entries: Sequence[LogEntry]) -> None:
         producer = self._log.producer()
         try:
             for entry in entries:
                 self._send(producer, entry)
-            if producer.flush(int(1000 * _WAIT_S)) or self._error:
+            if producer.flush(int(1000 * WAIT_S)) or self._error:
                 raise BenchFailed(f"the log did not take all records: {self._error or 'no answer'}")
         finally:
             producer.close()
@@ -65,18 +60,9 @@ class Injector:
             except LogBackPressure:
                 producer.poll(10)
 
-    def _await_final(self) -> int:
-        """The height of a final header that covers everything appended."""
-        with self._changed:
-            if not self._changed.wait_for(self._is_covered, _WAIT_S) or self._header is None:
-                raise BenchFailed(self._error or f"not everything was final after {_WAIT_S:g} s")
-            return self._header.height
-
-    def _is_covered(self) -> bool:
-        if self._header is None:
-            return bool(self._error)
-        ends = {head.partition: head.end_offset for head in self._header.heads}
-        return bool(self._error) or all(ends[partition] >= end for partition, end in self._ends.items())
+    def _is_covered(self, header: Header) -> bool:
+        ends = {head.partition: head.end_offset for head in header.heads}
+        return all(ends[partition] >= end for partition, end in self._ends.items())
 
     def _on_delivery(self, delivery: Delivery) -> None:
         if delivery.error is not None:
@@ -84,13 +70,11 @@ class Injector:
         else:
             self._ends[delivery.partition] = max(self._ends.get(delivery.partition, 0), delivery.offset + 1)
 
-    def _on_header(self, header: Header) -> None:
-        with self._changed:
-            if self._header is None or header.height > self._header.height:
-                self._header = header
-            self._changed.notify_all()
 
-    def _on_stopped(self, why: str) -> None:
-        with self._changed:
-            self._error = why
-            self._changed.notify_all()
+def executed(heights: HeightWatch, height: int, timeout_s: float) -> float:
+    """When (`time.monotonic`) rows of `height` were there. Raises: BenchFailed where they do not come."""
+    if not heights.wait(height, timeout_s):
+        raise BenchFailed(f"the database stayed at height {heights.height}, below {height}")
+    seen_at = heights.seen_at(height)
+    assert seen_at is not None
+    return seen_at

@@ -51,12 +51,12 @@ class Maker:
         self._creation = self._sign(self._bank, b"create", CreateAsset("BENCH", 0, self._bank.address))
         self._asset = asset_id(digest_of(genesis.digest, self._creation), 0)
 
-    def single(self, transactions: int) -> Load:
+    def single(self, transactions: int, first: int = 0) -> Load:
         """One transfer under each signature, from 64 payers in turn; 100 transactions a record, as the client packs
-        them under load."""
+        them under load. `first`: as of `payments`."""
         by_partition: dict[int, list[Transaction]] = {}
         entries: list[LogEntry] = []
-        for transaction in self.payments(transactions):
+        for transaction in self.payments(transactions, first):
             partition = partition_of(transaction.signer, self._genesis.partitions)
             packed = by_partition.setdefault(partition, [])
             packed.append(transaction)
@@ -74,9 +74,9 @@ class Maker:
             transactions * TRANSFERS_A_SIGNATURE,
         )
 
-    def payments(self, count: int) -> Iterator[Transaction]:
-        """Transfers of one unit from 64 payers in turn."""
-        for number in range(count):
+    def payments(self, count: int, first: int = 0) -> Iterator[Transaction]:
+        """Transfers of one unit from 64 payers in turn, numbered from `first`: no two of one number on a chain."""
+        for number in range(first, first + count):
             payer, payee = self._payers[number % _PAYERS], self._payers[(number * 7 + 1) % _PAYERS]
             transfer = Transfer(self._asset, payee.address, (1).to_bytes(8, "big"))
             yield self._sign(payer, b"payment %d" % number, transfer)

@@ -11,9 +11,11 @@ from rich.console import Console
 from backbone.embedded import EmbeddedLog
 from momus.bench import ceilings
 from momus.bench.figures import Figures, Finality, Throughput
-from momus.bench.inject import BenchFailed, Injector
+from momus.bench.inject import Injector, executed
 from momus.bench.load import Load, Maker
-from momus.client import Client, ClientSettings, HeightWatch
+from momus.bench.pacer import PACE_PER_S, UNBATCHED, WARM_UP, pace
+from momus.bench.watch import FinalWatch
+from momus.client import Client, HeightWatch
 from momus.demo.backbone import running_broker
 from momus.demo.latency import finality, visibility
 from momus.demo.local_node import LocalNode, momus
@@ -23,10 +25,8 @@ from node.home import Home
 from node.make_database import running_postgres
 from node.wiring import database_url, open_log
 
-_VALID_FOR_MS = 50 * 60 * 1000
+VALID_FOR_MS = 50 * 60 * 1000
 _WAIT_S = 300.0
-PACE_PER_S = 100
-_WARM_UP = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Bench:
     def _throughput(self, backbone: str, servers: str | None, name: str, make: Callable[[Maker], Load]) -> Throughput:
         self._console.print(f"{backbone}: {name}, signing", highlight=False)
         home = self._home(f"{backbone}-{len(list(self._scratch.iterdir()))}", servers)
-        load = make(Maker(home.genesis(), time.time_ns() // 1_000_000 + _VALID_FOR_MS))
+        load = make(Maker(home.genesis(), time.time_ns() // 1_000_000 + VALID_FOR_MS))
         with ExitStack() as stack:
             stack.enter_context(LocalNode(home.path))
             heights = stack.enter_context(HeightWatch(database_url(home, home.settings({}))))
@@ -110,39 +110,30 @@ class Bench:
         with Client.at_home(home.path) as client:
             submissions = client.submit_all(load.opening)
             client.wait(submissions, _WAIT_S)
-            self._settled(heights, max(submission.height or 0 for submission in submissions))
-        with ExitStack() as stack:
-            log = stack.enter_context(open_log(home, home.settings({})))
-            injector = Injector(log, home.genesis(), heights)
-            stack.callback(injector.close)
-            return injector.run(load.entries)
+            executed(heights, max(submission.height or 0 for submission in submissions), _WAIT_S)
+        with open_log(home, home.settings({})) as log, FinalWatch(log, home.genesis()) as watch:
+            return Injector(log, home.genesis(), watch, [heights]).run(load.entries).executed_s
 
     def _finality(self, backbone: str, servers: str | None) -> Finality:
         self._console.print(f"{backbone}: finality at {PACE_PER_S} tx/s", highlight=False)
         home = self._home(f"{backbone}-finality", servers)
-        maker = Maker(home.genesis(), time.time_ns() // 1_000_000 + _VALID_FOR_MS)
+        maker = Maker(home.genesis(), time.time_ns() // 1_000_000 + VALID_FOR_MS)
         with ExitStack() as stack:
             stack.enter_context(LocalNode(home.path))
             heights = stack.enter_context(HeightWatch(database_url(home, home.settings({}))))
-            client = stack.enter_context(Client.at_home(home.path, ClientSettings(linger_ms=0, batch_max=1)))
+            client = stack.enter_context(Client.at_home(home.path, UNBATCHED))
             client.wait(client.submit_all(maker.opening()), _WAIT_S)
-            submissions = []
-            start = time.monotonic()
-            for number, transaction in enumerate(maker.payments(_WARM_UP + self._sizes.paced)):
-                time.sleep(max(0.0, start + number / PACE_PER_S - time.monotonic()))
-                submissions.append(client.submit(transaction))
-            client.wait(submissions, _WAIT_S)
-            self._settled(heights, max(submission.height or 0 for submission in submissions))
-            measured = submissions[_WARM_UP:]
+            measured = pace(client, maker.payments(WARM_UP + self._sizes.paced), _WAIT_S)
+            executed(heights, max(submission.height or 0 for submission in measured), _WAIT_S)
             return Finality(backbone, PACE_PER_S, finality(measured), visibility(measured, heights))
 
     def _home(self, name: str, servers: str | None) -> Home:
-        path = self._scratch / name
-        options = () if servers is None else ("--backbone", "kafka", "--kafka", servers)
-        chain = f"bench-{name.replace('_', '-')}-{time.time_ns() % 10**6}"
-        momus("init", "--home", str(path), "--chain", chain, *options)
-        return Home(path)
+        return make_chain(self._scratch, name, servers, 1)[0]
 
-    def _settled(self, heights: HeightWatch, height: int) -> None:
-        if not heights.wait(height, _WAIT_S):
-            raise BenchFailed(f"the database stayed at height {heights.height}, below {height}")
+
+def make_chain(scratch: Path, name: str, servers: str | None, validators: int) -> list[Home]:
+    """The homes of a new chain in `scratch`, on the embedded log or on the Kafka of `servers`. Raises: NodeFailed."""
+    options = () if servers is None else ("--backbone", "kafka", "--kafka", servers)
+    chain = f"bench-{name.replace('_', '-')}-{time.time_ns() % 10**6}"
+    place = ("--home", str(scratch / name), "--validators", str(validators))
+    return [Home(Path(home)) for home in momus("init", *place, "--chain", chain, *options)["homes"]]

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from momus.demo.local_node import PROCESSES, LocalNode, NodeFailed
+from momus.demo.started import Started
 from node.replay import Live, LiveMoves, live_at_rest
 from node.wiring import database_url
 from projections.fingerprint import compare
@@ -18,7 +17,7 @@ _POLL_S = 0.1
 _START_S = 120.0
 
 
-class LocalCommittee:
+class LocalCommittee(Started):
     """The nodes of the homes that `momus init` made."""
 
     def __init__(self, homes: Sequence[Path], environments: Sequence[Mapping[str, str]] = ()) -> None:
@@ -45,9 +44,9 @@ class LocalCommittee:
             node.stop()
 
     def abort(self) -> None:
-        """End all that runs, at once."""
+        """End all that runs, at once, the databases too."""
         for node in self.nodes:
-            node.abort()
+            node.kill_9_all()
 
     def at_rest(self, timeout_s: float) -> tuple[Live, ...]:
         """Every database, all at one height. Raises: NodeFailed where they do not come to rest there in time."""
@@ -68,20 +67,6 @@ class LocalCommittee:
             for node, live in zip(self.nodes[1:], others, strict=True)
             for sentence in compare(first.fingerprints, live.fingerprints)
         ]
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.abort()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is None:
-            self.stop()
-        else:
-            self.abort()
 
 
 def url_of(node: LocalNode) -> str:

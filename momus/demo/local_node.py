@@ -9,9 +9,9 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from momus.demo.started import Started
 from node.home import Home
 from node.status import RUNNING, Status, StatusFile
 
@@ -34,7 +34,7 @@ def momus(*arguments: str, environment: Mapping[str, str] | None = None, timeout
     return json.loads(done.stdout) if done.stdout.strip() else None
 
 
-class LocalNode:
+class LocalNode(Started):
     """`momus run` of one home. Its output goes to `run.log` in the home."""
 
     def __init__(self, home: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -123,20 +123,6 @@ class LocalNode:
     def log_tail(self) -> str:
         """The end of its output."""
         return _tail(self.log_file.read_text(errors="replace")) if self.log_file.exists() else "(no output)"
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.abort()
-            raise
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is None:
-            self.stop()
-        else:
-            self.abort()
 
     def _is_running(self, process: str, not_pid: int | None) -> bool:
         status = self.status(process)

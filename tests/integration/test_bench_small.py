@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from momus.bench.ceilings import copy_rows_per_s
+from momus.bench.committee import CommitteeBench, CommitteeSizes
 from momus.bench.run import Bench, Sizes
 
 
@@ -31,6 +32,22 @@ def test_every_figure_of_a_small_bench_is_there(scratch: Path) -> None:
     assert all(load["per_s"] > 0 < load["replay_per_s"] and load["replay_equal"] for load in found["throughput"])
     assert [timed["transactions"] for timed in found["finality_ms"]] == [60]
     assert len(found["marks"]) == 5
+
+
+@pytest.mark.processes
+def test_every_figure_of_a_small_committee_bench_is_there_and_the_databases_are_equal(scratch: Path) -> None:
+    sizes = CommitteeSizes(single=200, batched=2, paced=50, kills=1, idle_s=0.5, wakes=2, pause_s=0.2)
+    (found,) = CommitteeBench(scratch, ["embedded"], 4, sizes, Console(quiet=True)).run().as_json()["logs"]
+    assert found["differences"] == []
+    assert found["finality_ms"]["transactions"] == 50
+    assert 0 < found["finality_ms"]["p50"] <= found["finality_ms"]["p99"]
+    assert [load["transfers"] for load in found["throughput"]] == [200, 2_000]
+    assert all(load["final_per_s"] > 0 < load["executed_per_s"] for load in found["throughput"])
+    assert found["views_per_s"] > 0 < found["between_finalizations_ms"]["p50"]
+    dead = found["dead_leader_ms"]
+    assert dead["kills"] == 1 <= dead["first"]["count"]
+    assert dead["timeout"] <= dead["first"]["p99"]
+    assert found["idle"]["wake_ms"]["count"] == 2
 
 
 def test_the_copy_ceiling_leaves_nothing_behind(postgres_url: str) -> None:
