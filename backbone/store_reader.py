@@ -4,6 +4,7 @@ A reader bounded by the heads of a final block always finds its records whole, b
 block was appended. An incomplete end is no error: it has not been written yet.
 """
 
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from time import monotonic, sleep
@@ -52,6 +53,11 @@ class StoreReader:
         """
         scan = self._log(partition).scan((incarnation, from_offset), (incarnation, end_offset), remember=True)
         return [record_of(buffer, frame) for buffer, frame in scan]
+
+    def held(self, partition: int, from_offset: int, end_offset: int, incarnation: int = 0) -> Iterator[StoredRecord]:
+        """As `records`, one at a time and also above the final heads, where another call may find other ones."""
+        scan = self._log(partition).scan((incarnation, from_offset), (incarnation, end_offset), remember=False)
+        return (record_of(buffer, frame) for buffer, frame in scan)
 
     def find(self, partition: int, offset: int, incarnation: int = 0) -> StoredRecord | None:
         """The record at exactly that offset, also above the final heads."""
