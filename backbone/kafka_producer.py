@@ -2,7 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, cast
 
@@ -71,17 +72,23 @@ class KafkaProducer:
         """See `LogProducer`. Raises: LogUnavailable."""
         before, deadline = self._served, time.monotonic() + timeout_ms / 1000
         self._serve_refused()
-        self._producer.poll(0)
-        while self._served == before and self._fatal is None and (left_s := deadline - time.monotonic()) > 0:
-            # It returns after any event, also a connection's.
-            self._producer.poll(left_s)
+        with self._ended():
+            self._producer.poll(0)
+            while self._served == before and self._fatal is None and (left_s := deadline - time.monotonic()) > 0:
+                # It returns after any event, also a connection's.
+                self._producer.poll(left_s)
         self._check_fatal()
         return self._served - before
 
     def flush(self, timeout_ms: int) -> int:
         """See `LogProducer`. Raises: LogUnavailable."""
+        deadline = time.monotonic() + timeout_ms / 1000
         self._serve_refused()
-        self._producer.flush(timeout_ms / 1000)
+        with self._ended():
+            self._producer.poll(0)
+            # Not by librdkafka's own flush, which loses a fatal error that it meets.
+            while len(self._producer) and self._fatal is None and (left_s := deadline - time.monotonic()) > 0:
+                self._producer.poll(left_s)
         self._check_fatal()
         return len(self._producer) + len(self._refused)
 
@@ -112,6 +119,14 @@ class KafkaProducer:
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
             self._fatal = error.str()
+
+    @contextmanager
+    def _ended(self) -> Iterator[None]:
+        """A fatal error may be raised by whatever serves events, as well as told to `_on_error`."""
+        try:
+            yield
+        except KafkaException as error:
+            self._fatal = error.args[0].str()
 
     def _check_fatal(self) -> None:
         if self._fatal is not None:

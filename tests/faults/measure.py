@@ -3,10 +3,11 @@
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import median
 from typing import Final
 
+from momus.demo.local_node import PROCESSES
 from tests.faults.faults import Fault
+from tests.faults.flow import IN_FLIGHT_MAX
 from tests.faults.watch import Recovered
 from tests.faults.world import WAIT_S, WITHOUT_LIMIT, World
 
@@ -33,11 +34,6 @@ class Rate:
     per_s: float
     view_changes_ms: tuple[int, ...]
 
-    @property
-    def view_change_ms(self) -> float | None:
-        """The median; None where no view was nullified."""
-        return median(self.view_changes_ms) if self.view_changes_ms else None
-
 
 def suffer(world: World, faults: Iterable[Fault]) -> list[Healed]:
     """One fault after the other while payments flow: where it must, finality goes on; after each heal it does."""
@@ -52,7 +48,7 @@ def suffer(world: World, faults: Iterable[Fault]) -> list[Healed]:
                 world.flow.until_submitted(WITHOUT_QUORUM)
         recovered = world.watch.finalized_after(world.watch.now(), WAIT_S)
         found.append(Healed(fault, recovered))
-        print(f"{fault.name}: {recovered.ms} ms, {recovered.views} views", flush=True)
+        print(f"{fault.name}: final {recovered.ms} ms and {recovered.views} views after the heal", flush=True)
     world.flow.until_final(PER_S)
     world.flow.pause()
     return found
@@ -66,12 +62,13 @@ def rates(world: World) -> list[Rate]:
     found.append(_rate(world, 1))
     world.flow.pause()
     world.nodes[-1].launch()
+    world.nodes[-1].wait_running(PROCESSES, WAIT_S)
     return found
 
 
 def _rate(world: World, down: int) -> Rate:
-    """Over SPAN_S, once it runs steadily."""
-    world.flow.until_final(PER_S)
+    """Over SPAN_S, from when all is final that was in flight before."""
+    world.flow.until_final(IN_FLIGHT_MAX)
     start = world.watch.now()
     time.sleep(SPAN_S)
     end = world.watch.now()

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import closing
-from typing import Final
+from typing import Any, Final
 
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
@@ -80,7 +80,8 @@ class UncleanElection:
         self._kafka = kafka
         self._topic = topic
         self._partition = partition
-        self._admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
+        quiet: dict[str, Any] = {"log_level": 0, "error_cb": lambda error: None}
+        self._admin = AdminClient({"bootstrap.servers": kafka.bootstrap} | quiet)
         state = self._state()
         self._leader = state.leader
         self._follower = next(replica for replica in state.replicas if replica != self._leader)

@@ -9,9 +9,12 @@ from random import Random
 
 import pytest
 
+from node import exits
+from tests.faults.disk import SmallDisk
 from tests.faults.faults import faults_of_brokers, faults_of_links, faults_of_processes
-from tests.faults.measure import Healed, suffer
-from tests.faults.world import NewDatabase, running_world
+from tests.faults.measure import PER_S, Healed, suffer
+from tests.faults.signals import detail_of
+from tests.faults.world import WAIT_S, NewDatabase, running_world
 
 pytestmark = [pytest.mark.processes, pytest.mark.postgres, pytest.mark.soak]
 SEED = 20261123
@@ -44,6 +47,27 @@ def test_a_committee_on_the_embedded_log_survives_every_fault(folder: Path, new_
         healed = suffer(world, faults_of_processes(world, Random(SEED)))
         world.check()
     assert _slow(healed) == []
+
+
+def test_a_node_whose_disk_is_full_says_so_and_has_everything_once_there_is_room(
+    folder: Path, new_database: NewDatabase
+) -> None:
+    """A real disk without a byte left. Needs the right to mount one."""
+    with SmallDisk(folder / "disk", DISK_BYTES) as disk, running_world(folder, new_database, brokers=0) as world:
+        node = world.nodes[1]
+        node.stop()
+        for part in (node.home.store, node.home.journal):
+            disk.take(part)
+        node.start(WAIT_S)
+        world.flow.start(PER_S)
+        world.flow.until_final(PER_S)
+        disk.fill()
+        world.flow.until_final(2 * PER_S)
+        assert node.wait_ended(WAIT_S) == exits.HALT
+        assert "No space left on device" in detail_of(node, "order")
+        disk.clear()
+        node.start(WAIT_S)
+        world.check()
 
 
 def _slow(healed: list[Healed]) -> list[Healed]:
