@@ -35,7 +35,7 @@ faults: setup
 	$(BIN)/python -m tests.faults
 
 simulate: setup
-	$(BIN)/momus simulate --seeds 0..2499 --validators 4,4,4,7,10
+	$(BIN)/momus simulate --seeds 0..2099 --validators 4,4,4,7,10
 
 # Hours; every failure is printed with the command that replays it.
 nightly: setup
