@@ -23,8 +23,8 @@ from node.wakeup import Wakeup
 
 _log = structlog.get_logger()
 _TICK_S: Final = 0.25
-_DRAIN_FACTOR: Final = 3
-"""A supervisor drains its two processes one after the other, and then stops Postgres."""
+_DRAIN_FACTOR: Final = 4
+"""A supervisor drains its processes, three at most, one after the other, and then stops Postgres."""
 
 
 def homes_below(path: Path) -> list[Home]:

@@ -4,6 +4,8 @@ taken back."""
 
 import os
 import shutil
+import socket
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -18,6 +20,7 @@ from node.make_settings import Places
 from node.new_home import NewHome, check_free
 
 DEV_WINDOW_MS = 86_400_000
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,28 @@ def _make(folder: Path, plan: Plan, undo: ExitStack) -> Made:
 
 
 def _new_homes(folder: Path, plan: Plan) -> list[NewHome]:
-    """One home is the folder itself; several lie below it, share the log and divide the processors among them."""
+    """One home is the folder itself; several lie below it, share the log, divide the processors and know each other."""
     if len(plan.validators) == 1:
         return [NewHome(folder, plan.validators[0], plan.places)]
     shared = folder / "log" if plan.places.kafka is None else None
     workers = max(1, (os.cpu_count() or 1) // len(plan.validators))
     places = replace(plan.places, log_path=plan.places.log_path or shared, workers=workers)
-    return [NewHome(folder / name, name, places) for name in plan.validators]
+    listens = _free_addresses(len(plan.validators))
+    return [
+        NewHome(folder / name, name, replace(places, listen=own, peers=_urls(listens, own)))
+        for name, own in zip(plan.validators, listens, strict=True)
+    ]
+
+
+def _free_addresses(count: int) -> list[str]:
+    """Addresses of this machine that nobody listens on now. Whoever takes one before `momus run` has it."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server((LOOPBACK, 0))) for _ in range(count)]
+        return [f"{LOOPBACK}:{listener.getsockname()[1]}" for listener in listeners]
+
+
+def _urls(listens: Sequence[str], own: str) -> tuple[str, ...]:
+    return tuple(f"http://{listen}" for listen in listens if listen != own)
 
 
 def _make_topics(log: Log, plan: Plan, undo: ExitStack) -> str:

@@ -14,7 +14,8 @@ VALIDATOR: Final = "{validator}"
 class Places:
     """Where a node finds its parts. `kafka` are client properties, None: the embedded log, in `log_path` if given.
 
-    `postgres` is "embedded", a URL, or the path of a file that holds one. `workers` None: as the default.
+    `postgres` is "embedded", a URL, or the path of a file that holds one. `workers` None: as the default. `listen`:
+    where the other validators get records, `peers`: the addresses of those.
     """
 
     kafka: Mapping[str, str] | None = None
@@ -22,6 +23,8 @@ class Places:
     postgres: str = "embedded"
     passphrase_file: Path | None = None
     workers: int | None = None
+    listen: str = ""
+    peers: tuple[str, ...] = ()
 
 
 def settings_text(validator: str, places: Places) -> str:
@@ -39,6 +42,9 @@ def settings_text(validator: str, places: Places) -> str:
     lines += ["", "[postgres]", f"{'url' if is_url else 'url_file'} = {quoted(where)}"]
     if places.workers is not None:
         lines += ["", "[execute]", f"workers = {places.workers}"]
+    if places.listen:
+        urls = ", ".join(map(quoted, places.peers))
+        lines += ["", "[peers]", f"listen = {quoted(places.listen)}", f"urls = [{urls}]"]
     if places.passphrase_file is not None:
         lines += ["", "[keys]", f"passphrase_file = {quoted(str(places.passphrase_file.absolute()))}"]
     return "\n".join(lines) + "\n"

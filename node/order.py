@@ -19,7 +19,7 @@ from node import checks, wiring
 from node.final import final_heads, sources
 from node.process import Halted, Process, Unavailable
 from node.progress import ProgressFile, records_of
-from node.records import OwnRecords
+from node.records import FirstOf, OwnRecords
 from node.settings import OrderSettings
 
 _log = structlog.get_logger()
@@ -50,6 +50,7 @@ def run_order(process: Process) -> None:
 
 def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: StoreWriter) -> None:
     home, settings = process.home, process.settings
+    peers = wiring.record_source(home, settings, genesis)
     progress = ProgressFile(home.progress_file)
     with StoreReader(home.store) as stored, StoreReader(home.store) as stored_for_intake:
         aside = Aside(home.aside)
@@ -62,7 +63,7 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
             store=store,
             store_reader=stored,
             intake=intake,
-            source=OwnRecords(aside),
+            source=OwnRecords(aside) if peers is None else FirstOf([OwnRecords(aside), peers]),
             journal_path=home.journal_file,
             lag=lambda: max(0, intake.final_records - progress.read()[1]),
             now_ms=SteadyClock().now_ms,

@@ -1,4 +1,4 @@
-"""What `momus run` supervises: the order process, the execute process, and the embedded Postgres if it is used."""
+"""What `momus run` supervises: the processes order and execute, peers where it is to listen, an embedded Postgres."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -22,6 +22,8 @@ def supervisor_of(home: Home, settings: Settings, argv: Sequence[str]) -> Superv
         ChildSpec("order", [*argv, "order"]),
         ChildSpec("execute", [*argv, "execute"], partial(_has_caught_up, home)),
     ]
+    if settings.peers.listen:
+        specs.append(ChildSpec("peers", [*argv, "peers"]))
     return Supervisor(home, settings.supervisor, specs, wiring.postgres_service(home, settings))
 
 

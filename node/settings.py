@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,6 +20,7 @@ from pydantic_settings import (
 )
 
 from node.secrets import SecretInline, checked_properties, checked_url
+from sync.address import checked_address, host_and_port
 
 PREFIX: Final = "MOMUS_"
 NOT_SETTINGS: Final = frozenset({"MOMUS_HOME", "MOMUS_KAFKA", "MOMUS_POSTGRES"})
@@ -129,6 +130,55 @@ class ProjectionsSettings(Part):
     statement_timeout_ms: int = _whole(30_000, 10, 3_600_000, "ms", "Longest query of `momus sql` and its reader.")
 
 
+def _checked_listen(text: str) -> str:
+    if text:
+        host_and_port(text)
+    return text
+
+
+def _checked_urls(value: object) -> object:
+    """A variable gives them in one text, separated by commas."""
+    urls = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    if isinstance(urls, list | tuple):
+        return tuple(checked_address(str(url)) for url in urls)
+    return urls
+
+
+class PeersSettings(Part):
+    """Records from and for the other validators, where the log does not show them any more."""
+
+    listen: Annotated[str, AfterValidator(_checked_listen)] = _words(
+        "", "`host:port` at which the others get the records that this node holds; none: they are not served."
+    )
+    urls: Annotated[tuple[str, ...], BeforeValidator(_checked_urls), Field(max_length=256)] = _words(
+        (), "Addresses of the other validators, `http://host:port` or `https://host:port`; commas in the variable."
+    )
+    ca_file: Path | None = _words(
+        None, "PEM file of who signs the certificates of `https` addresses; none: who the system trusts."
+    )
+    certificate_file: Path | None = _words(
+        None, "PEM file of the certificate (with its chain) that `listen` shows; none: plain HTTP."
+    )
+    certificate_key_file: Path | None = _words(None, "PEM file of its key, without a passphrase.")
+    records_max: int = _whole(200_000, 100, 10**9, "records", "In one answer, given or taken; at least two blocks.")
+    bytes_max: int = _whole(128 << 20, 1 << 20, 1 << 36, "bytes", "The same in bytes.")
+    requests_max: int = _whole(4, 1, 256, "requests", "Carried out at once for others; more are refused.")
+    connections_max: int = _whole(64, 1, 10_000, "connections", "Open from others; more are closed.")
+    connection_ms: int = _whole(30_000, 100, 600_000, "ms", "Longest life of a connection from others.")
+    connect_ms: int = _whole(
+        1_000, 10, 60_000, "ms", "A peer that does not take a connection for this long has failed."
+    )
+    silence_ms: int = _whole(2_000, 10, 60_000, "ms", "So has one that says nothing for this long,")
+    request_ms: int = _whole(10_000, 10, 600_000, "ms", "and one whose answer is not whole after this.")
+    fetch_ms: int = _whole(20_000, 10, 600_000, "ms", "Longest time to ask all peers for one range.")
+
+    @model_validator(mode="after")
+    def _has_both_files(self) -> "PeersSettings":
+        if (self.certificate_file is None) != (self.certificate_key_file is None):
+            raise ValueError("certificate_file and certificate_key_file go together")
+        return self
+
+
 class SupervisorSettings(Part):
     """`momus run`, which keeps the processes alive."""
 
@@ -178,6 +228,7 @@ class Settings(BaseSettings):
     order: OrderSettings = OrderSettings()
     execute: ExecuteSettings = ExecuteSettings()
     projections: ProjectionsSettings = ProjectionsSettings()
+    peers: PeersSettings = PeersSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     logging: LoggingSettings = LoggingSettings()
 

@@ -56,7 +56,7 @@ def _cells(key: str, field: FieldInfo) -> Iterator[str]:
 
 def _default(field: FieldInfo) -> str:
     default = field.get_default(call_default_factory=True)
-    return "none" if default is None or default == {} else f"`{default}`"
+    return "none" if default in (None, {}, (), "") else f"`{default}`"
 
 
 def _range(field: FieldInfo) -> str:

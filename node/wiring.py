@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from backbone.embedded import EmbeddedLog
 from backbone.kafka import KafkaLog
@@ -15,9 +17,43 @@ from node.keystore import load_key
 from node.postgres import EmbeddedPostgres
 from node.secrets import read_secret, with_secrets
 from node.settings import BadSettings, Settings
+from sync.records import RangeLimits
+
+if TYPE_CHECKING:
+    from sync.peers import PeerRecords
+
+_log = structlog.get_logger()
 
 DATABASE: Final = "momus"
 """The node's database on the embedded Postgres."""
+
+
+def range_limits(settings: Settings, genesis: Genesis) -> RangeLimits:
+    """Bounds of a range of records between this node and others."""
+    limits = RangeLimits(settings.peers.records_max, settings.peers.bytes_max)
+    return limits.above_a_block(genesis.limits.records_max, genesis.limits.bytes_max)
+
+
+def record_source(home: Home, settings: Settings, genesis: Genesis) -> "PeerRecords | None":
+    """The other validators, to be asked for records; None where none are known. Raises: BadSettings."""
+    # Most commands ask nobody and should not wait until an HTTP client is loaded.
+    from sync.peers import PeerLimits, PeerRecords
+
+    peers = settings.peers
+    if not peers.urls:
+        return None
+    limits = PeerLimits(
+        range=range_limits(settings, genesis),
+        connect_ms=peers.connect_ms,
+        silence_ms=peers.silence_ms,
+        request_ms=peers.request_ms,
+        fetch_ms=peers.fetch_ms,
+    )
+    ca_file = None if peers.ca_file is None else home.resolve(peers.ca_file)
+    try:
+        return PeerRecords(peers.urls, limits, ca_file, report=lambda what, facts: _log.warning(what, **facts))
+    except OSError as error:
+        raise BadSettings(f"peers.ca_file: {ca_file} cannot be used: {error}.") from error
 
 
 @contextmanager

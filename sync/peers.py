@@ -18,6 +18,7 @@ import httpx
 
 from backbone.store import StoredRecord
 from ledger.header import Head
+from sync.address import checked_address
 from sync.asked import PATH, Asked
 from sync.records import MEDIA_TYPE, RangeLimits, RangeReader, Wrong
 
@@ -34,8 +35,8 @@ class PeerLimits:
     range: RangeLimits = field(default_factory=RangeLimits)
     connect_ms: int = 1_000
     silence_ms: int = 2_000
-    request_ms: int = 5_000
-    fetch_ms: int = 10_000
+    request_ms: int = 10_000
+    fetch_ms: int = 20_000
 
 
 @dataclass(slots=True)
@@ -65,18 +66,6 @@ class _Failed:
 
 
 _Outcome = list[StoredRecord] | _Missed | _Failed | Wrong
-
-
-def checked_address(text: str) -> str:
-    """An address of a peer, ``http(s)://host:port``, without a slash at its end. Raises: ValueError."""
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL as error:
-        raise ValueError(f"{text} is no address: {error}") from error
-    has_more = url.path not in ("", "/") or url.query or url.fragment or url.userinfo
-    if url.scheme not in ("http", "https") or not url.host or has_more or not 0 < (url.port or 80) < 65536:
-        raise ValueError(f"{text} is no address of a peer: http://host:port or https://host:port")
-    return text.rstrip("/")
 
 
 class PeerRecords:

@@ -31,6 +31,12 @@ class RangeLimits:
     records_max: int = 200_000
     bytes_max: int = 128 << 20
 
+    def above_a_block(self, records_max: int, bytes_max: int) -> "RangeLimits":
+        """These bounds, raised to twice what one block may take, and to the largest record, where they are below."""
+        body_bytes_max = 2 * (bytes_max + _FRAME.size * records_max) + _LENGTH.size
+        largest = VALUE_BYTES_MAX + _FRAME.size + _LENGTH.size
+        return RangeLimits(max(self.records_max, 2 * records_max), max(self.bytes_max, body_bytes_max, largest))
+
 
 @dataclass(frozen=True, slots=True)
 class Wrong:

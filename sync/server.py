@@ -56,6 +56,7 @@ class Records:
 
     def __init__(self, store: Path, aside: Path, partitions: int, limits: ServerLimits) -> None:
         """The folders need not be there yet."""
+        self.limits = limits
         self._partitions = partitions
         self._free = [Holdings(store, aside, limits.answer) for _ in range(limits.requests_max)]
         self.counts: dict[str, int] = {}
@@ -149,18 +150,11 @@ def _bounded(limits: ServerLimits) -> type[asyncio.Protocol]:
 class RecordServer:
     """`records` on a socket that listens. `run` blocks, in a thread that is not the main one, until `stop`."""
 
-    def __init__(
-        self,
-        records: ASGIApp,
-        listener: socket.socket,
-        limits: ServerLimits,
-        certificate: Certificate | None = None,
-        on_running: Callable[[], None] = lambda: None,
-    ) -> None:
+    def __init__(self, records: Records, listener: socket.socket, certificate: Certificate | None = None) -> None:
         """Raises: OSError where the certificate cannot be used."""
         config = uvicorn.Config(
             application(records),
-            http=_bounded(limits),
+            http=_bounded(records.limits),
             loop="asyncio",
             ws="none",
             lifespan="off",
@@ -181,11 +175,10 @@ class RecordServer:
         config.load()
         self._server = uvicorn.Server(config)
         self._listener = listener
-        self._on_running = on_running
 
-    def run(self) -> None:
-        """Serve until `stop`; the socket is closed then."""
-        self._on_running()
+    def run(self, on_running: Callable[[], None] = lambda: None) -> None:
+        """Serve until `stop`; the socket is closed then. `on_running` is called before the first request."""
+        on_running()
         self._server.run(sockets=[self._listener])
 
     def stop(self) -> None:

@@ -21,7 +21,7 @@ def honest(
     records = Records(store, store / "aside", partitions, limits)
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    server = RecordServer(records, listener, limits, certificate)
+    server = RecordServer(records, listener, certificate)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

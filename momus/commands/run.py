@@ -15,6 +15,7 @@ from node.home import Home
 from node.lifeline import die_with_parent
 from node.logging import start_logging
 from node.order import run_order
+from node.peers import run_peers
 from node.process import run_process
 from node.run import execute_body, supervisor_of
 from node.settings import read_settings
@@ -69,12 +70,12 @@ def _end(code: int, halted: str | None, as_json: bool) -> NoReturn:
 
 
 def process(
-    name: Annotated[str, typer.Argument(help="order or execute")],
+    name: Annotated[str, typer.Argument(help="order, execute or peers")],
     home: HomeOption = DEFAULT_HOME,
     parent: Annotated[int | None, typer.Option(help="Process id that this one must not outlive.")] = None,
 ) -> None:
     """One process of the node; `momus run` starts these."""
-    bodies = {"order": run_order, "execute": execute_body}
+    bodies = {"order": run_order, "execute": execute_body, "peers": run_peers}
     if name not in bodies:
-        raise typer.BadParameter(f"{name} is not a process: order or execute")
+        raise typer.BadParameter(f"{name} is not a process: {', '.join(bodies)}")
     raise typer.Exit(run_process(name, Path(home).absolute(), parent, bodies[name]))

@@ -46,13 +46,14 @@ def _facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
     progress = ProgressFile(home.progress_file)
     executed_height, executed_records = progress.read()
     progress.close()
+    processes = (*PROCESSES, "peers") if settings.peers.listen else PROCESSES
     return {
         "chain": genesis.chain,
         "genesis_digest": genesis.digest.hex(),
         "home": str(home.path),
         "validator": settings.validator,
         "backbone": settings.log.kind,
-        "processes": {name: _process(home, name) for name in PROCESSES},
+        "processes": {name: _process(home, name) for name in processes},
         "final_height": final_height,
         "executed_height": executed_height,
         "sql_height": _sql_height(home, settings),
