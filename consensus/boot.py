@@ -7,12 +7,10 @@ from consensus.blocks import BlockReader, Proven
 from consensus.errors import JournalRolledBack, SecondInstance, StoreBehind
 from consensus.journal import Journal
 from consensus.messages import Block, Proposal, Vote, Wire, genesis_block
-from consensus.ports import FinalsPort, StorePort
+from consensus.ports import StorePort
 from consensus.state import Restored
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
-
-HEIGHTS_AT_ONCE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +20,6 @@ class Boot:
     restored: Restored
     unsent: tuple[bytes, ...]
     """Our statements that our own topic lacks: sent again first of all."""
-    unpublished: tuple[tuple[int, bytes, bytes], ...]
-    """Final blocks (height, header bytes, proof) that the `blocks` topic may lack."""
     positions: Mapping[str, int]
 
 
@@ -40,10 +36,8 @@ class Booter:
     def boot(
         self,
         store: StorePort,
-        finals: FinalsPort,
         own_topic: Iterable[bytes | None],
         positions: Mapping[str, int],
-        complete_height: int,
     ) -> Boot:
         """Everything in order; `own_topic` holds its values up to its end.
 
@@ -51,7 +45,7 @@ class Booter:
         """
         restored = self._restore(store)
         unsent = self._unsent(own_topic)
-        return Boot(restored, tuple(unsent), tuple(_above(finals, complete_height)), positions)
+        return Boot(restored, tuple(unsent), positions)
 
     def _restore(self, store: StorePort) -> Restored:
         """Bring the store up to the journal, and read what the core needs of both."""
@@ -105,13 +99,6 @@ class Booter:
         block = self._wire.read_block(header_bytes)
         assert isinstance(block, Block), "the journal holds what we wrote"
         return block
-
-
-def _above(finals: FinalsPort, height: int) -> list[tuple[int, bytes, bytes]]:
-    found: list[tuple[int, bytes, bytes]] = []
-    while more := finals.final_after(found[-1][0] if found else height, HEIGHTS_AT_ONCE):
-        found.extend((final.height, final.header_bytes, final.proof) for final in more)
-    return found
 
 
 def _check_store(finals: list[Proven], store: StorePort) -> None:

@@ -14,7 +14,7 @@ from consensus.boot import Booter
 from consensus.errors import Halt
 from consensus.journal import Journal
 from consensus.journal_file import open_journal
-from consensus.loop import COMPLETE, Loop, LoopPorts, all_positions, consensus_topics
+from consensus.loop import Loop, LoopPorts, all_positions, consensus_topics
 from consensus.messages import Wire
 from consensus.outbox import Outbox
 from consensus.pace import Settings
@@ -99,7 +99,7 @@ class Driver:
         own_topic = consensus_topics(genesis)[self._index]
         own = [record.value for record in read_to_end(ports.log, own_topic, positions[own_topic])]
         booter = Booter(genesis, self._index, wire, reader, journal)
-        boot = booter.boot(ports.store, ports.store_reader, own, positions, positions[COMPLETE])
+        boot = booter.boot(ports.store, own, positions)
         ports.intake.on_final(boot.restored.delivered.header.heads, ())
         loop_ports = LoopPorts(
             genesis=genesis,
@@ -107,6 +107,7 @@ class Driver:
             index=self._index,
             journal=journal,
             store=ports.store,
+            finals=ports.store_reader,
             outbox=outbox,
             on_final=lambda final: ports.intake.on_final(final.block.header.heads, final.block.header.openings),
             request=intake.request,

@@ -24,7 +24,7 @@ from consensus.journal import Journal
 from consensus.keeper import BlocksKeeper
 from consensus.messages import Verify, Wire
 from consensus.pace import Settings
-from consensus.ports import OutboxPort, Report, StorePort
+from consensus.ports import FinalsPort, OutboxPort, Report, StorePort
 from ledger import digests
 from ledger.genesis import Genesis
 from ledger.header import Opening
@@ -45,6 +45,14 @@ class Restarted:
 
 
 @dataclass(frozen=True, slots=True)
+class TopicRestarted:
+    """A topic of consensus was truncated, pruned or recreated: it is read again from its beginning on."""
+
+    topic: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoopPorts:
     """What one validator's loop runs over."""
 
@@ -53,6 +61,7 @@ class LoopPorts:
     index: int
     journal: Journal
     store: StorePort
+    finals: FinalsPort
     outbox: OutboxPort
     on_final: Callable[[events.Finalize], None]
     """Told of a final block after the store has it."""
@@ -74,7 +83,8 @@ class Loop:
         self._reader = BlockReader(genesis, ports.verify)
         self._own_topic = consensus_topics(genesis)[ports.index]
         self._blocks_topic = genesis.topic_name("blocks")
-        self._keeper = BlocksKeeper(self._reader, self._publish, settings.blocks_delay_ms)
+        self._keeper = BlocksKeeper(self._reader, self._publish, self._stored, settings.blocks_delay_ms)
+        self._keeper.start(boot.positions[COMPLETE], boot.restored.delivered.header.height)
         self._positions = dict(boot.positions)
         self._blocks_position = BlocksPosition(boot.positions[self._blocks_topic])
         self.blocks_again_from: int | None = None
@@ -86,7 +96,6 @@ class Loop:
         self._rereading: Counter[int] = Counter()
         self._advances: dict[int, tuple[int, list[Entry]]] = {}
         self.counts: Counter[str] = Counter()
-        self._keep_unpublished(boot, now_ms)
         self.core: Final = Core(genesis, ports.index, settings, boot.restored, ports.verify)
         self._step(events.Started(now_ms))
 
@@ -98,6 +107,8 @@ class Loop:
                     self._collect(partition, incarnation, entries)
             case Restarted(partition):
                 self._rereading[partition] -= 1
+            case TopicRestarted(topic, position):
+                self._on_topic_restarted(topic, position)
             case Shown(partition=partition, incarnation=incarnation, opening=shown):
                 opening = None if shown is None else Opening(partition, incarnation + 1, *shown)
                 self._step(events.LogShown(now_ms, partition, incarnation, opening))
@@ -131,8 +142,12 @@ class Loop:
         return min((at_ms for at_ms in moments if at_ms is not None), default=None)
 
     def has_room_for_blocks(self) -> bool:
-        """Whether records of `blocks` may be taken: what lies too far above the delivered block would be lost."""
-        return self.core.state.chain.finals_waiting < FINALS_MAX // 2
+        """Whether records of `blocks` may be taken: what lies too far above the delivered block would be lost.
+
+        While the very next block is missing they are taken all the same: it may be among them.
+        """
+        state = self.core.state
+        return state.chain.finals_waiting < FINALS_MAX // 2 or state.is_missing_a_block()
 
     def status(self) -> Mapping[str, int]:
         """Gauges for the page and the metrics; from any thread."""
@@ -233,11 +248,26 @@ class Loop:
         self._advances.pop(reread.partition, None)
         self._ports.request(reread)
 
-    def _keep_unpublished(self, boot: Boot, now_ms: int) -> None:
-        for height, header_bytes, proof in boot.unpublished:
-            digest = digests.block_digest(self._ports.genesis.digest, header_bytes)
-            self._keeper.on_final(height, digest, encode_block(header_bytes, proof), is_own=False, now_ms=now_ms)
-        self._keeper.start_at(boot.restored.delivered.header.height)
+    def _on_topic_restarted(self, topic: str, position: int) -> None:
+        """A topic of consensus no longer holds what we read of it. Nothing rests on it; `blocks` is filled again."""
+        self._ports.report("topic_restarted", {"topic": topic, "position": position})
+        self.counts["topics_restarted"] += 1
+        if topic == self._blocks_topic:
+            self._blocks_position = BlocksPosition(position)
+            self._keeper.on_lost()
+        else:
+            self._positions[topic] = position
+
+    def _stored(self, height: int, blocks_max: int) -> list[tuple[int, bytes, bytes]]:
+        """Stored blocks above a height, for the keeper."""
+        return [
+            (
+                final.height,
+                digests.block_digest(self._ports.genesis.digest, final.header_bytes),
+                encode_block(final.header_bytes, final.proof),
+            )
+            for final in self._ports.finals.final_after(height, blocks_max)
+        ]
 
     # --- letting out ---
 

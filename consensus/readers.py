@@ -7,10 +7,10 @@ from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Final
 
-from backbone.log import Log, LogReader, LogRecord, LogUnavailable
+from backbone.log import Log, LogReader, LogRecord, LogUnavailable, PositionLost
 from backbone.store import StoredRecord
 from consensus.events import Fetch, Probe, Reread
-from consensus.loop import Request, Restarted
+from consensus.loop import Request, Restarted, TopicRestarted
 from consensus.ports import IntakePort, RecordSource
 from ledger.header import Head
 
@@ -161,7 +161,10 @@ class TopicTail:
         self._again_from = position
 
     def read(self) -> None:
-        """Read a batch and hand it over. Raises: LogUnavailable, PositionLost, TopicMissing."""
+        """Read a batch and hand it over; from the topic's beginning where our position is gone.
+
+        Raises: LogUnavailable, TopicMissing.
+        """
         again_from, self._again_from = self._again_from, None
         if again_from is not None:
             self.close()
@@ -173,6 +176,11 @@ class TopicTail:
         except LogUnavailable:
             self.close()
             raise
+        except PositionLost as lost:
+            self.close()
+            self._position = self._log.begin(self.topic, 0)
+            self._put(TopicRestarted(self.topic, self._position))
+            raise LogUnavailable(str(lost)) from lost
         if records:
             self._position = records[-1].offset + 1
             self._put(tuple(records))
@@ -184,7 +192,17 @@ class TopicTail:
 
 
 def read_to_end(log: Log, topic: str, position: int) -> list[LogRecord]:
-    """Everything from `position` to the end that the topic has now. Raises: LogUnavailable, PositionLost."""
+    """Everything from `position`, or where that is gone from the beginning, to the end that the topic has now.
+
+    Raises: LogUnavailable, TopicMissing.
+    """
+    try:
+        return _read_to_end(log, topic, position)
+    except PositionLost:
+        return _read_to_end(log, topic, log.begin(topic, 0))
+
+
+def _read_to_end(log: Log, topic: str, position: int) -> list[LogRecord]:
     reader = log.reader(topic, {0: position})
     try:
         found: list[LogRecord] = []

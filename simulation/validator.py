@@ -11,7 +11,7 @@ from consensus.boot import Booter
 from consensus.errors import Halt
 from consensus.events import Fetch, Finalize, Reread
 from consensus.journal import Journal, header
-from consensus.loop import COMPLETE, Loop, LoopPorts, Request, Restarted, all_positions, consensus_topics
+from consensus.loop import Loop, LoopPorts, Request, Restarted, all_positions, consensus_topics
 from consensus.messages import Block, Wire
 from consensus.pace import Settings
 from ledger.genesis import Genesis
@@ -109,15 +109,14 @@ class SimValidator:
         own_topic = consensus_topics(genesis)[index]
         own = world.own_values(seat, own_topic, positions[own_topic])
         wire, reader = Wire(genesis, verify_memoised), BlockReader(genesis, verify_memoised)
-        boot = Booter(genesis, index, wire, reader, journal).boot(
-            self.store, self.store, own, positions, positions[COMPLETE]
-        )
+        boot = Booter(genesis, index, wire, reader, journal).boot(self.store, own, positions)
         ports = LoopPorts(
             genesis=genesis,
             key=self.key,
             index=index,
             journal=journal,
             store=self.store,
+            finals=self.store,
             outbox=self,
             on_final=self._on_final,
             request=lambda request: world.request(seat, request),

@@ -15,7 +15,7 @@ from consensus.boot import Booter
 from consensus.errors import Halt
 from consensus.events import Reread
 from consensus.journal import Journal, header
-from consensus.loop import COMPLETE, Loop, LoopPorts, Request, Restarted, all_positions, consensus_topics
+from consensus.loop import Loop, LoopPorts, Request, Restarted, all_positions, consensus_topics
 from consensus.messages import Certificate, Kind, Message, Proposal, Statement, Vote, Wire
 from consensus.pace import Settings
 from ledger import digests
@@ -122,7 +122,7 @@ class Committee:
         own_topic = consensus_topics(self.genesis)[index]
         booter = Booter(self.genesis, index, self.wire, reader, journal)
         own = self.topics[own_topic][positions[own_topic] :]
-        boot = booter.boot(member.store, member.store, own, positions, positions[COMPLETE])
+        boot = booter.boot(member.store, own, positions)
         member.waiting = []
         member.loop = Loop(self._ports(member, journal), self.settings, boot, self.now_ms)
         member.read = dict(positions)
@@ -200,6 +200,7 @@ class Committee:
             index=member.index,
             journal=journal,
             store=member.store,
+            finals=member.store,
             outbox=_Outbox(self, member),
             on_final=lambda final: self.trace.append(
                 f"v{member.index} has final {self.name(final.block.digest)} at height {final.block.header.height}"

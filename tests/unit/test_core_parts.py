@@ -51,7 +51,13 @@ def proven(block: Block, view: int | None = None) -> Proven:
 
 def keeper() -> tuple[BlocksKeeper, list[bytes]]:
     published: list[bytes] = []
-    return BlocksKeeper(BlockReader(BENCH.genesis), published.append, 500), published
+
+    def stored(height: int, blocks_max: int) -> list[tuple[int, bytes, bytes]]:
+        """Any number of blocks, of which the first is the real one."""
+        heights = range(height + 1, height + 1 + blocks_max)
+        return [(at, FIRST.digest if at == 1 else bytes(32), b"stored %d" % at) for at in heights]
+
+    return BlocksKeeper(BlockReader(BENCH.genesis), published.append, stored, 500), published
 
 
 def test_own_blocks_are_published_at_once() -> None:
@@ -103,6 +109,32 @@ def test_what_is_watched_is_bounded_and_completeness_waits_for_the_rest() -> Non
     assert kept.complete_height == 0
     kept.on_final(WAITING_MAX + 10, FIRST.digest, b"", False, START_MS)
     assert kept.complete_height == 0
+
+
+def test_what_there_was_no_room_for_is_taken_up_from_the_store() -> None:
+    kept, published = keeper()
+    kept.start(0, 3 * WAITING_MAX)
+    kept.on_time(START_MS)
+    assert published == []
+    kept.on_time(START_MS + 500)
+    assert len(published) == WAITING_MAX // 2
+    assert published[0] == b"stored 1"
+    assert kept.complete_height == 0
+    kept.on_block(proven(FIRST))
+    assert kept.complete_height == 1
+
+
+def test_a_topic_that_was_lost_is_filled_again_from_the_store() -> None:
+    kept, published = keeper()
+    kept.on_final(1, FIRST.digest, b"first", False, START_MS)
+    kept.on_block(proven(FIRST))
+    assert kept.complete_height == 1
+    kept.on_lost()
+    assert kept.complete_height == 0
+    assert kept.next_ms() == 0
+    kept.on_time(START_MS)
+    kept.on_time(START_MS + 500)
+    assert published[0] == b"stored 1"
 
 
 def test_blocks_are_read_on_from_the_first_that_is_not_delivered() -> None:

@@ -272,3 +272,28 @@ def test_a_log_that_does_not_answer_at_first_leaves_no_lock_behind(tmp_path: Pat
         Driver(ports, Settings()).run()
     store.close()
     open_journal(tmp_path / "journal", chain.digest, validator_key(0).public_key).close()
+
+
+def test_a_lost_topic_of_consensus_is_read_from_its_beginning_and_blocks_filled_again(
+    tmp_path: Path, log: FlakyLog
+) -> None:
+    chain = one_home(tmp_path)
+    blocks, own = chain.topic_name("blocks"), chain.topic_name(f"consensus.{chain.validators[0].name}")
+    running = Running(tmp_path, chain, log)
+    log.append(chain.topic, 0, b"first")
+    wait_for(lambda: running.final_records() == 1)
+    wait_for(lambda: len(log.values(blocks)) == 1)
+    with log.lock:
+        log.records[blocks, 0].clear()
+        log.records[own, 0].clear()
+        log.lock.notify_all()
+    wait_for(lambda: len(log.values(blocks)) >= 1)
+    log.append(chain.topic, 0, b"second")
+    wait_for(lambda: running.final_records() == 2)
+    running.stop()
+    heights = [verify_block(chain, value) for value in log.values(blocks)]
+    assert {block.header.height for block in heights if isinstance(block, FinalBlock)} >= {1, 2}
+    again = Running(tmp_path, chain, log)
+    log.append(chain.topic, 0, b"third")
+    wait_for(lambda: again.final_records() == 3)
+    again.stop()
