@@ -27,6 +27,8 @@ from backbone.store_format import (
 
 RUNS_MAX: Final = 32
 """Runs kept of one partition; each is at most a suffix. The oldest go first."""
+BYTES_MAX: Final = 512 << 20
+"""Bytes kept of one partition, the newest run apart, which is kept whatever its size."""
 _NAME: Final = re.compile(r"(\d{5})-(\d{10})-(\d{20})-(\d{20})-([0-9a-f]{64})\.run")
 
 
@@ -38,14 +40,16 @@ class _Run(NamedTuple):
     first: int
     digest: bytes
     path: Path
+    size_bytes: int
 
 
 class Aside:
     """The runs below `directory`. One process writes; any number reads. Raises (writing): StoreFailed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, runs_max: int = RUNS_MAX, bytes_max: int = BYTES_MAX) -> None:
         """The folder is made at the first `keep`."""
         self._directory = directory
+        self._runs_max, self._bytes_max = runs_max, bytes_max
         self._lock = Lock()
         self._runs: dict[int, list[_Run]] = {}
         for partition, run in _listed(directory):
@@ -53,10 +57,13 @@ class Aside:
         self.dropped = 0
         """Runs that went for want of room."""
 
-    def keep(self, partition: int, records: Sequence[StoredRecord]) -> None:
-        """Keep records of one incarnation, in order; durable on return. Nothing happens if they are kept already."""
+    def keep(self, partition: int, records: Sequence[StoredRecord]) -> int:
+        """Keep records of one incarnation, in order; durable on return. Nothing happens if they are kept already.
+
+        How many older runs went for want of room.
+        """
         if not records:
-            return
+            return 0
         first, last = records[0], records[-1]
         end = last.offset + 1
         name = f"{partition:05}-{last.incarnation:010}-{first.offset:020}-{end:020}-{last.chain_digest.hex()}.run"
@@ -64,12 +71,14 @@ class Aside:
         with self._lock:
             runs = self._runs.setdefault(partition, [])
             if any(run.path == path for run in runs):
-                return
-            self._write(path, partition, records)
-            runs.append(_Run(last.incarnation, end, first.offset, last.chain_digest, path))
-            while len(runs) > RUNS_MAX:
+                return 0
+            size = self._write(path, partition, records)
+            runs.append(_Run(last.incarnation, end, first.offset, last.chain_digest, path, size))
+            before = len(runs)
+            while len(runs) > 1 and (len(runs) > self._runs_max or self._bytes(runs) > self._bytes_max):
                 runs.pop(0).path.unlink(missing_ok=True)
-                self.dropped += 1
+            self.dropped += before - len(runs)
+            return before - len(runs)
 
     def find(self, before: HeadLike, target: HeadLike) -> list[StoredRecord] | None:
         """The records above `before` up to `target`, of one partition and incarnation; None if no run has them.
@@ -97,12 +106,19 @@ class Aside:
                 run.path.unlink(missing_ok=True)
                 runs.remove(run)
 
-    def _write(self, path: Path, partition: int, records: Sequence[StoredRecord]) -> None:
+    @staticmethod
+    def _bytes(runs: Sequence[_Run]) -> int:
+        return sum(run.size_bytes for run in runs)
+
+    def _write(self, path: Path, partition: int, records: Sequence[StoredRecord]) -> int:
+        """The size of the file."""
         header = encode_segment_header(partition, records[0].incarnation, records[0].offset, 0)
         data = b"".join((header, *(encode_record(record, 0, 0) for record in records)))
         beside = path.with_suffix(".new")
         try:
             make_folder(self._directory)
+            for torn in self._directory.glob("*.new"):
+                torn.unlink()
             with beside.open("wb") as file:
                 file.write(data)
                 file.flush()
@@ -111,6 +127,7 @@ class Aside:
             sync_folder(self._directory)
         except OSError as error:
             raise StoreFailed(f"Setting records aside in {path} failed: {error}.") from error
+        return len(data)
 
 
 def _listed(directory: Path) -> Iterator[tuple[int, _Run]]:
@@ -119,7 +136,11 @@ def _listed(directory: Path) -> Iterator[tuple[int, _Run]]:
         found = _NAME.fullmatch(path.name)
         if found is not None:
             partition, incarnation, first, end = map(int, found.groups()[:4])
-            yield partition, _Run(incarnation, end, first, bytes.fromhex(found[5]), path)
+            try:
+                size = path.stat().st_size
+            except FileNotFoundError:  # removed since it was listed
+                continue
+            yield partition, _Run(incarnation, end, first, bytes.fromhex(found[5]), path, size)
 
 
 def _read(run: _Run, partition: int) -> list[StoredRecord]:

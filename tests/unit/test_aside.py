@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from backbone import aside as aside_module
 from backbone.aside import Aside
 from backbone.store import LogHead, StoreFailed
 from tests.store_records import chained, numbered, start
@@ -50,14 +49,45 @@ def test_what_a_final_head_passes_is_removed(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_runs_are_bounded_and_what_went_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aside_module, "RUNS_MAX", 2)
-    aside = Aside(tmp_path)
-    for count in (1, 2, 3):
-        aside.keep(0, RECORDS[:count])
+def test_runs_are_bounded_and_what_went_is_counted(tmp_path: Path) -> None:
+    aside = Aside(tmp_path, runs_max=2)
+    assert [aside.keep(0, RECORDS[:count]) for count in (1, 2, 3)] == [0, 0, 1]
     assert aside.dropped == 1
     assert len(list(tmp_path.iterdir())) == 2
     assert aside.find(START, head(3)) == RECORDS[:3]
+
+
+def test_bytes_are_bounded_and_the_newest_run_is_kept_whatever_its_size(tmp_path: Path) -> None:
+    aside = Aside(tmp_path, bytes_max=600)
+    assert [aside.keep(0, RECORDS[first : first + 2]) for first in (0, 2, 4)] == [0, 0, 0]
+    assert aside.keep(1, RECORDS[:2]) == 0, "another partition has a bound of its own"
+    large = chained([(6, bytes(1_000))], RECORDS[-1].chain_digest)
+    assert Aside(tmp_path, bytes_max=600).keep(0, large) == 3
+    assert aside.find(head(6), LogHead(0, 0, 7, large[0].chain_digest)) == large
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_run_that_goes_while_it_is_read_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Aside(tmp_path).keep(0, RECORDS[:4])
+    Aside(tmp_path).keep(0, RECORDS[:6])
+    reader, read_bytes = Aside(tmp_path), Path.read_bytes
+    gone: list[Path] = []
+
+    def read_late(path: Path) -> bytes:
+        if not gone:
+            gone.append(path)
+            path.unlink()
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_late)
+    assert reader.find(START, head(4)) == RECORDS[:4], "the other run has them"
+    assert gone
+
+
+def test_what_a_crash_left_half_written_goes_at_the_next_run(tmp_path: Path) -> None:
+    (tmp_path / "00000-0.new").write_text("half of a run")
+    Aside(tmp_path).keep(0, RECORDS)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".run"]
 
 
 def test_a_run_that_was_torn_or_altered_is_not_served(tmp_path: Path) -> None:
