@@ -6,11 +6,12 @@ for ever. So a partition that is full is left out of the reading, and the others
 its suffix has become final.
 
 *A record at or below the head* that equals what the store holds was delivered twice, which is harmless: it is counted
-and ignored. So every reader begins one record back: where the log has another one there, or none, or does not know the
-position, it was rewritten, and the partition is *suspect*. A suspect partition is looked at (`probe`) now and then
-until the log agrees again. Where it disagrees with what is final, the partition is *barred*, since nothing that the log
-shows can follow: what was seen is told as `Shown`, and reading goes on when a final block has opened the partition's
-next incarnation. What to do about it is not decided here (DESIGN §3): `reread`, `adopt` and `on_final` are the means.
+and ignored. So every reader begins one record back: where the log has another one there, or none, or does not know
+the position, it was rewritten, and the partition is *suspect*. A suspect partition is looked at now and then until the
+log agrees again. Where it disagrees the partition is *barred*: what the log shows now does not follow what is stored,
+and what it shows in place of that would be skipped. What was seen is told as `Shown`. Reading goes on when what is
+stored was replaced, or, where it is final, when a block has opened the partition's next incarnation. What to do is not
+decided here (DESIGN §3): `reread`, `adopt` and `on_final` are the means.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,10 +23,10 @@ from typing import Final
 from backbone.aside import Aside
 from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, ReadableLog, TopicMissing
 from backbone.partition import HeadLike, IntakeLimits, OpeningLike, Partition, Source
-from backbone.probe import Probe
+from backbone.probe import RecordsPruned, look_at
 from backbone.store import Entry, StoredRecord, StoreReader, StoreWriter
 
-__all__ = ["Advance", "Chain", "HeadLike", "Intake", "IntakeLimits", "OpeningLike", "Shown", "Source"]
+__all__ = ["Advance", "Chain", "HeadLike", "Intake", "IntakeLimits", "OpeningLike", "RecordsPruned", "Shown", "Source"]
 
 PROBE_MS: Final = 1_000
 """How soon a suspect partition is looked at again; later and later while nothing changes."""
@@ -33,10 +34,6 @@ PROBE_MS_MAX: Final = 16_000
 
 Chain = Callable[[bytes, int, int, bytes | None], bytes]
 """(chain digest before, incarnation, offset, value) -> the chain digest after that record."""
-
-
-class RecordsPruned(PositionLost):
-    """The log has deleted records that were never read here. Halt: they must come from a copy of the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +48,13 @@ class Advance:
 @dataclass(frozen=True, slots=True)
 class Shown:
     """What the log shows of a partition that was looked at: `opening` is (topic id, first offset that is not what the
-    store holds) where it contradicts what is final; None where it agrees."""
+    store holds) where it contradicts what is final; None where it agrees. `diverged_at`: from which offset on it does
+    not show what is stored above that; it is not read before that is final, or gone."""
 
     partition: int
     incarnation: int
     opening: tuple[str, int] | None
+    diverged_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +109,7 @@ class Intake:
 
     def backlog(self) -> list[Advance]:
         """What the store holds above the final heads at boot, to be told before the first `pump`."""
-        found = []
-        for partition, state in self._partitions.items():
-            entries = self._stored.suffix(partition, state.final_offset, state.incarnation)
-            if entries:
-                found.append(Advance(partition, state.incarnation, tuple(entries)))
-        return found
+        return [advance for partition in self._partitions for advance in self._suffix(partition)]
 
     def pump(self, records_max: int, timeout_ms: int) -> Sequence[Advance | Shown]:
         """Read a batch and store it durably; what it added, at most one advance per partition.
@@ -182,17 +176,20 @@ class Intake:
         """Drop what the store holds of a partition from `from_offset` on; read that anew as the log shows it now.
 
         What is dropped below `keep_end` is set aside first. `records`, which follow `before`, take its place as far
-        as they fit; what they added. Nothing happens where the partition is in another incarnation by now.
+        as they fit. Nothing happens where the partition is in another incarnation by now. The answer is all that is
+        held above the final head: whoever asked several times, in whatever order it was done, knows it all after the
+        last answer.
         Raises: ValueError below the final head.
         """
         with self._turn, self._accounts:
             state = self._partitions[partition]
             if incarnation != state.incarnation:
-                return []
+                return self._suffix(partition)
             if from_offset < state.final_offset:
                 raise ValueError(f"Partition {partition} is final up to {state.final_offset}; {from_offset} is below.")
             if keep_end > from_offset:
-                self._aside.keep(partition, self._stored.records(partition, from_offset, keep_end, incarnation))
+                # From the final head on, so that a run is whole for whoever asks.
+                self._aside.keep(partition, self._stored.records(partition, state.final_offset, keep_end, incarnation))
             self._writer.replace_suffix(partition, from_offset, incarnation)
             held = self._writer.head(partition)
             if held is not None and held.incarnation == incarnation:
@@ -203,7 +200,9 @@ class Intake:
             state.weigh(self._limits)
             state.suspect()
             self._close_reader()
-        return [] if before is None else self.adopt(before, records)
+        if before is not None:
+            self.adopt(before, records)
+        return self._suffix(partition)
 
     def adopt(self, before: HeadLike, records: Sequence[StoredRecord]) -> Sequence[Advance]:
         """Take records from elsewhere, re-hashed from `before` on, as far as they continue what the store holds."""
@@ -220,6 +219,11 @@ class Intake:
         """Close the reader of the log; the parts belong to the caller."""
         with self._turn:
             self._close_reader()
+
+    def _suffix(self, partition: int) -> list[Advance]:
+        state = self._partitions[partition]
+        entries = self._stored.suffix(partition, state.final_offset, state.incarnation)
+        return [Advance(partition, state.incarnation, tuple(entries))] if entries else []
 
     def _resume(self, final: HeadLike, start: HeadLike, source: Source) -> Partition:
         held = self._writer.head(final.partition)
@@ -266,39 +270,16 @@ class Intake:
         for state in self._partitions.values():
             if state.is_suspect and now_ms >= state.probe_due_ms:
                 was_open, before = state.is_open, state.shown
-                state.shown = self._look_at(state)
+                state.shown = look_at(state, self._log, self._topic, self._stored)
                 state.looks = state.looks + 1 if state.shown == before else 0
                 state.probe_due_ms = now_ms + min(PROBE_MS << state.looks, PROBE_MS_MAX)
                 if was_open != state.is_open:
                     self._close_reader()
                 if state.shown is not None and state.shown != before:
                     found.append(Shown(state.number, state.incarnation, state.shown))
-                elif state.shown is None and before is not None:
-                    found.append(Shown(state.number, state.incarnation, None))
+                elif state.shown is None and (before is not None or state.diverged_at is not None):
+                    found.append(Shown(state.number, state.incarnation, None, state.diverged_at))
         return found
-
-    def _look_at(self, state: Partition) -> tuple[str, int] | None:
-        """What the log shows of a partition against what is final: None, where that agrees."""
-        topic_id, source = self._log.describe(self._topic).topic_id, state.source
-        if topic_id != source.topic_id:
-            state.is_barred = True
-            return topic_id, self._log.begin(self._topic, state.number)
-        begin = self._log.begin(self._topic, state.number)
-        probe = Probe(self._log, self._topic, self._stored, state.number, state.incarnation)
-        state.source = source = Source(topic_id, max(begin, source.first_offset))
-        agreed = probe.agreed_end(source.first_offset, state.final_offset)
-        if agreed < state.final_offset:
-            state.is_barred = True
-            return topic_id, agreed
-        if begin > state.end_offset:
-            raise RecordsPruned(
-                f"{self._topic} begins at offset {begin} of partition {state.number}, and {state.end_offset} was to be "
-                "read next: it was pruned."
-            )
-        state.is_barred = not probe.is_readable(state.end_offset)
-        is_joint = state.end_offset == source.first_offset or probe.agrees(state.end_offset - 1)
-        state.is_suspect = state.is_barred or not is_joint
-        return None
 
     def _open(self, head: HeadLike, topic_id: str) -> None:
         """Go on in a partition's next incarnation; what was read above the final head of the one before is void."""
@@ -403,3 +384,4 @@ class Intake:
         if self._reader is not None:
             self._reader.close()
         self._reader, self._assigned, self._joints = None, frozenset(), {}
+        self._is_known = False

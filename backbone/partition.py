@@ -77,6 +77,8 @@ class Partition:
     looks: int = 0
     """How often it was looked at in vain."""
     shown: tuple[str, int] | None = None
+    diverged_at: int | None = None
+    """From which offset on, above the final head, the log was seen not to show what is stored."""
 
     @property
     def is_open(self) -> bool:

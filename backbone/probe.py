@@ -8,10 +8,15 @@ shows the same (DESIGN §3).
 from typing import Final
 
 from backbone.log import LogRecord, LogUnavailable, PositionLost, ReadableLog
+from backbone.partition import Partition, Source
 from backbone.store import StoreReader
 
 READS_MAX: Final = 50
 READ_MS: Final = 100
+
+
+class RecordsPruned(PositionLost):
+    """The log has deleted records that were never read here. Halt: they must come from a copy of the store."""
 
 
 class Probe:
@@ -69,3 +74,31 @@ class Probe:
         finally:
             reader.close()
         raise LogUnavailable(f"{self._topic}, partition {self._partition}, does not answer from offset {offset} on.")
+
+
+def look_at(state: Partition, log: ReadableLog, topic: str, stored: StoreReader) -> tuple[str, int] | None:
+    """What the log shows of a partition against what is final: (topic id, first offset of another history) or None.
+
+    Notes in `state` whether the log can be read on, and from where above the final head it shows something else.
+    Raises: RecordsPruned, TopicMissing, LogUnavailable.
+    """
+    state.diverged_at = None
+    topic_id, begin = log.describe(topic).topic_id, log.begin(topic, state.number)
+    if topic_id != state.source.topic_id:
+        state.is_barred = True
+        return topic_id, begin
+    state.source = source = Source(topic_id, max(begin, state.source.first_offset))
+    probe = Probe(log, topic, stored, state.number, state.incarnation)
+    agreed = probe.agreed_end(source.first_offset, state.final_offset)
+    if agreed < state.final_offset:
+        state.is_barred = True
+        return topic_id, agreed
+    if begin > state.end_offset:
+        raise RecordsPruned(
+            f"{topic} begins at offset {begin} of partition {state.number}, and {state.end_offset} was to be read "
+            "next: it was pruned."
+        )
+    agreed = probe.agreed_end(max(source.first_offset, state.final_offset), state.end_offset)
+    state.diverged_at = agreed if agreed < state.end_offset else None
+    state.is_suspect = state.is_barred = state.diverged_at is not None or not probe.is_readable(state.end_offset)
+    return None

@@ -127,8 +127,9 @@ class Core:
             case events.HeadsAdvanced(entries=entries):
                 for partition, more in entries.items():
                     self.state.heads.advance(partition, more)
-            case events.LogShown(partition=partition, incarnation=incarnation, opening=opening):
+            case events.LogShown(now_ms, partition, incarnation, opening, diverged_at):
                 self.state.records.on_shown(partition, incarnation, opening)
+                self._actions += self.state.records.diverged(partition, incarnation, diverged_at, now_ms)
             case events.LagMeasured(records=records):
                 self.state.lag = records
             case events.Started():

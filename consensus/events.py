@@ -72,6 +72,8 @@ class LogShown:
     incarnation: int
     """The one that was looked at; what is said of an older one is void."""
     opening: Opening | None
+    diverged_at: int | None = None
+    """From which offset on, above what is final, the log does not show what the own store holds; None: it shows all."""
 
 
 Event = Started | MessageRead | BlockRead | Signed | HeadsAdvanced | LogShown | LagMeasured | TimerFired

@@ -100,12 +100,6 @@ class _Suffix:
         del self._ends[:place], self._bytes[:place]
         del self._digests[: place * DIGEST_SIZE]
 
-    def cut(self, end_offset: int) -> None:
-        """Forget the records above `end_offset`."""
-        place = bisect_right(self._ends, end_offset)
-        del self._ends[place:], self._bytes[place:]
-        del self._digests[place * DIGEST_SIZE :]
-
     def _bytes_at(self, place: int) -> int:
         return self._bytes[place - 1] if place else self._base_bytes
 
@@ -120,8 +114,9 @@ class LocalHeads:
         self._suffixes = [_Suffix(head) for head in base]
 
     def advance(self, partition: int, entries: Iterable[tuple[int, bytes, int]]) -> None:
-        """Records that have become durable, behind those announced before."""
-        self._suffixes[partition].extend(entries)
+        """Records that have become durable, behind those announced before; what is at or below the base is known."""
+        base = self._suffixes[partition].base.end_offset
+        self._suffixes[partition].extend(entry for entry in entries if entry[0] > base)
 
     def base(self, partition: int) -> Head:
         """The partition's head in the last block that was given to the store."""
@@ -137,6 +132,10 @@ class LocalHeads:
             suffix.base.incarnation == head.incarnation and suffix.end > head.end_offset
             for suffix, head in zip(self._suffixes, heads, strict=True)
         )
+
+    def holds_any(self, partition: int) -> bool:
+        """Whether records of the partition are held above its base."""
+        return len(self._suffixes[partition]) > 0
 
     def outcome(self, heads: Sequence[Head]) -> Outcome:
         """CONFIRMED if all are; CONTRADICTED if any is."""
@@ -196,9 +195,9 @@ class LocalHeads:
             else:
                 self._suffixes[partition] = _Suffix(head)
 
-    def forget(self, partition: int, end_offset: int) -> None:
-        """Drop the records above an offset: the log will be read again from there."""
-        self._suffixes[partition].cut(end_offset)
+    def forget(self, partition: int) -> None:
+        """Drop the records above the base: some are read again, and then all are told again."""
+        self._suffixes[partition] = _Suffix(self._suffixes[partition].base)
 
     def _places(self, heads: Sequence[Head]) -> list[int] | None:
         places: list[int] = []

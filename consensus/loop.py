@@ -109,9 +109,9 @@ class Loop:
                 self._rereading[partition] -= 1
             case TopicRestarted(topic, position):
                 self._on_topic_restarted(topic, position)
-            case Shown(partition=partition, incarnation=incarnation, opening=shown):
+            case Shown(partition, incarnation, shown, diverged_at):
                 opening = None if shown is None else Opening(partition, incarnation + 1, *shown)
-                self._step(events.LogShown(now_ms, partition, incarnation, opening))
+                self._step(events.LogShown(now_ms, partition, incarnation, opening, diverged_at))
             case LogRecord(topic=topic, offset=offset, value=value):
                 if topic == self._blocks_topic:
                     self._on_block(offset, value, now_ms)

@@ -1,6 +1,6 @@
 """Which records to have read again, and from where (R11); which partitions the own log shows to be new (R12)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from consensus.chain import Chain
 from consensus.events import Fetch, Probe, Reread
@@ -27,6 +27,8 @@ class Records:
         self._probe_due_ms = 0
         self._wanted: tuple[bytes, int] = (b"", 0)
         """The block whose records we have been waiting for, and since when."""
+        self._fetched: dict[int, bytes] = {}
+        """The block for which records of a partition were last fetched in vain, so far."""
 
     # --- openings (R12) ---
 
@@ -38,6 +40,18 @@ class Records:
             self._shown.pop(partition, None)
         else:
             self._shown[partition] = opening
+
+    def diverged(self, partition: int, incarnation: int, at: int | None, now_ms: int) -> list[Reread]:
+        """What to read again since the log shows something else from offset `at` on, above what is final.
+
+        Nothing where a notarized block that we hold rests on it: that becomes final, and an opening follows. What the
+        log shows behind another history must never be appended to ours: it would skip what was acknowledged since.
+        """
+        if at is None or incarnation != self._heads.base(partition).incarnation:
+            return []
+        if at < self._settled_end(partition) or not self._is_due(partition, now_ms):
+            return []
+        return [self._reread(partition, at, None, now_ms)]
 
     def openings(self, heads: Sequence[Head]) -> tuple[Opening, ...]:
         """The openings that our broker shows and that are the next ones after `heads`, by partition."""
@@ -77,8 +91,7 @@ class Records:
             if outcome is Outcome.CONTRADICTED:
                 found.append(self._reread(head.partition, base.end_offset, head, now_ms))
             elif outcome is Outcome.NOT_YET and is_late:
-                self._due_ms[head.partition] = now_ms + self._settings.reread_ms
-                found.append(Fetch(base, head))
+                found.append(self._fetch(block, base, head, now_ms))
         return found
 
     def contradicted(self, block: Block, view: int, now_ms: int) -> list[Reread] | None:
@@ -96,22 +109,32 @@ class Records:
         self._retry_ms = min((self._due_ms.get(head.partition, 0) for head in heads), default=0)
         return [self._reread(partition, self._settled_end(partition), None, now_ms) for partition in due]
 
-    def next_ms(self) -> int:
-        """When waiting alone changes what is to be done; a time that has passed where it does not."""
-        if not self._wanted[0]:
-            return self._retry_ms
-        return max(self._wanted[1] + self._settings.fetch_ms, min(self._due_ms.values(), default=0))
+    def moments(self) -> Iterator[int]:
+        """When waiting alone changes what is to be done, for each partition; some of them have passed."""
+        yield self._retry_ms
+        if self._wanted[0]:
+            yield self._wanted[1] + self._settings.fetch_ms
+            yield from self._due_ms.values()
 
     def _is_vain(self, head: Head, view: int) -> bool:
         """Whether reading again cannot, or could not, mend the contradiction."""
         return self._reread_in.get(head.partition) == view or self._settled_end(head.partition) >= head.end_offset
 
+    def _fetch(self, block: Block, base: Head, head: Head, now_ms: int) -> Reread | Fetch:
+        """Others' records behind ours; where that did not help, in place of ours: these may lead elsewhere."""
+        if self._fetched.get(head.partition) == block.digest and self._heads.holds_any(head.partition):
+            return self._reread(head.partition, base.end_offset, head, now_ms)
+        self._fetched[head.partition] = block.digest
+        self._due_ms[head.partition] = now_ms + self._settings.reread_ms
+        return Fetch(base, head)
+
     def _reread(self, partition: int, from_offset: int, target: Head | None, now_ms: int) -> Reread:
         self._due_ms[partition] = now_ms + self._settings.reread_ms
-        self._heads.forget(partition, from_offset)
+        voted_end = self._voted_end(partition)
+        self._heads.forget(partition)
         base = self._heads.base(partition)
         before = None if target is None else base
-        return Reread(partition, base.incarnation, from_offset, self._voted_end(partition), before, target)
+        return Reread(partition, base.incarnation, from_offset, voted_end, before, target)
 
     def _is_due(self, partition: int, now_ms: int) -> bool:
         return now_ms >= self._due_ms.get(partition, 0)

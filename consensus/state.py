@@ -122,7 +122,7 @@ class State:
     def _moments(self) -> Iterator[int]:
         if self.pace.pending_since_ms is not None:
             yield from (self.pace.resend_at_ms, self.pace.deadline_ms(), self.pace.idle_until_ms())
-        yield self.records.next_ms()
+        yield from self.records.moments()
         checkpoint = self.chain.checkpoint
         if self.chain.delivered.header.heads != checkpoint.header.heads:
             yield checkpoint.header.time_ms + self.chain.rule.time_ms

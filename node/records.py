@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from backbone.aside import Aside
 from backbone.store import StoredRecord
 from consensus.ports import RecordSource
-from ledger import digests
+from consensus.supply import leads
 from ledger.header import Head
 
 
@@ -34,13 +34,3 @@ class FirstOf:
             if found is not None:
                 return found
         return None
-
-
-def leads(before: Head, records: Sequence[StoredRecord], target: Head) -> bool:
-    """Whether records hash from one head to another, each with the chain digest that it carries."""
-    digest = before.chain_digest
-    for record in records:
-        digest = digests.chain_next(digest, target.incarnation, record.offset, digests.value_digest(record.value))
-        if digest != record.chain_digest or record.incarnation != target.incarnation:
-            return False
-    return bool(records) and (records[-1].offset + 1, digest) == (target.end_offset, target.chain_digest)

@@ -26,6 +26,13 @@ class Faults:
     Only safety is owed in such a world: a validator keeps the records of what it voted for, so those who voted for
     what they were shown cannot agree until they can have each other's records (DESIGN §3).
     """
+    truncate: int = 0
+    """Per second: an unclean election, which cuts the end of a partition; often below what is final."""
+    recreate: int = 0
+    """Per second: the topic is deleted and made anew."""
+    outage: int = 0
+    """Per second: the brokers stand still for everybody."""
+    outage_ms_max: int = 0
     crash: int = 0
     """Per durable write: before it, after it, or in the middle of it."""
     down_ms_max: int = 0
@@ -55,6 +62,9 @@ FAULTS: Final[Mapping[str, Mapping[str, int]]] = {
     "delay": {"delay_ms_max": 400},
     "slow-intake": {"slow_intake_ms_max": 4_000},
     "mislead": {"mislead": 60},
+    "truncate": {"truncate": 200},
+    "recreate": {"recreate": 100},
+    "outage": {"outage": 60, "outage_ms_max": 4_000},
     "crash": {"crash": 30, "down_ms_max": 2_000},
     "cut": {"cut": 200, "cut_ms_max": 3_000},
     "split": {"split": 200, "split_ms_max": 4_000},
@@ -84,6 +94,10 @@ def draw(random: Random) -> Faults:
         delay_ms_max=random.choice((5, 20, 100, 400)),
         slow_intake_ms_max=random.choice((0, 0, 300, 4_000)),
         mislead=random.choice((0, 0, 0, 0, 0, 0, 0, 60)),
+        truncate=random.choice((0, 0, 0, 0, 0, 0, 100, 300)),
+        recreate=random.choice((0, 0, 0, 0, 0, 0, 0, 100)),
+        outage=some(60),
+        outage_ms_max=random.choice((500, 4_000)),
         crash=some(30),
         down_ms_max=random.choice((200, 2_000, 20_000)),
         cut=some(200),

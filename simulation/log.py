@@ -4,21 +4,18 @@ What one process gets of one topic is in order, as with a real log; everything e
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from backbone.log import LogRecord
-from backbone.store import Entry
-from ledger import digests
 from simulation.agenda import Agenda
 from simulation.faults import Faults, chance
+from simulation.intake import SeatLog
 from simulation.partitions import BrokerView
 
 Asked = TypeVar("Asked")
-RECORD_BYTES: Final = 100
-"""What a client's record is said to weigh."""
 
 
 @dataclass(slots=True, eq=False)
@@ -57,10 +54,8 @@ class SimLog:
         """Records in all topics, by the seat that wrote them."""
         self.struck: Counter[str] = Counter()
         """How often its faults struck, beside delays."""
-        self.partitions: list[list[Entry]] = []
-        """Every record that clients ever appended, by partition."""
-        self.values_by_digest: dict[bytes, bytes] = {}
-        """The value of the record that each chain digest ends with."""
+        self.written: set[tuple[str, int, int, bytes]] = set()
+        """Every record that clients ever wrote: (topic id, partition, offset, value)."""
         self.views: list[BrokerView] = []
         """What the brokers show of each partition now."""
         self.is_hidden: Callable[[str, int, int, bytes], bool] = lambda topic, writer, reader, value: False
@@ -185,39 +180,30 @@ class SimLog:
 
     # --- clients' records ---
 
-    def open_partitions(self, genesis_digest: bytes, partitions: int) -> None:
+    def open_partitions(self, topic_id: str, partitions: int) -> None:
         """Empty partitions of transactions."""
-        self._starts = [digests.chain_start(genesis_digest, partition) for partition in range(partitions)]
-        self.partitions = [[] for _ in range(partitions)]
-        self.views = [BrokerView("the first topic") for _ in range(partitions)]
+        self.views = [BrokerView(topic_id) for _ in range(partitions)]
 
     def produce(self, partition: int, value: bytes) -> None:
         """A client's record is appended. Now and then the log leaves a gap before it, for a control record."""
-        entries = self.partitions[partition]
-        before = entries[-1].chain_digest if entries else self._starts[partition]
-        record = self.views[partition].append(value, gap=int(self._random.randrange(8) == 0))
-        digest = digests.chain_next(before, 0, record.offset, record.value_digest)
-        self.values_by_digest[digest] = value
-        entries.append(Entry(record.offset + 1, digest, RECORD_BYTES))
+        view = self.views[partition]
+        record = view.append(value, gap=int(self._random.randrange(8) == 0))
+        self.written.add((view.topic_id, partition, record.offset, value))
 
-    def fetch_records(self, seat: int, take: Callable[[int, int], None]) -> None:
-        """Let a validator read, after a while, all records that are there now: (partition, records of it)."""
-        for partition, entries in enumerate(self.partitions):
-            slow_ms = self._random.randrange(self.faults.slow_intake_ms_max + 1)
-            at_ms = max(self._agenda.now_ms + slow_ms + self._delay_ms(), self._cut_until_ms.get(seat, 0))
-            self._agenda.plan(at_ms, take, partition, len(entries))
+    def fetch_records(self, seat: int, take: Callable[[], None]) -> None:
+        """Let a validator read, after a while, all records that are there by then."""
+        slow_ms = self._random.randrange(self.faults.slow_intake_ms_max + 1)
+        at_ms = max(self._agenda.now_ms + slow_ms + self._delay_ms(), self._cut_until_ms.get(seat, 0))
+        self._agenda.plan(at_ms, take)
 
-    def shown(self, seat: int, partition: int, held: Sequence[Entry], records: int) -> tuple[list[Entry], bool]:
-        """What a validator reads behind what it holds, up to so many records; and whether the log misleads it."""
-        found, is_misled = list(held), False
-        for record in self.views[partition].records[len(held) : records]:
-            digest_of_value = record.value_digest
-            if chance(self._random, self.faults.mislead):
-                digest_of_value, is_misled = digests.value_digest(b"a lie for seat %d" % seat), True
-            before = found[-1].chain_digest if found else self._starts[partition]
-            digest = digests.chain_next(before, 0, record.offset, digest_of_value)
-            found.append(Entry(record.offset + 1, digest, RECORD_BYTES))
-        return found[len(held) :], is_misled
+    def brokers(self, seat: int) -> SeatLog:
+        """The partitions as a validator sees them."""
+        return SeatLog(
+            self.views,
+            self._random,
+            lambda: self.faults.mislead,
+            lambda: self._agenda.now_ms < self._cut_until_ms.get(seat, 0),
+        )
 
     def carry_out(self, act: Callable[[Asked], None], request: Asked) -> None:
         """Call `act(request)` when an intake has come to it."""

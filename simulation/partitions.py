@@ -3,8 +3,6 @@ id of the topic that holds them, and where suffixes of it were cut."""
 
 from dataclasses import dataclass, field
 
-from ledger import digests
-
 
 @dataclass(frozen=True, slots=True)
 class SimRecord:
@@ -13,36 +11,42 @@ class SimRecord:
     offset: int
     value: bytes
 
-    @property
-    def value_digest(self) -> bytes:
-        return digests.value_digest(self.value)
-
 
 @dataclass(slots=True)
 class BrokerView:
-    """One partition in the eyes of whoever asks the brokers that hold this view; usually all share one."""
+    """One partition as the brokers hold it."""
 
     topic_id: str
     records: list[SimRecord] = field(default_factory=list)
     """By rising offset; gaps are control records."""
-    truncations: list[int] = field(default_factory=list)
-    """From which offsets on a suffix was cut, in the order in which it happened, since the topic was made."""
+    end_offset: int = 0
+    """The offset that the next record gets, unless a control record takes it."""
+    truncations: list[tuple[str, int]] = field(default_factory=list)
+    """(topic id, offset) from which on a suffix was cut, in the order in which it happened."""
+    topic_ids: list[str] = field(default_factory=list)
+    """Of all topics that there ever were under this name."""
 
-    @property
-    def end_offset(self) -> int:
-        return self.records[-1].offset + 1 if self.records else 0
+    def __post_init__(self) -> None:
+        self.topic_ids.append(self.topic_id)
+
+    def was_truncated(self, topic_id: str, end_offset: int) -> bool:
+        """Whether records of a topic below an offset are no longer what they were."""
+        return any(cut == topic_id and offset < end_offset for cut, offset in self.truncations)
 
     def append(self, value: bytes, gap: int = 0) -> SimRecord:
         """A record behind all others, `gap` offsets left out before it."""
         record = SimRecord(self.end_offset + gap, value)
         self.records.append(record)
+        self.end_offset = record.offset + 1
         return record
 
     def truncate(self, from_offset: int) -> None:
         """An unclean election: the records from an offset on are gone; others may take their offsets."""
         self.records = [record for record in self.records if record.offset < from_offset]
-        self.truncations.append(from_offset)
+        self.end_offset = min(self.end_offset, from_offset)
+        self.truncations.append((self.topic_id, from_offset))
 
     def recreate(self, topic_id: str) -> None:
         """The topic is made anew: empty, under another id."""
-        self.topic_id, self.records, self.truncations = topic_id, [], []
+        self.topic_id, self.records, self.end_offset = topic_id, [], 0
+        self.topic_ids.append(topic_id)

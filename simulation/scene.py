@@ -1,23 +1,25 @@
 """The scene of a world: validators' processes that read, write, crash and halt over a log, in virtual time."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from random import Random
 from typing import Final
 
 from backbone.log import LogRecord
-from backbone.store import Entry, StoredFinal
+from backbone.store import StoredFinal, StoredRecord
 from consensus.chain import Fork
 from consensus.errors import Halt
 from consensus.events import Fetch, Probe, Reread
 from consensus.loop import Loop, Request, consensus_topics
 from consensus.pace import Settings
+from consensus.supply import leads
 from simulation.adversaries import Adversary
 from simulation.agenda import START_MS, Agenda, DriftingClock
 from simulation.cast import PARTITIONS, ByzantineLoop, Cast, make_genesis, make_keys
 from simulation.checkers import Checkers
 from simulation.disk import Crashed
 from simulation.faults import Faults, chance
+from simulation.intake import SeatLog
 from simulation.log import SimLog
 from simulation.trace import Trace, sentence
 from simulation.validator import SimValidator
@@ -42,7 +44,7 @@ class Scene:
         self.genesis: Final = make_genesis(random, self._keys, cast.unsafe)
         topics = dict.fromkeys(consensus_topics(self.genesis), True)
         self.log: Final = SimLog(self.agenda, random, faults, {**topics, self.genesis.topic_name("blocks"): False})
-        self.log.open_partitions(self.genesis.digest, PARTITIONS)
+        self.log.open_partitions(self.genesis.topic_id, PARTITIONS)
         self.validators: Final[list[SimValidator]] = []
         """By seat."""
         self.adversaries: Final[dict[int, Adversary]] = {}
@@ -111,11 +113,11 @@ class Scene:
         """An adversary is not to be stopped by what it said behind its validator's back."""
         return [] if seat in self.adversaries else self.log.values(topic, position)
 
-    def shown(self, seat: int, partition: int, held: Sequence[Entry], records: int) -> Sequence[Entry]:
-        entries, is_misled = self.log.shown(seat, partition, held, records)
-        if is_misled:
-            self._note(seat, "is misled about partition", partition)
-        return entries
+    def brokers(self, seat: int) -> SeatLog:
+        return self.log.brokers(seat)
+
+    def now_ms(self) -> int:
+        return self.agenda.now_ms
 
     def request(self, seat: int, request: Request) -> None:
         subject = self.validators[seat]
@@ -128,10 +130,14 @@ class Scene:
                 self._wake(subject, self.agenda.now_ms)
                 self._fetch_records(subject)
 
-        if not isinstance(request, Probe):
+        if isinstance(request, Probe):
+            assert subject.intake is not None, "only a loop that lives asks"
+            subject.intake.probe(request.partition)
+            self._fetch_records(subject)
+        else:
             self.log.carry_out(act, request)
 
-    def _held_by_others(self, subject: SimValidator, request: Reread | Fetch) -> list[Entry] | None:
+    def _held_by_others(self, subject: SimValidator, request: Reread | Fetch) -> list[StoredRecord] | None:
         """What a validator finds when it asks itself and then the others, in turn, for records."""
         before, target = request.before, request.target
         if before is None or target is None:
@@ -139,7 +145,7 @@ class Scene:
         for other in (subject, *self.validators):
             if other is subject or (other.is_up and not self.log.is_cut(subject.seat, other.seat)):
                 found = other.store.above(before, target)
-                if found is not None:
+                if found is not None and leads(before, found, target):
                     return found
         return None
 
@@ -185,9 +191,9 @@ class Scene:
     def _fetch_records(self, validator: SimValidator) -> None:
         life = validator.life
 
-        def take(partition: int, records: int) -> None:
+        def take() -> None:
             if validator.is_up and validator.life == life:
-                self._run(validator, lambda: validator.read_records(partition, records))
+                self._run(validator, validator.read_records)
                 self._wake(validator, self.agenda.now_ms)
 
         if validator.is_up:

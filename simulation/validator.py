@@ -1,23 +1,29 @@
-"""One simulated validator: the production journal, boot rules and loop over virtual parts."""
+"""One simulated validator: the production journal, boot rules, intake and loop over virtual parts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Protocol
 
-from backbone.intake import Advance
-from backbone.store import Entry, StoredFinal
+from backbone.intake import Intake
+from backbone.log import LogUnavailable
+from backbone.store import StoredFinal, StoredRecord
 from consensus.blocks import BlockReader
 from consensus.boot import Booter
 from consensus.errors import Halt
-from consensus.events import Fetch, Finalize, Reread
+from consensus.events import Fetch, Reread
 from consensus.journal import Journal, header
 from consensus.loop import Loop, LoopPorts, Request, Restarted, all_positions, consensus_topics
 from consensus.messages import Block, Wire
 from consensus.pace import Settings
 from ledger.genesis import Genesis
+from ledger.header import decode_header
+from ledger.rejection import Rejection
 from simulation.agenda import DriftingClock
-from simulation.disk import JournalDisk, StoreDisk
+from simulation.disk import JournalDisk
+from simulation.intake import SeatLog, open_intake, pump
 from simulation.signatures import MemoKey, verify_memoised
+from simulation.store import SimStore
 
 COMPACT_BYTES = 8 << 10
 """Journals are written anew early, so that crashes meet it."""
@@ -32,8 +38,11 @@ class Surroundings(Protocol):
     def send(self, seat: int, topic: str, value: bytes) -> None:
         """A record leaves; it may or may not arrive."""
 
-    def shown(self, seat: int, partition: int, held: Sequence[Entry], records: int) -> Sequence[Entry]:
-        """What the log shows behind what is held of a partition, up to so many records."""
+    def brokers(self, seat: int) -> SeatLog:
+        """What the brokers show to it of the partitions of clients' records."""
+
+    def now_ms(self) -> int:
+        """Virtual time."""
 
     def request(self, seat: int, request: Request) -> None:
         """Ask its intake; `carry_out` is called when it has come to it, with what others hold of what is asked for."""
@@ -46,6 +55,15 @@ class Surroundings(Protocol):
 
     def on_report(self, seat: int, what: str, facts: Mapping[str, object]) -> None:
         """An operator would see this."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinalChain:
+    """What is final of a partition's current incarnation: where it lies, and its records (offset, value)."""
+
+    topic_id: str
+    from_offset: int
+    records: list[tuple[int, bytes | None]]
 
 
 class SimValidator:
@@ -69,8 +87,9 @@ class SimValidator:
         self.key = key
         self.clock = clock
         self.journal = JournalDisk(header(genesis.digest, key.public_key), random)
-        self.store = StoreDisk(genesis.partitions, lambda final: world.on_stored(seat, final))
+        self.store = SimStore(genesis, lambda final: world.on_stored(seat, final))
         self.loop: Loop | None = None
+        self.intake: Intake | None = None
         self.halted: Halt | None = None
         self.died: Exception | None = None
         """Of an error that production code should never raise."""
@@ -85,7 +104,6 @@ class SimValidator:
         self._settings = settings
         self._world = world
         self._loop_class = loop_class
-        self._told = [0] * genesis.partitions
         self._measured_lag = 0
 
     @property
@@ -110,6 +128,10 @@ class SimValidator:
         own = world.own_values(seat, own_topic, positions[own_topic])
         wire, reader = Wire(genesis, verify_memoised), BlockReader(genesis, verify_memoised)
         boot = Booter(genesis, index, wire, reader, journal).boot(self.store, own, positions)
+        self.store.on_durable = self.store.aside.on_durable = on_durable
+        intake = open_intake(genesis, self.store, world.brokers(seat), lambda: self.clock.read_ms(world.now_ms()))
+        intake.on_final(boot.restored.delivered.header.heads, ())
+        self.intake = intake
         ports = LoopPorts(
             genesis=genesis,
             key=self.key,
@@ -118,44 +140,43 @@ class SimValidator:
             store=self.store,
             finals=self.store,
             outbox=self,
-            on_final=self._on_final,
+            on_final=lambda final: intake.on_final(final.block.header.heads, final.block.header.openings),
             request=lambda request: world.request(seat, request),
             on_durable=on_durable,
             report=lambda what, facts: world.on_report(seat, what, facts),
             verify=verify_memoised,
         )
         self.loop = self._loop_class(ports, self._settings, boot, self.clock.read_ms(now_ms))
-        heads = boot.restored.delivered.header.heads
-        self._told = [self._count_up_to(head.partition, head.end_offset) for head in heads]
-        self._tell_all()
+        self.waiting += intake.backlog()
 
     def crash(self) -> None:
         """The process is gone; the disk stays."""
-        self.loop = None
+        self.loop = self.intake = None
+        self.store.crash()
         self._measured_lag = 0
         self.waiting = []
         self.life += 1
 
-    def read_records(self, partition: int, records: int) -> None:
-        """The intake has read so many records of a partition, stores them durably and tells. Raises: Crashed."""
-        held = self.store.records[partition]
-        if records > len(held):
-            self._world.on_durable(self.seat, "records.before")
-            held.extend(self._world.shown(self.seat, partition, held, records))
-            self._world.on_durable(self.seat, "records.after")
-        self._tell_all()
+    def read_records(self) -> None:
+        """The intake reads what the log has, and tells. Raises: Crashed."""
+        assert self.intake is not None
+        try:
+            self.waiting += pump(self.intake)
+        except LogUnavailable:
+            return
 
-    def carry_out(self, request: Reread | Fetch, found: Sequence[Entry] | None) -> None:
+    def carry_out(self, request: Reread | Fetch, found: Sequence[StoredRecord] | None) -> None:
         """The intake does what it was asked; `found`: what others hold of it. Raises: Crashed."""
-        if isinstance(request, Reread):
-            self._world.on_durable(self.seat, "aside.before")
-            self.store.cut(request.partition, request.from_offset, request.keep_end)
-            self._told[request.partition] = len(self.store.records[request.partition])
-            self.waiting.append(Restarted(request.partition))
-        before = request.before
-        if found is not None and before is not None:
-            self.store.adopt(before, found)
-        self._tell_all()
+        intake = self.intake
+        assert intake is not None
+        if isinstance(request, Fetch):
+            self.waiting += intake.adopt(request.before, found or ())
+            return
+        before = None if found is None else request.before
+        advances = intake.reread(
+            request.partition, request.incarnation, request.from_offset, request.keep_end, before, found or ()
+        )
+        self.waiting += [Restarted(request.partition), *advances]
 
     def turn(self, now_ms: int) -> None:
         """Take all that waits and end the turn, as the driver does. Raises: Halt, Crashed."""
@@ -183,14 +204,15 @@ class SimValidator:
         """The last block that was given to the store, as the core knows it; None while down."""
         return None if self.loop is None else self.loop.core.state.chain.delivered
 
-    def _tell_all(self) -> None:
-        for partition, (told, held) in enumerate(zip(self._told, self.store.records, strict=True)):
-            if self.loop is not None and len(held) > told:
-                self.waiting.append(Advance(partition, 0, tuple(held[told:])))
-                self._told[partition] = len(held)
-
-    def _on_final(self, final: Finalize) -> None:
-        self.store.settle(final.block.header.heads)
-
-    def _count_up_to(self, partition: int, end_offset: int) -> int:
-        return sum(entry.end_offset <= end_offset for entry in self.store.records[partition])
+    def final_chain(self, partition: int) -> FinalChain:
+        """What its store holds of a partition below the last final head, in the incarnation of that head."""
+        topic_id, from_offset, head = self._genesis.topic_id, 0, self._genesis.empty_heads()[partition]
+        for final in self.store.finals:
+            header = decode_header(final.header_bytes, self._genesis.partitions)
+            assert not isinstance(header, Rejection), "it was read when it was stored"
+            head = header.heads[partition]
+            for opening in header.openings:
+                if opening.partition == partition:
+                    topic_id, from_offset = opening.topic_id, opening.from_offset
+        found = self.store.records(partition, from_offset, head.end_offset, head.incarnation)
+        return FinalChain(topic_id, from_offset, [(record.offset, record.value) for record in found])

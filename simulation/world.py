@@ -99,6 +99,8 @@ class World(Scene):
 
     def _each_second(self) -> None:
         self.checkers.on_second()
+        for validator in self.validators:
+            self._fetch_records(validator)
         self.agenda.plan(self.agenda.now_ms + 1000, self._each_second)
 
     def _strike(self) -> None:
@@ -108,6 +110,12 @@ class World(Scene):
             side = frozenset(random.sample(range(len(self.validators)), random.randrange(1, len(self.validators))))
             self.log.split(side, now_ms + random.randrange(faults.split_ms_max))
             self._note(min(side), "is split off with", sorted(side))
+        self._rewrite_log()
+        if chance(random, faults.outage):
+            until_ms = now_ms + random.randrange(faults.outage_ms_max)
+            for validator in self.validators:
+                self.log.cut(validator.seat, until_ms)
+            self._note(0, "sees the log stand still", None)
         for validator in self.validators:
             if chance(random, faults.cut):
                 self.log.cut(validator.seat, now_ms + random.randrange(faults.cut_ms_max))
@@ -119,6 +127,20 @@ class World(Scene):
                 validator.lag = 0 if validator.lag else LAGGING
                 self._note(validator.seat, "has a lag of", validator.lag)
             self._wake(validator, now_ms)
+
+    def _rewrite_log(self) -> None:
+        """The brokers lose the end of a partition, or the whole topic."""
+        random, views = self._random, self.log.views
+        if chance(random, self.faults.truncate):
+            partition = random.randrange(PARTITIONS)
+            view = views[partition]
+            view.truncate(max(0, view.end_offset - random.choice((1, 2, 5, 20))))
+            self._note(0, "sees the log truncated, partition and offset", (partition, view.end_offset))
+        if chance(random, self.faults.recreate):
+            topic_id = f"topic-{len(views[0].topic_ids) + 1}"
+            for view in views:
+                view.recreate(topic_id)
+            self._note(0, "sees the topic recreated as", topic_id)
 
     def _heal(self) -> None:
         self._note(0, "sees the world heal", None)
@@ -164,8 +186,7 @@ class World(Scene):
         else:
             second = self._enter(validator.index)
             second.journal.data = data
-            second.store.records = [list(records) for records in validator.store.records]
-            second.store.finals = list(validator.store.finals)
+            second.store.copy_from(validator.store)
             self.agenda.plan(then_ms, self._start_second, validator, second)
 
     def _suffer(self, validator: SimValidator, mishap: Mishap, old: bytes | None) -> None:

@@ -192,7 +192,9 @@ class Committee:
         def request(request: Request) -> None:
             if isinstance(request, Reread):
                 member.waiting.append(Restarted(request.partition))
-                member.told[request.partition] = member.store.held[request.partition] = request.from_offset
+                member.store.held[request.partition] = request.from_offset
+                base = member.loop.core.state.heads.base(request.partition) if member.loop is not None else None
+                member.told[request.partition] = 0 if base is None else base.end_offset
 
         return LoopPorts(
             genesis=self.genesis,

@@ -55,7 +55,7 @@ class Checkers:
         names: Collection[str] = CHECKERS,
     ) -> None:
         """`adversaries`: how many there are, the last of the committee; `names`: the checkers that watch."""
-        subject = Subject(genesis, MemoWire(genesis), honest, log.partitions, log.values_by_digest)
+        subject = Subject(genesis, MemoWire(genesis), honest, log)
         self.wire = subject.wire
         self._reader = BlockReader(genesis, verify_memoised)
         self._adversaries_from = len(genesis.validators) - adversaries

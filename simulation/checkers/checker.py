@@ -4,9 +4,10 @@ code of the core that decides: a checker that asked the core whether the core is
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from backbone.store import Entry, StoredFinal
+from backbone.store import StoredFinal
 from consensus.messages import Block, Certificate, Message, Statement, Wire
 from ledger.genesis import Genesis
+from simulation.log import SimLog
 from simulation.validator import SimValidator
 
 
@@ -22,10 +23,7 @@ class Subject:
     wire: Wire
     honest: Sequence[SimValidator]
     """Whoever is neither an adversary nor has met with a mishap: seats and members are the same numbers."""
-    log: Sequence[Sequence[Entry]]
-    """The records of every partition, as clients appended them."""
-    values: Mapping[bytes, bytes]
-    """The value of the record that each chain digest ends with."""
+    log: SimLog
 
     @property
     def honest_members(self) -> range:

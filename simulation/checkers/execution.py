@@ -42,16 +42,15 @@ class EqualState(Checker):
 
     def _blocks(self, validator: SimValidator) -> Iterator[tuple[FinalBlock, list[Record]]]:
         """Its final blocks, each with the records that its own store holds of it."""
-        before = [0] * self.subject.genesis.partitions
+        before = self.subject.genesis.empty_heads()
         for final in validator.store.finals:
             block = self.subject.wire.read_block(final.header_bytes)
             assert isinstance(block, Block), "it was read when it was stored"
-            ends = [head.end_offset for head in block.header.heads]
+            heads = block.header.heads
             records: list[Record] = [
-                (partition, entry.end_offset - 1, block.header.time_ms, self.subject.values[entry.chain_digest])
-                for partition, (start, end) in enumerate(zip(before, ends, strict=True))
-                for entry in validator.store.records[partition]
-                if start < entry.end_offset <= end
+                (old.partition, record.offset, block.header.time_ms, record.value)
+                for old, new in zip(before, heads, strict=True)
+                for record in validator.store.between(old, new)
             ]
+            before = heads
             yield FinalBlock(block.header, final.header_bytes, block.digest, final.proof), records
-            before = ends

@@ -17,6 +17,7 @@ class Progress(Checker):
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         self._leaders = leader_table([validator.power for validator in subject.genesis.validators])
+        self._counted: dict[int, tuple[object, int]] = {}
         self._view_at_heal = 0
         self._height_at_heal = 0
         self._is_owed = False
@@ -39,22 +40,32 @@ class Progress(Checker):
         self.first_views.append(honest)
 
     def is_all_final(self) -> bool:
-        """Whether every honest validator has delivered every record of the log."""
-        ends = [entries[-1].end_offset if entries else 0 for entries in self.subject.log]
-        for validator in self.subject.honest:
-            block = validator.delivered()
-            if block is None or [head.end_offset for head in block.header.heads] != ends:
-                return False
-        return True
+        """Whether every honest validator has delivered exactly what the log shows now."""
+        return all(self._pending(validator) == 0 for validator in self.subject.honest)
 
     def records_pending(self) -> int:
-        """How many records of the log are not in a final block of anybody."""
-        pending = 0
-        for partition, entries in enumerate(self.subject.log):
-            blocks = [validator.delivered() for validator in self.subject.honest]
-            end = max((block.header.heads[partition].end_offset for block in blocks if block is not None), default=0)
-            pending += sum(entry.end_offset > end for entry in entries)
-        return pending
+        """How many records of the log are not in a final block of anybody; an opening that is due counts as one."""
+        return min(self._pending(validator) for validator in self.subject.honest)
+
+    def _pending(self, validator: SimValidator) -> int:
+        """Asked after every event: it is counted anew only where something has changed."""
+        views = self.subject.log.views
+        state = (validator.store.last_height(), [(it.topic_id, it.end_offset, len(it.truncations)) for it in views])
+        known = self._counted.get(validator.seat)
+        if known is None or known[0] != state:
+            pending = sum(self._pending_in(validator, partition) for partition in range(len(views)))
+            known = self._counted[validator.seat] = (state, pending)
+        return known[1]
+
+    def _pending_in(self, validator: SimValidator, partition: int) -> int:
+        """Of one partition: what the log shows of its incarnation against what is final."""
+        chain = validator.final_chain(partition)
+        view = self.subject.log.views[partition]
+        if chain.topic_id != view.topic_id:
+            return 1 + len(view.records)
+        shown = [(record.offset, record.value) for record in view.records if record.offset >= chain.from_offset]
+        is_prefix = shown[: len(chain.records)] == chain.records
+        return len(shown) - len(chain.records) if is_prefix else 1 + len(shown)
 
     def views_since_heal(self) -> int:
         return self.view() - self._view_at_heal

@@ -1,53 +1,72 @@
-"""Validity: final blocks order what was on the log, in its order, and nothing else."""
+"""Validity: final blocks order what clients wrote, as it lay on the log, and nothing else."""
 
-from ledger.header import Head, Header
+from ledger import digests
+from ledger.header import Head, Header, Opening
 from simulation.checkers.checker import Checker, Stored, Subject, Violation
 from simulation.validator import SimValidator
 
 
 class Validity(Checker):
-    """Heads lie on the log, never go back, and stay within the limits; time rises."""
+    """Every head re-hashes from the one before over records that clients wrote there; none goes back; time rises."""
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         self._heads = {0: subject.genesis.empty_heads()}
         self._times = {0: 0}
+        self._topics = {0: [subject.genesis.topic_id] * subject.genesis.partitions}
+        """By height: the id of the topic in which each partition's incarnation lies."""
         self._checkpoint = (0, 0, self._heads[0])
         """(height, time, heads) of the last checkpoint block."""
 
     def on_stored(self, validator: SimValidator, stored: Stored) -> None:
         header = stored.block.header
-        for head in header.heads:
-            if not self._is_on_log(head):
-                raise Violation(f"height {header.height} orders what was never on the log: {head}")
-        before = self._heads[header.height - 1]
-        if any(new.end_offset < old.end_offset for new, old in zip(header.heads, before, strict=True)):
-            raise Violation(f"heads go back at height {header.height}")
+        before, topics = self._heads[header.height - 1], list(self._topics[header.height - 1])
+        for opening in header.openings:
+            self._check_opening(header, before[opening.partition], opening, topics[opening.partition])
+            topics[opening.partition] = opening.topic_id
+        records = sum(
+            self._check_head(validator, header.height, old, new, topics[new.partition])
+            for old, new in zip(before, header.heads, strict=True)
+        )
         if header.time_ms <= self._times[header.height - 1]:
             raise Violation(f"time does not rise at height {header.height}")
         if header.height not in self._heads:
-            self._check_records(header, before)
+            self._check_records(header, records)
         self._heads[header.height], self._times[header.height] = header.heads, header.time_ms
+        self._topics[header.height] = topics
 
-    def _is_on_log(self, head: Head) -> bool:
-        if head.end_offset == 0:
-            return head == self.subject.genesis.empty_heads()[head.partition]
-        return head.incarnation == 0 and any(
-            entry.end_offset == head.end_offset and entry.chain_digest == head.chain_digest
-            for entry in self.subject.log[head.partition]
-        )
+    def _check_head(self, validator: SimValidator, height: int, old: Head, new: Head, topic_id: str) -> int:
+        """How many records it adds."""
+        if new.incarnation != old.incarnation:
+            return 0
+        if new.end_offset < old.end_offset:
+            raise Violation(f"heads go back at height {height}")
+        end_offset, digest, records = old.end_offset, old.chain_digest, validator.store.between(old, new)
+        for record in records:
+            value = record.value
+            if value is None or (topic_id, new.partition, record.offset, value) not in self.subject.log.written:
+                raise Violation(f"height {height} orders what was never on the log: {record}")
+            end_offset = record.offset + 1
+            digest = digests.chain_next(digest, new.incarnation, record.offset, digests.value_digest(value))
+        if (end_offset, digest) != (new.end_offset, new.chain_digest):
+            raise Violation(f"height {height} orders what was never on the log: {new}")
+        return len(records)
 
-    def _check_records(self, header: Header, before: tuple[Head, ...]) -> None:
-        records = sum(
-            old.end_offset < entry.end_offset <= new.end_offset
-            for new, old in zip(header.heads, before, strict=True)
-            for entry in self.subject.log[new.partition]
-        )
+    def _check_opening(self, header: Header, old: Head, opening: Opening, topic_id: str) -> None:
+        new, view = header.heads[opening.partition], self.subject.log.views[opening.partition]
+        is_next = new.incarnation == old.incarnation + 1 == opening.incarnation
+        if not is_next or (new.end_offset, new.chain_digest) != (opening.from_offset, old.chain_digest):
+            raise Violation(f"height {header.height} opens what does not follow: {opening}")
+        was_seen = opening.topic_id != topic_id or view.was_truncated(topic_id, old.end_offset)
+        if not was_seen or opening.topic_id not in view.topic_ids:
+            raise Violation(f"height {header.height} opens what no broker ever showed: {opening}")
+
+    def _check_records(self, header: Header, records: int) -> None:
         if records > self.subject.genesis.limits.records_max:
             raise Violation(f"height {header.height} orders {records} records at once")
         _, time_ms, heads = self._checkpoint
         is_due = header.time_ms >= time_ms + self.subject.genesis.checkpoint_time_ms and header.heads != heads
-        if records == 0 and not is_due:
+        if records == 0 and not is_due and not header.openings:
             raise Violation(f"height {header.height} orders nothing and is no checkpoint")
         if is_due or header.height % self.subject.genesis.checkpoint_heights == 0:
             self._checkpoint = (header.height, header.time_ms, header.heads)

@@ -1,8 +1,10 @@
 """Reading a partition again while it is already being read again."""
 
 from backbone.intake import Advance
+from backbone.store import Entry
 from consensus.events import Reread
 from consensus.loop import Restarted
+from ledger import digests
 from simulation.faults import CALM
 from simulation.world import World
 
@@ -14,8 +16,8 @@ def test_partition_asked_for_twice_is_told_once() -> None:
     validator.boot(world.agenda.now_ms)
     loop = validator.loop
     assert loop is not None
-    world.log.produce(0, b"a record")
-    advance = Advance(0, 0, tuple(world.log.partitions[0]))
+    digest = digests.chain_next(world.genesis.empty_heads()[0].chain_digest, 0, 0, digests.value_digest(b"a record"))
+    advance = Advance(0, 0, (Entry(1, digest, 8),))
     loop._reread(Reread(0, 0, 0, 0, None, None))
     loop._reread(Reread(0, 0, 0, 0, None, None))
     for item in (Restarted(0), advance, Restarted(0), advance):

@@ -126,9 +126,11 @@ def test_amount_counts_records_and_bytes_between_two_heads() -> None:
 
 def test_what_is_forgotten_can_be_read_again() -> None:
     local = held([1, 2, 3], [], [])
-    local.forget(0, 1)
-    assert local.records() == 1
-    local.advance(0, entries(0, [1, 2, 3])[1:])
+    local.settle(heads([1], [], []))
+    local.forget(0)
+    assert local.records() == 0
+    local.advance(0, entries(0, [1, 2, 3]))
+    assert local.records() == 2, "what is at the base is known"
     assert local.outcome(heads([1, 2, 3], [], [])) is Outcome.CONFIRMED
 
 

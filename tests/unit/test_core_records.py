@@ -74,3 +74,38 @@ def test_a_proposal_that_contradicts_our_records_is_no_reason_to_fetch_it() -> N
     bench.hold(1)
     bench.hear(bench.propose(bench.block(1, heads=(other(1),))))
     assert asked(bench) == [events.Reread(0, 0, 0, 0, None, None)]
+
+
+def test_each_partition_is_read_again_when_its_own_time_has_come_though_nothing_else_happens() -> None:
+    bench = Bench(partitions=2)
+    heads = (other(1), replace(other(1), partition=1))
+    bench.hold(1)
+    certify(bench, Kind.FINALIZE, bench.block(1, heads=heads))
+    bench.step(events.HeadsAdvanced(bench.now_ms, {0: [(1, heads[0].chain_digest, 10)]}))
+    bench.pass_ms(bench.settings.fetch_ms)
+    assert [action.__class__ for action in asked(bench)] == [events.Reread, events.Fetch]
+    bench.step(events.HeadsAdvanced(bench.now_ms, {1: [(1, bench.head(1).chain_digest, 10)]}))
+    bench.pass_ms(bench.settings.reread_ms - 1)
+    assert len(asked(bench)) == 2
+    bench.pass_ms(1)
+    assert [action.partition for action in bench.did(events.Reread)] == [0, 1]
+
+
+def diverge(bench: Bench, at: int) -> list[object]:
+    bench.step(events.LogShown(bench.now_ms, 0, 0, None, at))
+    return asked(bench)
+
+
+def test_what_the_log_no_longer_shows_above_the_final_head_is_read_again() -> None:
+    bench = Bench()
+    bench.hold(3)
+    assert diverge(bench, 2) == [events.Reread(0, 0, 2, 0, None, None)]
+    assert bench.core.state.heads.records() == 0, "all is told again"
+
+
+def test_what_a_notarized_block_rests_on_stays_though_the_log_no_longer_shows_it() -> None:
+    bench = Bench()
+    bench.hold(3)
+    certify(bench, Kind.NOTARIZE, bench.block(1, records=2))
+    assert diverge(bench, 1) == []
+    assert bench.core.state.heads.records() == 3

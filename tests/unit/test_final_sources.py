@@ -7,10 +7,10 @@ import pytest
 
 from backbone.intake import Source
 from backbone.store import StoreReader, StoreWriter
+from consensus.supply import leads
 from ledger.header import Head, Header, Offset, Opening, encode_header
 from node.final import final_heads, sources
 from node.process import Halted
-from node.records import leads
 from tests.builders import genesis
 from tests.store_records import chained, numbered, start
 
