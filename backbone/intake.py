@@ -205,13 +205,17 @@ class Intake:
         return self._suffix(partition)
 
     def adopt(self, before: HeadLike, records: Sequence[StoredRecord]) -> Sequence[Advance]:
-        """Take records from elsewhere, re-hashed from `before` on, as far as they continue what the store holds."""
+        """Take records from elsewhere, re-hashed from `before` on, as far as they continue what the store holds.
+
+        Whether the log shows them too is then looked at.
+        """
         with self._turn:
             state = self._partitions[before.partition]
             ends = [(before.end_offset, before.chain_digest), *((r.offset + 1, r.chain_digest) for r in records)]
             ours = (state.end_offset, state.chain_digest)
             if before.incarnation != state.incarnation or ours not in ends:
                 return []
+            state.suspect()
             self._close_reader()
             return self._store({before.partition: list(records[ends.index(ours) :])})
 
@@ -325,10 +329,19 @@ class Intake:
 
     def _read(self, reader: LogReader, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
         try:
-            return reader.read(records_max, timeout_ms)
+            records = reader.read(records_max, timeout_ms)
         except LogUnavailable:
             self._close_reader()
             raise
+        if not records and self._joints and reader.at_end():
+            partition, offset = next(iter(self._joints.items()))
+            raise PositionLost(
+                f"Partition {partition} of {self._topic} ends below offset {offset}, where a record was read before: "
+                "the log was truncated.",
+                self._topic,
+                partition,
+            )
+        return records
 
     def _chained(self, records: Sequence[LogRecord]) -> dict[int, list[StoredRecord]]:
         batches: dict[int, list[StoredRecord]] = {}

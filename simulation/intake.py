@@ -26,12 +26,19 @@ class SeatLog:
     """What the brokers show to one process: in a misleading world, now and then a record that nobody else is shown."""
 
     def __init__(
-        self, views: Sequence[BrokerView], random: Random, mislead: Callable[[], int], is_cut: Callable[[], bool]
+        self,
+        views: Sequence[BrokerView],
+        random: Random,
+        mislead: Callable[[], int],
+        lies: set[tuple[str, int, int, bytes]],
+        is_cut: Callable[[], bool],
     ) -> None:
-        """`mislead`: how likely it is, per mille and record; `is_cut`: whether the brokers cannot be reached."""
+        """`mislead`: how likely it is, per mille and record; `lies`: what was shown so, added to; `is_cut`: whether the
+        brokers cannot be reached."""
         self.views = views
         self.random = random
         self.mislead = mislead
+        self.lies = lies
         self.misled = 0
         self._is_cut = is_cut
 
@@ -79,7 +86,8 @@ class SeatReader:
                 raise PositionLost("the offset is not there", self._topic, partition)
             start = bisect_left(view.records, position, key=lambda record: record.offset)
             for record in view.records[start : start + records_max - len(found)]:
-                found.append(LogRecord(self._topic, partition, record.offset, None, self._shown(record.value)))
+                shown = self._shown(partition, record.offset, record.value)
+                found.append(LogRecord(self._topic, partition, record.offset, None, shown))
                 self._positions[partition] = record.offset + 1
         return found
 
@@ -89,11 +97,13 @@ class SeatReader:
     def close(self) -> None:
         return None
 
-    def _shown(self, value: bytes) -> bytes:
+    def _shown(self, partition: int, offset: int, value: bytes) -> bytes:
         if not chance(self._log.random, self._log.mislead()):
             return value
         self._log.misled += 1
-        return b"a lie number %d" % self._log.random.randrange(1 << 30)
+        lie = b"a lie number %d" % self._log.random.randrange(1 << 30)
+        self._log.lies.add((self._topic_id, partition, offset, lie))
+        return lie
 
 
 def open_intake(genesis: Genesis, store: SimStore, log: SeatLog, now_ms: Callable[[], int]) -> Intake:

@@ -56,6 +56,9 @@ class SimLog:
         """How often its faults struck, beside delays."""
         self.written: set[tuple[str, int, int, bytes]] = set()
         """Every record that clients ever wrote: (topic id, partition, offset, value)."""
+        self.lies: set[tuple[str, int, int, bytes]] = set()
+        """What a log that misleads showed to somebody in place of them. One with more than a third of the power and
+        adversaries together may make that final: no client has signed it, so it is rejected as it executes."""
         self.views: list[BrokerView] = []
         """What the brokers show of each partition now."""
         self.is_hidden: Callable[[str, int, int, bytes], bool] = lambda topic, writer, reader, value: False
@@ -202,6 +205,7 @@ class SimLog:
             self.views,
             self._random,
             lambda: self.faults.mislead,
+            self.lies,
             lambda: self._agenda.now_ms < self._cut_until_ms.get(seat, 0),
         )
 

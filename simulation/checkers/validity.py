@@ -44,7 +44,8 @@ class Validity(Checker):
         end_offset, digest, records = old.end_offset, old.chain_digest, validator.store.between(old, new)
         for record in records:
             value = record.value
-            if value is None or (topic_id, new.partition, record.offset, value) not in self.subject.log.written:
+            place = (topic_id, new.partition, record.offset, value)
+            if place not in self.subject.log.written and place not in self.subject.log.lies:
                 raise Violation(f"height {height} orders what was never on the log: {record}")
             end_offset = record.offset + 1
             digest = digests.chain_next(digest, new.incarnation, record.offset, digests.value_digest(value))
@@ -57,7 +58,7 @@ class Validity(Checker):
         is_next = new.incarnation == old.incarnation + 1 == opening.incarnation
         if not is_next or (new.end_offset, new.chain_digest) != (opening.from_offset, old.chain_digest):
             raise Violation(f"height {header.height} opens what does not follow: {opening}")
-        was_seen = opening.topic_id != topic_id or view.was_truncated(topic_id, old.end_offset)
+        was_seen = opening.topic_id != topic_id or view.was_truncated(topic_id, old.end_offset) or self.subject.log.lies
         if not was_seen or opening.topic_id not in view.topic_ids:
             raise Violation(f"height {header.height} opens what no broker ever showed: {opening}")
 

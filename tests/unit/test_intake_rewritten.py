@@ -261,3 +261,23 @@ def test_records_of_others_continue_what_is_held(reading: Reading) -> None:
     assert reading.intake.adopt(reading.head, theirs) == [], "nothing twice"
     strangers = [StoredRecord(1, 0, b"?", bytes(32))]
     assert reading.intake.adopt(LogHead(0, 0, 1, bytes(32)), strangers) == [], "nothing that does not fit"
+
+
+def test_records_of_others_that_the_log_does_not_show_make_it_suspect(reading: Reading) -> None:
+    reading.append(b"a", b"b")
+    reading.pump()
+    theirs = chained([(0, b"a"), (1, b"b"), (2, b"c")])
+    reading.intake.adopt(START, theirs)
+    assert reading.pump() == [Shown(0, 0, None, diverged_at=2)]
+    reading.final(3)
+    reading.now_ms += 60_000
+    assert reading.pump() == [Shown(0, 0, (reading.topic_id, 2))]
+
+
+def test_a_log_that_lost_just_its_last_record_is_found_out_by_the_next_reader(reading: Reading) -> None:
+    reading.append(b"a", b"b")
+    reading.pump()
+    reading.final(2)
+    reading.log.truncate(TOPIC, 0, 1)
+    reading.intake = reading.opened()
+    assert reading.pump() == [Shown(0, 0, (reading.topic_id, 1))]
