@@ -161,7 +161,7 @@ class Intake:
 
     def probe(self, partition: int) -> None:
         """Have the next `pump` look at a partition, and say what it sees. From any thread."""
-        self._partitions[partition].shown = None
+        self._partitions[partition].is_asked = True
         self._partitions[partition].suspect()
 
     def reread(
@@ -279,10 +279,9 @@ class Intake:
                 state.probe_due_ms = now_ms + min(PROBE_MS << state.looks, PROBE_MS_MAX)
                 if was_open != state.is_open:
                     self._close_reader()
-                if state.shown is not None and state.shown != before:
-                    found.append(Shown(state.number, state.incarnation, state.shown))
-                elif state.shown is None and (before is not None or state.diverged_at is not None):
-                    found.append(Shown(state.number, state.incarnation, None, state.diverged_at))
+                if state.is_asked or state.shown != before or state.diverged_at is not None:
+                    found.append(Shown(state.number, state.incarnation, state.shown, state.diverged_at))
+                state.is_asked = False
         return found
 
     def _open(self, head: HeadLike, topic_id: str) -> None:

@@ -76,6 +76,8 @@ class Partition:
     probe_due_ms: int = 0
     looks: int = 0
     """How often it was looked at in vain."""
+    is_asked: bool = False
+    """Somebody wants to know what is seen, new or not."""
     shown: tuple[str, int] | None = None
     diverged_at: int | None = None
     """From which offset on, above the final head, the log was seen not to show what is stored."""

@@ -85,10 +85,13 @@ class SeatReader:
             if position > min([view.end_offset, *(offset for _, offset in cuts)]):
                 raise PositionLost("the offset is not there", self._topic, partition)
             start = bisect_left(view.records, position, key=lambda record: record.offset)
-            for record in view.records[start : start + records_max - len(found)]:
+            taken = view.records[start : start + records_max - len(found)]
+            for record in taken:
                 shown = self._shown(partition, record.offset, record.value)
                 found.append(LogRecord(self._topic, partition, record.offset, None, shown))
                 self._positions[partition] = record.offset + 1
+            if start + len(taken) == len(view.records):
+                self._positions[partition] = max(position, view.end_offset)
         return found
 
     def at_end(self) -> bool:

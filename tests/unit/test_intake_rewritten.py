@@ -281,3 +281,11 @@ def test_a_log_that_lost_just_its_last_record_is_found_out_by_the_next_reader(re
     reading.log.truncate(TOPIC, 0, 1)
     reading.intake = reading.opened()
     assert reading.pump() == [Shown(0, 0, (reading.topic_id, 1))]
+
+
+def test_a_probe_tells_that_the_log_agrees_too(reading: Reading) -> None:
+    reading.append(b"a")
+    reading.pump()
+    reading.final(1)
+    reading.intake.probe(0)
+    assert reading.pump() == [Shown(0, 0, None)]
