@@ -1,14 +1,17 @@
 """Worlds in which a third or more contradict themselves and the log keeps the others apart: who made the forks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from consensus.errors import ForkFound
 from consensus.evidence import culprits
 from consensus.messages import Statement
+from simulation.cast import Cast
 from simulation.checkers import Violation
+from simulation.faults import Faults
 from simulation.signatures import verify_memoised
+from simulation.trace import Trace
 from simulation.world import World
 
 HEALED_MS: Final = 30_000
@@ -31,6 +34,17 @@ class Fork:
 
 class DividedWorld(World):
     """Honest validators of even and of odd seats hear nothing of each other until the heal; adversaries hear all."""
+
+    def __init__(
+        self,
+        seed: int,
+        cast: Cast | None = None,
+        faults: Faults | None = None,
+        checkers: Collection[str] = WATCHING,
+        trace: Trace | None = None,
+    ) -> None:
+        """As `World`. Only what holds whoever has how much power is watched."""
+        super().__init__(seed, cast, faults, checkers, trace)
 
     def run(self) -> None:
         """Raises: Violation, where an honest validator errs, or where a fork's culprits are wrong or too few."""
