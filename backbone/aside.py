@@ -7,6 +7,7 @@ it is written under another name, synced and renamed. Readers in other processes
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple
@@ -132,14 +133,15 @@ class Aside:
 
 def _listed(directory: Path) -> Iterator[tuple[int, _Run]]:
     """Every run by its partition, oldest first as far as the file system tells."""
-    for path in sorted(directory.glob("*.run")):
-        found = _NAME.fullmatch(path.name)
+    looks = []
+    for path in directory.glob("*.run"):
+        with suppress(FileNotFoundError):  # removed since it was listed
+            look = path.stat()
+            looks.append((look.st_mtime_ns, path.name, path, look.st_size))
+    for _, name, path, size in sorted(looks):
+        found = _NAME.fullmatch(name)
         if found is not None:
             partition, incarnation, first, end = map(int, found.groups()[:4])
-            try:
-                size = path.stat().st_size
-            except FileNotFoundError:  # removed since it was listed
-                continue
             yield partition, _Run(incarnation, end, first, bytes.fromhex(found[5]), path, size)
 
 

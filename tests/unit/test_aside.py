@@ -1,5 +1,6 @@
 """Records set aside: there whole or not at all, for whoever asks for exactly the head that they lie under."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,18 @@ def test_a_run_that_was_torn_or_altered_is_not_served(tmp_path: Path) -> None:
         assert aside.find(START, head(6)) is None
     path.unlink()
     assert aside.find(START, head(6)) is None
+
+
+def test_after_a_restart_too_the_oldest_goes_first_whatever_its_name(tmp_path: Path) -> None:
+    first = Aside(tmp_path)
+    for number, run in enumerate((RECORDS[2:5], RECORDS[:2])):
+        first.keep(0, run)
+        (path,) = tmp_path.glob(f"00000-0000000000-{run[0].offset:020}-*")
+        os.utime(path, ns=(number, number))
+    again = Aside(tmp_path, runs_max=2)
+    again.keep(0, RECORDS[:1])
+    assert again.find(head(2), head(5)) is None
+    assert again.find(START, head(2)) == RECORDS[:2]
 
 
 def test_files_of_others_and_of_a_crash_are_left_alone(tmp_path: Path) -> None:
