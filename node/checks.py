@@ -8,7 +8,7 @@ from node.settings import Settings
 
 
 def check_log(log: Log, genesis: Genesis, settings: Settings) -> None:
-    """Cluster, topics, their ids and settings. Raises: Halted, TopicMissing, LogUnavailable."""
+    """Cluster, topics and their settings. Raises: Halted, TopicMissing, LogUnavailable."""
     cluster_id = log.cluster_id()
     if settings.log.cluster_id not in ("", cluster_id):
         raise Halted(
@@ -29,9 +29,8 @@ def check_log(log: Log, genesis: Genesis, settings: Settings) -> None:
 def lost_position(genesis: Genesis, error: PositionLost) -> str:
     """The halt message for a log that no longer holds what was to be read next."""
     return (
-        f"{genesis.topic} no longer shows the records that follow those in the store ({error}). Final blocks are safe "
-        "in the store. Restore the topic, or, if its loss is agreed between the operators, follow docs/architecture.md "
-        "(the log was lost)."
+        f"{genesis.topic} no longer has the records that follow those in the store ({error}). Final blocks are safe in "
+        "the store. Copy the store of a node that has the records, and never prune this topic."
     )
 
 
