@@ -183,7 +183,9 @@ def test_a_leader_halves_its_step_after_a_nullified_view_of_its_own() -> None:
 
 
 def test_first_good_proposal_is_notarized() -> None:
-    with_block()
+    bench, block = with_block()
+    vote = bench.core.state.views.at(1).own.votes[Kind.NOTARIZE]
+    assert vote.digest == block.digest
 
 
 def test_a_proposal_waits_for_its_records() -> None:
