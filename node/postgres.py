@@ -8,6 +8,7 @@ Durability is untouched: fsync and synchronous_commit are on.
 import fcntl
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ from node.postgres_files import (
 ROLE: Final = "postgres"
 START_S_MAX: Final = 300
 STOP_S_MAX: Final = 60
+_LOOK_AGAIN_S: Final = 0.02
 _TAIL_BYTES: Final = 2_000
 _SETTINGS: Final = """\
 # Written at every start. Your own settings: ALTER SYSTEM, or a line in postgresql.conf below the include.
@@ -75,11 +77,10 @@ class EmbeddedPostgres:
             return False
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with self._lock():
-            if self.is_running():
+            if self._has_come_up():
                 return False
             self._prepare()
-            if self.pid is None:
-                clear_stale(self.folder, self._sockets())
+            clear_stale(self.folder, self._sockets())
             self._start()
         return True
 
@@ -116,6 +117,15 @@ class EmbeddedPostgres:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+
+    def _has_come_up(self) -> bool:
+        """Wait for a server that is on its way: whoever started it, or stopped it, may have been killed meanwhile."""
+        deadline = time.monotonic() + START_S_MAX
+        while self.pid is not None and not self.is_running():
+            if time.monotonic() >= deadline:
+                raise PostgresUnusable(f"Postgres in {self.folder} is not ready.\n{self._newest_log()}")
+            time.sleep(_LOOK_AGAIN_S)
+        return self.is_running()
 
     def _prepare(self) -> None:
         """The folder, its owner and its settings, as they must be before a start."""

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -96,6 +97,18 @@ def test_it_starts_while_the_orphans_of_a_killed_postmaster_still_work(server: E
         assert processes_in(server.folder)
         server.start()
     assert _ask(server, "select 1") == 1
+
+
+def test_a_start_waits_for_a_server_that_recovers_and_whose_starter_was_killed(server: EmbeddedPostgres) -> None:
+    pid, lock = server.pid, server.folder / "postmaster.pid"
+    ready = lock.read_text()
+    lock.write_text(ready.replace("ready", "starting"))
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(EmbeddedPostgres(server.folder).ensure_running)
+        assert not wait([other], 0.3).done
+        lock.write_text(ready)
+        assert other.result() is False
+    assert server.pid == pid
 
 
 def test_a_pid_file_that_names_a_stranger_does_not_stop_it_from_starting(server: EmbeddedPostgres) -> None:
