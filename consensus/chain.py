@@ -3,12 +3,11 @@
 *Final* is what a finalization proves. *Delivered* is what was given to the store: final, and every record held.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 from consensus.blocks import DESCENDANTS_MAX, Proven
 from consensus.messages import Block, Certificate
-from ledger.genesis import Genesis
+from ledger.checkpoint_rule import CheckpointRule
 
 FINALS_MAX: Final = 2048
 """Final blocks that wait for their records or for a block below them."""
@@ -16,22 +15,6 @@ FINALS_MAX: Final = 2048
 
 class Fork(Exception):
     """Two final blocks contradict each other: more than a third of the power is Byzantine. Halt, keep all proofs."""
-
-
-class CheckpointRule:
-    """Which blocks are checkpoint blocks: decided by headers alone (DESIGN §6)."""
-
-    def __init__(self, genesis: Genesis) -> None:
-        self._heights = genesis.checkpoint_heights
-        self.time_ms: Final = genesis.checkpoint_time_ms
-
-    def holds(self, block: Block, last: Block) -> bool:
-        """Whether `block` is one, `last` being the checkpoint block before it (or genesis)."""
-        return block.header.height % self._heights == 0 or self.is_due(block.header.time_ms, block.header.heads, last)
-
-    def is_due(self, time_ms: int, heads: Sequence[object], last: Block) -> bool:
-        """Whether a block of this time and these heads is one by time."""
-        return time_ms >= last.header.time_ms + self.time_ms and tuple(heads) != last.header.heads
 
 
 class Chain:
@@ -74,7 +57,7 @@ class Chain:
             return None
         last = self.checkpoint
         for step in path:
-            if self.rule.holds(step, last):
+            if self.rule.holds(step.header, last.header):
                 last = step
         return last
 
@@ -125,7 +108,7 @@ class Chain:
         """Take the next final block off; it is the delivered one from now on."""
         height = self.delivered.header.height + 1
         proven = self._finals.pop(height)
-        if self.rule.holds(proven.block, self.checkpoint):
+        if self.rule.holds(proven.block.header, self.checkpoint.header):
             self.checkpoint = proven.block
         self.delivered = proven.block
         self._blocks = {

@@ -93,7 +93,7 @@ class Composer:
 
     def _is_checkpoint_due(self, time_ms: int, parent: Block) -> bool:
         last = self._chain.checkpoint_at(parent)
-        return last is not None and self._chain.rule.is_due(time_ms, parent.header.heads, last)
+        return last is not None and self._chain.rule.is_due(time_ms, parent.header.heads, last.header)
 
 
 def _opened(before: Sequence[Head], openings: Sequence[Opening]) -> tuple[Head, ...]:

@@ -117,7 +117,7 @@ class Judge:
         last = self._chain.checkpoint_at(parent)
         if last is None:
             return Judgement.NOT_YET
-        if not self._chain.rule.is_due(block.header.time_ms, block.header.heads, last):
+        if not self._chain.rule.is_due(block.header.time_ms, block.header.heads, last.header):
             return Judgement.INVALID
         return _OF_HEADS[self._heads_of(block)]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from consensus.blocks import BlockReader, Proven
-from consensus.chain import Chain, CheckpointRule
+from consensus.chain import Chain
 from consensus.compose import Composer
 from consensus.heads import LocalHeads
 from consensus.inbox import Inbox, Refusal
@@ -17,6 +17,7 @@ from consensus.records import Records
 from consensus.resend import Repeater
 from consensus.tally import Committee
 from consensus.views import Views
+from ledger.checkpoint_rule import CheckpointRule
 from ledger.genesis import Genesis
 
 
@@ -117,7 +118,7 @@ class State:
         """Whether a checkpoint block is due by time. While final blocks wait for their records it is not our turn."""
         chain = self.chain
         is_level = chain.top_final() is chain.delivered
-        return is_level and chain.rule.is_due(self.now_ms, chain.delivered.header.heads, chain.checkpoint)
+        return is_level and chain.rule.is_due(self.now_ms, chain.delivered.header.heads, chain.checkpoint.header)
 
     def _moments(self) -> Iterator[int]:
         if self.pace.pending_since_ms is not None:

@@ -7,13 +7,13 @@ from threading import Event
 import pytest
 
 from consensus.blocks import BlockReader, Proven
-from consensus.chain import CheckpointRule
 from consensus.clock import SteadyClock
 from consensus.gaps import BACK_MIN, PATIENCE_MS, BlocksPosition
 from consensus.keeper import WAITING_MAX, BlocksKeeper
 from consensus.messages import Block, Kind
 from consensus.outbox import QUEUE_MAX, Outbox
 from consensus.readers import Failed, Reading, ReadingEnded
+from ledger.checkpoint_rule import CheckpointRule
 from tests.core_bench import START_MS, Bench
 from tests.flaky_log import FlakyLog
 
@@ -198,7 +198,7 @@ def test_checkpoint_blocks_are_those_of_a_height_or_the_first_after_a_time_with_
     last = bench.block(1, records=0)
     time_ms = last.header.time_ms + after_ms
     block = bench.block(2, last, records=records, height=height, time_ms=time_ms)
-    assert CheckpointRule(bench.genesis).holds(block, last) is expected
+    assert CheckpointRule(bench.genesis).holds(block.header, last.header) is expected
 
 
 def check_for_a_while(reading: Reading) -> None:
