@@ -5,13 +5,12 @@ never confirm heads of another, and two validators full of different partitions 
 for ever. So a partition that is full is left out of the reading, and the others go on. It is read again when half of
 its suffix has become final.
 
-*A record at or below the head* that equals what the store holds was delivered twice, which is harmless: it is counted
-and ignored. So every reader begins one record back: where the log has another one there, or none, or does not know
-the position, it was rewritten, and the partition is *suspect*. A suspect partition is looked at now and then until the
-log agrees again. Where it disagrees the partition is *barred*: what the log shows now does not follow what is stored,
-and what it shows in place of that would be skipped. What was seen is told as `Shown`. Reading goes on when what is
-stored was replaced, or, where it is final, when a block has opened the partition's next incarnation. What to do is not
-decided here (DESIGN §3): `reread`, `adopt` and `on_final` are the means.
+*Every reader begins at a joint*, one record back or more. Where the log has another record there, or none, or does not
+know the position, it was rewritten, and the partition is *suspect*. A suspect partition is looked at now and then until
+the log agrees again. Where it disagrees the partition is *barred*: what the log shows now does not follow what is
+stored, and what it shows in place of that would be skipped. What was seen is told as `Shown`. Reading goes on when what
+is stored was replaced, or, where it is final, when a block has opened the partition's next incarnation. What to do is
+not decided here (DESIGN §3): `reread`, `adopt` and `on_final` are the means.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from time import monotonic
 from typing import Final
 
 from backbone.aside import Aside
+from backbone.joint import Joint, joint_of
 from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, ReadableLog, TopicMissing
 from backbone.partition import HeadLike, IntakeLimits, OpeningLike, Partition, Source
 from backbone.probe import RecordsPruned, look_at
@@ -99,8 +99,8 @@ class Intake:
         self._assigned: frozenset[int] = frozenset()
         self._is_known = False
         """Whether the topic is the one that we last read."""
-        self._joints: dict[int, int] = {}
-        """Offsets of records that the reader must show again before anything new."""
+        self._joints: dict[int, Joint] = {}
+        """What the reader must show again before anything new."""
         self._turn = Lock()
         self._accounts = Lock()
         self._room = Event()
@@ -313,18 +313,15 @@ class Intake:
                 self._room.clear()
                 return None
         if self._reader is None or wanted != self._assigned:
+            is_new = self._reader is None or bool(self._joints)
             self._close_reader()
-            self._joints = {partition: joint for partition in wanted if (joint := self._joint(partition)) is not None}
-            ends = {partition: self._partitions[partition].end_offset for partition in wanted}
-            self._reader = self._log.reader(self._topic, {**ends, **self._joints})
+            joints = {number: joint_of(self._partitions[number], self._stored, is_new) for number in wanted}
+            self._joints = {number: joint for number, joint in joints.items() if joint is not None}
+            starts = {partition: self._partitions[partition].end_offset for partition in wanted}
+            starts.update((partition, joint.offset) for partition, joint in self._joints.items())
+            self._reader = self._log.reader(self._topic, starts)
             self._assigned = wanted
         return self._reader
-
-    def _joint(self, partition: int) -> int | None:
-        """The offset of the last record that is held, which the log must show again; None where that is in doubt."""
-        state = self._partitions[partition]
-        has_records = state.end_offset > state.source.first_offset and not state.is_suspect
-        return state.end_offset - 1 if has_records else None
 
     def _read(self, reader: LogReader, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
         try:
@@ -333,9 +330,9 @@ class Intake:
             self._close_reader()
             raise
         if not records and self._joints and reader.at_end():
-            partition, offset = next(iter(self._joints.items()))
+            partition, joint = next(iter(self._joints.items()))
             raise PositionLost(
-                f"Partition {partition} of {self._topic} ends below offset {offset}, where a record was read before: "
+                f"Partition {partition} of {self._topic} ends below {joint.offset}, where a record was read before: "
                 "the log was truncated.",
                 self._topic,
                 partition,
@@ -360,20 +357,21 @@ class Intake:
 
     def _admit_again(self, record: LogRecord, batch: Sequence[StoredRecord]) -> None:
         partition, incarnation = record.partition, self._partitions[record.partition].incarnation
+        joint = self._joints.get(partition)
+        if joint is not None and joint.is_shown_by(record):
+            if joint.is_complete:
+                del self._joints[partition]
+            return
         known = next((held for held in batch if held.offset == record.offset), None)
         known = known or self._stored.find(partition, record.offset, incarnation)
-        joint = self._joints.get(partition, record.offset)
-        if known is None or known.value != record.value or record.offset > joint:
+        if known is None or known.value != record.value or (joint is not None and record.offset > joint.offset):
             raise PositionLost(
                 f"Partition {partition} of {record.topic} shows another record at offset {record.offset} than was "
                 "read there before: the log was rewritten or recreated.",
                 record.topic,
                 partition,
             )
-        if self._joints.get(partition) == record.offset:
-            del self._joints[partition]
-        else:
-            self.delivered_twice += 1
+        self.delivered_twice += 1
 
     def _store(self, batches: Mapping[int, list[StoredRecord]]) -> list[Advance]:
         for partition, batch in batches.items():

@@ -5,14 +5,18 @@ end. A log that lies may lead the bisection anywhere; what depends on it is acce
 shows the same (DESIGN §3).
 """
 
+from collections.abc import Generator
+from contextlib import closing
 from typing import Final
 
+from backbone.joint import joint_in
 from backbone.log import LogRecord, LogUnavailable, PositionLost, ReadableLog
 from backbone.partition import Partition, Source
 from backbone.store import StoreReader
 
 READS_MAX: Final = 50
 READ_MS: Final = 100
+READ_RECORDS: Final = 1_000
 
 
 class RecordsPruned(PositionLost):
@@ -42,6 +46,21 @@ class Probe:
             low, high = (middle + 1, high) if self.agrees(middle) else (low, middle)
         return low
 
+    def followed_to(self, first_offset: int, end_offset: int) -> int:
+        """As `agreed_end`, by reading all that lies between: records sent again may agree above others that differ."""
+        joint = joint_in(self._stored, self._partition, first_offset, end_offset, self._incarnation)
+        if joint is None:
+            return max(first_offset, end_offset)
+        try:
+            for record in self._shown_from(first_offset):
+                if not joint.is_shown_by(record):
+                    return min(record.offset, joint.offset)
+                if joint.is_complete:
+                    return end_offset
+        except PositionLost:
+            return first_offset
+        return joint.offset
+
     def agrees(self, offset: int) -> bool:
         """Whether the first record at or above `offset` is the same in both."""
         ours = self._stored.first(self._partition, offset, self._incarnation)
@@ -63,14 +82,20 @@ class Probe:
 
     def _first_shown(self, offset: int) -> LogRecord | None:
         """The first record that the log has at or above `offset`; None at its end."""
+        with closing(self._shown_from(offset, 1)) as records:
+            return next(records, None)
+
+    def _shown_from(self, offset: int, at_once: int = READ_RECORDS) -> Generator[LogRecord]:
+        """The records that the log has at or above `offset`, up to its end."""
         reader = self._log.reader(self._topic, {self._partition: offset})
         try:
-            for _ in range(READS_MAX):
-                records = reader.read(1, READ_MS)
-                if records:
-                    return records[0]
-                if reader.at_end():
-                    return None
+            in_vain = 0
+            while in_vain < READS_MAX:
+                records = reader.read(at_once, READ_MS)
+                yield from records
+                if not records and reader.at_end():
+                    return
+                in_vain = 0 if records else in_vain + 1
         finally:
             reader.close()
         raise LogUnavailable(f"{self._topic}, partition {self._partition}, does not answer from offset {offset} on.")
@@ -98,7 +123,7 @@ def look_at(state: Partition, log: ReadableLog, topic: str, stored: StoreReader)
             f"{topic} begins at offset {begin} of partition {state.number}, and {state.end_offset} was to be read "
             "next: it was pruned."
         )
-    agreed = probe.agreed_end(max(source.first_offset, state.final_offset), state.end_offset)
+    agreed = probe.followed_to(max(source.first_offset, state.final_offset), state.end_offset)
     state.diverged_at = agreed if agreed < state.end_offset else None
     state.is_suspect = state.is_barred = state.diverged_at is not None or not probe.is_readable(state.end_offset)
     return None

@@ -1,6 +1,6 @@
 """A validator's store in memory: what `backbone.store` and `backbone.aside` do, as far as intake and loop ask."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from backbone.store import Entry, LogHead, StoredFinal, StoredRecord
 from ledger.genesis import Genesis
@@ -32,7 +32,7 @@ class SimStore:
     """Records of each partition, by incarnation and offset, and final blocks."""
 
     def __init__(self, genesis: Genesis, on_stored: Callable[[StoredFinal], None]) -> None:
-        self.held: list[list[StoredRecord]] = [[] for _ in range(genesis.partitions)]
+        self.kept: list[list[StoredRecord]] = [[] for _ in range(genesis.partitions)]
         self.finals: list[StoredFinal] = []
         self.aside = SimAside(genesis.partitions)
         self.on_durable: Callable[[str], None] = lambda name: None
@@ -46,7 +46,7 @@ class SimStore:
 
     def copy_from(self, other: "SimStore") -> None:
         """Become what another disk holds."""
-        self.held, self.finals = [list(records) for records in other.held], list(other.finals)
+        self.kept, self.finals = [list(records) for records in other.kept], list(other.finals)
 
     # --- as a StoreWriter ---
 
@@ -60,18 +60,18 @@ class SimStore:
         self.on_durable("records.before")
         unsynced, self._unsynced = self._unsynced, []
         for partition, records in unsynced:
-            self.held[partition].extend(records)
+            self.kept[partition].extend(records)
         self.on_durable("records.after")
 
     def head(self, partition: int) -> LogHead | None:
-        held = self.held[partition]
+        held = self.kept[partition]
         if not held:
             return None
         return LogHead(partition, held[-1].incarnation, held[-1].offset + 1, held[-1].chain_digest)
 
     def replace_suffix(self, partition: int, from_offset: int, incarnation: int = 0) -> None:
         end = (incarnation, from_offset)
-        self.held[partition] = [it for it in self.held[partition] if (it.incarnation, it.offset) < end]
+        self.kept[partition] = [it for it in self.kept[partition] if (it.incarnation, it.offset) < end]
 
     def append_final(self, height: int, header_bytes: bytes, proof: bytes) -> None:
         assert height == self.last_height() + 1, "the loop gives blocks in order of height"
@@ -81,8 +81,11 @@ class SimStore:
     # --- as a StoreReader ---
 
     def records(self, partition: int, from_offset: int, end_offset: int, incarnation: int = 0) -> list[StoredRecord]:
-        held = self.held[partition]
+        held = self.kept[partition]
         return [it for it in held if it.incarnation == incarnation and from_offset <= it.offset < end_offset]
+
+    def held(self, partition: int, from_offset: int, end_offset: int, incarnation: int = 0) -> Iterator[StoredRecord]:
+        return iter(self.records(partition, from_offset, end_offset, incarnation))
 
     def find(self, partition: int, offset: int, incarnation: int = 0) -> StoredRecord | None:
         return next(iter(self.records(partition, offset, offset + 1, incarnation)), None)
@@ -108,7 +111,7 @@ class SimStore:
 
     def above(self, before: Head, target: Head) -> list[StoredRecord] | None:
         """The records above one head up to another of the same incarnation; None if they are not held."""
-        for run in (self.held[before.partition], *self.aside.runs[before.partition]):
+        for run in (self.kept[before.partition], *self.aside.runs[before.partition]):
             ends = (before.end_offset, target.end_offset)
             found = [it for it in run if it.incarnation == target.incarnation and ends[0] <= it.offset < ends[1]]
             if found and (found[-1].offset + 1, found[-1].chain_digest) == (target.end_offset, target.chain_digest):
@@ -125,6 +128,6 @@ class SimStore:
         """An opened head has the digest of the last record of the incarnation before."""
         if head.chain_digest == self._starts[head.partition].chain_digest:
             return True
-        runs = (self.held[head.partition], *self.aside.runs[head.partition])
+        runs = (self.kept[head.partition], *self.aside.runs[head.partition])
         found = (it for run in runs for it in run if it.chain_digest == head.chain_digest)
         return any(it.incarnation < head.incarnation or it.offset + 1 == head.end_offset for it in found)
