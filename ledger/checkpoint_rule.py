@@ -17,7 +17,7 @@ class Mark(Protocol):
 
 
 class CheckpointRule:
-    """Every K-th height; and the first block T after the checkpoint block before it whose heads differ from that one's."""
+    """Every K-th height; and the first block T after the last one whose heads differ from the heads of that one."""
 
     def __init__(self, genesis: Genesis) -> None:
         self._heights = genesis.checkpoint_heights
