@@ -1,0 +1,138 @@
+"""Nodes of sixteen children, and their bytes.
+
+A node stands for all leaves whose key hashes begin with the nibbles of its *path*; it holds at least two. Its child of
+a nibble is nothing, a lone leaf, or a node with a path one longer. Every node has the version at which it was written,
+and is never changed: who knows the root of a version finds that version's whole tree.
+
+A leaf is known by its key hash and the version of its last write, not by its place: it keeps both when its neighbours
+come and go.
+
+    node    ``children 2 | leaves 2 | child*``              bit n of the masks: the child of nibble n
+    child   ``version 8 | hash 32 | key hash 32, of leaves only``
+"""
+
+from collections.abc import Sequence
+from struct import Struct
+from typing import Final, NamedTuple
+
+from tree.hashing import DIGEST_SIZE, EMPTY, KEY_BITS, branch_hash
+
+NIBBLES: Final = KEY_BITS // 4
+_MASKS: Final = Struct(">HH")
+_BRANCH: Final = Struct(">Q32s")
+_LEAF: Final = Struct(">Q32s32s")
+NODE_SIZE_MAX: Final = _MASKS.size + 16 * _LEAF.size
+
+
+class TreeDamaged(Exception):
+    """Stored nodes are not what was written: the tree must be built anew from the state."""
+
+
+class Child(NamedTuple):
+    """What a node knows of a child: `hash` as in `hashing`; `key_hash` is that of a lone leaf, else None."""
+
+    version: int
+    hash: bytes
+    key_hash: bytes | None
+
+
+class NodeKey(NamedTuple):
+    """Where a node is found: its path, a byte per nibble, and its version."""
+
+    path: bytes
+    version: int
+
+
+class LeafKey(NamedTuple):
+    """Where the value of a leaf is found: its key hash, and the version of its last write."""
+
+    key_hash: bytes
+    version: int
+
+
+Children = list[Child | None]
+"""Sixteen of them."""
+
+
+def encode_child(child: Child) -> bytes:
+    """The bytes of a child; also how a root is kept."""
+    if child.key_hash is None:
+        return _BRANCH.pack(child.version, child.hash)
+    return _LEAF.pack(*child)
+
+
+def decode_child(data: bytes) -> Child:
+    """Back from `encode_child`. Raises: TreeDamaged."""
+    if len(data) == _LEAF.size:
+        return Child._make(_LEAF.unpack(data))
+    if len(data) == _BRANCH.size:
+        return Child._make((*_BRANCH.unpack(data), None))
+    raise TreeDamaged(f"The root of the state tree has {len(data)} bytes.")
+
+
+def encode_node(children: Children) -> bytes:
+    """The bytes of a node."""
+    present = leaves = 0
+    parts = [b""]
+    for nibble, child in enumerate(children):
+        if child is not None:
+            present |= 1 << nibble
+            if child.key_hash is None:
+                parts.append(_BRANCH.pack(child.version, child.hash))
+            else:
+                leaves |= 1 << nibble
+                parts.append(_LEAF.pack(*child))
+    parts[0] = _MASKS.pack(present, leaves)
+    return b"".join(parts)
+
+
+def decode_node(data: bytes) -> Children:
+    """The children of a node. Raises: TreeDamaged."""
+    if not _MASKS.size <= len(data) <= NODE_SIZE_MAX:
+        raise TreeDamaged(f"A node of the state tree has {len(data)} bytes.")
+    present, leaves = _MASKS.unpack_from(data)
+    size = _MASKS.size + present.bit_count() * _BRANCH.size + leaves.bit_count() * DIGEST_SIZE
+    if leaves & ~present or len(data) != size:
+        raise TreeDamaged("The bytes of a node of the state tree do not fit its masks.")
+    children: Children = [None] * 16
+    place = _MASKS.size
+    for nibble in range(16):
+        if leaves >> nibble & 1:
+            children[nibble] = Child._make(_LEAF.unpack_from(data, place))
+            place += _LEAF.size
+        elif present >> nibble & 1:
+            children[nibble] = Child._make((*_BRANCH.unpack_from(data, place), None))
+            place += _BRANCH.size
+    return children
+
+
+Half = tuple[bytes, bool]
+"""The hash of some leaves, and whether it is only one."""
+
+
+def join(left: Half | None, right: Half | None) -> Half | None:
+    """One level up: a lone leaf rises, anything else is a branch; None: no leaf."""
+    if left is None:
+        if right is None or right[1]:
+            return right
+        return branch_hash(EMPTY, right[0]), False
+    if right is None:
+        return left if left[1] else (branch_hash(left[0], EMPTY), False)
+    return branch_hash(left[0], right[0]), False
+
+
+def halves_of(children: Sequence[Child | None]) -> list[list[Half | None]]:
+    """The four levels of bits in a node, from its sixteen children up to its own hash."""
+    level: list[Half | None] = [child and (child.hash, child.key_hash is not None) for child in children]
+    levels = [level]
+    while len(level) > 1:
+        level = [join(level[index], level[index + 1]) for index in range(0, len(level), 2)]
+        levels.append(level)
+    return levels
+
+
+def node_hash(children: Sequence[Child | None]) -> bytes:
+    """The hash of a node of two leaves or more."""
+    half = halves_of(children)[-1][0]
+    assert half is not None
+    return half[0]
