@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -24,6 +24,8 @@ from node.status import StatusFile
 from node.wakeup import Wakeup
 
 _log = structlog.get_logger()
+SERVICE_TRIES: Final = 3
+"""How often a service is started before the node gives up, at its own start."""
 _TICK_S = 0.25
 
 
@@ -141,9 +143,20 @@ class Supervisor:
                 _log.info("process started", child=child.spec.name, starts=child.starts)
 
     def _start_service(self) -> None:
-        if self._service is not None:
-            self._service.ensure_running()
-            self._service_file.write(status.RUNNING, pid=self._service.pid)
+        """What does not start even after a few tries is for the person to see who has just typed the command."""
+        if self._service is None:
+            return
+        for tries_left in reversed(range(SERVICE_TRIES)):
+            try:
+                self._service.ensure_running()
+                break
+            except PostgresUnusable as error:
+                if not tries_left or self._signals:
+                    raise
+                # Somebody may have killed it while it started.
+                _log.warning("Postgres does not start", reason=str(error))
+                self._sleep(self._service_restarts.wait_s(0.0))
+        self._service_file.write(status.RUNNING, pid=self._service.pid)
 
     def _watch_service(self) -> None:
         """Start it again where it died; where it does not start, try again later: the processes wait for it."""

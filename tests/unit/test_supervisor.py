@@ -12,10 +12,11 @@ import pytest
 from node import exits, status
 from node.child import ChildSpec
 from node.home import Home
+from node.postgres_files import PostgresUnusable
 from node.restarts import Restarts
 from node.settings import SupervisorSettings
 from node.status import Status, StatusFile, is_running
-from node.supervisor import Supervisor
+from node.supervisor import SERVICE_TRIES, Supervisor
 
 pytestmark = pytest.mark.timeout(20)
 QUICK = SupervisorSettings(backoff_ms=1, backoff_max_ms=4, drain_ms=2_000)
@@ -30,6 +31,33 @@ def home(tmp_path: Path) -> Home:
     home = Home(tmp_path / "home")
     home.make_folders()
     return home
+
+
+class Fragile:
+    """A service that fails to start so many times."""
+
+    pid = None
+
+    def __init__(self, failures: int) -> None:
+        self.left = failures
+
+    def ensure_running(self) -> bool:
+        if self.left:
+            self.left -= 1
+            raise PostgresUnusable("killed while it started")
+        return True
+
+    def stop(self) -> None:
+        return
+
+
+def test_a_service_that_was_killed_while_it_started_is_started_again(home: Home) -> None:
+    service = Fragile(SERVICE_TRIES - 1)
+    supervisor = Supervisor(home, QUICK, [], service)
+    when(lambda: has_state(home, "postgres", status.RUNNING), lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert supervisor.run() == exits.OK
+    with pytest.raises(PostgresUnusable):
+        Supervisor(home, QUICK, [], Fragile(SERVICE_TRIES)).run()
 
 
 def python(name: str, code: str) -> ChildSpec:
