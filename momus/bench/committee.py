@@ -45,11 +45,13 @@ class CommitteeSizes:
     idle_s: float = 120.0
     wakes: int = 30
     pause_s: float = 2.0
+    settle_s: float = 70.0
+    """Before the silence is measured: the one checkpoint block that follows every load is part of the load."""
 
     @classmethod
     def quick(cls) -> "CommitteeSizes":
         """For a first look: less steady figures."""
-        return cls(3_000, 50, 500, 2, 10.0, 5, 1.0)
+        return cls(3_000, 50, 500, 2, 10.0, 5, 1.0, 1.0)
 
 
 class CommitteeBench:
@@ -139,7 +141,7 @@ class _Run:
 
     def _idle(self) -> Idle:
         self._say(f"nothing to do for {self._sizes.idle_s:g} s")
-        time.sleep(self._sizes.pause_s)
+        time.sleep(self._sizes.settle_s)
         records = records_written(self._parts.log, self._genesis, self._sizes.idle_s)
         self._say("single transactions on an idle chain")
         payments = self._maker.payments(self._sizes.wakes, self._number(self._sizes.wakes))

@@ -36,7 +36,7 @@ def test_every_figure_of_a_small_bench_is_there(scratch: Path) -> None:
 
 @pytest.mark.processes
 def test_every_figure_of_a_small_committee_bench_is_there_and_the_databases_are_equal(scratch: Path) -> None:
-    sizes = CommitteeSizes(single=200, batched=2, paced=50, kills=1, idle_s=0.5, wakes=2, pause_s=0.2)
+    sizes = CommitteeSizes(single=200, batched=2, paced=50, kills=1, idle_s=0.5, wakes=2, pause_s=0.2, settle_s=0.2)
     (found,) = CommitteeBench(scratch, ["embedded"], 4, sizes, Console(quiet=True)).run().as_json()["logs"]
     assert found["differences"] == []
     assert found["finality_ms"]["transactions"] == 50
