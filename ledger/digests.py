@@ -18,6 +18,7 @@ TAG_ADDRESS: Final = b"momus/address/v1"
 TAG_OBJECT: Final = b"momus/object/v1"
 TAG_ASSET: Final = b"momus/asset/v1"
 TAG_REMEMBERED: Final = b"momus/remembered/v1"
+TAG_CHECKPOINT: Final = b"momus/checkpoint/v1"
 
 _U32 = Struct(">I")
 _INCARNATION_OFFSET = Struct(">IQ")
@@ -56,6 +57,11 @@ def transaction_digest(genesis: bytes, public_key: bytes, body: bytes) -> bytes:
 def block_digest(genesis: bytes, header_bytes: bytes) -> bytes:
     """``tag | genesis digest 32 | header bytes``."""
     return sha256(TAG_BLOCK + genesis + header_bytes).digest()
+
+
+def checkpoint_digest(genesis: bytes, checkpoint_bytes: bytes) -> bytes:
+    """``tag | genesis digest 32 | checkpoint bytes``."""
+    return sha256(TAG_CHECKPOINT + genesis + checkpoint_bytes).digest()
 
 
 def address_of(public_key: bytes) -> bytes:

@@ -94,7 +94,7 @@ def _wrong_field(header: Header, partitions_max: int) -> str | None:
     """The first field out of its range."""
     if not 1 <= len(header.heads) <= partitions_max:
         return "heads"
-    if any(head.partition != index or not _is_head(head) for index, head in enumerate(header.heads)):
+    if any(head.partition != index or not is_head(head) for index, head in enumerate(header.heads)):
         return "heads"
     opened = [opening.partition for opening in header.openings]
     if opened != sorted(set(opened)) or not all(_is_opening(o, len(header.heads)) for o in header.openings):
@@ -105,7 +105,8 @@ def _wrong_field(header: Header, partitions_max: int) -> str | None:
     return next((name for name, low in least.items() if getattr(header, name) < low), None)
 
 
-def _is_head(head: Head) -> bool:
+def is_head(head: Head) -> bool:
+    """Whether its numbers are in range."""
     return 0 <= head.incarnation <= _INCARNATION_MAX and head.end_offset >= 0
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ledger import digests
+from ledger.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
 from ledger.codec import Codec
 from ledger.commands import (
     Burn,
@@ -25,7 +26,7 @@ from ledger.commands import (
     TransferObject,
     UpdateObject,
 )
-from ledger.genesis import DEFAULT_LIMITS
+from ledger.genesis import DEFAULT_LIMITS, parse_genesis
 from ledger.header import Head, Header, Opening, decode_header, encode_header
 from ledger.keys import PrivateKey
 from ledger.transaction import (
@@ -79,6 +80,8 @@ HEADER = Header(
     seal=b"seal",
 )
 
+CHECKPOINT = Checkpoint(0, 3, ID, (Head(0, 0, 0, ID), Head(1, 1, 2**40, OTHER)), OTHER, bytes(range(128, 160)))
+
 _PROPOSAL = {"view": 5, "header": b"header", "signature": SIGNATURE}
 _VOTE = {"epoch": 0, "view": 5, "digest": ID}
 
@@ -92,6 +95,11 @@ CONSENSUS: dict[str, dict[str, Any]] = {
         "proposal": _PROPOSAL,
     },
     "Block": {"header": b"header", "proof": b"proof"},
+    "CheckpointSignature": {"checkpoint": b"checkpoint", "validator": 3, "signature": SIGNATURE},
+    "CheckpointCertificate": {
+        "checkpoint": b"checkpoint",
+        "signatures": [{"validator": 0, "signature": SIGNATURE}, {"validator": 2, "signature": SIGNATURE}],
+    },
     "Proof": {"finalization": b"finalization", "descendants": [b"child", b"grandchild"]},
 }
 
@@ -100,6 +108,7 @@ CASES: dict[str, bytes] = {
     "schema Transaction": encode_transaction(TRANSACTION),
     "schema TransactionBatch": encode_batch([TRANSACTION, TRANSACTION]),
     "schema Header": encode_header(HEADER),
+    "schema Checkpoint": encode_checkpoint(CHECKPOINT),
     **{f"schema {name}": Codec(name, "consensus").encode_single(value) for name, value in CONSENSUS.items()},
     **{f"prefix {name}": Codec(name).prefix for name in ("Body", "Header", "Transaction", "TransactionBatch")},
     **{f"command {i}": encode_body(Body(bytes(16), 1, b"", (command,))) for i, command in enumerate(COMMANDS)},
@@ -112,6 +121,7 @@ CASES: dict[str, bytes] = {
     "digest chain next": digests.chain_next(ID, 1, 2**40, OTHER),
     "digest transaction": digest_of(GENESIS_DIGEST, TRANSACTION),
     "digest block": digests.block_digest(GENESIS_DIGEST, encode_header(HEADER)),
+    "digest checkpoint": digests.checkpoint_digest(GENESIS_DIGEST, encode_checkpoint(CHECKPOINT)),
     "digest object": digests.object_id(ID, 5),
     "digest asset": digests.asset_id(ID, 5),
     "digest remembered": digests.remembered_next(bytes(32), ID),
@@ -143,6 +153,8 @@ def test_what_was_written_then_is_read_now() -> None:
     assert decode_record(bytes.fromhex(GOLDEN["schema Transaction"]), DEFAULT_LIMITS) == (TRANSACTION,)
     assert decode_record(bytes.fromhex(GOLDEN["schema TransactionBatch"]), DEFAULT_LIMITS) == (TRANSACTION,) * 2
     assert decode_header(bytes.fromhex(GOLDEN["schema Header"]), 2) == HEADER
+    chain = parse_genesis(genesis_bytes(2))
+    assert decode_checkpoint(bytes.fromhex(GOLDEN["schema Checkpoint"]), chain) == CHECKPOINT
 
 
 @pytest.mark.parametrize("name", CONSENSUS)
