@@ -1,6 +1,7 @@
 """Which blocks are checkpoint blocks: decided by headers alone, so consensus and execution need not tell each other."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ledger.genesis import Genesis
@@ -14,6 +15,17 @@ class Mark(Protocol):
     def time_ms(self) -> int: ...
     @property
     def heads(self) -> tuple[Head, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    time_ms: int
+    heads: tuple[Head, ...]
+
+
+def genesis_mark(genesis: Genesis) -> Mark:
+    """What stands for the checkpoint before the first."""
+    return _Mark(0, genesis.empty_heads())
 
 
 class CheckpointRule:

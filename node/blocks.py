@@ -28,11 +28,19 @@ class BlockSource:
     """Walks the final blocks of a store upwards from a parent (its height, digest and heads).
 
     Always: parent links, header spelling, and that the stored chain digest at each head is the header's. With
-    `rehash` every record's value is hashed anew along the chain, so that nothing in the segments is believed.
+    `rehash` every record's value is hashed anew along the chain, so that nothing in the segments is believed. It
+    ends at `until_height`, if given.
     """
 
     def __init__(
-        self, reader: StoreReader, genesis: Genesis, height: int, digest: bytes, heads: Sequence[Head], rehash: bool
+        self,
+        reader: StoreReader,
+        genesis: Genesis,
+        height: int,
+        digest: bytes,
+        heads: Sequence[Head],
+        rehash: bool,
+        until_height: int | None = None,
     ) -> None:
         self._reader = reader
         self._genesis = genesis
@@ -40,6 +48,7 @@ class BlockSource:
         self.height = height
         self._digest = digest
         self._heads = tuple(heads)
+        self._until_height = until_height
 
     def read(self, blocks_max: int, bytes_max: int) -> list[BlockRecords]:
         """The next blocks, at least one if there is one, until `bytes_max` of values is reached.
@@ -48,7 +57,9 @@ class BlockSource:
         """
         found: list[BlockRecords] = []
         size = 0
-        for height, header_bytes, proof in self._reader.final_after(self.height, blocks_max):
+        if self._until_height is not None:
+            blocks_max = min(blocks_max, self._until_height - self.height)
+        for height, header_bytes, proof in self._reader.final_after(self.height, blocks_max) if blocks_max > 0 else ():
             block = self._admit(height, header_bytes, proof)
             records = self._records_of(block.header)
             found.append(records_and_block := BlockRecords(block, records, _size_of(records)))

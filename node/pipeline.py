@@ -15,6 +15,7 @@ from executor.execute import BlockInput, execute
 from executor.state import State
 from ingest.pool import VerdictPool
 from ingest.verdicts import join
+from ledger.checkpoint_rule import CheckpointRule, Mark
 from ledger.columns import Verdicts
 from ledger.genesis import Genesis
 from ledger.state import Cursor, Effects
@@ -42,6 +43,7 @@ class _Job:
     verdicts: Future[Verdicts]
     records: int
     size_bytes: int
+    is_checkpoint: bool  # its last block is one; no other is
 
 
 class Pipeline:
@@ -59,6 +61,7 @@ class Pipeline:
         reader: Database,
         writer: Database,
         cursor: Cursor,
+        checkpoint: Mark,
         limits: PipelineLimits,
         on_flushed: Callable[[Cursor], None],
     ) -> None:
@@ -74,6 +77,8 @@ class Pipeline:
         self._ahead_records = 0
         self._ahead_bytes = 0
         self._executed = cursor
+        self._rule = CheckpointRule(genesis)
+        self._checkpoint = checkpoint  # the last one up to what was read ahead
         self._flusher = ThreadPoolExecutor(1, thread_name_prefix="flush")
         self._flush: tuple[Cursor, Future[None]] | None = None
 
@@ -85,7 +90,7 @@ class Pipeline:
         group = self._ready_group(wait_ms)
         if not group:
             return self._flush_finished(0)
-        self._start_flush(*self._execute(group))
+        self._start_flush(*self._execute(group), group[-1].is_checkpoint)
         return True
 
     def drain(self) -> None:
@@ -119,32 +124,35 @@ class Pipeline:
             for block in blocks:
                 run.append(block)
                 records += len(block.records)
-                if records >= limits.job_records_max or self._is_checkpoint(block):
-                    self._submit(run)
+                is_checkpoint = self._rule.holds(block.block.header, self._checkpoint)
+                if is_checkpoint:
+                    self._checkpoint = block.block.header
+                if records >= limits.job_records_max or is_checkpoint:
+                    self._submit(run, is_checkpoint)
                     run, records = [], 0
             if run:
-                self._submit(run)
+                self._submit(run, False)
 
-    def _submit(self, run: list[BlockRecords]) -> None:
+    def _submit(self, run: list[BlockRecords], is_checkpoint: bool) -> None:
         rows = [
             (partition, record.offset, item.block.header.time_ms, record.value)
             for item in run
             for partition, record in item.records
         ]
         size = sum(item.size_bytes for item in run)
-        self._jobs.append(_Job(tuple(run), self._pool.submit(rows), len(rows), size))
+        self._jobs.append(_Job(tuple(run), self._pool.submit(rows), len(rows), size, is_checkpoint))
         self._ahead_records += len(rows)
         self._ahead_bytes += size
 
     def _ready_group(self, wait_ms: int) -> list[_Job]:
-        """The oldest jobs whose verdicts are there, up to the bounds of a flush; never past a checkpoint height."""
+        """The oldest jobs whose verdicts are there, up to the bounds of a flush; never past a checkpoint."""
         try:
             transfers = len(self._jobs[0].verdicts.result(wait_ms / 1000).amounts)
         except FutureTimeout:
             return []
         group = [self._take()]
         records = group[0].records
-        while self._jobs and self._jobs[0].verdicts.done() and not self._is_checkpoint(group[-1].blocks[-1]):
+        while self._jobs and self._jobs[0].verdicts.done() and not group[-1].is_checkpoint:
             following = self._jobs[0]
             transfers += len(following.verdicts.result().amounts)
             records += following.records
@@ -158,9 +166,6 @@ class Pipeline:
         self._ahead_records -= job.records
         self._ahead_bytes -= job.size_bytes
         return job
-
-    def _is_checkpoint(self, block: BlockRecords) -> bool:
-        return block.block.header.height % self._genesis.checkpoint_heights == 0
 
     def _execute(self, group: list[_Job]) -> tuple[Effects, Cursor]:
         verdicts = join([job.verdicts.result() for job in group])
@@ -185,10 +190,11 @@ class Pipeline:
             self._flush_finished(None)
             self._state.forget()
 
-    def _start_flush(self, effects: Effects, cursor: Cursor) -> None:
+    def _start_flush(self, effects: Effects, cursor: Cursor, is_checkpoint: bool) -> None:
         self._flush_finished(None)
         expected, self._executed = self._executed.height, cursor
-        self._flush = (cursor, self._flusher.submit(self._writer.flush, effects, expected, cursor))
+        genesis = self._genesis if is_checkpoint else None
+        self._flush = (cursor, self._flusher.submit(self._writer.flush, effects, expected, cursor, genesis))
 
     def _flush_finished(self, wait_ms: int | None) -> bool:
         """Take the result of the flush in flight, if it is there within `wait_ms` (None: however long it takes)."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from backbone.store import StoreReader
 from ingest.pool import VerdictPool
+from ledger.checkpoint_rule import genesis_mark
 from ledger.genesis import Genesis
 from ledger.state import Cursor
 from node.blocks import BlockSource, StoreInconsistent
@@ -39,7 +40,7 @@ class Session:
         stop: Callable[[], bool],
         until_height: int | None = None,
     ) -> Cursor:
-        """Execute until `stop()` or, if given, until `until_height` is committed; the cursor reached.
+        """Execute until `stop()` or, if given, until exactly `until_height` is committed; the cursor reached.
 
         Raises: CursorMoved, DatabaseUnavailable, StoreInconsistent, StoreDamaged.
         """
@@ -48,14 +49,19 @@ class Session:
             on_flushed(cursor)
             with StoreReader(self.store) as store:
                 self._check_store(store, cursor)
-                source = BlockSource(store, self.genesis, cursor.height, cursor.block_digest, cursor.heads, self.rehash)
+                source = BlockSource(
+                    store, self.genesis, cursor.height, cursor.block_digest, cursor.heads, self.rehash, until_height
+                )
                 reached = [cursor]
 
                 def flushed(at: Cursor) -> None:
                     reached[0] = at
                     on_flushed(at)
 
-                pipeline = Pipeline(self.genesis, source, pool, reading, writing, cursor, self.limits, flushed)
+                checkpoint = writing.checkpoint() or genesis_mark(self.genesis)
+                pipeline = Pipeline(
+                    self.genesis, source, pool, reading, writing, cursor, checkpoint, self.limits, flushed
+                )
                 try:
                     while not stop() and (until_height is None or reached[0].height < until_height):
                         pipeline.advance(wait_ms=20)

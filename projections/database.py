@@ -7,7 +7,9 @@ from typing import Any, Final, Self
 
 import psycopg
 
+from ledger.genesis import Genesis
 from ledger.state import Cursor, Effects, Inputs, Wanted
+from projections.checkpoints import StoredCheckpoint, checkpoints_above, last_checkpoint, write_checkpoint
 from projections.connect import Connection, connect
 from projections.errors import CursorMoved, DatabaseUnavailable, DatabaseUnusable, StateDiffers, translated
 from projections.flush import write_effects
@@ -64,8 +66,12 @@ class Database:
         with self._connected() as connection:
             return prefetch(connection, wanted)
 
-    def flush(self, effects: Effects, expected_height: int, cursor: Cursor) -> None:
+    def flush(
+        self, effects: Effects, expected_height: int, cursor: Cursor, checkpoint_of: Genesis | None = None
+    ) -> None:
         """Write `effects` and move the cursor from `expected_height` to `cursor`, in one transaction.
+
+        With the chain's genesis given, the last block is a checkpoint block, and the checkpoint is written too.
 
         Raises: CursorMoved, StateDiffers; then nothing has changed. After DatabaseUnavailable it may have been
         committed: read the cursor.
@@ -76,8 +82,20 @@ class Database:
                 raise CursorMoved(f"The database is not at height {expected_height} any more.")
             partition = self._make_partitions(connection, effects)
             write_effects(connection, effects)
+            if checkpoint_of is not None:
+                write_checkpoint(connection, checkpoint_of, effects.blocks[-1].epoch, cursor)
             connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(cursor.height)))
         self._partition_made = partition
+
+    def checkpoint(self) -> StoredCheckpoint | None:
+        """The newest checkpoint; None before the first."""
+        with self._connected() as connection:
+            return last_checkpoint(connection)
+
+    def checkpoints_above(self, height: int, count: int) -> list[StoredCheckpoint]:
+        """At most `count` checkpoints above a height, lowest first."""
+        with self._connected() as connection:
+            return checkpoints_above(connection, height, count)
 
     def tell_final(self, height: int) -> None:
         """Say how far the final blocks go, for `api.status`."""

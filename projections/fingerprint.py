@@ -15,6 +15,7 @@ ORDER: Final[Mapping[str, str]] = {
     "objects": "id",
     "remembered": "bucket, digest",
     "expiry_buckets": "bucket",
+    "checkpoints": "height",
     "blocks": "height",
     "transactions": "height, index",
     "rejections": "height, index",

@@ -1,7 +1,6 @@
 """Writing effects: history by binary COPY, state by arrays. All within the transaction that the caller has begun."""
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from struct import Struct
 from typing import Any, Final
 
@@ -9,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.state import Asset, BlockRow, Effects, Object, ObjectVersionRow, RejectionRow, TransactionRow
+from projections.changes import note_changes
 from projections.connect import Connection
+from projections.copying import copy
 from projections.errors import StateDiffers
 from projections.heads import heads_to_json
 from projections.packing import (
-    COPY_HEADER,
-    COPY_TRAILER,
     boolean,
     digests_array,
     int2,
@@ -41,29 +40,34 @@ media_type = %s, content = %s WHERE id = %s"""
 _DELETE_OBJECTS = "DELETE FROM ledger.objects WHERE id = ANY(%s)"
 _UPSERT_BUCKET = """INSERT INTO ledger.expiry_buckets VALUES (%s, %s, %s)
 ON CONFLICT (bucket) DO UPDATE SET count = excluded.count, hash = excluded.hash"""
-_EXPIRE = ("DELETE FROM ledger.remembered WHERE bucket < %s", "DELETE FROM ledger.expiry_buckets WHERE bucket < %s")
+_EXPIRE = (
+    "DELETE FROM ledger.remembered WHERE bucket < %s",
+    r"""WITH gone AS (DELETE FROM ledger.expiry_buckets WHERE bucket < %s RETURNING bucket)
+INSERT INTO ledger.changed_keys SELECT '\x04'::bytea || int8send(bucket) FROM gone""",
+)
 
 
 def write_effects(connection: Connection, effects: Effects) -> None:
-    """All rows of `effects`."""
+    """All rows of `effects`, and the keys that they change."""
     _write_history(connection, effects)
     _write_balances(connection, effects)
     _write_assets(connection, effects)
     _write_objects(connection, effects)
     _write_remembered(connection, effects)
+    note_changes(connection, effects)
 
 
 def _write_history(connection: Connection, effects: Effects) -> None:
-    _copy(connection, "ledger.blocks", pack_rows(map(_block, effects.blocks)))
-    _copy(connection, "ledger.transactions", b"".join(map(_transaction, effects.transactions)))
-    _copy(connection, "ledger.rejections", pack_rows(map(_rejection, effects.rejections)))
-    _copy(connection, "ledger.transfers", pack_columns(effects.transfers))
-    _copy(connection, "ledger.object_versions", pack_rows(map(_object_version, effects.object_versions)))
+    copy(connection, "ledger.blocks", pack_rows(map(_block, effects.blocks)))
+    copy(connection, "ledger.transactions", b"".join(map(_transaction, effects.transactions)))
+    copy(connection, "ledger.rejections", pack_rows(map(_rejection, effects.rejections)))
+    copy(connection, "ledger.transfers", pack_columns(effects.transfers))
+    copy(connection, "ledger.object_versions", pack_rows(map(_object_version, effects.object_versions)))
 
 
 def _write_balances(connection: Connection, effects: Effects) -> None:
     """Known rows are updated, new ones copied: the executor knows which are which."""
-    _copy(connection, "ledger.balances", pack_columns(effects.balances_inserted))
+    copy(connection, "ledger.balances", pack_columns(effects.balances_inserted))
     updated, deleted = effects.balances_updated, effects.balances_deleted
     if len(updated):
         parameters = (*_keys(updated), int8_array(updated["amount"]))
@@ -77,14 +81,14 @@ def _keys(balances: NDArray[Any]) -> tuple[Any, ...]:
 
 
 def _write_assets(connection: Connection, effects: Effects) -> None:
-    _copy(connection, "ledger.assets", pack_rows(map(_asset, effects.assets_inserted)))
+    copy(connection, "ledger.assets", pack_rows(map(_asset, effects.assets_inserted)))
     if updated := effects.assets_updated:
         parameters = digests_array([asset.id for asset in updated]), int8_array([asset.supply for asset in updated])
         _expect(connection, len(updated), _UPDATE_ASSETS, parameters)
 
 
 def _write_objects(connection: Connection, effects: Effects) -> None:
-    _copy(connection, "ledger.objects", pack_rows(map(_object, effects.objects_inserted)))
+    copy(connection, "ledger.objects", pack_rows(map(_object, effects.objects_inserted)))
     if effects.objects_updated:
         with connection.cursor() as cursor:
             cursor.executemany(_UPDATE_OBJECT, [_changed(item) for item in effects.objects_updated])
@@ -97,21 +101,10 @@ def _write_remembered(connection: Connection, effects: Effects) -> None:
     for statement in _EXPIRE:
         connection.execute(statement, (effects.buckets_expired_below,))
     remembered = np.array(list(effects.remembered), _REMEMBERED) if effects.remembered else np.empty(0, _REMEMBERED)
-    _copy(connection, "ledger.remembered", pack_columns(remembered))
+    copy(connection, "ledger.remembered", pack_columns(remembered))
     if effects.buckets:
         with connection.cursor() as cursor:
             cursor.executemany(_UPSERT_BUCKET, [(bucket, *value) for bucket, value in effects.buckets.items()])
-
-
-def _copy(connection: Connection, table: str, rows: bytes | Iterator[memoryview]) -> None:
-    """Whole rows, at once or in pieces; nothing is sent where there are none."""
-    pieces = iter((rows,)) if isinstance(rows, bytes) else rows
-    first = next(pieces, b"")
-    if not first:
-        return
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
-        for piece in chain((COPY_HEADER, first), pieces, (COPY_TRAILER,)):
-            copy.write(piece)
 
 
 def _expect(connection: Connection, rows: int, statement: str, parameters: Sequence[Any]) -> None:

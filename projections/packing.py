@@ -99,6 +99,12 @@ def digests_array(values: Sequence[bytes] | NDArray[Any]) -> PackedArray:
     return PackedArray(OID_BYTEA_ARRAY, _array_header(OID_BYTEA, len(column)) + packed.tobytes())
 
 
+def bytes_array(values: Sequence[bytes]) -> PackedArray:
+    """A bytea[] of values of any size."""
+    packed = b"".join(len(value).to_bytes(4, "big") + value for value in values)
+    return PackedArray(OID_BYTEA_ARRAY, _array_header(OID_BYTEA, len(values)) + packed)
+
+
 def int8_array(values: Sequence[int] | NDArray[Any]) -> PackedArray:
     """A bigint[]."""
     packed = np.empty(len(values), [("length", ">i4"), ("value", ">i8")])

@@ -50,13 +50,14 @@ def _inputs(balances: _Rows, assets: _Rows, objects: _Rows, digests: _Rows, buck
     return Inputs(
         balances=amounts,
         assets={row[0]: Asset(*row) for row in assets},
-        objects={row[0]: _object(row) for row in objects},
+        objects={row[0]: object_of(row) for row in objects},
         digests=frozenset(row[0] for row in digests),
         buckets={bucket: (count, running) for bucket, count, running in buckets},
     )
 
 
-def _object(row: tuple[Any, ...]) -> Object:
+def object_of(row: tuple[Any, ...]) -> Object:
+    """The object of a row `id, version, ownership, owner, writers, type, media_type, content`."""
     key, version, ownership, owner, writers, kind, media_type, content = row
     return Object(key, version, Ownership(ownership), owner, unpack(writers), kind, media_type, content)
 

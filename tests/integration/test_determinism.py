@@ -68,6 +68,7 @@ def test_hash_seed_locale_flush_size_and_worker_count_change_no_row(tmp_path: Pa
     assert found[0]["transfers"].rows > 100
     assert found[0]["rejections"].rows > 20
     assert found[0]["objects"].rows > 5
+    assert found[0]["checkpoints"].rows > 3
 
 
 def test_other_block_cuts_change_no_balance_asset_or_object(tmp_path: Path, new_database: NewDatabase) -> None:

@@ -1,0 +1,84 @@
+"""Checkpoints, written by the flush that reaches them, in its transaction."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ledger.checkpoint import Checkpoint, checkpoint_digest, encode_checkpoint
+from ledger.genesis import Genesis
+from ledger.header import Head
+from ledger.leaves import genesis_leaves
+from ledger.state import Cursor
+from projections.changes import take_changes
+from projections.connect import Connection
+from projections.heads import heads_from_json, heads_to_json
+from projections.tree import change_tree
+
+_COLUMNS: Final = "height, epoch, block_digest, time_ms, heads, state_root, previous, digest"
+_INSERT: Final = f"INSERT INTO ledger.checkpoints ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+_LAST: Final = f"SELECT {_COLUMNS} FROM ledger.checkpoints ORDER BY height DESC LIMIT 1"
+_ABOVE: Final = f"SELECT {_COLUMNS} FROM ledger.checkpoints WHERE height > %s ORDER BY height LIMIT %s"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    """A checkpoint with its digest, and the time of its block."""
+
+    checkpoint: Checkpoint
+    digest: bytes
+    time_ms: int
+
+    @property
+    def heads(self) -> tuple[Head, ...]:
+        """Those of the block."""
+        return self.checkpoint.heads
+
+
+def write_checkpoint(connection: Connection, genesis: Genesis, epoch: int, cursor: Cursor) -> None:
+    """The checkpoint of the block that `cursor` is at, whose effects have been written. Raises: StateDiffers."""
+    changes = take_changes(connection)
+    last = last_checkpoint(connection)
+    if last is None:
+        changes.update(genesis_leaves(genesis))
+    checkpoint = Checkpoint(
+        epoch=epoch,
+        height=cursor.height,
+        block_digest=cursor.block_digest,
+        heads=cursor.heads,
+        state_root=change_tree(connection, cursor.height, changes),
+        previous=genesis.digest if last is None else last.digest,
+    )
+    insert_checkpoint(connection, genesis, checkpoint, cursor.time_ms)
+
+
+def insert_checkpoint(connection: Connection, genesis: Genesis, checkpoint: Checkpoint, time_ms: int) -> None:
+    """The row alone."""
+    connection.execute(
+        _INSERT,
+        (
+            checkpoint.height,
+            checkpoint.epoch,
+            checkpoint.block_digest,
+            time_ms,
+            heads_to_json(checkpoint.heads),
+            checkpoint.state_root,
+            checkpoint.previous,
+            checkpoint_digest(genesis, encode_checkpoint(checkpoint)),
+        ),
+    )
+
+
+def last_checkpoint(connection: Connection) -> StoredCheckpoint | None:
+    """The newest; None before the first."""
+    row = connection.execute(_LAST).fetchone()
+    return None if row is None else _stored(row)
+
+
+def checkpoints_above(connection: Connection, height: int, count: int) -> list[StoredCheckpoint]:
+    """Those above a height, lowest first."""
+    return [_stored(row) for row in connection.execute(_ABOVE, (height, count))]
+
+
+def _stored(row: tuple[Any, ...]) -> StoredCheckpoint:
+    height, epoch, block_digest, time_ms, heads, state_root, previous, digest = row
+    checkpoint = Checkpoint(epoch, height, block_digest, heads_from_json(heads), state_root, previous)
+    return StoredCheckpoint(checkpoint, digest, time_ms)

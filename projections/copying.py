@@ -1,0 +1,18 @@
+"""COPY into a table, from rows packed by `packing`."""
+
+from collections.abc import Iterator
+from itertools import chain
+
+from projections.connect import Connection
+from projections.packing import COPY_HEADER, COPY_TRAILER
+
+
+def copy(connection: Connection, table: str, rows: bytes | Iterator[memoryview]) -> None:
+    """Whole rows, at once or in pieces; nothing is sent where there are none."""
+    pieces = iter((rows,)) if isinstance(rows, bytes) else rows
+    first = next(pieces, b"")
+    if not first:
+        return
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT binary)") as writing:
+        for piece in chain((COPY_HEADER, first), pieces, (COPY_TRAILER,)):
+            writing.write(piece)

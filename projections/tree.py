@@ -1,0 +1,65 @@
+"""The state tree in Postgres: nodes and leaves of every version that is kept, and which are stale since when."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+
+from ledger import leaves
+from projections.connect import Connection
+from projections.copying import copy
+from projections.errors import StateDiffers
+from projections.packing import boolean, bytes_array, int8, int8_array, pack_rows
+from tree.hashing import EMPTY
+from tree.nodes import Child, NodeKey, TreeDamaged, decode_child, encode_child
+from tree.update import Update, update
+
+_ROOT = "SELECT root FROM ledger.tree_root"
+_SET_ROOT = """INSERT INTO ledger.tree_root VALUES (true, %s) ON CONFLICT (one) DO UPDATE SET root = excluded.root"""
+_NODES = """SELECT n.path, n.version, n.node FROM unnest(%s, %s) AS w (path, version)
+JOIN ledger.tree_nodes AS n ON n.path = w.path AND n.version = w.version"""
+_NODES_AT_ONCE = 20_000
+
+
+def root_of(connection: Connection) -> Child | None:
+    """The root of the newest version; None of an empty tree. Raises: TreeDamaged."""
+    row = connection.execute(_ROOT).fetchone()
+    return decode_child(row[0]) if row is not None and row[0] else None
+
+
+def read_nodes(connection: Connection, keys: Sequence[NodeKey]) -> dict[NodeKey, bytes]:
+    """The bytes of nodes; those that are missing are left out."""
+    found: dict[NodeKey, bytes] = {}
+    for start in range(0, len(keys), _NODES_AT_ONCE):
+        part = keys[start : start + _NODES_AT_ONCE]
+        parameters = bytes_array([key.path for key in part]), int8_array([key.version for key in part])
+        rows = connection.execute(_NODES, parameters, binary=True)
+        found.update((NodeKey(path, version), node) for path, version, node in rows)
+    return found
+
+
+def change_tree(connection: Connection, version: int, changes: Mapping[bytes, bytes | None]) -> bytes:
+    """Give leaf keys other values, or none; the new root. Within the caller's transaction. Raises: StateDiffers."""
+    by_hash = {leaves.key_hash(key): (key, value) for key, value in changes.items()}
+    hashes = {key_hash: None if value is None else leaves.value_hash(value) for key_hash, (_, value) in by_hash.items()}
+    try:
+        done = update(root_of(connection), version, hashes, lambda keys: read_nodes(connection, keys))
+    except TreeDamaged as error:
+        raise StateDiffers(f"{error} `momus replay` builds a good database.") from error
+    _write(connection, version, done, by_hash)
+    return EMPTY if done.root is None else done.root.hash
+
+
+def _write(
+    connection: Connection, version: int, done: Update, by_hash: Mapping[bytes, tuple[bytes, bytes | None]]
+) -> None:
+    stamp = int8(version)
+    copy(connection, "ledger.tree_nodes", pack_rows((key.path, stamp, node) for key, node in done.written.items()))
+    written = ((key_hash, stamp, *by_hash[key_hash]) for key_hash in done.leaves)
+    copy(connection, "ledger.tree_leaves", pack_rows(written))
+    copy(connection, "ledger.tree_stale", pack_rows(_stale(stamp, done)))
+    connection.execute(_SET_ROOT, [b"" if done.root is None else encode_child(done.root)])
+
+
+def _stale(since: bytes, done: Update) -> Iterable[tuple[bytes, ...]]:
+    nodes = ((since, boolean(False), key.path, int8(key.version)) for key in done.stale_nodes)
+    gone = ((since, boolean(True), key.key_hash, int8(key.version)) for key in done.stale_leaves)
+    return chain(nodes, gone)
