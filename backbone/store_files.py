@@ -85,6 +85,11 @@ def final_folder(store: Path) -> Path:
     return store / "final"
 
 
+def certificate_folder(store: Path) -> Path:
+    """Where the segments of certificates of checkpoints lie."""
+    return store / "certificates"
+
+
 def make_folder(folder: Path) -> None:
     """Create a folder so that a crash cannot take it back."""
     if not folder.is_dir():

@@ -1,12 +1,13 @@
 """The bytes of the store, and what crosses its interface. All integers are big-endian.
 
-A log (one per partition, and the one of final blocks) is a folder of segment files, each named by the incarnation and
-the offset (or height) of its first frame. A segment is a header and then frames:
+A log (one per partition, that of final blocks, that of certificates of checkpoints) is a folder of segment files, each
+named by the incarnation and the offset (or height) of its first frame. A segment is a header and then frames:
 
     header  ``magic 8 | format 4 | log 4 | incarnation 4 | first offset 8 | salt 4 | crc 4``
     frame   ``length 4 | crc 4 | kind 1 | incarnation 4 | offset 8 | payload``
     record  payload ``chain digest 32 | value``               kind DATA, or NULL without a value
     final   payload ``header length 4 | header | proof``      kind FINAL, offset = height, incarnation 0
+    certificate  payload ``certificate``                      kind CERTIFICATE, offset = height, incarnation 0
 
 `length` counts what follows the crc; the crc is CRC-32 of that, started from `length` xor the segment's salt, so that
 it covers both. A kind with the bit SYNCED_BEFORE was written when everything before it in its segment had been synced.
@@ -23,10 +24,13 @@ MAGIC: Final = b"momusseg"
 FORMAT: Final = 1
 FINAL_LOG: Final = 0xFFFF_FFFF
 """The log number of final blocks; a partition's is the partition itself."""
+CERTIFICATE_LOG: Final = 0xFFFF_FFFE
+"""That of the certificates of checkpoints."""
 
 DATA: Final = 1
 NULL: Final = 2
 FINAL: Final = 3
+CERTIFICATE: Final = 4
 SYNCED_BEFORE: Final = 0x80
 
 VALUE_BYTES_MAX: Final = 64 << 20
@@ -81,6 +85,13 @@ class StoredFinal(NamedTuple):
     height: int
     header_bytes: bytes
     proof: bytes
+
+
+class StoredCertificate(NamedTuple):
+    """The certificate of the checkpoint of a height, as consensus encodes it."""
+
+    height: int
+    certificate: bytes
 
 
 class LogHead(NamedTuple):
@@ -168,6 +179,13 @@ def encode_final(final: StoredFinal, flag: int, salt: int) -> bytes:
     return _LENGTH_AND_CRC.pack(length, crc32(body, length ^ salt)) + body
 
 
+def encode_certificate(stored: StoredCertificate, flag: int, salt: int) -> bytes:
+    """The frame of a certificate whose size was checked; `flag` is 0 or SYNCED_BEFORE."""
+    body = _KEY.pack(CERTIFICATE | flag, 0, stored.height) + stored.certificate
+    length = len(body)
+    return _LENGTH_AND_CRC.pack(length, crc32(body, length ^ salt)) + body
+
+
 def frames(buffer: bytes, start: int, salt: int) -> Iterator[Frame]:
     """The complete frames of `buffer` from `start` on; ends at the first that `buffer` does not hold whole.
 
@@ -215,9 +233,14 @@ def final_of(buffer: bytes, frame: Frame) -> StoredFinal:
     return StoredFinal(frame.offset, buffer[header:proof], buffer[proof : frame.end])
 
 
+def certificate_of(buffer: bytes, frame: Frame) -> StoredCertificate:
+    """The certificate in a frame of kind CERTIFICATE."""
+    return StoredCertificate(frame.offset, buffer[frame.payload : frame.end])
+
+
 def was_synced(buffer: bytes, position: int, incarnation: int, salt: int) -> bool:
     """Whether something behind `position` proves that the bytes there had been synced: then they are damage."""
-    for kind in (DATA, NULL, FINAL):
+    for kind in (DATA, NULL, FINAL, CERTIFICATE):
         mark = bytes((kind | SYNCED_BEFORE,)) + incarnation.to_bytes(4, "big")
         found = buffer.find(mark, position + 9)
         while found >= 0:

@@ -10,13 +10,16 @@ from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 
-from backbone.store_files import final_folder, partition_folder, segment_path
+from backbone.store_files import certificate_folder, final_folder, partition_folder, segment_path
 from backbone.store_format import (
+    CERTIFICATE_LOG,
     FINAL_LOG,
     Entry,
     Position,
+    StoredCertificate,
     StoredFinal,
     StoredRecord,
+    certificate_of,
     entry_of,
     final_of,
     record_of,
@@ -39,6 +42,7 @@ class StoreReader:
         self._directory = directory
         self._partitions: dict[int, SegmentReader] = {}
         self._final = SegmentReader(final_folder(directory), FINAL_LOG)
+        self._certificates = SegmentReader(certificate_folder(directory), CERTIFICATE_LOG)
         self._tip = SegmentReader(final_folder(directory), FINAL_LOG)
         self._last_height = 0
         self._returned = 0
@@ -80,6 +84,11 @@ class StoreReader:
         found = [final_of(buffer, frame) for buffer, frame in islice(scan, blocks_max)]
         self._returned = found[-1].height if found else height
         return found
+
+    def certificates_after(self, height: int, count_max: int) -> list[StoredCertificate]:
+        """The certificates of checkpoints above `height`, lowest first, at most `count_max`."""
+        scan = self._certificates.scan((0, height + 1), _END, remember=True)
+        return [certificate_of(buffer, frame) for buffer, frame in islice(scan, count_max)]
 
     def last_height(self) -> int:
         """The height of the newest final block; 0 while there is none."""

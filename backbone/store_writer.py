@@ -14,17 +14,22 @@ from backbone.store_files import (
     DiskFile,
     OpenFile,
     WriterLock,
+    certificate_folder,
     final_folder,
     make_folder,
     partition_folder,
 )
 from backbone.store_format import (
+    CERTIFICATE_LOG,
     FINAL_LOG,
     VALUE_BYTES_MAX,
     LogHead,
+    StoredCertificate,
     StoredFinal,
     StoredRecord,
+    certificate_of,
     check_size,
+    encode_certificate,
     encode_final,
     encode_record,
     frames,
@@ -54,6 +59,7 @@ class StoreWriter:
         self._owner = WriterLock(directory)
         try:
             self._final = SegmentLog(final_folder(directory), FINAL_LOG, segment_bytes, open_file)
+            self._certificates = SegmentLog(certificate_folder(directory), CERTIFICATE_LOG, segment_bytes, open_file)
             for folder in sorted(directory.glob("partition-*")):
                 self._log(int(folder.name.removeprefix("partition-")))
         except BaseException:
@@ -99,6 +105,25 @@ class StoreWriter:
             log.write([encode_final(StoredFinal(height, header_bytes, proof), flag, log.salt)], (0, height))
             log.sync()
 
+    def append_certificate(self, height: int, certificate: bytes) -> None:
+        """Write the certificate of a checkpoint, durably. Raises: ValueError unless it is above the last one."""
+        with self._final_lock:
+            log = self._certificates
+            if log.last is not None and height <= log.last[1]:
+                raise ValueError(f"The last certificate has height {log.last[1]}, this one {height}.")
+            check_size(f"The certificate of height {height}", len(certificate))
+            flag = log.make_room(0, height)
+            log.write([encode_certificate(StoredCertificate(height, certificate), flag, log.salt)], (0, height))
+            log.sync()
+
+    def last_certificate(self) -> bytes | None:
+        """The newest certificate; None if there is none."""
+        with self._final_lock:
+            log = self._certificates
+            if log.last is None:
+                return None
+            return certificate_of(log.last_frame, next(frames(log.last_frame, 0, log.salt))).certificate
+
     def head(self, partition: int) -> LogHead | None:
         """The head that the last record of `partition` makes; None if there is no record."""
         with self._records_lock:
@@ -124,7 +149,7 @@ class StoreWriter:
 
     def close(self) -> None:
         """Give up the lock. What was not synced may be lost if the machine stops."""
-        for log in (*self._partitions.values(), self._final):
+        for log in (*self._partitions.values(), self._final, self._certificates):
             log.close()
         self._owner.close()
 

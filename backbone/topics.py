@@ -1,6 +1,6 @@
 """The topics of a chain: how they are made, and whether a log keeps them as they must be kept.
 
-`registry` and `checkpoints` are named in the design and made with what uses them.
+`registry` is named in the design and made with what uses it.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ UNLIMITED: Final = -1
 def chain_topics(
     chain: str, validators: Sequence[str], partitions: int, replicas: int, record_bytes_max: int = 1_000_000
 ) -> list[TopicSpec]:
-    """All topics of a new chain, `transactions` first; nothing is ever deleted from it and from `blocks`.
+    """All topics of a new chain, `transactions` first; nothing is ever deleted from it, `blocks` and `checkpoints`.
 
     A record over `record_bytes_max` is rejected by all validators, so some room for it to arrive is left above.
     """
@@ -28,6 +28,7 @@ def chain_topics(
     return [
         TopicSpec(f"momus.{chain}.transactions", partitions, kept, replicas),
         TopicSpec(f"momus.{chain}.blocks", 1, kept, replicas),
+        TopicSpec(f"momus.{chain}.checkpoints", 1, kept, replicas),
         *(TopicSpec(f"momus.{chain}.consensus.{name}", 1, passing, replicas) for name in validators),
     ]
 

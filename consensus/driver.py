@@ -14,11 +14,11 @@ from consensus.boot import Booter
 from consensus.errors import Halt
 from consensus.journal import Journal
 from consensus.journal_file import open_journal
-from consensus.loop import Loop, LoopPorts, all_positions, consensus_topics
+from consensus.loop import Claims, Loop, all_positions, consensus_topics, voting_topics
 from consensus.messages import Wire
 from consensus.outbox import Outbox
 from consensus.pace import Settings
-from consensus.ports import Ports
+from consensus.ports import LoopPorts, Ports
 from consensus.readers import Failed, IntakeTail, Reading, TopicTail, read_to_end
 from ledger.keys import verify
 
@@ -55,7 +55,7 @@ class Driver:
         self._loop: Loop | None = None
         self._items: Queue[object] = Queue(QUEUE_MAX)
         self._blocks: Queue[object] = Queue(BLOCKS_QUEUE_MAX)
-        self._lag_due_ms = 0
+        self._executor_due_ms = 0
 
     def run(self) -> None:
         """Boot, then decide until `stop`."""
@@ -122,7 +122,7 @@ class Driver:
         genesis, log = self._ports.genesis, self._ports.log
         blocks_topic = genesis.topic_name("blocks")
         blocks = TopicTail(log, blocks_topic, positions[blocks_topic], self._put_blocks(reading))
-        tails = [TopicTail(log, topic, positions[topic], reading.put) for topic in consensus_topics(genesis)]
+        tails = [TopicTail(log, topic, positions[topic], reading.put) for topic in voting_topics(genesis)]
         for tail in (*tails, blocks):
             reading.start(tail.topic, tail.read, tail.close, _FATAL)
         reading.start("intake", intake.read, lambda: None, _FATAL)
@@ -149,9 +149,12 @@ class Driver:
             batch = _next(self._items)
         while loop.has_room_for_blocks() and (batch := _next(self._blocks)) is not None:
             self._take(loop, batch)
-        if now_ms() >= self._lag_due_ms:
-            self._lag_due_ms = now_ms() + TICK_MS
+        if now_ms() >= self._executor_due_ms:
+            self._executor_due_ms = now_ms() + TICK_MS
             loop.measure_lag(self._ports.lag(), now_ms())
+            claims = tuple(self._ports.claims())
+            if claims:
+                loop.take(Claims(claims), now_ms())
         loop.end_turn(now_ms())
 
     def _wait(self, loop: Loop) -> object | None:

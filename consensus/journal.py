@@ -11,6 +11,7 @@ A file of its own, made once by `create` (that is, by `momus init`) and never by
     CHECKPOINT  the header of the last final checkpoint block, empty for genesis
     POSITION    ``offset 8 | topic``     read up to here
     VOTED   ``view 8 | header``      the block that our notarize vote in that view is for
+    CLAIMED ``height 8 | the message as it is sent``     what we signed of a checkpoint; only the last one counts
 
 A batch that the machine did not finish is the last one and was never sent: it is cut. Any other damage is a lost
 journal: the key must not sign again.
@@ -29,7 +30,7 @@ _ENTRY: Final = Struct(">BI")
 _U32: Final = Struct(">I")
 _U64: Final = Struct(">Q")
 _FORMAT: Final = 1
-_HEADER, _OWN, _FINAL, _CHECKPOINT, _POSITION, _VOTED = range(6)
+_HEADER, _OWN, _FINAL, _CHECKPOINT, _POSITION, _VOTED, _CLAIMED = range(7)
 
 COMPACT_BYTES: Final = 1 << 20
 """A file above this size, and twice what it was when last written anew, is written anew."""
@@ -79,6 +80,7 @@ class Journal:
         self._voted: list[tuple[int, bytes]] = []
         self._finals: list[tuple[int, bytes]] = []
         self._checkpoint = b""
+        self._claimed: tuple[int, bytes] | None = None
         self.positions: dict[str, int] = {}
         """Topic -> offset of the next record to read, as last written."""
         self._load()
@@ -109,6 +111,11 @@ class Journal:
         return self._checkpoint
 
     @property
+    def claimed(self) -> bytes | None:
+        """What we signed of the highest checkpoint; None before the first."""
+        return None if self._claimed is None else self._claimed[1]
+
+    @property
     def is_grown(self) -> bool:
         """Whether it is time to `compact`."""
         return bool(self._finals) and self._file.size_bytes() >= self._grown_bytes
@@ -120,6 +127,10 @@ class Journal:
     def add_voted(self, view: int, header_bytes: bytes) -> None:
         """The header that a notarize vote of ours is for; its records must be kept."""
         self._pending.append((_VOTED, _U64.pack(view) + header_bytes))
+
+    def add_claimed(self, height: int, value: bytes) -> None:
+        """A signed checkpoint above all before, to be durable and then sent."""
+        self._pending.append((_CLAIMED, _U64.pack(height) + value))
 
     def add_final(self, floor: int, value: bytes, checkpoint: bytes) -> None:
         """A final block, to be durable before the store is given it; statements up to `floor` may be forgotten."""
@@ -142,7 +153,7 @@ class Journal:
         self._on_durable("journal.after")
         for kind, data in entries:
             self._apply(kind, data)
-        return tuple(data[_U64.size :] for kind, data in entries if kind == _OWN)
+        return tuple(data[_U64.size :] for kind, data in entries if kind in (_OWN, _CLAIMED))
 
     def compact(self, positions: Mapping[str, int]) -> None:
         """Write the file anew: the last final block, what is above the floor, how far topics were read.
@@ -154,6 +165,7 @@ class Journal:
         entries = [(_CHECKPOINT, self._checkpoint), (_FINAL, _joined(self._finals[-1]))]
         entries += [(_VOTED, _joined(voted)) for voted in self._voted]
         entries += [(_OWN, _joined(own)) for own in self._own]
+        entries += [] if self._claimed is None else [(_CLAIMED, _joined(self._claimed))]
         entries += [(_POSITION, _U64.pack(offset) + topic.encode()) for topic, offset in positions.items()]
         data = self._header + _batch(entries)
         self._grown_bytes = max(self._compact_bytes, 2 * len(data))
@@ -191,6 +203,8 @@ class Journal:
             self._voted.append(_parted(data))
         elif kind == _CHECKPOINT:
             self._checkpoint = data
+        elif kind == _CLAIMED:
+            self._claimed = _parted(data)
         elif kind == _POSITION:
             offset, topic = _parted(data)
             self.positions[topic.decode()] = offset

@@ -6,7 +6,7 @@ driver runs this over threads and files, the simulator over virtual ones.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -16,23 +16,23 @@ from backbone.store import Entry
 from consensus import events
 from consensus.blocks import BlockReader, encode_block
 from consensus.boot import Boot
+from consensus.certification import Certification
 from consensus.chain import FINALS_MAX
+from consensus.checkpoint_messages import speaks_of_checkpoints
 from consensus.core import Core
-from consensus.errors import ForkFound, SecondInstance
+from consensus.errors import ForkFound, Halt, SecondInstance
 from consensus.gaps import BlocksPosition
-from consensus.journal import Journal
 from consensus.keeper import BlocksKeeper
-from consensus.messages import Verify, Wire
+from consensus.messages import Wire
 from consensus.pace import Settings
-from consensus.ports import FinalsPort, OutboxPort, Report, StorePort
+from consensus.ports import LoopPorts
 from ledger import digests
+from ledger.checkpoint import Checkpoint
 from ledger.genesis import Genesis
 from ledger.header import Opening
-from ledger.keys import PrivateKey
 from ledger.rejection import Rejection
 
 POSITIONS_MS: Final = 60_000
-Request = events.Reread | events.Fetch | events.Probe
 COMPLETE: Final = "#complete-height"
 """Among the positions: the height up to which the `blocks` topic is known to be complete."""
 
@@ -53,23 +53,10 @@ class TopicRestarted:
 
 
 @dataclass(frozen=True, slots=True)
-class LoopPorts:
-    """What one validator's loop runs over."""
+class Claims:
+    """The newest checkpoints of our executor, by rising height."""
 
-    genesis: Genesis
-    key: PrivateKey
-    index: int
-    journal: Journal
-    store: StorePort
-    finals: FinalsPort
-    outbox: OutboxPort
-    on_final: Callable[[events.Finalize], None]
-    """Told of a final block after the store has it."""
-    request: Callable[[Request], None]
-    """Asks the intake. `Restarted` answers a Reread, `Shown` a Probe, at best an `Advance` a Fetch."""
-    on_durable: Callable[[str], None]
-    report: Report
-    verify: Verify
+    checkpoints: tuple[Checkpoint, ...]
 
 
 class Loop:
@@ -83,6 +70,7 @@ class Loop:
         self._reader = BlockReader(genesis, ports.verify)
         self._own_topic = consensus_topics(genesis)[ports.index]
         self._blocks_topic = genesis.topic_name("blocks")
+        self._certification = Certification(ports, settings, self._send_to, self._halt)
         self._keeper = BlocksKeeper(self._reader, self._publish, self._stored, settings.blocks_delay_ms)
         self._keeper.start(boot.positions[COMPLETE], boot.restored.delivered.header.height)
         self._positions = dict(boot.positions)
@@ -92,7 +80,7 @@ class Loop:
         self._positions_due_ms = now_ms
         self._timer: int | None = None
         self._finals: list[events.Finalize] = []
-        self._sends: list[bytes] = [*boot.unsent]
+        self._sends: list[tuple[str, bytes]] = [(self._own_topic, value) for value in boot.unsent]
         self._rereading: Counter[int] = Counter()
         self._advances: dict[int, tuple[int, list[Entry]]] = {}
         self.counts: Counter[str] = Counter()
@@ -115,9 +103,14 @@ class Loop:
             case LogRecord(topic=topic, offset=offset, value=value):
                 if topic == self._blocks_topic:
                     self._on_block(offset, value, now_ms)
+                elif speaks_of_checkpoints(value):
+                    self._certification.on_value(value, now_ms)
+                    self._positions[topic] = offset + 1
                 else:
                     self._step(events.MessageRead(now_ms, value))
                     self._positions[topic] = offset + 1
+            case Claims(checkpoints):
+                self._certification.on_claims(checkpoints, now_ms)
             case _:
                 raise AssertionError(f"unknown item {item!r}")
 
@@ -132,13 +125,19 @@ class Loop:
             self._timer = None
             self._step(events.TimerFired(now_ms))
         self._keeper.on_time(now_ms)
+        self._certification.on_time(now_ms)
         self._watch_gap(now_ms)
         self._note_positions(now_ms)
         self._let_out(now_ms)
 
     def wake_ms(self) -> int | None:
         """When `end_turn` has something to do even if nothing is read."""
-        moments = (self._timer, self._keeper.next_ms(), self._blocks_position.next_ms())
+        moments = (
+            self._timer,
+            self._keeper.next_ms(),
+            self._blocks_position.next_ms(),
+            self._certification.next_ms(),
+        )
         return min((at_ms for at_ms in moments if at_ms is not None), default=None)
 
     def has_room_for_blocks(self) -> bool:
@@ -157,6 +156,7 @@ class Loop:
             "final_view": state.views.final_view,
             "height": state.chain.delivered.header.height,
             "records_waiting": state.heads.records(),
+            **self._certification.status(),
             **dict(self.counts),
             **{f"refused_{refusal.name.lower()}": count for refusal, count in dict(state.refusals).items()},
         }
@@ -185,7 +185,7 @@ class Loop:
                 self._finals.append(action)
                 self._ports.journal.add_final(floor, encode_block(block.header_bytes, block.proof), checkpoint)
             case events.Send(message):
-                self._sends.append(self._wire.encode(message))
+                self._send_to(self._own_topic, self._wire.encode(message))
             case events.SetTimer(at_ms):
                 self._timer = at_ms
             case events.Reread():
@@ -199,7 +199,10 @@ class Loop:
                 self._ports.report("evidence", facts)
             case events.Stop(why, is_fork):
                 error = ForkFound if is_fork else SecondInstance
-                raise error(f"{why}. Nothing more is signed here until an operator has looked into it.")
+                self._halt(error(f"{why}. Nothing more is signed here until an operator has looked into it."))
+
+    def _halt(self, error: Halt) -> None:
+        raise error
 
     def _tell_advances(self, now_ms: int) -> None:
         """Tell the core of all that a turn found in the store at once: it makes one block of it."""
@@ -288,8 +291,10 @@ class Loop:
         """The only place from which anything leaves: after the journal's commit."""
         journal, outbox = self._ports.journal, self._ports.outbox
         sends, self._sends = self._sends, []
-        for value in (*journal.commit(), *sends):
+        for value in journal.commit():
             outbox.send(self._own_topic, value)
+        for topic, value in sends:
+            outbox.send(topic, value)
         finals, self._finals = self._finals, []
         for final in finals:
             self._store(final, now_ms)
@@ -305,6 +310,9 @@ class Loop:
         value = encode_block(block.header_bytes, block.proof)
         self._keeper.on_final(block.header.height, block.digest, value, final.is_own, now_ms)
 
+    def _send_to(self, topic: str, value: bytes) -> None:
+        self._sends.append((topic, value))
+
     def _publish(self, value: bytes) -> None:
         self._ports.outbox.send(self._blocks_topic, value)
 
@@ -314,7 +322,12 @@ def consensus_topics(genesis: Genesis) -> list[str]:
     return [genesis.topic_name(f"consensus.{validator.name}") for validator in genesis.validators]
 
 
+def voting_topics(genesis: Genesis) -> list[str]:
+    """All topics in which validators speak to each other: those of `consensus_topics`, then `checkpoints`."""
+    return [*consensus_topics(genesis), genesis.topic_name("checkpoints")]
+
+
 def all_positions(genesis: Genesis, known: Mapping[str, int]) -> dict[str, int]:
     """Where to read each topic on from: the beginning, unless the journal knows better."""
-    topics: Iterable[str] = (*consensus_topics(genesis), genesis.topic_name("blocks"), COMPLETE)
+    topics: Iterable[str] = (*voting_topics(genesis), genesis.topic_name("blocks"), COMPLETE)
     return {**dict.fromkeys(topics, 0), **known}

@@ -8,6 +8,10 @@ from typing import Protocol
 from backbone.intake import Advance, Shown
 from backbone.log import Log
 from backbone.store import StoredFinal, StoredRecord
+from consensus import events
+from consensus.journal import Journal
+from consensus.messages import Verify
+from ledger.checkpoint import Checkpoint
 from ledger.genesis import Genesis
 from ledger.header import Head, Opening
 from ledger.keys import PrivateKey
@@ -47,6 +51,8 @@ class StorePort(Protocol):
 
     def append_final(self, height: int, header_bytes: bytes, proof: bytes) -> None: ...
     def last_height(self) -> int: ...
+    def append_certificate(self, height: int, certificate: bytes) -> None: ...
+    def last_certificate(self) -> bytes | None: ...
 
 
 class FinalsPort(Protocol):
@@ -61,8 +67,10 @@ class OutboxPort(Protocol):
     def send(self, topic: str, value: bytes) -> None: ...
 
 
+Request = events.Reread | events.Fetch | events.Probe
+
 Report = Callable[[str, Mapping[str, object]], None]
-"""Told of what an operator should see: what ("evidence", "reread"), and its facts."""
+"""Told of what an operator should see: what ("evidence", "reread", "fork"), and its facts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +87,30 @@ class Ports:
     journal_path: Path
     lag: Callable[[], int]
     """Records that the executor is behind the last final block; asked about ten times a second."""
+    claims: Callable[[], Sequence[Checkpoint]]
+    """The newest checkpoints of the executor, by rising height; asked about ten times a second."""
     now_ms: Callable[[], int]
     """Milliseconds since the Unix epoch that never go back (`consensus.clock.SteadyClock().now_ms`)."""
     on_durable: Callable[[str], None] = field(default=lambda name: None)
     """Fault point of tests: "journal.before", "journal.after", "compact.before", "store.before", "store.after", .."""
     report: Report = field(default=lambda what, facts: None)
+
+
+@dataclass(frozen=True, slots=True)
+class LoopPorts:
+    """What one validator's loop runs over."""
+
+    genesis: Genesis
+    key: PrivateKey
+    index: int
+    journal: Journal
+    store: StorePort
+    finals: FinalsPort
+    outbox: OutboxPort
+    on_final: Callable[[events.Finalize], None]
+    """Told of a final block after the store has it."""
+    request: Callable[[Request], None]
+    """Asks the intake. `Restarted` answers a Reread, `Shown` a Probe, at best an `Advance` a Fetch."""
+    on_durable: Callable[[str], None]
+    report: Report
+    verify: Verify

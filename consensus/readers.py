@@ -10,8 +10,8 @@ from typing import Final
 from backbone.log import Log, LogReader, LogRecord, LogUnavailable, PositionLost
 from backbone.store import StoredRecord
 from consensus.events import Fetch, Probe, Reread
-from consensus.loop import Request, Restarted, TopicRestarted
-from consensus.ports import IntakePort, RecordSource
+from consensus.loop import Restarted, TopicRestarted
+from consensus.ports import IntakePort, RecordSource, Request
 from ledger.header import Head
 
 WAIT_MS: Final = 100

@@ -1,9 +1,10 @@
 """The execute process: brings the node's database up to its store, and keeps it there."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -13,12 +14,14 @@ from ingest.pool import VerdictPool
 from ledger.genesis import Genesis
 from ledger.state import Cursor
 from node.blocks import StoreInconsistent
+from node.claims import ClaimsWriter
 from node.home import Home
 from node.pipeline import PipelineLimits
 from node.progress import ProgressFile
 from node.session import LogIdentity, Session
 from node.settings import ExecuteSettings, Settings
 from node.upkeep import Upkeep
+from projections.checkpoints import StoredCheckpoint
 from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
 from projections.migrate import migrate
 
@@ -64,7 +67,7 @@ class ExecuteProcess:
         session = Session(
             self.genesis, self.identity, self.home.store, self.database_url, limits_of(self.settings.execute)
         )
-        upkeep = Upkeep(self.database_url, self.home.store, self.stop)
+        upkeep = Upkeep(self.database_url, self.home.store, self.genesis, self.stop)
         upkeep.start()
         try:
             with closing(VerdictPool(self.settings.worker_count(), self.genesis.digest, self.genesis.limits)) as pool:
@@ -73,16 +76,20 @@ class ExecuteProcess:
             self.stop.set()
             upkeep.join()
             progress.close()
+        if upkeep.fork is not None:
+            raise Halted(upkeep.fork)
 
     def _run_sessions(self, session: Session, pool: VerdictPool, progress: ProgressFile) -> None:
         """One session after the other: each starts from the cursor, a lost database ends it and the next one waits."""
         wait_ms = RETRY_MS_MIN
         is_migrated = False
 
-        def flushed(cursor: Cursor) -> None:
+        def flushed(claims: ClaimsWriter, cursor: Cursor, checkpoints: Sequence[StoredCheckpoint]) -> None:
             nonlocal wait_ms
             wait_ms = RETRY_MS_MIN
             progress.write(cursor.height, cursor.heads)
+            if checkpoints:
+                claims.add(stored.checkpoint for stored in checkpoints)
             self.on_running()
 
         while not self.stop.is_set():
@@ -90,7 +97,7 @@ class ExecuteProcess:
                 if not is_migrated:
                     migrate(self.database_url)
                     is_migrated = True
-                session.run(pool, flushed, self.stop.is_set)
+                session.run(pool, partial(flushed, ClaimsWriter(self.home.claims_file)), self.stop.is_set)
             except DatabaseUnavailable as error:
                 log.warning("database unavailable, trying again", reason=str(error), wait_ms=wait_ms)
                 self.stop.wait(wait_ms / 1000)

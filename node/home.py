@@ -4,6 +4,7 @@ genesis.json    the chain            momus.toml   this node's settings
 keys/           key files, 0600      journal/     everything this validator ever signed above its floor
 store/          records, headers     log/         the embedded log (may be shared with other homes)
 pg/             embedded Postgres    run/         one status file per process, the executor's progress
+evidence/       who contradicted itself, and reports of forks; made when there is something to keep
 """
 
 from dataclasses import dataclass
@@ -74,6 +75,16 @@ class Home:
     @property
     def progress_file(self) -> Path:
         return self.run / "progress"
+
+    @property
+    def claims_file(self) -> Path:
+        """The executor's newest checkpoints."""
+        return self.run / "checkpoints"
+
+    @property
+    def evidence(self) -> Path:
+        """What speaks against validators, and reports of forks."""
+        return self.path / "evidence"
 
     def status_file(self, process: str) -> Path:
         """Where `process` says what it is doing."""

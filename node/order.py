@@ -3,8 +3,6 @@
 import threading
 from collections.abc import Iterable, Sequence
 
-import structlog
-
 from backbone.aside import Aside
 from backbone.intake import HeadLike, Intake, IntakeLimits, IntakeParts, OpeningLike
 from backbone.log import Log, LogUnavailable, PositionLost, TopicMissing
@@ -16,13 +14,14 @@ from ledger import digests
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from node import checks, wiring
+from node.claims import ClaimsReader
+from node.evidence import EvidenceFolder
 from node.final import final_heads, sources
 from node.process import Halted, Process, Unavailable
 from node.progress import ProgressFile, records_of
 from node.records import FirstOf, OwnRecords
 from node.settings import OrderSettings
 
-_log = structlog.get_logger()
 _BOOT_POLL_S = 0.02
 
 
@@ -66,8 +65,9 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
             source=OwnRecords(aside) if peers is None else FirstOf([OwnRecords(aside), peers]),
             journal_path=home.journal_file,
             lag=lambda: max(0, intake.final_records - progress.read()[1]),
+            claims=ClaimsReader(home.claims_file, genesis).read,
             now_ms=SteadyClock().now_ms,
-            report=lambda what, facts: _log.warning(what, **facts),
+            report=EvidenceFolder(home.evidence).report,
         )
         try:
             _drive(process, Driver(ports, driver_settings(settings.order)))

@@ -20,6 +20,7 @@ from ledger.columns import Verdicts
 from ledger.genesis import Genesis
 from ledger.state import Cursor, Effects
 from node.blocks import BlockRecords, BlockSource
+from projections.checkpoints import StoredCheckpoint
 from projections.database import Database
 
 
@@ -63,7 +64,7 @@ class Pipeline:
         cursor: Cursor,
         checkpoint: Mark,
         limits: PipelineLimits,
-        on_flushed: Callable[[Cursor], None],
+        on_flushed: Callable[[Cursor, StoredCheckpoint | None], None],
     ) -> None:
         self._genesis = genesis
         self._source = source
@@ -80,7 +81,7 @@ class Pipeline:
         self._rule = CheckpointRule(genesis)
         self._checkpoint = checkpoint  # the last one up to what was read ahead
         self._flusher = ThreadPoolExecutor(1, thread_name_prefix="flush")
-        self._flush: tuple[Cursor, Future[None]] | None = None
+        self._flush: tuple[Cursor, Future[StoredCheckpoint | None]] | None = None
 
     def advance(self, wait_ms: int) -> bool:
         """Do what can be done now; wait up to `wait_ms` for work. Whether anything was executed or flushed."""
@@ -202,10 +203,10 @@ class Pipeline:
             return False
         cursor, future = self._flush
         try:
-            future.result(None if wait_ms is None else wait_ms / 1000)
+            checkpoint = future.result(None if wait_ms is None else wait_ms / 1000)
         except FutureTimeout:
             return False
         self._flush = None
         self._state.committed()
-        self._on_flushed(cursor)
+        self._on_flushed(cursor, checkpoint)
         return True

@@ -109,7 +109,7 @@ def replay(
         )
         cursor = session.run(
             pool,
-            lambda at: on_step(Step("executing", at.height, sum(head.end_offset for head in at.heads), total)),
+            lambda at, _: on_step(Step("executing", at.height, sum(head.end_offset for head in at.heads), total)),
             lambda: False,
             height,
         )

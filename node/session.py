@@ -1,8 +1,9 @@
 """Bringing one database up to a store: live execution, replay and drill are this, with other arguments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from backbone.store import StoreReader
 from ingest.pool import VerdictPool
@@ -11,7 +12,14 @@ from ledger.genesis import Genesis
 from ledger.state import Cursor
 from node.blocks import BlockSource, StoreInconsistent
 from node.pipeline import Pipeline, PipelineLimits
+from projections.checkpoints import StoredCheckpoint
 from projections.database import Database
+
+CHECKPOINTS_MAX: Final = 64
+"""Newest checkpoints that a session tells of when it starts."""
+
+OnFlushed = Callable[[Cursor, Sequence[StoredCheckpoint]], None]
+"""Told where a session starts, with the newest checkpoints there; then of each flush, with the one that it wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ class Session:
     def run(
         self,
         pool: VerdictPool,
-        on_flushed: Callable[[Cursor], None],
+        on_flushed: OnFlushed,
         stop: Callable[[], bool],
         until_height: int | None = None,
     ) -> Cursor:
@@ -46,7 +54,8 @@ class Session:
         """
         with Database(self.database_url) as reading, Database(self.database_url) as writing:
             cursor = self._cursor(writing)
-            on_flushed(cursor)
+            newest = writing.newest_checkpoints(CHECKPOINTS_MAX)
+            on_flushed(cursor, newest)
             with StoreReader(self.store) as store:
                 self._check_store(store, cursor)
                 source = BlockSource(
@@ -54,11 +63,11 @@ class Session:
                 )
                 reached = [cursor]
 
-                def flushed(at: Cursor) -> None:
+                def flushed(at: Cursor, checkpoint: StoredCheckpoint | None) -> None:
                     reached[0] = at
-                    on_flushed(at)
+                    on_flushed(at, [] if checkpoint is None else [checkpoint])
 
-                checkpoint = writing.checkpoint() or genesis_mark(self.genesis)
+                checkpoint = newest[-1] if newest else genesis_mark(self.genesis)
                 pipeline = Pipeline(
                     self.genesis, source, pool, reading, writing, cursor, checkpoint, self.limits, flushed
                 )

@@ -1,4 +1,6 @@
-"""Beside execution, on a connection of its own: closed partitions get their indexes, `api.status` its lag."""
+"""Beside execution, on a connection of its own: certificates are compared and kept, closed partitions get their
+indexes, `api.status` its lag.
+"""
 
 import threading
 from pathlib import Path
@@ -7,23 +9,34 @@ from typing import Final
 import structlog
 
 from backbone.store import StoreDamaged, StoreReader
+from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from ledger.genesis import Genesis
+from node.session import CHECKPOINTS_MAX
 from projections.database import Database, DatabaseUnavailable, DatabaseUnusable
 
 TELL_S: Final = 1.0
 MAINTAIN_EVERY: Final = 5
 """Maintenance is due once in so many tellings."""
+CERTIFICATES_MAX: Final = 256
+"""Taken at once."""
 
 _log = structlog.get_logger()
 
 
 class Upkeep:
-    """A thread that ends when `stop` is set. Nothing that it does or fails to do changes what is executed."""
+    """A thread that ends when `stop` is set, which it does itself on a fork.
 
-    def __init__(self, database_url: str, store: Path, stop: threading.Event) -> None:
+    Nothing else that it does or fails to do changes what is executed.
+    """
+
+    def __init__(self, database_url: str, store: Path, genesis: Genesis, stop: threading.Event) -> None:
         self._url = database_url
         self._store = StoreReader(store)
         self._stop = stop
         self._told = -1
+        self._wire = CheckpointWire(genesis)
+        self.fork: str | None = None
+        """Why execution must not go on."""
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
 
     def start(self) -> None:
@@ -40,11 +53,35 @@ class Upkeep:
             try:
                 with Database(self._url) as database:
                     self._tell(database)
+                    self._take_certificates(database)
                     if turn % MAINTAIN_EVERY == 0:
                         database.maintain()
                 turn += 1
             except (DatabaseUnavailable, DatabaseUnusable, StoreDamaged) as error:
                 _log.warning("upkeep postponed", reason=str(error))
+
+    def _take_certificates(self, database: Database) -> None:
+        """Those of the order process, as far as execution has come; each must be of the checkpoint that we have."""
+        newest = database.newest_checkpoints(CHECKPOINTS_MAX)
+        height = database.certified_height()
+        found = self._store.certificates_after(height, CERTIFICATES_MAX) if newest else []
+        reached = [stored for stored in found if stored.height <= newest[-1].checkpoint.height]
+        own = {stored.checkpoint.height: stored.digest for stored in newest}
+        for height, certificate in reached:
+            message = self._wire.decode(certificate)
+            assert isinstance(message, CheckpointCertificate), "the store holds certificates that were verified"
+            if own.get(height, message.claim.digest) != message.claim.digest:
+                self._halt(message)
+                return
+        database.take_certificates(reached)
+
+    def _halt(self, certificate: CheckpointCertificate) -> None:
+        height, root = certificate.claim.height, certificate.claim.checkpoint.state_root
+        self.fork = (
+            f"A quorum has certified another state of height {height} than this database holds: the root {root.hex()}. "
+            "`momus audit` names the rows that differ, `momus replay` builds the database anew."
+        )
+        self._stop.set()
 
     def _tell(self, database: Database) -> None:
         height = self._store.last_height()

@@ -1,5 +1,6 @@
 """Checkpoints, written by the flush that reaches them, in its transaction."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,8 +16,9 @@ from projections.tree import change_tree
 
 _COLUMNS: Final = "height, epoch, block_digest, time_ms, heads, state_root, previous, digest"
 _INSERT: Final = f"INSERT INTO ledger.checkpoints ({_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
-_LAST: Final = f"SELECT {_COLUMNS} FROM ledger.checkpoints ORDER BY height DESC LIMIT 1"
-_ABOVE: Final = f"SELECT {_COLUMNS} FROM ledger.checkpoints WHERE height > %s ORDER BY height LIMIT %s"
+_NEWEST: Final = f"SELECT {_COLUMNS} FROM ledger.checkpoints ORDER BY height DESC LIMIT %s"
+_INSERT_CERTIFICATE: Final = "INSERT INTO ledger.certificates VALUES (%s, %s) ON CONFLICT DO NOTHING"
+_CERTIFIED: Final = "SELECT coalesce(max(height), 0) FROM ledger.certificates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +35,13 @@ class StoredCheckpoint:
         return self.checkpoint.heads
 
 
-def write_checkpoint(connection: Connection, genesis: Genesis, epoch: int, cursor: Cursor) -> None:
-    """The checkpoint of the block that `cursor` is at, whose effects have been written. Raises: StateDiffers."""
+def write_checkpoint(connection: Connection, genesis: Genesis, epoch: int, cursor: Cursor) -> StoredCheckpoint:
+    """Write and return the checkpoint of the block that `cursor` is at, whose effects have been written.
+
+    Raises: StateDiffers.
+    """
     changes = take_changes(connection)
-    last = last_checkpoint(connection)
+    last = next(iter(newest_checkpoints(connection, 1)), None)
     if last is None:
         changes.update(genesis_leaves(genesis))
     checkpoint = Checkpoint(
@@ -47,11 +52,14 @@ def write_checkpoint(connection: Connection, genesis: Genesis, epoch: int, curso
         state_root=change_tree(connection, cursor.height, changes),
         previous=genesis.digest if last is None else last.digest,
     )
-    insert_checkpoint(connection, genesis, checkpoint, cursor.time_ms)
+    return insert_checkpoint(connection, genesis, checkpoint, cursor.time_ms)
 
 
-def insert_checkpoint(connection: Connection, genesis: Genesis, checkpoint: Checkpoint, time_ms: int) -> None:
-    """The row alone."""
+def insert_checkpoint(
+    connection: Connection, genesis: Genesis, checkpoint: Checkpoint, time_ms: int
+) -> StoredCheckpoint:
+    """Write the row alone."""
+    digest = checkpoint_digest(genesis, encode_checkpoint(checkpoint))
     connection.execute(
         _INSERT,
         (
@@ -62,20 +70,28 @@ def insert_checkpoint(connection: Connection, genesis: Genesis, checkpoint: Chec
             heads_to_json(checkpoint.heads),
             checkpoint.state_root,
             checkpoint.previous,
-            checkpoint_digest(genesis, encode_checkpoint(checkpoint)),
+            digest,
         ),
     )
+    return StoredCheckpoint(checkpoint, digest, time_ms)
 
 
-def last_checkpoint(connection: Connection) -> StoredCheckpoint | None:
-    """The newest; None before the first."""
-    row = connection.execute(_LAST).fetchone()
-    return None if row is None else _stored(row)
+def newest_checkpoints(connection: Connection, count: int) -> list[StoredCheckpoint]:
+    """Those of the greatest heights, lowest first."""
+    return [_stored(row) for row in connection.execute(_NEWEST, (count,))][::-1]
 
 
-def checkpoints_above(connection: Connection, height: int, count: int) -> list[StoredCheckpoint]:
-    """Those above a height, lowest first."""
-    return [_stored(row) for row in connection.execute(_ABOVE, (height, count))]
+def insert_certificates(connection: Connection, certificates: Sequence[tuple[int, bytes]]) -> None:
+    """(height, certificate) each; those that are there already are left."""
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.executemany(_INSERT_CERTIFICATE, certificates)
+
+
+def certified_height(connection: Connection) -> int:
+    """That of the newest certificate; 0 without one."""
+    row = connection.execute(_CERTIFIED).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def _stored(row: tuple[Any, ...]) -> StoredCheckpoint:

@@ -1,6 +1,6 @@
 """One node's database: its cursor, what execution asks of it, and the one transaction that moves it on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
@@ -9,7 +9,13 @@ import psycopg
 
 from ledger.genesis import Genesis
 from ledger.state import Cursor, Effects, Inputs, Wanted
-from projections.checkpoints import StoredCheckpoint, checkpoints_above, last_checkpoint, write_checkpoint
+from projections.checkpoints import (
+    StoredCheckpoint,
+    certified_height,
+    insert_certificates,
+    newest_checkpoints,
+    write_checkpoint,
+)
 from projections.connect import Connection, connect
 from projections.errors import CursorMoved, DatabaseUnavailable, DatabaseUnusable, StateDiffers, translated
 from projections.flush import write_effects
@@ -68,10 +74,11 @@ class Database:
 
     def flush(
         self, effects: Effects, expected_height: int, cursor: Cursor, checkpoint_of: Genesis | None = None
-    ) -> None:
+    ) -> StoredCheckpoint | None:
         """Write `effects` and move the cursor from `expected_height` to `cursor`, in one transaction.
 
-        With the chain's genesis given, the last block is a checkpoint block, and the checkpoint is written too.
+        With the chain's genesis given, the last block is a checkpoint block, and the checkpoint is written too and
+        returned.
 
         Raises: CursorMoved, StateDiffers; then nothing has changed. After DatabaseUnavailable it may have been
         committed: read the cursor.
@@ -82,20 +89,27 @@ class Database:
                 raise CursorMoved(f"The database is not at height {expected_height} any more.")
             partition = self._make_partitions(connection, effects)
             write_effects(connection, effects)
+            written = None
             if checkpoint_of is not None:
-                write_checkpoint(connection, checkpoint_of, effects.blocks[-1].epoch, cursor)
+                written = write_checkpoint(connection, checkpoint_of, effects.blocks[-1].epoch, cursor)
             connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(cursor.height)))
         self._partition_made = partition
+        return written
 
-    def checkpoint(self) -> StoredCheckpoint | None:
-        """The newest checkpoint; None before the first."""
+    def newest_checkpoints(self, count: int) -> list[StoredCheckpoint]:
+        """At most `count` checkpoints, those of the greatest heights, lowest first."""
         with self._connected() as connection:
-            return last_checkpoint(connection)
+            return newest_checkpoints(connection, count)
 
-    def checkpoints_above(self, height: int, count: int) -> list[StoredCheckpoint]:
-        """At most `count` checkpoints above a height, lowest first."""
+    def take_certificates(self, certificates: Sequence[tuple[int, bytes]]) -> None:
+        """Keep certificates by the heights of their checkpoints; those that are there already are left."""
         with self._connected() as connection:
-            return checkpoints_above(connection, height, count)
+            insert_certificates(connection, certificates)
+
+    def certified_height(self) -> int:
+        """That of the newest certificate; 0 without one."""
+        with self._connected() as connection:
+            return certified_height(connection)
 
     def tell_final(self, height: int) -> None:
         """Say how far the final blocks go, for `api.status`."""

@@ -6,7 +6,7 @@ from hashlib import sha256
 from random import Random
 from typing import Final
 
-from consensus import events
+from consensus.errors import Halt
 from consensus.loop import Loop
 from ledger.genesis import DEFAULT_LIMITS, Genesis, Validator, parse_genesis, render_genesis
 from simulation.adversaries import Adversary
@@ -43,9 +43,8 @@ class Cast:
 class ByzantineLoop(Loop):
     """The loop under an adversary: it never stops over what its key has signed behind its back."""
 
-    def _carry_out(self, action: events.Action) -> None:
-        if not isinstance(action, events.Stop):
-            super()._carry_out(action)
+    def _halt(self, error: Halt) -> None:
+        return
 
 
 def make_keys(validators: int) -> list[MemoKey]:

@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from consensus import boot, events, journal
+from consensus import boot, certifier, events, journal
 from consensus.boot import Booter
+from consensus.certification import Certification
+from consensus.certifier import Certifier
 from consensus.chain import Chain
+from consensus.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire, Claim
 from consensus.core import Core
 from consensus.heads import LocalHeads, Outcome
 from consensus.inbox import Inbox, Refusal
@@ -257,6 +260,37 @@ _BOOTS_BLINDLY: tuple[Change, ...] = (
 
 _LEARN: Callable[..., None] = ExecutorState.learn
 
+
+def _claim_first(self: Certification, actions: Iterable[certifier.Action], now_ms: int) -> None:
+    """Sends a signed checkpoint that no journal holds."""
+    for action in actions:
+        if isinstance(action, certifier.SignClaim):
+            signature = self._ports.key.sign(self._wire.signing_bytes(action.statement.claim))
+            message = replace(action.statement, signature=signature)
+            self._send(self._own_topic, self._wire.encode(message))
+            _CARRY_OUT(self, self._certifier.on_signed(message, now_ms), now_ms)
+        else:
+            _CARRY_OUT(self, [action], now_ms)
+
+
+def _any_claim(self: Certifier, claim: Claim) -> dict[int, CheckpointSignature]:
+    signed = {member: kept.get(claim.height, []) for member, kept in enumerate(self._signatures)}
+    return {member: held[-1] for member, held in signed.items() if held}
+
+
+def _certified(self: CheckpointWire, certificate: CheckpointCertificate) -> bool:
+    return True
+
+
+def _forget_certificate(self: Certification, certificate: CheckpointCertificate) -> None:
+    """Keeps every second one."""
+    if certificate.claim.digest[0] % 2:
+        _KEEP(self, certificate)
+
+
+_CARRY_OUT: Callable[..., None] = Certification._carry_out
+_KEEP: Callable[..., None] = Certification._keep
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("a quorum of half", ((Committee, "is_quorum", _quorum_of_half),), "equivocator"),
     Mutant("sends before it persists", ((Loop, "_let_out", _send_first),)),
@@ -307,10 +341,15 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("starts with an old journal", _BOOTS_BLINDLY, faults="crash,old-journal"),
     Mutant(
         "overlooks a second instance",
-        ((Core, "_check_own", lambda self, message: None),),
+        ((Core, "_check_own", lambda self, message: None), (Certifier, "_is_foreign", lambda self, message: False)),
         faults="second-instance",
     ),
     Mutant("accuses nobody", ((Core, "_report", lambda self, *facts: None),), "nullify-and-finalize"),
     Mutant("executes twice what it executed before", ((ExecutorState, "learn", _learn_no_digest),), faults="none"),
     Mutant("keeps the views that are over", ((Views, "finalize", _views_stay),)),
+    Mutant("signs checkpoints before it persists", ((Certification, "_carry_out", _claim_first),)),
+    Mutant("signs checkpoints again after a restart", ((Certifier, "_signed_height", lambda self: 0),)),
+    Mutant("certifies a state with the power of another", ((Certifier, "_behind", _any_claim),), "state-liar"),
+    Mutant("believes any certificate of a state", ((CheckpointWire, "is_certified", _certified),), "state-liar"),
+    Mutant("keeps every second certificate", ((Certification, "_keep", _forget_certificate),)),
 )

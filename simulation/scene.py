@@ -10,8 +10,9 @@ from backbone.store import StoredFinal, StoredRecord
 from consensus.chain import Fork
 from consensus.errors import Halt
 from consensus.events import Fetch, Probe, Reread
-from consensus.loop import Loop, Request, consensus_topics
+from consensus.loop import Loop, consensus_topics
 from consensus.pace import Settings
+from consensus.ports import Request
 from consensus.supply import leads
 from simulation.adversaries import Adversary
 from simulation.agenda import START_MS, Agenda, DriftingClock
@@ -42,8 +43,9 @@ class Scene:
         self._trace = trace
         self._keys = make_keys(cast.validators)
         self.genesis: Final = make_genesis(random, self._keys, cast.unsafe)
+        self._shared = {self.genesis.topic_name("blocks"), self.genesis.topic_name("checkpoints")}
         topics = dict.fromkeys(consensus_topics(self.genesis), True)
-        self.log: Final = SimLog(self.agenda, random, faults, {**topics, self.genesis.topic_name("blocks"): False})
+        self.log: Final = SimLog(self.agenda, random, faults, {**topics, **dict.fromkeys(self._shared, False)})
         self.log.open_partitions(self.genesis.topic_id, PARTITIONS)
         self.validators: Final[list[SimValidator]] = []
         """By seat."""
@@ -99,11 +101,11 @@ class Scene:
         self.log.on_append, self.log.is_hidden = on_append, self._is_hidden
 
     def _is_hidden(self, topic: str, writer: int, reader: int, value: bytes) -> bool:
-        """Of `blocks` no honest reader is deprived for good: what one reads there, nobody else publishes again."""
+        """Of what all write no honest reader is deprived for good: what one reads, nobody else publishes again."""
         if writer == reader:
             return False
         author, listener = self.adversaries.get(writer), self.adversaries.get(reader)
-        is_own = topic != self.genesis.topic_name("blocks")
+        is_own = topic not in self._shared
         is_kept = is_own and author is not None and author.hides(value, reader)
         return is_kept or (listener is not None and listener.is_deaf_to(writer))
 

@@ -34,6 +34,7 @@ class SimStore:
     def __init__(self, genesis: Genesis, on_stored: Callable[[StoredFinal], None]) -> None:
         self.kept: list[list[StoredRecord]] = [[] for _ in range(genesis.partitions)]
         self.finals: list[StoredFinal] = []
+        self.certificates: list[tuple[int, bytes]] = []
         self.aside = SimAside(genesis.partitions)
         self.on_durable: Callable[[str], None] = lambda name: None
         self._starts = genesis.empty_heads()
@@ -47,6 +48,7 @@ class SimStore:
     def copy_from(self, other: "SimStore") -> None:
         """Become what another disk holds."""
         self.kept, self.finals = [list(records) for records in other.kept], list(other.finals)
+        self.certificates = list(other.certificates)
 
     # --- as a StoreWriter ---
 
@@ -77,6 +79,13 @@ class SimStore:
         assert height == self.last_height() + 1, "the loop gives blocks in order of height"
         self.finals.append(StoredFinal(height, header_bytes, proof))
         self._on_stored(self.finals[-1])
+
+    def append_certificate(self, height: int, certificate: bytes) -> None:
+        assert not self.certificates or height > self.certificates[-1][0], "certificates rise"
+        self.certificates.append((height, certificate))
+
+    def last_certificate(self) -> bytes | None:
+        return self.certificates[-1][1] if self.certificates else None
 
     # --- as a StoreReader ---
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from backbone.store import StoredFinal
+from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire, speaks_of_checkpoints
 from consensus.messages import Certificate, Kind, Proposal, Vote, Wire
 from ledger import digests
 from ledger.genesis import Genesis
@@ -42,6 +43,8 @@ def _in_words(genesis: Genesis, fact: object) -> object:
 
 def message_in_words(genesis: Genesis, value: bytes) -> str:
     """A record's value as a few words."""
+    if speaks_of_checkpoints(value):
+        return _checkpoint_in_words(genesis, value)
     message = _wire(genesis).decode(value)
     match message:
         case Proposal(view=view, block=block):
@@ -55,3 +58,11 @@ def message_in_words(genesis: Genesis, value: bytes) -> str:
             return f"{_CERTIFICATES[kind]} {view} {digest.hex()[:8]}"
         case Rejection():
             return "a block" if len(value) > 200 else f"{len(value)} bytes"
+
+
+def _checkpoint_in_words(genesis: Genesis, value: bytes) -> str:
+    message = CheckpointWire(genesis, verify_memoised).decode(value)
+    if isinstance(message, Rejection):
+        return f"{len(value)} bytes on a checkpoint"
+    what = "certificate" if isinstance(message, CheckpointCertificate) else "checkpoint"
+    return f"{what} {message.claim.height} {message.claim.checkpoint.state_root.hex()[:8]}"

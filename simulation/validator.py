@@ -13,14 +13,16 @@ from consensus.boot import Booter
 from consensus.errors import Halt
 from consensus.events import Fetch, Reread
 from consensus.journal import Journal, header
-from consensus.loop import Loop, LoopPorts, Request, Restarted, all_positions, consensus_topics
+from consensus.loop import Claims, Loop, Restarted, all_positions, consensus_topics
 from consensus.messages import Block, Wire
 from consensus.pace import Settings
+from consensus.ports import LoopPorts, Request
 from ledger.genesis import Genesis
 from ledger.header import decode_header
 from ledger.rejection import Rejection
 from simulation.agenda import DriftingClock
 from simulation.disk import JournalDisk
+from simulation.executor import SimExecutor
 from simulation.intake import SeatLog, open_intake, pump
 from simulation.signatures import MemoKey, verify_memoised
 from simulation.store import SimStore
@@ -88,6 +90,7 @@ class SimValidator:
         self.clock = clock
         self.journal = JournalDisk(header(genesis.digest, key.public_key), random)
         self.store = SimStore(genesis, lambda final: world.on_stored(seat, final))
+        self.executor = SimExecutor(genesis)
         self.loop: Loop | None = None
         self.intake: Intake | None = None
         self.halted: Halt | None = None
@@ -148,6 +151,7 @@ class SimValidator:
         )
         self.loop = self._loop_class(ports, self._settings, boot, self.clock.read_ms(now_ms))
         self.waiting += intake.backlog()
+        self.waiting.append(Claims(self.executor.newest()))
 
     def crash(self) -> None:
         """The process is gone; the disk stays."""
@@ -189,6 +193,8 @@ class SimValidator:
         if self.lag != self._measured_lag:
             self._measured_lag = self.lag
             loop.measure_lag(self.lag, shown_ms)
+        if not self.lag and self.executor.execute(self.store.finals):
+            loop.take(Claims(self.executor.newest()), shown_ms)
         loop.end_turn(shown_ms)
 
     def wake_ms(self) -> int | None:

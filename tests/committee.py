@@ -15,9 +15,10 @@ from consensus.boot import Booter
 from consensus.errors import Halt
 from consensus.events import Reread
 from consensus.journal import Journal, header
-from consensus.loop import Loop, LoopPorts, Request, Restarted, all_positions, consensus_topics
+from consensus.loop import Loop, Restarted, all_positions, consensus_topics
 from consensus.messages import Certificate, Kind, Message, Proposal, Statement, Vote, Wire
 from consensus.pace import Settings
+from consensus.ports import LoopPorts, Request
 from ledger import digests
 from ledger.genesis import Genesis
 from ledger.keys import verify
@@ -61,6 +62,7 @@ class MemoryStore:
     def __init__(self, partitions: int) -> None:
         self.finals: list[StoredFinal] = []
         self.held = [0] * partitions
+        self.certificates: list[tuple[int, bytes]] = []
 
     def append_final(self, height: int, header_bytes: bytes, proof: bytes) -> None:
         assert height == len(self.finals) + 1
@@ -68,6 +70,13 @@ class MemoryStore:
 
     def last_height(self) -> int:
         return len(self.finals)
+
+    def append_certificate(self, height: int, certificate: bytes) -> None:
+        assert not self.certificates or height > self.certificates[-1][0]
+        self.certificates.append((height, certificate))
+
+    def last_certificate(self) -> bytes | None:
+        return self.certificates[-1][1] if self.certificates else None
 
     def final_after(self, height: int, blocks_max: int) -> list[StoredFinal]:
         return self.finals[height : height + blocks_max]

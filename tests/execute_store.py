@@ -23,7 +23,7 @@ def main(text: str) -> None:
     migrate(given["url"])
     session = Session(genesis, LogIdentity("cluster", "topic-id"), Path(given["store"]), given["url"], limits)
     with closing(VerdictPool(given["workers"], genesis.digest, genesis.limits)) as pool:
-        session.run(pool, lambda cursor: None, lambda: False, given["height"])
+        session.run(pool, lambda cursor, checkpoints: None, lambda: False, given["height"])
 
 
 if __name__ == "__main__":

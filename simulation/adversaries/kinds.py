@@ -20,6 +20,7 @@ from simulation.adversaries.replayer import Replayer
 from simulation.adversaries.silent import Silent, SilentLeader
 from simulation.adversaries.skipper import Orphan, Skipper, WrongReproposer
 from simulation.adversaries.slow_leader import SlowLeader
+from simulation.adversaries.state_liar import StateLiar
 from simulation.adversaries.twins import Twins
 from simulation.adversaries.withholder import OneSided, Withholder
 
@@ -51,4 +52,5 @@ ADVERSARIES: Final[dict[str, type[Adversary]]] = {
     "flooder": Flooder,
     "twins": Twins,
     "accomplice": Accomplice,
+    "state-liar": StateLiar,
 }

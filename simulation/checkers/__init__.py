@@ -6,6 +6,7 @@ from typing import Final
 from backbone.log import LogRecord
 from backbone.store import StoredFinal
 from consensus.blocks import BlockReader, Proven, encode_block
+from consensus.checkpoint_messages import CheckpointSignature, speaks_of_checkpoints
 from consensus.messages import Proposal, Statement, Vote
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
@@ -13,6 +14,7 @@ from simulation.checkers.agreement import Agreement
 from simulation.checkers.availability import Availability
 from simulation.checkers.bounds import Memory, NoFalseAlarm
 from simulation.checkers.certificates import Certificates
+from simulation.checkers.certification import Certification, checkpoint_wire
 from simulation.checkers.checker import Checker, Evidence, Stored, Subject, Violation
 from simulation.checkers.durability import Durability
 from simulation.checkers.evidence import CompleteEvidence
@@ -39,6 +41,7 @@ CHECKERS: Final = (
     "CompleteEvidence",
     "RightHalts",
     "EqualState",
+    "Certification",
     "Progress",
 )
 
@@ -57,6 +60,7 @@ class Checkers:
         """`adversaries`: how many there are, the last of the committee; `names`: the checkers that watch."""
         subject = Subject(genesis, MemoWire(genesis), honest, log)
         self.wire = subject.wire
+        self._checkpoint_wire = checkpoint_wire(genesis)
         self._reader = BlockReader(genesis, verify_memoised)
         self._adversaries_from = len(genesis.validators) - adversaries
         self._is_honest = subject.is_honest
@@ -75,6 +79,7 @@ class Checkers:
             CompleteEvidence(subject),
             RightHalts(subject),
             EqualState(subject),
+            Certification(subject),
             self.progress,
         )
         self._all = tuple(checker for checker in self._all if type(checker).__name__ in names)
@@ -83,11 +88,21 @@ class Checkers:
         """A record leaves a validator."""
         if not self._is_honest(validator) or topic == self._blocks_topic:
             return
+        if speaks_of_checkpoints(value):
+            self._on_checkpoint(validator, value)
+            return
         message = self.wire.decode(value)
         if isinstance(message, Rejection):
             raise Violation(f"v{validator.index} sends what nobody can read: {message}")
         for checker in self._all:
             checker.on_send(validator, value, message)
+
+    def _on_checkpoint(self, validator: SimValidator, value: bytes) -> None:
+        message = self._checkpoint_wire.decode(value)
+        if isinstance(message, Rejection):
+            raise Violation(f"v{validator.index} says of a checkpoint what nobody can read: {message}")
+        for checker in self._all:
+            checker.on_checkpoint(validator, value, message)
 
     def on_stored(self, validator: SimValidator, final: StoredFinal) -> None:
         """A store has been given a final block."""
@@ -104,11 +119,26 @@ class Checkers:
         """A validator has something to show to its operator."""
         if not self._is_honest(validator) or what != "evidence":
             return
+        if isinstance(facts["first"], bytes) and speaks_of_checkpoints(facts["first"]):
+            self._on_two_states(validator, facts)
+            return
         accused, first, second = facts["validator"], facts["first"], facts["second"]
         assert isinstance(accused, int)
         evidence = Evidence(accused, self._statement(validator, first), self._statement(validator, second))
         for checker in self._all:
             checker.on_evidence(validator, evidence)
+
+    def _on_two_states(self, validator: SimValidator, facts: Mapping[str, object]) -> None:
+        """Two checkpoints of a height, said to be signed by one validator."""
+        accused, values = facts["validator"], (facts["first"], facts["second"])
+        messages = [self._checkpoint_wire.decode(value) for value in values if isinstance(value, bytes)]
+        for message in messages:
+            if not isinstance(message, CheckpointSignature) or message.validator != accused:
+                raise Violation(f"{validator.name} accuses v{accused} with what it did not sign")
+            if not self._checkpoint_wire.is_authentic(message):
+                raise Violation(f"{validator.name} accuses v{accused} with a forged checkpoint")
+        if isinstance(accused, int) and accused < self._adversaries_from:
+            raise Violation(f"{validator.name} accuses v{accused}, which runs honest code, of two states")
 
     def _statement(self, validator: SimValidator, value: object) -> Statement:
         message = self.wire.decode(value) if isinstance(value, bytes) else None

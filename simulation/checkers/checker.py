@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backbone.store import StoredFinal
+from consensus.checkpoint_messages import CheckpointMessage
 from consensus.messages import Block, Certificate, Message, Statement, Wire
 from ledger.genesis import Genesis
 from simulation.log import SimLog
@@ -60,6 +61,9 @@ class Checker:
 
     def on_send(self, validator: SimValidator, value: bytes, message: Message) -> None:
         """An honest validator sends a message on its own topic; called when the record leaves it."""
+
+    def on_checkpoint(self, validator: SimValidator, value: bytes, message: CheckpointMessage) -> None:
+        """An honest validator says something of a checkpoint; called when the record leaves it."""
 
     def on_stored(self, validator: SimValidator, stored: Stored) -> None:
         """An honest validator's store has been given a final block."""

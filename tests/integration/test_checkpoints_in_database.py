@@ -53,7 +53,7 @@ def execute(chain: tuple[Genesis, Path, int], url: str, pool: VerdictPool, until
     migrate(url)
     limits = PipelineLimits(job_records_max=max(1, flush_records // 2), flush_records_max=flush_records)
     session = Session(genesis, LogIdentity("cluster", "topic-id"), store, url, limits)
-    session.run(pool, lambda cursor: None, lambda: False, until)
+    session.run(pool, lambda cursor, checkpoints: None, lambda: False, until)
 
 
 def reachable(connection: Connection) -> tuple[set[tuple[bytes, int]], set[tuple[bytes, int]]]:
@@ -83,7 +83,7 @@ def test_the_state_root_is_that_of_every_row_of_the_state(
         with connect(url) as connection, connection.transaction():
             leaves = sorted((key_hash(key), value_hash(value)) for key, value in state_leaves(connection, genesis))
             with Database(url) as database:
-                stored = database.checkpoint()
+                stored = database.newest_checkpoints(1)[-1]
             assert stored is not None
             assert stored.checkpoint.height == until
             assert stored.checkpoint.state_root == hash_of(leaves)
@@ -98,7 +98,7 @@ def test_checkpoints_name_their_blocks_and_each_the_one_before(
     url = new_database()
     execute(chain, url, pool, height, 40)
     with Database(url) as database:
-        stored = database.checkpoints_above(0, 100)
+        stored = database.newest_checkpoints(100)
     assert [one.checkpoint.height for one in stored] == [1, *range(HEIGHTS, height + 1, HEIGHTS)], (
         "the first block is one by time"
     )

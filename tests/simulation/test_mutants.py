@@ -25,6 +25,7 @@ FOUND_BY = {
     "CompleteEvidence": "accuses nobody",
     "RightHalts": "starts without a journal",
     "EqualState": "executes twice what it executed before",
+    "Certification": "signs checkpoints before it persists",
     "Progress": "starts no timer",
 }
 """A planted bug that this checker finds alone."""

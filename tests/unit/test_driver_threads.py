@@ -72,6 +72,7 @@ class Running:
             source=NoSource(),
             journal_path=home / "journal",
             lag=lambda: 0,
+            claims=lambda: (),
             now_ms=SteadyClock().now_ms,
         )
         self.driver = Driver(ports, Settings())
@@ -266,6 +267,7 @@ def test_a_log_that_does_not_answer_at_first_leaves_no_lock_behind(tmp_path: Pat
         source=NoSource(),
         journal_path=tmp_path / "journal",
         lag=lambda: 0,
+        claims=lambda: (),
         now_ms=SteadyClock().now_ms,
     )
     with pytest.raises(LogUnavailable):

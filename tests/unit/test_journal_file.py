@@ -187,3 +187,19 @@ def test_opening_makes_a_rename_of_before_durable(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_ino))
     open_journal(tmp_path / "journal", GENESIS, KEY).close()
     assert tmp_path.stat().st_ino in synced
+
+
+def test_last_signed_checkpoint_outlives_restart_finality_and_compaction() -> None:
+    file = filled()
+    journal = opened(file)
+    assert journal.claimed is None
+    journal.add_claimed(7, b"claim 7")
+    journal.add_claimed(14, b"claim 14")
+    assert journal.claimed is None
+    assert journal.commit() == (b"claim 7", b"claim 14")
+    journal.add_final(3, b"block 2", b"checkpoint")
+    journal.commit()
+    assert opened(file).claimed == b"claim 14"
+    journal.compact({})
+    assert b"claim 7" not in (file.data or b"")
+    assert opened(file).claimed == b"claim 14"

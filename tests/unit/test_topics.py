@@ -23,14 +23,15 @@ def test_topics_of_a_chain_are_named_after_it_and_its_validators() -> None:
     assert [(spec.name, spec.partitions) for spec in specs()] == [
         ("momus.c.transactions", 4),
         ("momus.c.blocks", 1),
+        ("momus.c.checkpoints", 1),
         ("momus.c.consensus.alice", 1),
         ("momus.c.consensus.bob", 1),
     ]
 
 
-def test_transactions_and_blocks_are_kept_for_ever_and_votes_for_a_week() -> None:
+def test_transactions_blocks_and_checkpoints_are_kept_for_ever_and_votes_for_a_week() -> None:
     kept = [spec.settings["retention.ms"] for spec in specs()]
-    assert kept == ["-1", "-1", str(7 * 86_400_000), str(7 * 86_400_000)]
+    assert kept == ["-1", "-1", "-1", str(7 * 86_400_000), str(7 * 86_400_000)]
     assert {spec.settings["retention.bytes"] for spec in specs()} == {"-1"}
 
 
@@ -93,7 +94,7 @@ def test_setting_that_is_stricter_or_means_nothing_to_us_is_no_problem(setting: 
 
 @pytest.mark.parametrize(("given", "is_enough"), [("-1", True), ("604800000", True), ("604799999", False)])
 def test_votes_may_be_kept_longer_than_a_week_but_not_shorter(given: str, is_enough: bool) -> None:
-    problems = check_topic(info_of(specs()[2], **{"retention.ms": given}), specs()[2])
+    problems = check_topic(info_of(specs()[3], **{"retention.ms": given}), specs()[3])
     assert (problems == []) is is_enough
 
 

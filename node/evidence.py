@@ -1,0 +1,51 @@
+"""What an operator, or a court, should see later: each report goes to the log, and proofs to a folder of their own."""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+KEPT: Final = ("evidence", "state_differs", "fork")
+"""Reports that hold signed messages."""
+FILES_MAX: Final = 1_000
+"""What is beyond is only logged: whoever keeps contradicting itself cannot fill our disk."""
+
+_log = structlog.get_logger()
+
+
+class EvidenceFolder:
+    """A file per proof, named by what it is and by its digest, so that none is kept twice."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def report(self, what: str, facts: Mapping[str, object]) -> None:
+        """Log it; keep it if it is a proof. A disk that refuses it is logged too, and nothing else."""
+        shown = {name: _plain(value) for name, value in facts.items()}
+        _log.warning(what, **shown)
+        if what not in KEPT:
+            return
+        try:
+            self._keep(what, json.dumps({"what": what, **shown}, indent=1, sort_keys=True) + "\n")
+        except OSError as error:
+            _log.warning("evidence not kept", reason=str(error))
+
+    def _keep(self, what: str, text: str) -> None:
+        self._folder.mkdir(exist_ok=True)
+        path = self._folder / f"{what}-{sha256(text.encode()).hexdigest()[:16]}.json"
+        # A fork is reported once, by a validator that then stops: there is always room for it.
+        if path.exists() or (what != "fork" and sum(1 for _ in self._folder.iterdir()) >= FILES_MAX):
+            return
+        beside = path.with_suffix(".new")
+        beside.write_text(text)
+        beside.replace(path)
+
+
+def _plain(value: object) -> object:
+    """Bytes as hex, as deep as reports go."""
+    if isinstance(value, bytes):
+        return value.hex()
+    return [_plain(item) for item in value] if isinstance(value, list) else value
