@@ -1,0 +1,102 @@
+"""Four validators certify what their databases hold; one whose rows were changed by hand finds out and stops."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from backbone.store import StoreReader
+from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from momus.client import Client
+from momus.demo.local_committee import LocalCommittee
+from momus.demo.local_node import PROCESSES, LocalNode, momus
+from node.exits import HALT
+from node.wiring import open_log
+from projections.connect import connect
+from tests.recovery.payments import KEYS, Payments
+
+pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
+WAIT_S = 90.0
+LIAR = 2
+
+
+@pytest.fixture
+def homes() -> Iterator[list[Path]]:
+    """Not below pytest's own folder: for root the database server is another user, whom pytest keeps out."""
+    with TemporaryDirectory(prefix="momus-", ignore_cleanup_errors=True) as folder:
+        told = momus("init", "--home", f"{folder}/chain", "--validators", "4", "--chain", "orchard")
+        yield [Path(home) for home in told["homes"]]
+
+
+def test_state_is_certified_and_a_changed_row_is_found_at_the_next_checkpoint(homes: list[Path]) -> None:
+    with LocalCommittee(homes) as committee, Client.at_home(homes[0]) as client:
+        payments = Payments(client.genesis, time.time_ns() // 1_000_000 + 50 * 60 * 1000)
+        client.wait(client.submit_all(payments.opening()), WAIT_S)
+        for url in committee.urls:
+            until(lambda url=url: certified(url) > 0)  # type: ignore[misc]
+        check_certificates(homes, committee.urls)
+        change_a_balance(committee.nodes[LIAR], committee.urls[LIAR])
+        before = certified(committee.urls[0])
+        client.wait(client.submit_all([payments.payment(number) for number in range(40)]), WAIT_S)
+        assert committee.nodes[LIAR].wait_ended(WAIT_S) == HALT
+        until(lambda: certified(committee.urls[0]) > before)
+        (report,) = (homes[LIAR] / "evidence").glob("fork-*.json")
+        told = json.loads(report.read_text())
+        assert told["height"] > before
+        assert told["others"]
+        assert any(
+            word in committee.nodes[LIAR].log_tail() for word in ("momus audit", "has certified another state")
+        ), committee.nodes[LIAR].log_tail()
+        assert certified(committee.urls[0]) == told["height"]
+
+
+def certified(url: str) -> int:
+    with connect(url) as database:
+        row = database.execute("select coalesce(max(height), 0) from ledger.certificates").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def check_certificates(homes: list[Path], urls: tuple[str, ...]) -> None:
+    """In every database and store the same, with a quorum behind them; and in the topic."""
+    genesis = LocalNode(homes[0]).home.genesis()
+    wire = CheckpointWire(genesis)
+    states = set()
+    for home, url in zip(homes, urls, strict=True):
+        with connect(url) as database:
+            query = """select height, certificate, digest from ledger.certificates join ledger.checkpoints
+            using (height) order by height limit 1"""
+            row = database.execute(query).fetchone()
+        assert row is not None
+        message = wire.decode(row[1])
+        assert isinstance(message, CheckpointCertificate)
+        assert wire.is_certified(message)
+        assert message.claim.digest == row[2]
+        states.add((row[0], row[2]))
+        with StoreReader(home / "store") as store:
+            assert (row[0], row[1]) in store.certificates_after(0, 10)
+    assert len(states) == 1
+    node = LocalNode(homes[0]).home
+    with open_log(node, node.settings({})) as log:
+        reader = log.reader(genesis.topic_name("checkpoints"), {0: 0})
+        until(lambda: any(isinstance(wire.decode(it.value), CheckpointCertificate) for it in reader.read(10, 100)))
+        reader.close()
+
+
+def change_a_balance(node: LocalNode, url: str) -> None:
+    """By hand, as somebody who owns the server could; and the execute process forgets what it had cached."""
+    with connect(url) as database:
+        query = "update ledger.balances set amount = amount + 1 where address = %s"
+        assert database.execute(query, [KEYS[0].address]).rowcount == 1
+    pid = node.kill_9("execute")
+    node.wait_running(PROCESSES[1:], WAIT_S, not_pid=pid)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
