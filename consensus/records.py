@@ -82,12 +82,12 @@ class Records:
         if self._wanted[0] != block.digest:
             self._wanted = (block.digest, now_ms)
         found: list[Reread | Fetch] = []
-        for head in block.header.heads:
-            base = self._heads.base(head.partition)
-            outcome = self._heads.outcome_of(head)
-            is_late = now_ms >= self._wanted[1] + self._settings.fetch_ms
-            if head.incarnation != base.incarnation or not self._is_due(head.partition, now_ms):
+        is_late = now_ms >= self._wanted[1] + self._settings.fetch_ms
+        for partition in range(len(block.header.heads)):
+            if not self._is_due(partition, now_ms):
                 continue
+            base, head = self._heads.base(partition), self._ground(block, partition)
+            outcome = self._heads.outcome_of(head)
             if outcome is Outcome.CONTRADICTED:
                 found.append(self._reread(head.partition, base.end_offset, head, now_ms))
             elif outcome is Outcome.NOT_YET and is_late:
@@ -112,6 +112,7 @@ class Records:
     def moments(self) -> Iterator[int]:
         """When waiting alone changes what is to be done, for each partition; some of them have passed."""
         yield self._retry_ms
+        yield self._probe_due_ms
         if self._wanted[0]:
             yield self._wanted[1] + self._settings.fetch_ms
             yield from self._due_ms.values()
@@ -147,20 +148,29 @@ class Records:
         view, digest = self._views.highest_notarized
         return self._chain.get(digest) if view > self._views.final_view else None
 
+    def _ground(self, block: Block, partition: int) -> Head:
+        """The head that `block` rests on in the incarnation that we hold: its own, or where blocks up to it open the
+        next one, the last before that. An opening says nothing of what it follows, and the log no longer shows it."""
+        base = self._heads.base(partition)
+        head = block.header.heads[partition]
+        if head.incarnation == base.incarnation:
+            return head
+        heads = [step.header.heads[partition] for step in self._chain.path(block) or ()]
+        return next((head for head in reversed(heads) if head.incarnation == base.incarnation), base)
+
     def _settled_end(self, partition: int) -> int:
         """Up to which offset our records must stay in their place: the last delivered head, or a notarized one."""
         base = self._heads.base(partition)
         block = self._chain.get(self._views.highest_notarized[1])
         if block is None:
             return base.end_offset
-        head = block.header.heads[partition]
-        is_held = head.incarnation == base.incarnation and self._heads.outcome_of(head) is Outcome.CONFIRMED
+        head = self._ground(block, partition)
+        is_held = self._heads.outcome_of(head) is Outcome.CONFIRMED
         return max(base.end_offset, head.end_offset) if is_held else base.end_offset
 
     def _voted_end(self, partition: int) -> int:
         """Up to which offset our records lie under a head that we voted for. Records of dead views need not stay."""
-        incarnation = self._heads.base(partition).incarnation
         votes = (state.own.votes.get(Kind.NOTARIZE) for state in self._views)
         blocks = [self._chain.get(vote.digest) for vote in votes if vote is not None]
-        heads = [block.header.heads[partition] for block in blocks if block is not None]
-        return max((head.end_offset for head in heads if head.incarnation == incarnation), default=0)
+        heads = [self._ground(block, partition) for block in blocks if block is not None]
+        return max((head.end_offset for head in heads), default=0)
