@@ -89,7 +89,9 @@ class Composer:
     def _longer_heads(self, view: int, parent: Block) -> tuple[Head, ...] | None:
         limits = self._genesis.limits
         records_max = max(1, limits.records_max >> self._halvings)
-        return self._heads.prefix(parent.header.heads, view, records_max, limits.bytes_max)
+        # Not the view itself: it goes with its leader, and a dead leader would starve the partition of its turn.
+        first = view // len(self._genesis.validators)
+        return self._heads.prefix(parent.header.heads, first, records_max, limits.bytes_max)
 
     def _is_checkpoint_due(self, time_ms: int, parent: Block) -> bool:
         last = self._chain.checkpoint_at(parent)

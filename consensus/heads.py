@@ -160,8 +160,9 @@ class LocalHeads:
     def prefix(self, parent: Sequence[Head], first: int, records_max: int, bytes_max: int) -> tuple[Head, ...] | None:
         """The heads of the longest block on `parent`, partitions in turn from `first` mod P.
 
-        None if there is nothing to add, or the parent's heads are not confirmed. A record larger than `bytes_max`
-        makes a block alone. A partition whose next incarnation was opened stays as it is until that is final.
+        None if there is nothing to add, or the parent's heads are not confirmed. Where the first partition that has
+        anything goes on with a record larger than `bytes_max`, this makes a block alone: no others' traffic may keep it
+        waiting. A partition whose next incarnation was opened stays as it is until that is final.
         """
         lows = self._places(parent)
         if lows is None or not self.reaches_beyond(parent):
@@ -169,16 +170,17 @@ class LocalHeads:
         count = len(self._suffixes)
         turn = [(first + step) % count for step in range(count)]
         turn = [partition for partition in turn if self.base(partition).incarnation == parent[partition].incarnation]
+        turn = [partition for partition in turn if len(self._suffixes[partition]) > lows[partition]]
         highs = list(lows)
         records_left, bytes_left = records_max, bytes_max
         for partition in turn:
             suffix, low = self._suffixes[partition], lows[partition]
             high = highs[partition] = suffix.reach(low, records_left, bytes_left)
+            if highs == lows:
+                highs[partition] += 1
+                break
             records_left -= high - low
             bytes_left -= suffix.bytes_between(low, high)
-        if highs == lows:
-            lone = next(partition for partition in turn if len(self._suffixes[partition]) > lows[partition])
-            highs[lone] += 1
         return tuple(
             self._suffixes[partition].head(highs[partition]) if partition in turn else head
             for partition, head in enumerate(parent)
