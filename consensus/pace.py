@@ -43,6 +43,7 @@ class Pace:
         self._failures = 0
         self._views_seen = 0
         self._resends = 0
+        self._pages = 0
         self._last_active = [0] * len(committee)
         self.entered_ms = 0
         self.pending_since_ms: int | None = None
@@ -52,7 +53,7 @@ class Pace:
         """Of the current view: grown by the views that were nullified since the last finalization."""
         timeout = self._settings.timeout_ms
         for _ in range(self._failures):
-            timeout = timeout * self._settings.timeout_growth_percent // 100
+            timeout = max(timeout + 1, timeout * self._settings.timeout_growth_percent // 100)
             if timeout >= self._settings.timeout_max_ms:
                 return self._settings.timeout_max_ms
         return timeout
@@ -72,10 +73,13 @@ class Pace:
         self.progressed(now_ms)
 
     def nullified(self) -> None:
-        self._failures += 1
+        """A view was nullified. Beyond the largest timeout more of them make nothing worse, nor last any longer."""
+        if self.timeout_ms() < self._settings.timeout_max_ms:
+            self._failures += 1
 
     def finalized(self, now_ms: int) -> None:
         self._failures //= 2
+        self._pages = 0
         self.progressed(now_ms)
 
     def progressed(self, now_ms: int) -> None:
@@ -91,11 +95,15 @@ class Pace:
             self.progressed(now_ms)
 
     def resent(self, now_ms: int) -> int:
-        """Note a re-send; how many there were since the last progress, before this one."""
+        """Note a re-send; the page that it is to hold.
+
+        Pages go on from view to view, up to the next finalization: views may end faster than all pages are said.
+        """
         self._resends += 1
+        self._pages += 1
         interval = self._settings.resend_ms << min(self._resends, 16)
         self.resend_at_ms = now_ms + min(interval, self._settings.resend_max_ms)
-        return self._resends - 1
+        return self._pages - 1
 
     def saw(self, member: int, view: int) -> None:
         """A good signature of a member in a view."""
