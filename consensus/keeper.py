@@ -8,6 +8,8 @@ from consensus.blocks import BlockReader, Proven
 EARLY_MAX: Final = 4_096
 WAITING_MAX: Final = 2_048
 """Blocks that are watched at once. What is beyond is taken up from the store when there is room again."""
+PAUSE_MS_MAX: Final = 60_000
+"""Longest pause between two publications of a block that is not seen. A log that is slow must not be flooded."""
 
 Stored = Callable[[int, int], Sequence[tuple[int, bytes, bytes]]]
 """(height, blocks at most) -> the stored blocks above it: (height, digest, value of the topic)."""
@@ -21,7 +23,8 @@ class BlocksKeeper:
         self._publish = publish
         self._stored = stored
         self._delay_ms = delay_ms
-        self._waiting: dict[int, tuple[bytes, int]] = {}
+        self._waiting: dict[int, tuple[bytes, int, int]] = {}
+        """By height: digest, when to publish it, and the pause after that."""
         self._values: dict[int, bytes] = {}
         self._early: dict[int, bytes] = {}
         self._height = 0
@@ -70,11 +73,11 @@ class BlocksKeeper:
         return True
 
     def on_time(self, now_ms: int) -> None:
-        """Publish what has been missed for too long, again after as long."""
+        """Publish what has been missed for too long; again after as long, and ever more rarely."""
         self._take_up(now_ms)
-        for height, (digest, due_ms) in self._waiting.items():
+        for height, (digest, due_ms, pause_ms) in self._waiting.items():
             if now_ms >= due_ms:
-                self._waiting[height] = (digest, now_ms + self._delay_ms)
+                self._waiting[height] = (digest, now_ms + pause_ms, min(2 * pause_ms, PAUSE_MS_MAX))
                 self._publish(self._values[height])
 
     def _take_up(self, now_ms: int) -> None:
@@ -88,11 +91,11 @@ class BlocksKeeper:
         self._unwatched_from = last + 1 if last < self._height else None
 
     def _watch(self, height: int, digest: bytes, value: bytes, now_ms: int) -> None:
-        self._waiting[height] = (digest, now_ms + self._delay_ms)
+        self._waiting[height] = (digest, now_ms + self._delay_ms, self._delay_ms)
         self._values[height] = value
 
     def next_ms(self) -> int | None:
         """When `on_time` has something to do; None while nothing is missed."""
         if self._unwatched_from is not None and len(self._waiting) <= WAITING_MAX // 2:
             return 0
-        return min((due_ms for _, due_ms in self._waiting.values()), default=None)
+        return min((due_ms for _, due_ms, _ in self._waiting.values()), default=None)
