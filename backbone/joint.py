@@ -1,10 +1,15 @@
 """Where a reader of the log begins: at records that the store holds, which the log must show again, in order."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from backbone.log import LogRecord
 from backbone.partition import Partition
 from backbone.store import StoredRecord, StoreReader
+
+FINAL_OFFSETS: Final = 256
+"""So far below the final head a new reader begins. One record that agrees says little of those before it: what was lost
+and sent again may have come to lie where it lay by chance; so many in a row do not."""
 
 
 class Joint:
@@ -30,13 +35,13 @@ class Joint:
 
 
 def joint_of(state: Partition, stored: StoreReader, is_new: bool) -> Joint | None:
-    """The last record that is held; of a new reader all above the final head, and the last one below it: a record that
-    was lost and sent again may lie where it lay. None without records, and where the log is in doubt anyway.
+    """The last record that is held; of a new reader all above the final head and the last ones below it: records that
+    were lost and sent again may lie where they lay. None without records, and where the log is in doubt anyway.
     """
     if state.end_offset <= state.source.first_offset or state.is_suspect:
         return None
     first = min(state.end_offset, state.final_offset) if is_new else state.end_offset
-    first = max(first - 1, state.source.first_offset)
+    first = max(first - (FINAL_OFFSETS if is_new else 1), state.source.first_offset)
     return joint_in(stored, state.number, first, state.end_offset, state.incarnation)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import closing
 from typing import Final
 
-from backbone.joint import joint_in
+from backbone.joint import FINAL_OFFSETS, joint_in
 from backbone.log import LogRecord, LogUnavailable, PositionLost, ReadableLog
 from backbone.partition import Partition, Source
 from backbone.store import StoreReader
@@ -36,15 +36,18 @@ class Probe:
     def agreed_end(self, first_offset: int, end_offset: int) -> int:
         """The lowest offset in first_offset .. end_offset from which on the log does not show what the store holds.
 
-        `end_offset` where it shows all: the store holds a record at `end_offset` - 1.
+        `end_offset` where it shows the last ones: what is below is taken to agree then. The store holds a record at
+        `end_offset` - 1.
         """
-        if end_offset <= first_offset or self.agrees(end_offset - 1):
-            return max(first_offset, end_offset)
-        low, high = first_offset, end_offset - 1
+        start = max(first_offset, end_offset - FINAL_OFFSETS)
+        agreed = self.followed_to(start, end_offset)
+        if agreed > start or start == first_offset:
+            return agreed
+        low, high = first_offset, start
         while low < high:
             middle = (low + high) // 2
             low, high = (middle + 1, high) if self.agrees(middle) else (low, middle)
-        return low
+        return self.followed_to(low, end_offset)
 
     def followed_to(self, first_offset: int, end_offset: int) -> int:
         """As `agreed_end`, by reading all that lies between: records sent again may agree above others that differ."""
@@ -60,6 +63,14 @@ class Probe:
         except PositionLost:
             return first_offset
         return joint.offset
+
+    def end_up_to(self, offset: int) -> int:
+        """Where the log ends; `offset` where it ends there or behind."""
+        low, high = 0, offset
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.is_readable(middle) else (low, middle - 1)
+        return low
 
     def agrees(self, offset: int) -> bool:
         """Whether the first record at or above `offset` is the same in both."""
@@ -115,6 +126,9 @@ def look_at(state: Partition, log: ReadableLog, topic: str, stored: StoreReader)
     state.source = source = Source(topic_id, max(begin, state.source.first_offset))
     probe = Probe(log, topic, stored, state.number, state.incarnation)
     agreed = probe.agreed_end(source.first_offset, state.final_offset)
+    if agreed == source.first_offset:
+        # Nothing of this incarnation is final, so there is nothing to compare: but the log may end below its beginning.
+        agreed = max(begin, probe.end_up_to(agreed))
     if agreed < state.final_offset:
         state.is_barred = True
         return topic_id, agreed

@@ -122,6 +122,10 @@ class LocalHeads:
         """The partition's head in the last block that was given to the store."""
         return self._suffixes[partition].base
 
+    def end(self, partition: int) -> int:
+        """Where the records end that are held of a partition."""
+        return self._suffixes[partition].end
+
     def records(self) -> int:
         """How many records are held above the base."""
         return sum(map(len, self._suffixes))

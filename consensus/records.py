@@ -44,14 +44,17 @@ class Records:
     def diverged(self, partition: int, incarnation: int, at: int | None, now_ms: int) -> list[Reread]:
         """What to read again since the log shows something else from offset `at` on, above what is final.
 
-        Nothing where a notarized block that we hold rests on it: that becomes final, and an opening follows. What the
-        log shows behind another history must never be appended to ours: it would skip what was acknowledged since.
+        What a notarized block that we hold rests on stays: that becomes final, and an opening follows. What lies above
+        goes all the same. It is no longer to be had by those who lack it, so a leader that kept it would propose again
+        and again what others cannot confirm. What the log shows behind another history must never be appended to ours:
+        it would skip what was acknowledged since.
         """
         if at is None or incarnation != self._heads.base(partition).incarnation:
             return []
-        if at < self._settled_end(partition) or not self._is_due(partition, now_ms):
+        stale_from = max(at, self._settled_end(partition))
+        if stale_from >= self._heads.end(partition) or not self._is_due(partition, now_ms):
             return []
-        return [self._reread(partition, at, None, now_ms)]
+        return [self._reread(partition, stale_from, None, now_ms)]
 
     def openings(self, heads: Sequence[Head]) -> tuple[Opening, ...]:
         """The openings that our broker shows and that are the next ones after `heads`, by partition."""

@@ -43,7 +43,7 @@ class Scene:
         self._trace = trace
         self._keys = make_keys(cast.validators)
         self.genesis: Final = make_genesis(random, self._keys, cast.unsafe)
-        self._shared = {self.genesis.topic_name("blocks"), self.genesis.topic_name("checkpoints")}
+        self._shared = (self.genesis.topic_name("blocks"), self.genesis.topic_name("checkpoints"))
         topics = dict.fromkeys(consensus_topics(self.genesis), True)
         self.log: Final = SimLog(self.agenda, random, faults, {**topics, **dict.fromkeys(self._shared, False)})
         self.log.open_partitions(self.genesis.topic_id, PARTITIONS)

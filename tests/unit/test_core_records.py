@@ -106,6 +106,13 @@ def test_what_the_log_no_longer_shows_above_the_final_head_is_read_again() -> No
 def test_what_a_notarized_block_rests_on_stays_though_the_log_no_longer_shows_it() -> None:
     bench = Bench()
     bench.hold(3)
-    certify(bench, Kind.NOTARIZE, bench.block(1, records=2))
+    certify(bench, Kind.NOTARIZE, bench.block(1, records=3))
     assert diverge(bench, 1) == []
     assert bench.core.state.heads.records() == 3
+
+
+def test_what_lies_above_it_goes_since_nobody_else_can_come_to_hold_it() -> None:
+    bench = Bench()
+    bench.hold(3)
+    certify(bench, Kind.NOTARIZE, bench.block(1, records=2))
+    assert diverge(bench, 1) == [events.Reread(0, 0, 2, 0, None, None)]

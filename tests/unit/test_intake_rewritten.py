@@ -289,3 +289,30 @@ def test_a_probe_tells_that_the_log_agrees_too(reading: Reading) -> None:
     reading.final(1)
     reading.intake.probe(0)
     assert reading.pump() == [Shown(0, 0, None)]
+
+
+def test_a_record_that_was_sent_again_to_its_old_place_does_not_hide_that_others_below_it_are_gone(
+    reading: Reading,
+) -> None:
+    reading.append(b"a", b"b", b"c")
+    reading.pump()
+    reading.final(3)
+    reading.log.truncate(TOPIC, 0, 0)
+    reading.append(b"A", b"b", b"c")
+    reading.intake = reading.opened()
+    assert reading.pump() == [Shown(0, 0, (reading.topic_id, 0))]
+
+
+def test_a_log_that_ends_below_where_the_incarnation_begins_is_opened_anew(reading: Reading) -> None:
+    reading.append(b"a", b"b", b"c")
+    reading.pump()
+    reading.final(3)
+    reading.log.truncate(TOPIC, 0, 2)
+    reading.intake = reading.opened()
+    (first,) = shown(reading.pump())
+    reading.open_next(first)
+    assert reading.pump() == []
+    reading.log.truncate(TOPIC, 0, 1)
+    reading.append()
+    reading.intake.probe(0)
+    assert shown(reading.pump())[0] == Shown(0, 1, (reading.topic_id, 1))
