@@ -8,6 +8,7 @@ from consensus.messages import Block, Certificate, Kind, Message, Proposal, Vote
 from consensus.pace import Pace
 from consensus.tally import Committee
 from consensus.views import PROPOSALS_KEPT_MAX, Views
+from ledger.header import View
 from ledger.rejection import Rejection
 
 
@@ -45,19 +46,25 @@ class Inbox:
         self._pace = pace
         self._views_ahead_max = views_ahead_max
         self.refusals: Counter[Refusal] = Counter()
+        self.taken: View | None = None
+        """The view of the message that `read` returned last; None where it was refused."""
 
     def read(self, value: bytes | None, view: int) -> Message | Block | Refusal:
         """The message of a record's value, format, place and signatures checked; `view` is our own view.
 
         Of a late one, the block that the last finalization names, if we lack it: its digest says that it is the one.
         """
+        self.taken = None
         message = self._wire.decode(value)
         if isinstance(message, Rejection):
             return self._refuse(Refusal.MALFORMED)
         if message.view <= self._views.final_view:
             return self._missing_block(message) or self._refuse(self._stale(message))
         refusal = self._weigh(message, view)
-        return message if refusal is None else self._refuse(refusal)
+        if refusal is not None:
+            return self._refuse(refusal)
+        self.taken = message.view
+        return message
 
     def _refuse(self, refusal: Refusal) -> Refusal:
         self.refusals[refusal] += 1

@@ -26,6 +26,7 @@ from consensus.keeper import BlocksKeeper
 from consensus.messages import Wire
 from consensus.pace import Settings
 from consensus.ports import LoopPorts
+from consensus.positions import TopicPositions
 from ledger import digests
 from ledger.checkpoint import Checkpoint
 from ledger.genesis import Genesis
@@ -73,7 +74,7 @@ class Loop:
         self._certification = Certification(ports, settings, self._send_to, self._halt)
         self._keeper = BlocksKeeper(self._reader, self._publish, self._stored, settings.blocks_delay_ms)
         self._keeper.start(boot.positions[COMPLETE], boot.restored.delivered.header.height)
-        self._positions = dict(boot.positions)
+        self._positions = TopicPositions(boot.positions)
         self._blocks_position = BlocksPosition(boot.positions[self._blocks_topic])
         self.blocks_again_from: int | None = None
         """Set where the `blocks` topic is to be read again from; whoever reads it does so and sets None."""
@@ -105,10 +106,10 @@ class Loop:
                     self._on_block(offset, value, now_ms)
                 elif speaks_of_checkpoints(value):
                     self._certification.on_value(value, now_ms)
-                    self._positions[topic] = offset + 1
+                    self._positions.on_record(topic, offset, None)
                 else:
                     self._step(events.MessageRead(now_ms, value))
-                    self._positions[topic] = offset + 1
+                    self._positions.on_record(topic, offset, self.core.state.inbox.taken)
             case Claims(checkpoints):
                 self._certification.on_claims(checkpoints, now_ms)
             case _:
@@ -259,7 +260,7 @@ class Loop:
             self._blocks_position = BlocksPosition(position)
             self._keeper.on_lost()
         else:
-            self._positions[topic] = position
+            self._positions.restart(topic, position)
 
     def _stored(self, height: int, blocks_max: int) -> list[tuple[int, bytes, bytes]]:
         """Stored blocks above a height, for the keeper."""
@@ -285,7 +286,8 @@ class Loop:
 
     def _current_positions(self) -> dict[str, int]:
         blocks_position = self._blocks_position.position(self.core.state.chain.delivered.header.height)
-        return {**self._positions, self._blocks_topic: blocks_position, COMPLETE: self._keeper.complete_height}
+        positions = self._positions.positions(self._ports.journal.floor)
+        return {**positions, self._blocks_topic: blocks_position, COMPLETE: self._keeper.complete_height}
 
     def _let_out(self, now_ms: int) -> None:
         """The only place from which anything leaves: after the journal's commit."""

@@ -181,6 +181,11 @@ class Committee:
             self.settle()
         self.now_ms = end_ms
 
+    def read_as_noted(self, index: int) -> dict[str, int]:
+        """From where on a validator would read the topics after a crash."""
+        member = self.members[index]
+        return dict(Journal(member.file, self.genesis.digest, builders.validator_key(index).public_key).positions)
+
     def heights(self) -> list[int]:
         return [member.store.last_height() for member in self.members]
 
