@@ -12,7 +12,7 @@ from backbone.store import StoreDamaged, StoreFailed, StoreLocked
 from ledger.genesis import GenesisError
 from momus import bench, demo
 from momus.client import BackPressure, ClientStopped, NotFinal, TooLarge
-from momus.commands import init, joining, kafka, replay, run, simulate, sql, status, submit, tx
+from momus.commands import drill, init, joining, kafka, recover, replay, run, simulate, sql, status, submit, tx
 from momus.commands.output import Failure, errors
 from node import exits
 from node.blocks import StoreInconsistent
@@ -22,6 +22,7 @@ from node.home import HomeUnusable
 from node.keystore import KeyUnusable
 from node.postgres_files import PostgresUnusable
 from node.process import Halted, Unavailable
+from node.rebuild import NoWayBack
 from node.settings import BadSettings
 from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
 
@@ -43,6 +44,7 @@ EXPECTED: Final[dict[type[Exception], int]] = {
     StoreFailed: exits.UNAVAILABLE,
     LogUnavailable: exits.UNAVAILABLE,
     CursorMoved: exits.HALT,
+    NoWayBack: exits.HALT,
     DatabaseUnavailable: exits.UNAVAILABLE,
     PostgresUnusable: exits.UNAVAILABLE,
     BrokerUnusable: exits.UNAVAILABLE,
@@ -71,6 +73,9 @@ app.command("tx")(tx.command)
 app.command("status")(status.command)
 app.command("sql")(sql.command)
 app.command("replay")(replay.command)
+app.command("drill")(drill.command)
+app.command("recover")(recover.command)
+app.command("at")(recover.at)
 app.command("simulate")(simulate.command)
 app.command("kafka")(kafka.command)
 app.command("demo")(demo.command)

@@ -1,6 +1,7 @@
 """What the store's final headers say of the log: the last heads, and where the incarnations that they are of lie."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from backbone.intake import Source
 from backbone.store import StoreReader
@@ -57,3 +58,16 @@ def _source(stored: StoreReader, genesis: Genesis, head: Head) -> Source:
             f"{head.partition}. Restore the store."
         )
     return Source(opening.topic_id, opening.from_offset)
+
+
+def height_at(store: Path, genesis: Genesis, time_ms: int) -> int:
+    """The height of the last block whose time is at most `time_ms`. Raises: Halted where there is none."""
+    with StoreReader(store) as stored:
+        low, high = 0, stored.last_height()
+        while low < high:
+            middle = (low + high + 1) // 2
+            is_later = final_header(stored, genesis, middle).time_ms > time_ms
+            low, high = (low, middle - 1) if is_later else (middle, high)
+    if low == 0:
+        raise Halted(f"No block is as old as {time_ms} ms since 1970.")
+    return low

@@ -19,26 +19,11 @@ from node.home import Home
 from node.session import LogIdentity, Session
 from node.settings import Settings
 from projections.database import Database
-from projections.fingerprint import Fingerprint, fingerprint
 from projections.migrate import migrate
-
-_LIVE_TRIES = 5
 
 
 class NotFresh(Exception):
     """The database to replay into is already a node's. Replay writes into a fresh one only."""
-
-
-class LiveMoves(Exception):
-    """The live database moves on while it is compared: stop the node, or compare when it is quiet."""
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """The live database at one height."""
-
-    height: int
-    fingerprints: dict[str, Fingerprint]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +37,6 @@ class Step:
 
 
 OnStep = Callable[[Step], None]
-
-
-def live_at_rest(url: str) -> Live:
-    """The live database as of one height. Raises: LiveMoves, DatabaseUnavailable."""
-    with Database(url) as database:
-        for _ in range(_LIVE_TRIES):
-            before = database.cursor()
-            fingerprints = fingerprint(url)
-            if before is not None and before == database.cursor():
-                return Live(before.height, fingerprints)
-    raise LiveMoves("The live database moves while it is compared: stop the node, or compare when it is quiet.")
 
 
 def store_from_log(home: Home, settings: Settings, genesis: Genesis, folder: Path, on_step: OnStep) -> None:
@@ -84,9 +58,15 @@ def store_from_log(home: Home, settings: Settings, genesis: Genesis, folder: Pat
 
 
 def replay(
-    settings: Settings, genesis: Genesis, store: Path, url: str, until_height: int | None, on_step: OnStep
+    settings: Settings,
+    genesis: Genesis,
+    store: Path,
+    url: str,
+    until_height: int | None,
+    on_step: OnStep,
+    is_begun: bool = False,
 ) -> tuple[int, int]:
-    """Execute a store into the fresh database at `url`; (height, records) reached.
+    """Execute a store into the fresh database at `url`, or one that `is_begun`; (height, records) reached.
 
     Raises: NotFresh, DatabaseUnavailable, StoreInconsistent, StoreDamaged, CursorMoved.
     """
@@ -94,7 +74,7 @@ def replay(
     with closing(VerdictPool(settings.worker_count(), genesis.digest, genesis.limits)) as pool:
         migrate(url, partition_heights=settings.projections.partition_heights)
         with Database(url) as database:
-            if database.cursor() is not None:
+            if database.cursor() is not None and not is_begun:
                 raise NotFresh("The database holds a ledger already; replay into a fresh one, or drop it first.")
         with StoreReader(store) as reader:
             height = reader.last_height() if until_height is None else min(until_height, reader.last_height())

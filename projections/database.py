@@ -1,6 +1,6 @@
 """One node's database: its cursor, what execution asks of it, and the one transaction that moves it on."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
@@ -110,6 +110,12 @@ class Database:
         """That of the newest certificate; 0 without one."""
         with self._connected() as connection:
             return certified_height(connection)
+
+    def missing_tables(self, tables: Iterable[str]) -> list[str]:
+        """Those of schema `ledger` that are not there."""
+        with self._connected() as connection:
+            query = "SELECT t FROM unnest(%s::text[]) AS t WHERE to_regclass('ledger.' || t) IS NULL ORDER BY t"
+            return [str(row[0]) for row in connection.execute(query, [list(tables)])]
 
     def tell_final(self, height: int) -> None:
         """Say how far the final blocks go, for `api.status`."""

@@ -24,6 +24,9 @@ ORDER: Final[Mapping[str, str]] = {
 }
 """Every table that consensus determines, with the key that orders its rows."""
 
+GROWING: Final = frozenset(("checkpoints", "blocks", "transactions", "rejections", "transfers", "object_versions"))
+"""Tables to which each height adds: a database that began at a snapshot, or was pruned, has only what is above."""
+
 COLUMNS: Final[Mapping[str, str]] = {
     "cursor": "genesis_digest, chain, protocol_version, height, block_digest, time_ms, heads",
 }
@@ -38,11 +41,27 @@ class Fingerprint:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A database as of one height; of history only what lies above `above`."""
+
+    height: int
+    above: int
+    tables: Mapping[str, Fingerprint]
+
+
 def fingerprint(url: str) -> dict[str, Fingerprint]:
     """Of every table, as of one moment. Raises: DatabaseUnavailable, DatabaseUnusable."""
+    return dict(image(url).tables)
+
+
+def image(url: str, above: int = 0) -> Image:
+    """Of a database that may be written to meanwhile, of history above a height. Raises: as `fingerprint`."""
     with translated(), connect(url) as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        return {table: _of(connection, table, order) for table, order in ORDER.items()}
+        row = connection.execute("SELECT height FROM ledger.cursor").fetchone()
+        tables = {table: _of(connection, table, order, above) for table, order in ORDER.items()}
+    return Image(0 if row is None else int(row[0]), above, tables)
 
 
 def compare(mine: Mapping[str, Fingerprint], theirs: Mapping[str, Fingerprint]) -> list[str]:
@@ -57,9 +76,10 @@ def compare(mine: Mapping[str, Fingerprint], theirs: Mapping[str, Fingerprint]) 
     return found
 
 
-def _of(connection: Connection, table: str, order: str) -> Fingerprint:
+def _of(connection: Connection, table: str, order: str, above: int) -> Fingerprint:
     digest = sha256()
-    query = f"SELECT {COLUMNS.get(table, '*')} FROM ledger.{table} ORDER BY {order}"
+    where = f"WHERE height > {above:d}" if table in GROWING else ""
+    query = f"SELECT {COLUMNS.get(table, '*')} FROM ledger.{table} {where} ORDER BY {order}"
     with connection.cursor() as cursor:
         with cursor.copy(f"COPY ({query}) TO STDOUT") as copy:
             for part in copy:

@@ -7,18 +7,18 @@ from contextlib import ExitStack
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
-from momus.commands.output import Failure, errors, show
+from momus.commands.output import Failure, show
+from momus.commands.steps import shown_steps
 from node import exits, wiring
 from node.home import Home
 from node.make_database import beside, create_database, drop_database, empty_database, running_postgres
 from node.only_one import only_one
-from node.replay import Live, LiveMoves, NotFresh, OnStep, Step, live_at_rest, replay, store_from_log
+from node.replay import NotFresh, OnStep, replay, store_from_log
 from node.settings import Settings
+from projections.fingerprint import Image, fingerprint, image
 from projections.fingerprint import compare as differences_of
-from projections.fingerprint import fingerprint
 
 SCRATCH_DATABASE = "momus_replay"
 
@@ -46,22 +46,15 @@ def command(
     settings = place.settings(dict(os.environ))
     with ExitStack() as stack:
         stack.enter_context(running_postgres(place, settings))
-        live = _live(wiring.database_url(place, settings)) if compare else None
+        live = image(wiring.database_url(place, settings)) if compare else None
         target = _target(place, settings, into, keep, stack)
-        facts = _replay(place, settings, source, target, live, _shown(stack, as_json))
+        facts = _replay(place, settings, source, target, live, shown_steps(stack, as_json))
     facts["into"] = into if into != "scratch" else (SCRATCH_DATABASE if keep else None)
     _tell(facts, as_json)
 
 
-def _live(url: str) -> Live:
-    try:
-        return live_at_rest(url)
-    except LiveMoves as error:
-        raise Failure(exits.UNAVAILABLE, str(error)) from error
-
-
 def _replay(
-    home: Home, settings: Settings, source: str, url: str, live: Live | None, on_step: OnStep
+    home: Home, settings: Settings, source: str, url: str, live: Image | None, on_step: OnStep
 ) -> dict[str, Any]:
     genesis = home.genesis()
     started = time.monotonic()
@@ -75,7 +68,7 @@ def _replay(
     seconds = time.monotonic() - started
     if source == "log":
         shutil.rmtree(store, ignore_errors=True)
-    differing = [] if live is None else differences_of(live.fingerprints, fingerprint(url))
+    differing = [] if live is None else differences_of(live.tables, fingerprint(url))
     return {
         "source": source,
         "height": height,
@@ -102,32 +95,6 @@ def _target(home: Home, settings: Settings, into: str, keep: bool, stack: ExitSt
     if not keep:
         stack.callback(drop_database, live, SCRATCH_DATABASE)
     return beside(live, SCRATCH_DATABASE)
-
-
-def _shown(stack: ExitStack, as_json: bool) -> OnStep:
-    """Shows steps as a bar with the rate and the time left."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    bar = stack.enter_context(
-        Progress(*columns, console=errors, transient=True, disable=as_json or not errors.is_terminal)
-    )
-    task = bar.add_task("replaying", total=None)
-    started = time.monotonic()
-    phase = [("", 0.0, 0)]
-
-    def on_step(step: Step) -> None:
-        now = time.monotonic() - started
-        if phase[0][0] != step.what:
-            phase[0] = (step.what, now, step.records)
-        rate = (step.records - phase[0][2]) / max(now - phase[0][1], 0.001)
-        left = f", {(step.records_total - step.records) / rate:.0f} s left" if step.records_total and rate else ""
-        bar.update(
-            task,
-            total=step.records_total or None,
-            completed=step.records,
-            description=f"{step.what}: height {step.height}, {rate:,.0f} records/s{left}",
-        )
-
-    return on_step
 
 
 def _tell(facts: dict[str, Any], as_json: bool) -> None:

@@ -3,15 +3,13 @@
 import os
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 
 from momus.demo.local_node import PROCESSES, LocalNode, NodeFailed
 from momus.demo.started import Started
-from node.replay import Live, LiveMoves, live_at_rest
 from node.wiring import database_url
-from projections.fingerprint import compare
+from projections.fingerprint import Image, compare, image
 
 _POLL_S = 0.1
 _START_S = 120.0
@@ -48,14 +46,13 @@ class LocalCommittee(Started):
         for node in self.nodes:
             node.kill_9_all()
 
-    def at_rest(self, timeout_s: float) -> tuple[Live, ...]:
+    def at_rest(self, timeout_s: float) -> tuple[Image, ...]:
         """Every database, all at one height. Raises: NodeFailed where they do not come to rest there in time."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            with suppress(LiveMoves):
-                lives = tuple(live_at_rest(url) for url in self.urls)
-                if len({live.height for live in lives}) == 1:
-                    return lives
+            images = tuple(map(image, self.urls))
+            if len({one.height for one in images}) == 1:
+                return images
             time.sleep(_POLL_S)
         raise NodeFailed(f"the databases did not come to one height within {timeout_s:g} s")
 
@@ -64,8 +61,8 @@ class LocalCommittee(Started):
         first, *others = self.at_rest(timeout_s)
         return [
             f"{node.home.path.name}: {sentence}"
-            for node, live in zip(self.nodes[1:], others, strict=True)
-            for sentence in compare(first.fingerprints, live.fingerprints)
+            for node, other in zip(self.nodes[1:], others, strict=True)
+            for sentence in compare(first.tables, other.tables)
         ]
 
 

@@ -1,0 +1,61 @@
+"""`momus drill`: walk the way back from a lost database beside the live node, and see whether it comes to the same."""
+
+import os
+import secrets
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
+from momus.commands.output import Failure, show
+from momus.commands.steps import shown_steps
+from node import exits
+from node.drill import FAILED, Drill, DrillReport
+from node.home import Home
+from node.injection import Injection
+from node.make_database import running_postgres
+
+
+def command(
+    home: HomeOption = DEFAULT_HOME,
+    inject: Annotated[
+        Injection | None, typer.Option(help="Damage the copy first, and see that it is detected or healed.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Where exactly the damage is done; else by chance.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Rebuild the database from what this node has, beside the live one, and compare root and rows.
+
+    The live node goes on meanwhile. Results are kept in api.drills. Verdicts: passed; healed (damage was named, and
+    the way back worked all the same); detected (damage was named, and there was no way back); failed. Exit codes: 1
+    failed. --json prints started_at, verdict, injected, way, height, certified_height, records, seconds,
+    records_per_s, is_root_certified, rows_compared, differing [sentences], detected [sentences].
+    """
+    place = Home(home.absolute())
+    settings = place.settings(dict(os.environ))
+    with ExitStack() as stack:
+        stack.enter_context(running_postgres(place, settings))
+        chance = secrets.randbits(32) if seed is None else seed
+        on_step = shown_steps(stack, as_json)
+        report = Drill(place, settings, place.genesis(), inject, chance, on_step).run()
+    show(as_json, asdict(report), _lines(report))
+    if report.verdict == FAILED:
+        raise Failure(exits.FAILED, "the drill failed.")
+
+
+def _lines(report: DrillReport) -> list[str]:
+    lines = [f"Injected: {report.injected}"] if report.injected else []
+    lines += [f"Detected: {sentence}" for sentence in report.detected]
+    if report.way is not None:
+        lines.append(
+            f"Back at height {report.height} from the {report.way}: {report.records:,} records in "
+            f"{report.seconds:.1f} s ({report.records_per_s:,.0f} records/s)."
+        )
+    if report.is_root_certified:
+        lines.append(f"The state root at height {report.certified_height} is the one that a quorum has certified.")
+    elif report.is_root_certified is False:
+        lines.append(f"The state root at height {report.certified_height} is NOT the certified one.")
+    lines += report.differing or ([f"All {report.rows_compared:,} rows equal the live ones."] if report.way else [])
+    return [*lines, f"Verdict: {report.verdict}."]

@@ -1,0 +1,98 @@
+"""`momus recover` and `momus at`: a database brought back, and one as it was."""
+
+import os
+import time
+from contextlib import ExitStack
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
+from momus.commands.output import Failure, show
+from momus.commands.steps import shown_steps
+from node import exits, wiring
+from node.final import height_at
+from node.home import Home
+from node.make_database import beside, create_database, drop_database, empty_database, running_postgres
+from node.only_one import only_one
+from node.rebuild import Means, rebuild
+from node.recover import CURSOR
+from node.recover import recover as recover_database
+
+
+def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+    """Bring a stopped node's database back by the lightest way that works, and say which and why.
+
+    Light to heavy: the database as it stands, the own store executed again, a store filled anew from the log and
+    executed. Whatever is used is verified. --json prints way, height, records, seconds, tried [sentences].
+    """
+    place = Home(home.absolute())
+    settings = place.settings(dict(os.environ))
+    with ExitStack() as stack:
+        stack.enter_context(only_one(place))
+        stack.enter_context(running_postgres(place, settings))
+        means = Means(
+            place,
+            settings,
+            place.genesis(),
+            place.store,
+            place.path / "recover-store",
+            on_step=shown_steps(stack, as_json),
+        )
+        began = time.monotonic()
+        url = wiring.database_url(place, settings)
+        done = recover_database(url, means, partial(empty_database, place, settings))
+    seconds = round(time.monotonic() - began, 3)
+    facts = {"way": done.way, "height": done.height, "records": done.records, "seconds": seconds, "tried": done.tried}
+    lines = [f"In vain: {sentence}" for sentence in done.tried]
+    if done.way == CURSOR:
+        lines.append(f"The database is whole at height {done.height}. Start the node: it goes on from there.")
+    else:
+        pace = f"{done.records:,} records in {seconds:.1f} s"
+        lines.append(f"The database is back at height {done.height}, executed from the {done.way}: {pace}.")
+    show(as_json, facts, lines)
+
+
+def at(
+    home: HomeOption = DEFAULT_HOME,
+    height: Annotated[int | None, typer.Option(min=1, help="State after this block.")] = None,
+    time_ms: Annotated[
+        int | None, typer.Option("--time", min=0, help="State after the last block up to this time, ms since 1970.")
+    ] = None,
+    into: Annotated[str, typer.Option(help="Name of the database to make on the node's server.")] = "momus_at",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a database with the state as of a height or a time, beside the live one.
+
+    An earlier database of that name is dropped. --json prints url, height, way, records, seconds.
+    """
+    if (height is None) == (time_ms is None):
+        raise Failure(exits.USAGE, "give --height or --time.")
+    place = Home(home.absolute())
+    settings, genesis = place.settings(dict(os.environ)), place.genesis()
+    live = wiring.database_url(place, settings)
+    if into in (wiring.DATABASE, live.rpartition("/")[2].partition("?")[0]):
+        raise Failure(exits.USAGE, f"{into} is the node's own database.")
+    with ExitStack() as stack:
+        stack.enter_context(running_postgres(place, settings))
+        wanted = height if height is not None else height_at(place.store, genesis, time_ms or 0)
+
+        def renew() -> None:
+            drop_database(live, into)
+            create_database(live, into)
+
+        renew()
+        means = Means(
+            place, settings, genesis, place.store, place.path / "at-store", on_step=shown_steps(stack, as_json)
+        )
+        began = time.monotonic()
+        done = rebuild(means, beside(live, into), wanted, renew)
+    facts = {
+        "url": beside(live, into),
+        "height": done.height,
+        "way": done.way,
+        "records": done.records,
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    show(as_json, facts, [f"The state after block {done.height} is in the database {into}: {facts['url']}"])

@@ -1,0 +1,76 @@
+"""Recovery of a stopped node's database by the lightest way that works."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from backbone.store import StoreReader
+from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from ledger.genesis import Genesis
+from ledger.state import Cursor
+from node.rebuild import Means, Rebuilt, rebuild
+from projections.database import Database, DatabaseUnusable
+from projections.fingerprint import ORDER
+
+CURSOR: Final = "cursor"
+_NEWEST: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What stands in the database. `wrong`: why a node cannot go on from it; None: it can."""
+
+    height: int
+    wrong: str | None
+
+
+def look(url: str, means: Means) -> Found:
+    """Whether the database is one that execution can go on from. Raises: DatabaseUnavailable, StoreDamaged."""
+    try:
+        with Database(url) as database:
+            cursor = database.cursor()
+            if cursor is None:
+                return Found(0, "it is empty")
+            return Found(cursor.height, _wrong(database, cursor, means))
+    except DatabaseUnusable as error:
+        return Found(0, str(error))
+
+
+def recover(url: str, means: Means, empty: Callable[[], None]) -> Rebuilt:
+    """Bring the database to the end of the store, or of the log where the store cannot be used.
+
+    `empty` empties the database. Raises: NoWayBack, DatabaseUnavailable, DatabaseUnusable, StoreDamaged.
+    """
+    found = look(url, means)
+    if found.wrong is None:
+        return Rebuilt(CURSOR, found.height, 0)
+    empty()
+    rebuilt = rebuild(means, url, None, empty)
+    tried = (f"From the cursor at height {found.height}: {found.wrong}.", *rebuilt.tried)
+    return Rebuilt(rebuilt.way, rebuilt.height, rebuilt.records, tried)
+
+
+def _wrong(database: Database, cursor: Cursor, means: Means) -> str | None:
+    genesis = means.genesis
+    missing = database.missing_tables(ORDER)
+    if missing:
+        return f"tables are missing: {', '.join(missing)}"
+    if cursor.genesis_digest != genesis.digest:
+        return f"it belongs to the chain {cursor.chain} with another genesis"
+    with StoreReader(means.store) as store:
+        if store.last_height() < cursor.height:
+            return f"the store ends at height {store.last_height()}, below it"
+        return _contradicted(database, store, genesis)
+
+
+def _contradicted(database: Database, store: StoreReader, genesis: Genesis) -> str | None:
+    """A checkpoint of the database whose state root a quorum has certified to be another."""
+    own = {stored.checkpoint.height: stored.digest for stored in database.newest_checkpoints(_NEWEST)}
+    wire = CheckpointWire(genesis)
+    for height, certificate in store.certificates_after(min(own, default=1) - 1, _NEWEST):
+        message = wire.decode(certificate)
+        if height not in own or not isinstance(message, CheckpointCertificate):
+            continue
+        if message.claim.digest != own[height] and wire.is_certified(message):
+            return f"its state root at height {height} is not the certified one"
+    return None

@@ -1,0 +1,91 @@
+"""`momus drill` beside a running node: what is rebuilt is certified and equal; every damage is named, and heals."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from momus.cli import run_line
+from momus.client import Client
+from momus.demo.local_node import LocalNode, momus
+from node.home import Home
+from node.injection import Injection
+from node.wiring import database_url
+from projections.connect import connect
+from tests.recovery.payments import Payments
+
+pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
+WAIT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Path]:
+    """A running node with some history, of which a checkpoint is certified."""
+    with TemporaryDirectory(prefix="momus-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "home"
+        assert run_line(["init", "--home", str(path), "--dev"]) == 0
+        with LocalNode(path), Client.at_home(path) as client:
+            payments = Payments(client.genesis, time.time_ns() // 1_000_000 + 50 * 60 * 1000)
+            client.wait(client.submit_all(payments.opening()), WAIT_S)
+            client.wait(client.submit_all([payments.payment(number) for number in range(400)]), WAIT_S)
+            _wait_until_certified(path)
+            yield path
+
+
+def _wait_until_certified(path: Path) -> None:
+    url = database_url(Home(path), Home(path).settings({}))
+    deadline = time.monotonic() + WAIT_S
+    while time.monotonic() < deadline:
+        with connect(url) as database:
+            if database.execute("select 1 from api.checkpoints where certified").fetchone() is not None:
+                return
+        time.sleep(0.2)
+    raise AssertionError("nothing was certified")
+
+
+def drill(home: Path, *options: str) -> Any:
+    return momus("drill", "--home", str(home), *options)
+
+
+def test_way_back_comes_to_the_certified_root_and_the_same_rows_and_is_kept(home: Path) -> None:
+    report = drill(home)
+    assert report["verdict"] == "passed", report
+    assert report["is_root_certified"] is True
+    assert (report["way"], report["differing"], report["detected"]) == ("store", [], [])
+    assert report["records"] >= 400 / 100
+    assert report["rows_compared"] > 800
+    kept = momus(
+        "sql", "select verdict, height, report->>'way' from drills order by drill desc limit 1", "--home", str(home)
+    )
+    assert kept["rows"] == [["passed", report["height"], "store"]]
+
+
+NAMED = {
+    Injection.TABLE: "schema is missing",
+    Injection.ROW: "Table balances",
+    Injection.TAIL: "From the store: it ends at height",
+    Injection.SEGMENT: "From the store: ",
+}
+
+
+@pytest.mark.parametrize("injection", Injection)
+def test_every_damage_is_named_and_heals(home: Path, injection: Injection) -> None:
+    report = drill(home, "--inject", injection.value, "--seed", "7")
+    assert report["verdict"] == "healed", report
+    assert report["injected"]
+    assert report["is_root_certified"] is True
+    if injection in NAMED:
+        assert NAMED[injection] in report["detected"][0]
+    assert report["way"] == ("log" if injection in (Injection.TAIL, Injection.SEGMENT) else "store")
+    assert not (home / "drill").exists()
+
+
+def test_report_reads_well(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_line(["drill", "--home", str(home), "--inject", "tail", "--seed", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "Injected: " in told
+    assert "Detected: From the store" in told
+    assert told.rstrip().endswith("Verdict: healed.")

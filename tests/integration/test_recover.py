@@ -1,0 +1,121 @@
+"""`momus recover` takes the lightest way back that works and says why; `momus at` shows the state as it was."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from backbone.store_files import partition_folder, segments
+from momus.cli import run_line
+from momus.client import Client
+from momus.demo.local_node import LocalNode, NodeFailed, momus
+from node import exits
+from node.home import Home
+from node.make_database import running_postgres
+from node.only_one import only_one
+from node.wiring import database_url
+from projections.connect import connect
+from projections.fingerprint import Fingerprint, fingerprint
+from tests.recovery.payments import Payments
+
+pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
+WAIT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[tuple[Path, dict[str, Fingerprint]]]:
+    """A stopped node with some history, and what its database held."""
+    with TemporaryDirectory(prefix="momus-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "home"
+        assert run_line(["init", "--home", str(path), "--dev"]) == 0
+        with LocalNode(path), Client.at_home(path) as client:
+            payments = Payments(client.genesis, time.time_ns() // 1_000_000 + 50 * 60 * 1000)
+            client.wait(client.submit_all(payments.opening()), WAIT_S)
+            for first in range(0, 400, 100):
+                client.wait(client.submit_all([payments.payment(first + n) for n in range(100)]), WAIT_S)
+            time.sleep(1)
+        with running_postgres(Home(path), Home(path).settings({})):
+            yield path, fingerprint(url_of(path))
+
+
+def url_of(path: Path) -> str:
+    return database_url(Home(path), Home(path).settings({}))
+
+
+def recover(path: Path) -> Any:
+    return momus("recover", "--home", str(path))
+
+
+def execute(path: Path, statement: str) -> None:
+    with connect(url_of(path)) as database:
+        database.execute(statement.encode())
+
+
+def test_whole_database_is_left_as_it_is(made: tuple[Path, dict[str, Fingerprint]]) -> None:
+    path, before = made
+    told = recover(path)
+    assert (told["way"], told["records"], told["tried"]) == ("cursor", 0, [])
+    assert fingerprint(url_of(path)) == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        ("drop table ledger.balances cascade", "tables are missing: balances"),
+        ("delete from ledger.cursor", "it is empty"),
+        ("drop schema ledger cascade", "schema is missing"),
+        ("update ledger.cursor set height = height + 1000", "the store ends at height"),
+        ("update ledger.cursor set genesis_digest = sha256('other')", "another genesis"),
+        ("update ledger.checkpoints set digest = sha256('other')", "is not the certified one"),
+    ],
+)
+def test_damaged_database_is_executed_again_from_the_store(
+    made: tuple[Path, dict[str, Fingerprint]], damage: str, why: str
+) -> None:
+    path, before = made
+    execute(path, damage)
+    told = recover(path)
+    assert told["way"] == "store"
+    assert why in told["tried"][0]
+    assert fingerprint(url_of(path)) == before
+
+
+def test_damaged_store_is_passed_over_for_the_log(made: tuple[Path, dict[str, Fingerprint]]) -> None:
+    path, before = made
+    execute(path, "delete from ledger.cursor")
+    segment = next(s.path for n in range(4) for s in segments(partition_folder(path / "store", n)))
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:])
+    told = recover(path)
+    segment.write_bytes(whole)
+    assert told["way"] == "log"
+    assert "From the store: " in told["tried"][1]
+    assert fingerprint(url_of(path)) == before
+    assert not (path / "recover-store").exists()
+
+
+def test_node_that_runs_is_not_recovered(made: tuple[Path, dict[str, Fingerprint]]) -> None:
+    path, _ = made
+    with only_one(Home(path)), pytest.raises(NodeFailed, match="runs already"):
+        recover(path)
+
+
+def test_state_as_of_a_height_and_of_a_time_is_what_it_was(made: tuple[Path, dict[str, Fingerprint]]) -> None:
+    path, _ = made
+    told = momus("at", "--home", str(path), "--height", "3")
+    with connect(told["url"]) as then, connect(url_of(path)) as now:
+        assert then.execute("select height from api.status").fetchone() == (3,)
+        query = "select height, digest, time_ms from api.blocks where height <= 3 order by 1"
+        blocks = now.execute(query).fetchall()
+        assert then.execute(query).fetchall() == blocks
+        assert (then.execute("select max(height) from api.blocks").fetchone() or ())[0] == 3
+    told = momus("at", "--home", str(path), "--time", str(blocks[2][2] - 1), "--into", "momus_then")
+    assert told["height"] == 2
+
+
+@pytest.mark.parametrize("options", [(), ("--height", "1", "--time", "1"), ("--height", "1", "--into", "momus")])
+def test_wrong_use_is_told(made: tuple[Path, dict[str, Fingerprint]], options: tuple[str, ...]) -> None:
+    assert run_line(["at", "--home", str(made[0]), *options]) == exits.USAGE
