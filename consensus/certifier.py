@@ -10,7 +10,8 @@ C3  Stop on a certified claim that contradicts our own of that height, on one ot
     of the power signed (one of them is honest), and on two certificates of a height.
 C4  A lesser contradiction of our own claim is an alarm, and so is a claim of ours that differs from what we signed, as
     after the repair of a database. Two signed claims of a height by one validator are evidence.
-C5  Whoever's turn it is publishes a certificate at once, the others where it is missed for a while.
+C5  Whoever's turn it is publishes a certificate at once, the others where it is missed for a while; then ever more
+    rarely.
 C6  Our newest claim that is not certified is said again, ever more rarely.
 
 Pure: `now_ms` are milliseconds of one clock that never goes back.
@@ -110,7 +111,7 @@ class Certifier:
         self._wire = wire
         self._index = index
         self._resend_ms = self._resend_next_ms = resend_ms
-        self._publish_ms = publish_ms
+        self._publish_ms = self._publish_next_ms = publish_ms
         self._signed = signed
         self._certified = certified
         self._own: dict[int, Claim] = {}
@@ -165,7 +166,8 @@ class Certifier:
     def on_time(self, now_ms: int) -> Iterator[Action]:
         """Say again what nobody seems to have heard."""
         if self._unseen is not None and now_ms >= self._unseen[1]:
-            self._unseen = (self._unseen[0], now_ms + self._publish_ms)
+            self._unseen = (self._unseen[0], now_ms + self._publish_next_ms)
+            self._publish_next_ms = min(2 * self._publish_next_ms, RESEND_MS_MAX)
             yield Publish(self._unseen[0])
         if self._resend_at_ms is not None and now_ms >= self._resend_at_ms:
             if self._signed is None or self._signed.claim.height <= self.height:
@@ -273,6 +275,7 @@ class Certifier:
             for low in [at for at in kept if at <= height]:
                 del kept[low]
         is_turn = int.from_bytes(certificate.claim.digest[:4], "big") % len(self._wire.committee) == self._index
+        self._publish_next_ms = self._publish_ms
         self._unseen = None if is_seen else (certificate, now_ms if is_turn else now_ms + self._publish_ms)
         yield Certified(certificate)
         own = self._own.get(height)

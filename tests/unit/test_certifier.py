@@ -278,6 +278,13 @@ def test_certificate_that_was_seen_is_not_published_again() -> None:
     assert validator.waits(10 * PUBLISH_MS) == []
 
 
+def test_certificate_that_is_never_seen_is_published_ever_more_rarely() -> None:
+    validator = Validator(3)
+    validator.reads(signature(0), signature(1), signature(2))
+    published = sum(len(validator.waits(second * 1_000)) for second in range(24 * 3_600))
+    assert 24 * 6 < published < 24 * 6 + 20
+
+
 # --- C6 ---
 
 
