@@ -100,7 +100,9 @@ class IntakeTail:
         self._records_max = records_max
         self._put = put
         self._orders: Queue[Reread | Fetch] = Queue()
-        """To be fetched. The core asks rarely, so both queues stay short."""
+        """To be fetched. The core asks rarely, and of what it asks while a fetch lasts only the newest is fetched."""
+        self._newest: dict[int, Fetch] = {}
+        """By partition."""
         self._fetched: deque[tuple[Reread | Fetch, Head | None, Sequence[StoredRecord]]] = deque()
 
     def request(self, request: Request) -> None:
@@ -110,6 +112,9 @@ class IntakeTail:
                 self._intake.probe(partition)
             case Reread(before=None) | Reread(target=None):
                 self._fetched.append((request, None, ()))
+            case Fetch(target=target):
+                self._newest[target.partition] = request
+                self._orders.put(request)
             case _:
                 self._orders.put(request)
 
@@ -121,6 +126,8 @@ class IntakeTail:
             return
         assert order.before is not None
         assert order.target is not None
+        if isinstance(order, Fetch) and self._newest.get(order.target.partition) is not order:
+            return
         records = self._source.fetch(order.before, order.target)
         if records is not None:
             self._fetched.append((order, order.before, records))
