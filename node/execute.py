@@ -19,11 +19,12 @@ from node.home import Home
 from node.pipeline import PipelineLimits
 from node.progress import ProgressFile
 from node.session import LogIdentity, Session
-from node.settings import ExecuteSettings, Settings
+from node.settings import ExecuteSettings, PruningSettings, Settings
 from node.upkeep import Upkeep
 from projections.checkpoints import StoredCheckpoint
 from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
 from projections.migrate import migrate
+from projections.pruning import Keep
 
 EXIT_DONE: Final = 0
 EXIT_HALT: Final = 3
@@ -49,6 +50,11 @@ def limits_of(settings: ExecuteSettings) -> PipelineLimits:
     )
 
 
+def keep_of(settings: PruningSettings) -> Keep:
+    """How much history is kept, as the settings give it."""
+    return Keep(settings.keep_heights, settings.keep_ms, settings.keep_bytes)
+
+
 @dataclass(frozen=True, slots=True)
 class ExecuteProcess:
     """What the process is made of; `stop` is set by a signal and asks for a drain."""
@@ -67,7 +73,7 @@ class ExecuteProcess:
         session = Session(
             self.genesis, self.identity, self.home.store, self.database_url, limits_of(self.settings.execute)
         )
-        upkeep = Upkeep(self.database_url, self.home.store, self.genesis, self.stop)
+        upkeep = Upkeep(self.database_url, self.home.store, self.genesis, keep_of(self.settings.pruning), self.stop)
         upkeep.start()
         try:
             with closing(VerdictPool(self.settings.worker_count(), self.genesis.digest, self.genesis.limits)) as pool:

@@ -179,6 +179,14 @@ class PeersSettings(Part):
         return self
 
 
+class PruningSettings(Part):
+    """How much history the database keeps. The strictest bound wins; 0: none. Old tree nodes always go."""
+
+    keep_heights: int = _whole(0, 0, 10**15, "heights", "Blocks below the last one whose history stays.")
+    keep_ms: int = _whole(0, 0, 10**14, "ms", "Age of history that stays, counted back from the last block's time.")
+    keep_bytes: int = _whole(0, 0, 1 << 50, "bytes", "Size of the history tables with their indexes.")
+
+
 class SupervisorSettings(Part):
     """`momus run`, which keeps the processes alive."""
 
@@ -229,6 +237,7 @@ class Settings(BaseSettings):
     execute: ExecuteSettings = ExecuteSettings()
     projections: ProjectionsSettings = ProjectionsSettings()
     peers: PeersSettings = PeersSettings()
+    pruning: PruningSettings = PruningSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     logging: LoggingSettings = LoggingSettings()
 

@@ -13,6 +13,7 @@ from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.genesis import Genesis
 from node.session import CHECKPOINTS_MAX
 from projections.database import Database, DatabaseUnavailable, DatabaseUnusable
+from projections.pruning import STALE_AT_ONCE, Keep
 
 TELL_S: Final = 1.0
 MAINTAIN_EVERY: Final = 5
@@ -29,9 +30,10 @@ class Upkeep:
     Nothing else that it does or fails to do changes what is executed.
     """
 
-    def __init__(self, database_url: str, store: Path, genesis: Genesis, stop: threading.Event) -> None:
+    def __init__(self, database_url: str, store: Path, genesis: Genesis, keep: Keep, stop: threading.Event) -> None:
         self._url = database_url
         self._store = StoreReader(store)
+        self._keep = keep
         self._stop = stop
         self._told = -1
         self._wire = CheckpointWire(genesis)
@@ -56,6 +58,7 @@ class Upkeep:
                     self._take_certificates(database)
                     if turn % MAINTAIN_EVERY == 0:
                         database.maintain()
+                        self._prune(database)
                 turn += 1
             except (DatabaseUnavailable, DatabaseUnusable, StoreDamaged) as error:
                 _log.warning("upkeep postponed", reason=str(error))
@@ -74,6 +77,13 @@ class Upkeep:
                 self._halt(message)
                 return
         database.take_certificates(reached)
+
+    def _prune(self, database: Database) -> None:
+        """What is certified is not to be looked up any more below."""
+        certified_height = database.certified_height()
+        while certified_height and not self._stop.is_set():
+            if database.prune(self._keep, certified_height).pieces < STALE_AT_ONCE:
+                break
 
     def _halt(self, certificate: CheckpointCertificate) -> None:
         height, root = certificate.claim.height, certificate.claim.checkpoint.state_root

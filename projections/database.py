@@ -23,6 +23,7 @@ from projections.heads import heads_from_json, heads_to_json
 from projections.maintenance import maintain
 from projections.partitions import make_partitions, partition_heights
 from projections.prefetch import prefetch
+from projections.pruning import Keep, Pruned, note_pruned, prune
 
 __all__ = ["CHANNEL", "CursorMoved", "Database", "DatabaseUnavailable", "DatabaseUnusable", "StateDiffers"]
 
@@ -130,6 +131,19 @@ class Database:
         """
         with self._connected() as connection:
             return maintain(connection)
+
+    def prune(self, keep: Keep, below: int) -> Pruned:
+        """Remove what is superseded below a certified checkpoint of height `below`, and history as `keep` says.
+
+        As `maintain`: from any process, at any time; it does what is due, as far as it comes.
+        """
+        with self._connected() as connection:
+            return prune(connection, keep, below)
+
+    def note_pruned_store(self, removed_bytes: int) -> None:
+        """Of the store, so much was removed."""
+        with self._connected() as connection:
+            note_pruned(connection, 0, 0, 0, removed_bytes)
 
     def close(self) -> None:
         """Close the connection."""

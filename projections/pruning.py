@@ -1,0 +1,148 @@
+"""Removing what nobody needs any more: nodes and leaves of the tree that were superseded, and old history."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg.errors import LockNotAvailable
+
+from projections.connect import Connection
+from projections.partitions import HISTORY, name_of, partition_heights
+
+STALE_AT_ONCE: Final = 20_000
+LOCK_WAIT: Final = "2s"
+"""Dropping a partition waits so long for readers of its table, then another time is as good."""
+
+_PRUNE_TREE: Final = """WITH gone AS (
+    DELETE FROM ledger.tree_stale WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM ledger.tree_stale WHERE since <= %s ORDER BY since LIMIT %s))
+    RETURNING is_leaf, key, version
+), nodes AS (
+    DELETE FROM ledger.tree_nodes AS n USING gone AS g WHERE NOT g.is_leaf AND n.path = g.key AND n.version = g.version
+), leaves AS (
+    DELETE FROM ledger.tree_leaves AS l USING gone AS g
+    WHERE g.is_leaf AND l.key_hash = g.key AND l.version = g.version
+)
+SELECT count(*) FROM gone"""
+_NOTE: Final = """INSERT INTO ledger.pruning VALUES (true, %(floor)s, %(partitions)s, %(pieces)s, %(bytes)s, now())
+ON CONFLICT (one) DO UPDATE SET history_floor = greatest(pruning.history_floor, excluded.history_floor),
+    partitions_removed = pruning.partitions_removed + excluded.partitions_removed,
+    tree_pieces_removed = pruning.tree_pieces_removed + excluded.tree_pieces_removed,
+    store_bytes_removed = pruning.store_bytes_removed + excluded.store_bytes_removed, pruned_at = excluded.pruned_at"""
+_OLDEST: Final = """SELECT min(right(c.relname, 10)) FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'ledger.blocks'::regclass"""
+_SIZES: Final = """SELECT right(c.relname, 10)::bigint, sum(pg_total_relation_size(c.oid))::bigint
+FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE i.inhparent = ANY(%s::regclass[]) GROUP BY 1 ORDER BY 1"""
+_AT_TIME: Final = "SELECT coalesce(max(height), 0) FROM ledger.blocks WHERE height <= %s AND time_ms <= %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How much history is kept; 0: no bound. The strictest bound wins. Age is in ms before the last block's time."""
+
+    heights: int = 0
+    ms: int = 0
+    bytes: int = 0
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is ever removed."""
+        return not (self.heights or self.ms or self.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What one call removed."""
+
+    partitions: int
+    pieces: int
+
+
+def prune(connection: Connection, keep: Keep, below: int) -> Pruned:
+    """Remove what is due: pieces of the tree, and history that is not kept, both at or below `below`; and note it."""
+    pieces = prune_tree(connection, below)
+    floor = min(history_floor(connection, keep), below)
+    dropped = prune_history(connection, floor) if floor > 0 else []
+    if pieces or dropped:
+        note_pruned(connection, floor if dropped else 0, len(dropped), pieces, 0)
+    return Pruned(len(dropped), pieces)
+
+
+def prune_tree(connection: Connection, certified_height: int) -> int:
+    """Remove what was superseded at or below a certified checkpoint, up to STALE_AT_ONCE pieces; how many.
+
+    Proofs are of the newest certified checkpoint or of later ones, so nothing older is ever read.
+    """
+    row = connection.execute(_PRUNE_TREE, [certified_height, STALE_AT_ONCE]).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def history_floor(connection: Connection, keep: Keep) -> int:
+    """The height up to which, and with which, history may go; a multiple of the partition's span, less one."""
+    row = connection.execute("SELECT height, time_ms FROM ledger.cursor").fetchone()
+    if row is None or keep.is_all:
+        return 0
+    height, time_ms = int(row[0]), int(row[1])
+    heights = partition_heights(connection)
+    floor = max(0, height - keep.heights) if keep.heights else 0
+    if keep.ms:
+        found = connection.execute(_AT_TIME, [height, time_ms - keep.ms]).fetchone()
+        floor = max(floor, 0 if found is None else int(found[0]))
+    if keep.bytes:
+        floor = max(floor, _floor_by_size(connection, keep.bytes, heights))
+    live = height // heights
+    return min((floor + 1) // heights, live) * heights - 1
+
+
+def prune_history(connection: Connection, floor: int) -> list[str]:
+    """Drop the partitions that lie wholly at or below `floor`, oldest first; their names."""
+    heights = partition_heights(connection)
+    row = connection.execute(_OLDEST).fetchone()
+    oldest = None if row is None or row[0] is None else int(row[0])
+    dropped: list[str] = []
+    while oldest is not None and (oldest + 1) * heights - 1 <= floor:
+        try:
+            _drop(connection, oldest, heights)
+        except LockNotAvailable:
+            break
+        dropped += [name_of(table, oldest) for table in HISTORY]
+        oldest += 1
+    return dropped
+
+
+def note_pruned(connection: Connection, floor: int, partitions: int, pieces: int, store_bytes: int) -> None:
+    """Add to what `api.pruning` shows."""
+    connection.execute(_NOTE, {"floor": floor, "partitions": partitions, "pieces": pieces, "bytes": store_bytes})
+
+
+def oldest_height(connection: Connection) -> int:
+    """The height above which history is there."""
+    row = connection.execute("SELECT coalesce(min(height) - 1, 0) FROM ledger.blocks").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _drop(connection: Connection, number: int, heights: int) -> None:
+    """Raises: LockNotAvailable."""
+    last = (number + 1) * heights - 1
+    with connection.transaction():
+        connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+        for table in HISTORY:
+            connection.execute(f"DROP TABLE IF EXISTS ledger.{name_of(table, number)}")
+        for table in ("certificates", "checkpoints"):
+            # The next checkpoint names the newest one, however old it is.
+            newest = f"SELECT max(height) FROM ledger.{table}"
+            connection.execute(f"DELETE FROM ledger.{table} WHERE height <= %s AND height < ({newest})", [last])
+
+
+def _floor_by_size(connection: Connection, bytes_max: int, heights: int) -> int:
+    """The last height of the newest partition that must go so that what is left is within the bound."""
+    parents = [f"ledger.{table}" for table in HISTORY]
+    sizes = [(int(number), int(size)) for number, size in connection.execute(_SIZES, [parents])]
+    total = sum(size for _, size in sizes)
+    floor = 0
+    for number, size in sizes:
+        if total <= bytes_max:
+            break
+        total -= size
+        floor = (number + 1) * heights - 1
+    return floor
