@@ -93,7 +93,7 @@ _SHARDS_MAX: Final = 65_536
 _VALIDATORS_MAX: Final = 128
 _POWER_MAX: Final = 2**31 - 1
 _ISSUERS_MAX: Final = 10_000
-_CHECKPOINT_MAX: Final = 2**40
+CHECKPOINT_MAX: Final = 2**40
 _NAME: Final = "[a-z0-9-]{1,32}"
 _TOPIC: Final = "[a-zA-Z0-9._-]{1,249}"
 _TOPIC_ID: Final = "[!-~]{1,64}"
@@ -135,8 +135,8 @@ def _parse(document: Fields, digest: bytes) -> Genesis:
         validators=_validators(document.list("validators", 1, _VALIDATORS_MAX)),
         asset_issuers=_asset_issuers(document),
         limits=_limits(document.fields("limits")),
-        checkpoint_heights=checkpoint.integer("heights", 1, _CHECKPOINT_MAX),
-        checkpoint_time_ms=checkpoint.integer("time_ms", 1, _CHECKPOINT_MAX),
+        checkpoint_heights=checkpoint.integer("heights", 1, CHECKPOINT_MAX),
+        checkpoint_time_ms=checkpoint.integer("time_ms", 1, CHECKPOINT_MAX),
     )
     for part in (document, topic, checkpoint):
         part.finish()

@@ -13,7 +13,13 @@ from pathlib import Path
 
 from backbone.log import Log
 from backbone.topics import chain_topics
-from ledger.genesis import DEFAULT_LIMITS, Validator, render_genesis
+from ledger.genesis import (
+    DEFAULT_CHECKPOINT_HEIGHTS,
+    DEFAULT_CHECKPOINT_TIME_MS,
+    DEFAULT_LIMITS,
+    Validator,
+    render_genesis,
+)
 from ledger.keys import PrivateKey
 from node.home import Home
 from node.make_settings import Places
@@ -33,6 +39,8 @@ class Plan:
     replicas: int
     places: Places
     is_dev: bool
+    checkpoint_heights: int = DEFAULT_CHECKPOINT_HEIGHTS
+    checkpoint_ms: int = DEFAULT_CHECKPOINT_TIME_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,5 +132,11 @@ def _genesis(plan: Plan, topic_id: str, keys: list[PrivateKey]) -> bytes:
         Validator(name, key.address, key.public_key, 1) for name, key in zip(plan.validators, keys, strict=True)
     ]
     return render_genesis(
-        chain=plan.chain, topic_id=topic_id, validators=validators, partitions=plan.partitions, limits=limits
+        chain=plan.chain,
+        topic_id=topic_id,
+        validators=validators,
+        partitions=plan.partitions,
+        limits=limits,
+        checkpoint_heights=plan.checkpoint_heights,
+        checkpoint_time_ms=plan.checkpoint_ms,
     )

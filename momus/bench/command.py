@@ -18,6 +18,9 @@ def command(
         int, typer.Option(min=1, max=32, help="1: the whole path of one node; more: a committee, with dead leaders.")
     ] = 1,
     kafka: Annotated[bool, typer.Option("--kafka", help="Measure on Apache Kafka too.")] = False,
+    checkpoints: Annotated[
+        bool, typer.Option("--checkpoints", help="Only what checkpointing costs: with and without, in turn.")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the load: for a first look.")] = False,
     scratch: Annotated[Path, typer.Option(help="Folder to work in; an earlier bench's is replaced.")] = Path(".bench"),
 ) -> None:
@@ -27,6 +30,7 @@ def command(
     several --validators instead: finality, throughput, views, the time past a dead leader, and the idle chain.
     """
     # Every process of a node starts through this command line: what only a bench needs is loaded when one runs.
+    from momus.bench.checkpoints import CheckpointBench, CheckpointFigures, CheckpointSizes
     from momus.bench.committee import CommitteeBench, CommitteeSizes
     from momus.bench.committee_figures import CommitteeFigures
     from momus.bench.figures import Figures
@@ -39,9 +43,11 @@ def command(
 
     console = Console(stderr=json_file == Path("-"), highlight=False)
     backbones = ["embedded", *(["kafka"] if kafka or os.environ.get(KAFKA_VARIABLE) else [])]
-    figures: Figures | CommitteeFigures
+    figures: Figures | CommitteeFigures | CheckpointFigures
     try:
-        if validators == 1:
+        if checkpoints:
+            figures = CheckpointBench(scratch, CheckpointSizes.quick() if quick else CheckpointSizes(), console).run()
+        elif validators == 1:
             figures = Bench(scratch, backbones, Sizes.quick() if quick else Sizes(), console).run()
         else:
             sizes = CommitteeSizes.quick() if quick else CommitteeSizes()

@@ -89,11 +89,8 @@ class Bench:
         self._console.print(f"{backbone}: {name}, signing", highlight=False)
         home = self._home(f"{backbone}-{len(list(self._scratch.iterdir()))}", servers)
         load = make(Maker(home.genesis(), time.time_ns() // 1_000_000 + VALID_FOR_MS))
-        with ExitStack() as stack:
-            stack.enter_context(LocalNode(home.path))
-            heights = stack.enter_context(HeightWatch(database_url(home, home.settings({}))))
-            self._console.print(f"{backbone}: {name}, running", highlight=False)
-            seconds = self._measure(home, heights, load)
+        self._console.print(f"{backbone}: {name}, running", highlight=False)
+        seconds = seconds_of(home, load)
         self._console.print(f"{backbone}: {name}, replaying", highlight=False)
         rebuilt = rebuild(home.path)
         return Throughput(
@@ -104,15 +101,6 @@ class Bench:
             replay_per_s=load.transfers / rebuilt.seconds,
             replay_equal=not rebuilt.differing,
         )
-
-    def _measure(self, home: Home, heights: HeightWatch, load: Load) -> float:
-        """Seconds for the load's entries, after the opening has executed."""
-        with Client.at_home(home.path) as client:
-            submissions = client.submit_all(load.opening)
-            client.wait(submissions, _WAIT_S)
-            executed(heights, max(submission.height or 0 for submission in submissions), _WAIT_S)
-        with open_log(home, home.settings({})) as log, FinalWatch(log, home.genesis()) as watch:
-            return Injector(log, home.genesis(), watch, [heights]).run(load.entries).executed_s
 
     def _finality(self, backbone: str, servers: str | None) -> Finality:
         self._console.print(f"{backbone}: finality at {PACE_PER_S} tx/s", highlight=False)
@@ -131,9 +119,21 @@ class Bench:
         return make_chain(self._scratch, name, servers, 1)[0]
 
 
-def make_chain(scratch: Path, name: str, servers: str | None, validators: int) -> list[Home]:
-    """The homes of a new chain in `scratch`, on the embedded log or on the Kafka of `servers`. Raises: NodeFailed."""
-    options = () if servers is None else ("--backbone", "kafka", "--kafka", servers)
+def seconds_of(home: Home, load: Load) -> float:
+    """Seconds that a node, started for it, takes for the load's entries after the opening has executed."""
+    with LocalNode(home.path), HeightWatch(database_url(home, home.settings({}))) as heights:
+        with Client.at_home(home.path) as client:
+            submissions = client.submit_all(load.opening)
+            client.wait(submissions, _WAIT_S)
+            executed(heights, max(submission.height or 0 for submission in submissions), _WAIT_S)
+        with open_log(home, home.settings({})) as log, FinalWatch(log, home.genesis()) as watch:
+            return Injector(log, home.genesis(), watch, [heights]).run(load.entries).executed_s
+
+
+def make_chain(scratch: Path, name: str, servers: str | None, validators: int, *more: str) -> list[Home]:
+    """The homes of a new chain in `scratch`, on the embedded log or on the Kafka of `servers`; `more` options of
+    `momus init`. Raises: NodeFailed."""
+    options = more if servers is None else (*more, "--backbone", "kafka", "--kafka", servers)
     chain = f"bench-{name.replace('_', '-')}-{time.time_ns() % 10**6}"
     place = ("--home", str(scratch / name), "--validators", str(validators))
     return [Home(Path(home)) for home in momus("init", *place, "--chain", chain, *options)["homes"]]

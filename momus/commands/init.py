@@ -8,6 +8,7 @@ import typer
 
 from ledger.commands import CreateAsset, Mint
 from ledger.digests import asset_id
+from ledger.genesis import CHECKPOINT_MAX, DEFAULT_CHECKPOINT_HEIGHTS, DEFAULT_CHECKPOINT_TIME_MS
 from ledger.keys import PrivateKey
 from momus.client import Client, ClientSettings
 from momus.commands.joining import join
@@ -37,6 +38,12 @@ def command(
     log_path: LogPathOption = None,
     partitions: Annotated[int, typer.Option(min=1, help="Partitions of the transactions topic.")] = 4,
     replicas: Annotated[int, typer.Option(min=1, help="Replicas of each topic on Kafka.")] = 1,
+    checkpoint_heights: Annotated[
+        int, typer.Option(min=1, max=CHECKPOINT_MAX, help="A checkpoint after so many blocks at the latest,")
+    ] = DEFAULT_CHECKPOINT_HEIGHTS,
+    checkpoint_ms: Annotated[
+        int, typer.Option(min=1, max=CHECKPOINT_MAX, help="and with the first block that is so much later.")
+    ] = DEFAULT_CHECKPOINT_TIME_MS,
     postgres: Annotated[
         str,
         typer.Option(
@@ -74,6 +81,8 @@ def command(
         replicas=replicas,
         places=places,
         is_dev=dev,
+        checkpoint_heights=checkpoint_heights,
+        checkpoint_ms=checkpoint_ms,
     )
     made = make_homes(home, plan)
     funds = fund(made) if made.client is not None else {}
