@@ -11,6 +11,8 @@ from ledger.checkpoint_rule import CheckpointRule
 
 FINALS_MAX: Final = 2048
 """Final blocks that wait for their records or for a block below them."""
+UNLINKED_MAX: Final = 256
+"""Blocks that are kept, whatever their views, while a header between the delivered block and a final one is missing."""
 
 
 class Fork(Exception):
@@ -68,12 +70,22 @@ class Chain:
             block = finalization.proposal.block
         descendants: tuple[Block, ...] = ()
         while block is not None and len(descendants) <= DESCENDANTS_MAX:
-            is_known = block.header.height in self._finals or block.header.height <= self.delivered.header.height
+            known = self._finals.get(block.header.height)
             self.add_final(Proven(block, finalization, descendants))
-            if is_known:
+            if block.header.height <= self.delivered.header.height or (known is not None and self.next_final()):
                 break
+            if known is not None:
+                finalization, descendants = known.finalization, known.descendants
             descendants = (block, *descendants)
             block = self._blocks.get(block.header.parent_digest)
+
+    def missing(self, digest: bytes) -> bytes | None:
+        """The digest of the highest block that is not known, of those from a final one down to the delivered."""
+        block = self._blocks.get(digest)
+        while block is not None and block.header.height > self.delivered.header.height + 1:
+            digest = block.header.parent_digest
+            block = self._blocks.get(digest)
+        return digest if block is None else None
 
     def add_final(self, proven: Proven) -> None:
         """A block whose proof is good. Raises: Fork."""
@@ -118,8 +130,13 @@ class Chain:
         }
         return proven
 
-    def prune(self, view: int) -> None:
-        """Forget blocks of views up to a finalized one that are not final."""
+    def prune(self, view: int, digest: bytes) -> None:
+        """Forget blocks of views up to a finalized one that are not final; `digest` is that of the finalized block.
+
+        While headers that link it to the delivered block are missing, which blocks are final is not known.
+        """
+        if len(self._blocks) <= UNLINKED_MAX and self.missing(digest) is not None:
+            return
         final = {proven.block.digest for proven in self._finals.values()} | {self.delivered.digest}
         self._blocks = {
             digest: block for digest, block in self._blocks.items() if block.header.view > view or digest in final

@@ -276,7 +276,7 @@ class Core:
         self.state.views.finalize(certificate)
         self.state.floor = max(self.state.floor, certificate.view)
         self._link_final()
-        self.state.chain.prune(certificate.view)
+        self.state.chain.prune(certificate.view, certificate.digest)
         self.state.pace.finalized(self.state.now_ms)
         self._enter(certificate.view + 1)
 

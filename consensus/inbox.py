@@ -52,7 +52,7 @@ class Inbox:
     def read(self, value: bytes | None, view: int) -> Message | Block | Refusal:
         """The message of a record's value, format, place and signatures checked; `view` is our own view.
 
-        Of a late one, the block that the last finalization names, if we lack it: its digest says that it is the one.
+        Of a late one, the block that is final and that we lack: its digest says that it is the one.
         """
         self.taken = None
         message = self._wire.decode(value)
@@ -88,9 +88,9 @@ class Inbox:
 
     def _missing_block(self, message: Message) -> Block | None:
         proposal = message.proposal if isinstance(message, Certificate) else message
-        if not isinstance(proposal, Proposal) or proposal.block.digest != self._views.final_digest:
+        if not isinstance(proposal, Proposal):
             return None
-        return None if self._chain.get(proposal.block.digest) is not None else proposal.block
+        return proposal.block if proposal.block.digest == self._chain.missing(self._views.final_digest) else None
 
     def _weigh(self, message: Message, view: int) -> Refusal | None:
         if not isinstance(message, Certificate) and message.view > view + self._views_ahead_max:
