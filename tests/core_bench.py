@@ -135,6 +135,30 @@ class Bench:
         return self._chain[start:]
 
 
+def with_block(records: int = 1) -> tuple[Bench, Block]:
+    """v0, which holds some records and has notarized view 1's block."""
+    bench = Bench()
+    bench.hold(records)
+    block = bench.block(1)
+    bench.hear(bench.propose(block))
+    assert bench.said() == ["notarize 1"]
+    return bench, block
+
+
+def notarized(records: int = 1) -> tuple[Bench, Block]:
+    """... and for which it is notarized: v0 is in view 2."""
+    bench, block = with_block(records)
+    bench.hear(*bench.votes(Kind.NOTARIZE, 1, block, (1, 2)))
+    assert bench.said() == ["finalize 1"]
+    return bench, block
+
+
+def restarted(bench: Bench) -> Bench:
+    """A core that remembers of the other only what a journal would: what it has said since the last look."""
+    own = tuple(bench.sign(action.statement, bench.index) for action in bench.did(events.Sign))
+    return Bench(bench.index, Restored(bench.zero, bench.zero, own=own))
+
+
 def _words(statement: Statement) -> str:
     if isinstance(statement, Proposal):
         return f"propose {statement.view}{' again' if statement.is_again else ''}"
