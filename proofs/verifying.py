@@ -1,0 +1,96 @@
+"""Whether a proof file proves what it says, from genesis alone: no database, no log, no network."""
+
+from dataclasses import dataclass
+
+from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from ledger.checkpoint import Checkpoint
+from ledger.digests import block_digest
+from ledger.genesis import Genesis, Validator
+from ledger.header import decode_header
+from ledger.leaf_reading import LeafContent, read_leaf
+from ledger.leaves import key_hash, value_hash
+from ledger.rejection import Rejection
+from proofs.proof_file import StateProof, decode_state_proof
+from tree.proofs import BadProof, decode_proof, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A row of state, or its absence, and who says so. `time_ms` is the block's; None where the file has no header."""
+
+    key: bytes
+    row: LeafContent | None
+    checkpoint: Checkpoint
+    time_ms: int | None
+    signers: tuple[Validator, ...]
+    power: int
+    power_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotProven:
+    """The file proves nothing; why, in one sentence."""
+
+    why: str
+
+
+def verify_state_proof(data: bytes, genesis: Genesis) -> Proven | NotProven:
+    """What a file proves to somebody who trusts this genesis and nothing else. Never raises on any bytes."""
+    proof = decode_state_proof(data, genesis)
+    if isinstance(proof, Rejection):
+        return NotProven(f"It is no proof file: {_words(proof)}.")
+    row = None if proof.value is None else read_leaf(proof.key, proof.value)
+    if isinstance(row, Rejection):
+        return NotProven(f"Its value is none that this kind of row can have: {_words(row)}.")
+    certificate = _certificate(proof, genesis)
+    if isinstance(certificate, NotProven):
+        return certificate
+    checkpoint = certificate.claim.checkpoint
+    if not _is_under(checkpoint.state_root, proof):
+        return NotProven(f"The row does not follow from the state root of checkpoint {checkpoint.height}.")
+    time_ms = _time_ms(proof, checkpoint, genesis)
+    if isinstance(time_ms, NotProven):
+        return time_ms
+    signers = tuple(genesis.validators[member] for member in certificate.members)
+    total = sum(validator.power for validator in genesis.validators)
+    return Proven(proof.key, row, checkpoint, time_ms, signers, sum(one.power for one in signers), total)
+
+
+def _certificate(proof: StateProof, genesis: Genesis) -> CheckpointCertificate | NotProven:
+    wire = CheckpointWire(genesis)
+    message = wire.decode(proof.certificate)
+    if isinstance(message, Rejection):
+        return NotProven(f"Its certificate is none: {_words(message)}.")
+    if not isinstance(message, CheckpointCertificate):
+        return NotProven("It has one validator's signature in the place of a certificate.")
+    if not wire.committee.is_quorum(message.members):
+        return NotProven("Its certificate is not signed by more than two thirds of the power.")
+    if not wire.is_certified(message):
+        return NotProven(
+            "A signature of its certificate is not the validator's, over this checkpoint and this genesis."
+        )
+    return message
+
+
+def _is_under(state_root: bytes, proof: StateProof) -> bool:
+    """Whether the tree proof leads from the leaf, or from its absence, to the root."""
+    try:
+        path = decode_proof(proof.proof)
+    except BadProof:
+        return False
+    value = None if proof.value is None else value_hash(proof.value)
+    return verify(state_root, key_hash(proof.key), value, path)
+
+
+def _time_ms(proof: StateProof, checkpoint: Checkpoint, genesis: Genesis) -> int | NotProven | None:
+    """The time of the checkpoint block, whose header is the only one with the checkpoint's block digest."""
+    if proof.header is None:
+        return None
+    header = decode_header(proof.header, genesis.partitions)
+    if isinstance(header, Rejection) or block_digest(genesis.digest, proof.header) != checkpoint.block_digest:
+        return NotProven("Its header is not that of the checkpoint's block.")
+    return header.time_ms
+
+
+def _words(rejection: Rejection) -> str:
+    return f"{rejection.reason.name.lower().replace('_', ' ')} ({rejection.detail})"
