@@ -5,7 +5,9 @@ genesis are here too. A node is run by the command `momus`.
 """
 
 import sys
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 _PARTS = Path(__file__).parent / "_parts"
 if _PARTS.is_dir() and str(_PARTS) not in sys.path:
@@ -27,17 +29,19 @@ from ledger.commands import (  # noqa: E402
 from ledger.genesis import Genesis, parse_genesis  # noqa: E402
 from ledger.keys import PrivateKey  # noqa: E402
 from ledger.transaction import Transaction  # noqa: E402
-from momus.client import (  # noqa: E402
-    BackPressure,
-    Client,
-    ClientSettings,
-    ClientStopped,
-    HeightWatch,
-    NotFinal,
-    Submission,
-    TooLarge,
-    outcome,
-)
+
+if TYPE_CHECKING:
+    from momus.client import (
+        BackPressure,
+        Client,
+        ClientSettings,
+        ClientStopped,
+        HeightWatch,
+        NotFinal,
+        Submission,
+        TooLarge,
+        outcome,
+    )
 
 __all__ = [
     "BackPressure",
@@ -64,3 +68,10 @@ __all__ = [
     "outcome",
     "parse_genesis",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """The client's names, loaded when first asked for: to verify a proof needs neither the log nor SQL."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module("momus.client"), name)

@@ -12,7 +12,22 @@ from backbone.store import StoreDamaged, StoreFailed, StoreLocked
 from ledger.genesis import GenesisError
 from momus import bench, demo
 from momus.client import BackPressure, ClientStopped, NotFinal, TooLarge
-from momus.commands import drill, init, joining, kafka, recover, replay, run, simulate, sql, status, submit, tx
+from momus.commands import (
+    drill,
+    init,
+    joining,
+    kafka,
+    prove,
+    recover,
+    replay,
+    run,
+    simulate,
+    sql,
+    status,
+    submit,
+    tx,
+    verify,
+)
 from momus.commands.output import Failure, errors
 from node import exits
 from node.blocks import StoreInconsistent
@@ -76,6 +91,8 @@ app.command("replay")(replay.command)
 app.command("drill")(drill.command)
 app.command("recover")(recover.command)
 app.command("at")(recover.at)
+app.add_typer(prove.app, name="prove")
+app.command("verify")(verify.command)
 app.command("simulate")(simulate.command)
 app.command("kafka")(kafka.command)
 app.command("demo")(demo.command)

@@ -1,0 +1,104 @@
+"""`momus prove balance|object|asset`: a file that shows a row of this node's state to somebody who trusts nobody."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from backbone.store import StoreReader
+from ledger import leaves
+from momus.commands.building import BadCommand, hex_digest
+from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
+from momus.commands.output import Failure, show
+from momus.commands.proven import proven_facts, proven_lines
+from node import exits, wiring
+from node.home import Home
+from node.make_database import running_postgres
+from proofs.making import Made, make_state_proof
+
+app = typer.Typer(
+    help="Write a proof of a row of state, or that there is none, as of the newest certified checkpoint.",
+    no_args_is_help=True,
+)
+
+AssetArgument = Annotated[str, typer.Argument(help="The asset's id in hex.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Where the proof goes.")]
+_OUT = Path("state.proof")
+_CHANGED = {False: "The row is the same now.", True: "The row has CHANGED since that checkpoint: it is another now."}
+
+
+@app.command("balance")
+def balance(
+    asset: AssetArgument,
+    address: Annotated[str, typer.Argument(help="Whose balance: the address in hex.")],
+    home: HomeOption = DEFAULT_HOME,
+    out: OutOption = _OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove what an address has of an asset, or that it has nothing.
+
+    Exit codes: 3 the database was changed by hand, 4 nothing is certified yet. --json prints what `momus verify --json`
+    prints, file, size_bytes, has_changed_since and exists_now.
+    """
+    _prove(leaves.balance_key(_digest(asset, "an asset"), _digest(address, "an address")), home, out, as_json)
+
+
+@app.command("object")
+def object_(
+    object_id: Annotated[str, typer.Argument(metavar="OBJECT", help="The object's id in hex.")],
+    home: HomeOption = DEFAULT_HOME,
+    out: OutOption = _OUT,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove an object, its content by its SHA-256, or that there is none; else as `momus prove balance`."""
+    _prove(leaves.object_key(_digest(object_id, "an object")), home, out, as_json)
+
+
+@app.command("asset")
+def asset(
+    asset: AssetArgument, home: HomeOption = DEFAULT_HOME, out: OutOption = _OUT, as_json: JsonOption = False
+) -> None:
+    """Prove an asset and its supply, or that there is none; else as `momus prove balance`."""
+    _prove(leaves.asset_key(_digest(asset, "an asset")), home, out, as_json)
+
+
+def _digest(text: str, what: str) -> bytes:
+    try:
+        return hex_digest(text, what)
+    except BadCommand as error:
+        raise Failure(exits.USAGE, f"{error}.") from error
+
+
+def _prove(key: bytes, home: Path, out: Path, as_json: bool) -> None:
+    place = Home(home.absolute())
+    settings, genesis = place.settings(dict(os.environ)), place.genesis()
+    with running_postgres(place, settings):
+        made = make_state_proof(
+            wiring.database_url(place, settings), genesis, key, lambda height: _header(place, height)
+        )
+    if made is None:
+        raise Failure(exits.UNAVAILABLE, "this node has no certified checkpoint yet; try again after the next one.")
+    _write(out, made)
+    facts = {
+        **proven_facts(made.proven, genesis),
+        "file": str(out),
+        "size_bytes": len(made.data),
+        "has_changed_since": made.has_changed_since,
+        "exists_now": made.live is not None,
+    }
+    written = f"Written to {out}, {len(made.data)} bytes. {_CHANGED[made.has_changed_since]}"
+    show(as_json, facts, [*proven_lines(facts), written])
+
+
+def _header(home: Home, height: int) -> bytes | None:
+    """Of the checkpoint block, where the store still has it."""
+    with StoreReader(home.store) as store:
+        return next((final.header_bytes for final in store.final_after(height - 1, 1) if final.height == height), None)
+
+
+def _write(out: Path, made: Made) -> None:
+    try:
+        out.write_bytes(made.data)
+    except OSError as error:
+        raise Failure(exits.USAGE, f"{out} cannot be written: {error.strerror}.") from error
