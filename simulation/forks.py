@@ -79,7 +79,7 @@ class DividedWorld(World):
             raise Violation(f"a fork at height {fork.height}, and only {named} of {total} is named: {[*fork.culprits]}")
 
     def _is_hidden(self, topic: str, writer: int, reader: int, value: bytes) -> bool:
-        if not self._is_healed and self._is_between(topic, writer, reader):
+        if not self.is_healed and self._is_between(topic, writer, reader):
             return True
         return super()._is_hidden(topic, writer, reader, value)
 

@@ -32,15 +32,18 @@ class SeatLog:
         mislead: Callable[[], int],
         lies: set[tuple[str, int, int, bytes]],
         is_cut: Callable[[], bool],
+        is_withheld: Callable[[str, int, int], bool],
     ) -> None:
         """`mislead`: how likely it is, per mille and record; `lies`: what was shown so, added to; `is_cut`: whether the
-        brokers cannot be reached."""
+        brokers cannot be reached; `is_withheld`: whether the log seems to end before a record, by topic id, partition
+        and offset."""
         self.views = views
         self.random = random
         self.mislead = mislead
         self.lies = lies
         self.misled = 0
         self._is_cut = is_cut
+        self.is_withheld = is_withheld
 
     def check(self) -> None:
         """Raises: LogUnavailable."""
@@ -72,6 +75,8 @@ class SeatReader:
         self._topic = topic
         self._positions = dict(positions)
         self._topic_id = log.views[0].topic_id
+        self._ends: dict[int, int] = {}
+        """Where partitions seem to end, of which something is withheld."""
         self._truncations = [len(view.truncations) for view in log.views]
 
     def read(self, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
@@ -87,15 +92,24 @@ class SeatReader:
             start = bisect_left(view.records, position, key=lambda record: record.offset)
             taken = view.records[start : start + records_max - len(found)]
             for record in taken:
+                if self._log.is_withheld(self._topic_id, partition, record.offset):
+                    self._ends[partition] = record.offset
+                    break
                 shown = self._shown(partition, record.offset, record.value)
                 found.append(LogRecord(self._topic, partition, record.offset, None, shown))
                 self._positions[partition] = record.offset + 1
-            if start + len(taken) == len(view.records):
-                self._positions[partition] = max(position, view.end_offset)
+            else:
+                self._ends.pop(partition, None)
+                if start + len(taken) == len(view.records):
+                    self._positions[partition] = max(position, view.end_offset)
         return found
 
     def at_end(self) -> bool:
-        return all(position >= self._log.views[partition].end_offset for partition, position in self._positions.items())
+        views, ends = self._log.views, self._ends
+        return all(
+            position >= ends.get(partition, views[partition].end_offset)
+            for partition, position in self._positions.items()
+        )
 
     def close(self) -> None:
         return None

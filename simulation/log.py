@@ -63,6 +63,8 @@ class SimLog:
         """What the brokers show of each partition now."""
         self.is_hidden: Callable[[str, int, int, bytes], bool] = lambda topic, writer, reader, value: False
         """Whether a writer's record is kept from a reader for good: adversaries collude with the log."""
+        self.is_withheld: Callable[[str, int, int, int], bool] = lambda topic_id, partition, offset, reader: False
+        """Whether a client's record, and what lies behind it, is kept from a reader for now."""
         self.on_append: Callable[[str, bytes], None] = lambda topic, value: None
         self._agenda = agenda
         self._random = random
@@ -207,6 +209,7 @@ class SimLog:
             lambda: self.faults.mislead,
             self.lies,
             lambda: self._agenda.now_ms < self._cut_until_ms.get(seat, 0),
+            lambda topic_id, partition, offset: self.is_withheld(topic_id, partition, offset, seat),
         )
 
     def carry_out(self, act: Callable[[Asked], None], request: Asked) -> None:

@@ -303,8 +303,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("forgets its votes at a finalization", ((Journal, "_apply", _drop_own_on_final),)),
     Mutant("forgets its votes when the journal is written anew", ((Journal, "compact", _compact_without_own),)),
     Mutant("leaves the torn end of its journal", ((Journal, "_load", _leave_the_torn_end),)),
-    Mutant("votes for records that it does not hold", ((Judge, "_advance", _advance_unseen),)),
-    Mutant("delivers blocks whose records it does not hold", ((Core, "_deliver", _deliver_unseen),)),
+    Mutant("votes for records that it does not hold", ((Judge, "_advance", _advance_unseen),), "payload-withholder"),
+    Mutant(
+        "delivers blocks whose records it does not hold", ((Core, "_deliver", _deliver_unseen),), "payload-withholder"
+    ),
     Mutant(
         "delivers the top and skips its ancestors",
         ((Chain, "next_final", _next_is_the_top), (Chain, "deliver", _deliver_the_top)),
@@ -318,7 +320,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("never sends again", ((Repeater, "page", _never_resend), (Core, "_answer", lambda self, *why: None))),
     Mutant("starts no timer", ((Pace, "set_pending", lambda self, is_pending, now_ms: None),)),
     Mutant("is never quiet", ((State, "is_pending", lambda self: True),)),
-    Mutant("publishes no block of others", ((BlocksKeeper, "on_time", lambda self, now_ms: None),)),
+    Mutant("publishes no block of others", ((BlocksKeeper, "on_time", lambda self, now_ms: None),), "twins"),
     Mutant("believes forged messages", ((Inbox, "_weigh", lambda self, message, view: None),), "forger"),
     Mutant("accepts heads that go back", ((Judge, "_advance", _heads_may_go_back),), "heads-liar"),
     Mutant("accepts any parent", ((Judge, "_child", _any_parent),), "orphan"),
@@ -342,7 +344,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "overlooks a second instance",
         ((Core, "_check_own", lambda self, message: None), (Certifier, "_is_foreign", lambda self, message: False)),
-        faults="second-instance",
+        faults="second-instance,delay",
     ),
     Mutant("accuses nobody", ((Core, "_report", lambda self, *facts: None),), "nullify-and-finalize"),
     Mutant("executes twice what it executed before", ((ExecutorState, "learn", _learn_no_digest),), faults="none"),

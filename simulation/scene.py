@@ -38,6 +38,7 @@ class Scene:
         self.cast: Final = cast
         self.faults = faults
         self.counts: dict[str, int] = {}
+        self.is_healed = False
         self.agenda: Final = Agenda()
         self._random = random
         self._trace = trace
@@ -99,6 +100,7 @@ class Scene:
                 adversary.hears(topic, value)
 
         self.log.on_append, self.log.is_hidden = on_append, self._is_hidden
+        self.log.is_withheld = self._is_withheld
 
     def _is_hidden(self, topic: str, writer: int, reader: int, value: bytes) -> bool:
         """Of what all write no honest reader is deprived for good: what one reads, nobody else publishes again."""
@@ -108,6 +110,11 @@ class Scene:
         is_own = topic not in self._shared
         is_kept = is_own and author is not None and author.hides(value, reader)
         return is_kept or (listener is not None and listener.is_deaf_to(writer))
+
+    def _is_withheld(self, topic_id: str, partition: int, offset: int, reader: int) -> bool:
+        if self.is_healed:
+            return False
+        return any(it.withholds(topic_id, partition, offset, reader) for it in self.adversaries.values())
 
     # --- what a validator sees (Surroundings) ---
 

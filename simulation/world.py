@@ -42,7 +42,6 @@ class World(Scene):
         """`faults`: None: drawn from the seed. `checkers`: those that watch."""
         random = Random(seed)
         super().__init__(cast or Cast(), random, draw(random) if faults is None else faults, checkers, trace)
-        self._is_healed = False
         self._clients = Clients(self.genesis, random) if random.randrange(8) == 0 else None
         """Whether records are transactions; else they are rubbish, and as good as any to agree on."""
         self._healed_ms = 0
@@ -148,7 +147,7 @@ class World(Scene):
     def _heal(self) -> None:
         self._note(0, "sees the world heal", None)
         self.faults = CALM
-        self._is_healed = True
+        self.is_healed = True
         self.log.heal(CALM)
         for validator in self.validators:
             validator.lag = 0

@@ -49,6 +49,10 @@ class Adversary:
         """Whether the validator that it sits on is kept from hearing a writer."""
         return False
 
+    def withholds(self, topic_id: str, partition: int, offset: int, reader: int) -> bool:
+        """Whether a client's record is kept from a reader until the heal: the log colludes."""
+        return False
+
     def signed(self, statement: Statement) -> bytes:
         """A statement's record, under its own key."""
         return self.wire.encode(replace(statement, signature=self._key.sign(self.wire.signing_bytes(statement))))

@@ -16,6 +16,7 @@ from simulation.adversaries.late_equivocator import LateEquivocator
 from simulation.adversaries.liar import EmptyBlocks, HeadsLiar, TimeLiar
 from simulation.adversaries.nullify_and_finalize import NullifyAndFinalize
 from simulation.adversaries.outsider import Outsider
+from simulation.adversaries.payload_withholder import PayloadWithholder
 from simulation.adversaries.replayer import Replayer
 from simulation.adversaries.silent import Silent, SilentLeader
 from simulation.adversaries.skipper import Orphan, Skipper, WrongReproposer
@@ -34,6 +35,7 @@ ADVERSARIES: Final[dict[str, type[Adversary]]] = {
     "slow-leader": SlowLeader,
     "withholder": Withholder,
     "one-sided": OneSided,
+    "payload-withholder": PayloadWithholder,
     "forger": Forger,
     "duplicator": Duplicator,
     "impersonator": Impersonator,
