@@ -60,7 +60,7 @@ def image(url: str, above: int = 0) -> Image:
     with translated(), connect(url) as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         row = connection.execute("SELECT height FROM ledger.cursor").fetchone()
-        tables = {table: _of(connection, table, order, above) for table, order in ORDER.items()}
+        tables = {table: fingerprint_of(connection, table, above) for table in ORDER}
     return Image(0 if row is None else int(row[0]), above, tables)
 
 
@@ -76,10 +76,11 @@ def compare(mine: Mapping[str, Fingerprint], theirs: Mapping[str, Fingerprint]) 
     return found
 
 
-def _of(connection: Connection, table: str, order: str, above: int) -> Fingerprint:
+def fingerprint_of(connection: Connection, table: str, above: int) -> Fingerprint:
+    """Of one table, in the transaction that the caller has begun."""
     digest = sha256()
     where = f"WHERE height > {above:d}" if table in GROWING else ""
-    query = f"SELECT {COLUMNS.get(table, '*')} FROM ledger.{table} {where} ORDER BY {order}"
+    query = f"SELECT {COLUMNS.get(table, '*')} FROM ledger.{table} {where} ORDER BY {ORDER[table]}"
     with connection.cursor() as cursor:
         with cursor.copy(f"COPY ({query}) TO STDOUT") as copy:
             for part in copy:
