@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from backbone.log import Log
+from consensus.checkpoint_messages import CheckpointSignature, CheckpointWire, speaks_of_checkpoints
 from consensus.journal_file import open_journal
 from consensus.leader import leader_table
 from consensus.loop import consensus_topics
@@ -29,7 +30,7 @@ def conflicts(homes: Iterable[Path]) -> list[str]:
 
 def contradictions(genesis: Genesis, values: Iterable[bytes | None]) -> list[str]:
     """A sentence for everything that no honest key signs: two proposals, two notarize or two finalize votes in a view,
-    nullify and finalize in a view."""
+    nullify and finalize in a view, two states of a height."""
     said: dict[tuple[int, int], dict[str, set[bytes]]] = defaultdict(lambda: defaultdict(set))
     for signer, view, what, digest in _said(genesis, values):
         said[signer, view][what].add(digest)
@@ -53,12 +54,23 @@ def _said(genesis: Genesis, values: Iterable[bytes | None]) -> Iterator[tuple[in
         return leaders[view % len(leaders)]
 
     for value in set(values):
+        if speaks_of_checkpoints(value):
+            yield _certified(CheckpointWire(genesis, verify), value)
+            continue
         message = wire.decode(value)
         if isinstance(message, Rejection):
             raise AssertionError(f"a topic or journal holds what is no message: {message}")
         if not wire.is_authentic(message, leader):
             raise AssertionError(f"a topic or journal holds a forged message: {message}")
         yield from _statements(message, leader)
+
+
+def _certified(wire: CheckpointWire, value: bytes | None) -> tuple[int, int, str, bytes]:
+    """What a signed checkpoint says; the height stands for the view."""
+    message = wire.decode(value)
+    if not isinstance(message, CheckpointSignature) or not wire.is_authentic(message):
+        raise AssertionError(f"a topic or journal holds what is no signed checkpoint: {message}")
+    return message.validator, message.claim.height, "CERTIFY", message.claim.digest
 
 
 def _statements(message: Message, leader: Callable[[int], int]) -> Iterator[tuple[int, int, str, bytes]]:
