@@ -13,6 +13,7 @@ from ledger.genesis import GenesisError
 from momus import bench, demo
 from momus.client import BackPressure, ClientStopped, NotFinal, TooLarge
 from momus.commands import (
+    audit,
     drill,
     init,
     joining,
@@ -88,6 +89,7 @@ app.command("tx")(tx.command)
 app.command("status")(status.command)
 app.command("sql")(sql.command)
 app.command("replay")(replay.command)
+app.command("audit")(audit.command)
 app.command("drill")(drill.command)
 app.command("recover")(recover.command)
 app.command("at")(recover.at)

@@ -99,8 +99,8 @@ ALTERED = {
     "object added": (
         "objects",
         (
-            "insert into ledger.objects select sha256(id), version, ownership, owner, writers, type, media_type, content"
-            " from ledger.objects limit 1"
+            "insert into ledger.objects select sha256(id), version, ownership, owner, writers, type, media_type,"
+            " content from ledger.objects limit 1"
         ),
     ),
     "asset changed": ("assets", "update ledger.assets set supply = supply + 1 where ctid = (@assets)"),
