@@ -143,8 +143,11 @@ class StoreAudit:
             return
         if wrong is None:
             where = f"offsets {before.end_offset} to {head.end_offset - 1}"
-            last = f"offset {found[-1].offset}" if found else "none"
-            what = f"Records of block {height} are missing at the end: the last one is {last}."
+            last = f"the last one is offset {found[-1].offset}" if found else "there are none"
+            what = (
+                f"The records of block {height} do not hash to its head: some are missing ({last}), or were altered "
+                "together with the chain digests beside them."
+            )
         else:
             where = f"offset {wrong}"
             what = f"The record was altered, or one before it in block {height} was removed or added."
