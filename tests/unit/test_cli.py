@@ -10,7 +10,7 @@ from momus.cli import EXPECTED, run_line
 from momus.commands import submit
 from node import exits
 
-NAMES = ("init", "run", "submit", "tx", "status", "sql", "replay", "kafka", "demo", "bench")
+NAMES = ("init", "run", "submit", "tx", "status", "sql", "replay", "kafka", "demo", "bench", "verify")
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -28,8 +28,10 @@ def test_every_command_has_json(name: str, capsys: pytest.CaptureFixture[str]) -
     assert "--json" in help_of(capsys, name)
 
 
-@pytest.mark.parametrize("words", ["keys new", "genesis add", "genesis seal"])
-def test_commands_of_those_who_join_have_json(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    "words", ["keys new", "genesis add", "genesis seal", "prove balance", "prove object", "prove asset"]
+)
+def test_commands_of_two_words_have_json(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--json" in help_of(capsys, *words.split())
 
 
