@@ -21,7 +21,7 @@ from projections.audit_chain import AuditedCheckpoint, Place, block_digests
 from projections.audit_history import compare_history
 from projections.audit_rows import begin
 from projections.connect import Connection, connect
-from projections.errors import translated
+from projections.errors import DatabaseUnusable, translated
 from projections.findings import Findings
 
 SCRATCH: Final = "momus_audit"
@@ -177,3 +177,17 @@ class Audit:
 def _renew(url: str) -> None:
     drop_database(url, SCRATCH)
     create_database(url, SCRATCH)
+
+
+def audited(url: str, genesis: Genesis) -> list[str]:
+    """A sentence for each finding in the state of a database, without store or replay; one where it does not read."""
+    findings = Findings()
+    try:
+        with translated(), connect(url, "momus audit") as connection, connection.transaction():
+            changed = begin(connection)
+            place, newest = audit_chain(connection, genesis, findings, lambda checkpoint: None)
+            is_at_checkpoint = place is not None and newest is not None and place.height == newest.height
+            audit_state(connection, genesis, newest, changed, is_at_checkpoint, findings)
+    except DatabaseUnusable as error:
+        return [str(error)]
+    return [f"{found.where}, {found.key}: {found.what}" for found in findings.kept]

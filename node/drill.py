@@ -22,6 +22,7 @@ from backbone.store import StoreReader
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.genesis import Genesis
 from node import wiring
+from node.audit import audited
 from node.home import Home
 from node.injection import OF_DATABASE, OF_STORE, Injection, damage_database, damage_store
 from node.make_database import beside, create_database, drop_database
@@ -116,7 +117,7 @@ class Drill:
             if self._injection in OF_DATABASE:
                 assert self._injection is not None
                 injected = damage_database(self._url, self._injection, self._random)
-                self._detected += self._differences(live.tables)
+                self._detected += audited(self._url, self._genesis)
                 self._renew()
                 rebuilt = self._rebuilt(live.height)
         except NoWayBack as error:

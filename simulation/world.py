@@ -108,7 +108,7 @@ class World(Scene):
     def _strike(self) -> None:
         """Once a second in the bad time: cut somebody off, split all, stop a process, let an executor fall behind."""
         now_ms, faults, random = self.agenda.now_ms, self.faults, self._random
-        if chance(random, faults.split):
+        if len(self.validators) > 1 and chance(random, faults.split):
             side = frozenset(random.sample(range(len(self.validators)), random.randrange(1, len(self.validators))))
             self.log.split(side, now_ms + random.randrange(faults.split_ms_max))
             self._note(min(side), "is split off with", sorted(side))

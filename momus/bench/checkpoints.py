@@ -1,7 +1,7 @@
 """What checkpointing costs: the same loads with checkpoints and without, in turn.
 
 A load is final long before it is executed, so an interval of time would give one checkpoint or two however long the
-execution takes. Here every second block is one; from the seconds that one costs follows what one every ten seconds does.
+execution takes. Here every second block is one; what one costs tells what one every ten seconds does.
 """
 
 import time

@@ -65,7 +65,7 @@ def test_way_back_comes_to_the_certified_root_and_the_same_rows_and_is_kept(home
 
 NAMED = {
     Injection.TABLE: "schema is missing",
-    Injection.ROW: "Table balances",
+    Injection.ROW: "balances, ",
     Injection.TAIL: "From the store: it ends at height",
     Injection.SEGMENT: "From the store: ",
 }
