@@ -117,7 +117,8 @@ class Drill:
             if self._injection in OF_DATABASE:
                 assert self._injection is not None
                 injected = damage_database(self._url, self._injection, self._random)
-                self._detected += audited(self._url, self._genesis)
+                # What was executed upon since the newest checkpoint its root does not cover: the comparison does.
+                self._detected += [*audited(self._url, self._genesis), *self._differences(live.tables)]
                 self._renew()
                 rebuilt = self._rebuilt(live.height)
         except NoWayBack as error:
