@@ -1,5 +1,6 @@
 """Scenario scripts: commands, ``----``, the trace they must leave; again and again, with blank lines between.
 
+    powers P P P P               a new committee of these powers; without it: four of power 1. Only as the first command
     produce PARTITION RECORDS    records arrive in the log
     pass MS                      time passes
     crash V, start V             a process dies, a process boots (a halt is part of the trace)
@@ -37,9 +38,8 @@ class Stage:
     """A committee that takes commands."""
 
     def __init__(self) -> None:
-        self.committee = Committee(checkpoint_heights=1_000, checkpoint_time_ms=60_000)
         self._kept: dict[int, bytes] = {}
-        self._written = self.committee.records_written()
+        self.do_powers(1, 1, 1, 1)
 
     def run(self, commands: list[str]) -> str:
         """Carry out commands; the trace that they leave."""
@@ -48,6 +48,10 @@ class Stage:
             method: Callable[..., None] = getattr(self, "do_" + name.replace("-", "_"))
             method(*(int(word.removeprefix("v")) if word[-1].isdigit() else word for word in words))
         return self.committee.story()
+
+    def do_powers(self, *powers: int) -> None:
+        self.committee = Committee(len(powers), powers=powers, checkpoint_heights=1_000, checkpoint_time_ms=60_000)
+        self._written = self.committee.records_written()
 
     def do_produce(self, partition: int, records: int) -> None:
         self.committee.produce(partition, records)

@@ -11,7 +11,7 @@ from consensus.messages import Proposal, Statement, Vote
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 from simulation.checkers.agreement import Agreement
-from simulation.checkers.availability import Availability
+from simulation.checkers.availability import Availability, Holders
 from simulation.checkers.bounds import Memory, NoFalseAlarm
 from simulation.checkers.certificates import Certificates
 from simulation.checkers.certification import Certification, checkpoint_wire
@@ -36,6 +36,7 @@ CHECKERS: Final = (
     "Durability",
     "Certificates",
     "Availability",
+    "Holders",
     "Memory",
     "NoFalseAlarm",
     "CompleteEvidence",
@@ -74,6 +75,7 @@ class Checkers:
             Durability(subject),
             Certificates(subject),
             Availability(subject),
+            Holders(subject),
             Memory(subject),
             NoFalseAlarm(subject),
             CompleteEvidence(subject),

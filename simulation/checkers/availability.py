@@ -7,7 +7,7 @@ from simulation.validator import SimValidator
 
 
 class Availability(Checker):
-    """Looks at what stores hold durably at the moment of the vote, and of finality."""
+    """Who votes for a block, and who stores it as final, holds its records durably at that moment."""
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
@@ -25,6 +25,14 @@ class Availability(Checker):
         heads = stored.block.header.heads
         if not validator.store.holds(heads):
             raise Violation(f"v{validator.index} stores height {stored.final.height} without its records")
+
+
+class Holders(Checker):
+    """Of every final block, validators of honest code with more than a third of all power hold the records, durably, by
+    the time that the first of them stores it."""
+
+    def on_stored(self, validator: SimValidator, stored: Stored) -> None:
+        heads = stored.block.header.heads
         powers = [member.power for member in self.subject.genesis.validators]
         held = sum(powers[honest.index] for honest in self.subject.honest if honest.store.holds(heads))
         if 3 * held <= sum(powers):

@@ -1,6 +1,7 @@
 """The checkers can fail: every planted bug is found within a bounded number of worlds."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from ledger.header import Header, Height, View
 from simulation.checkers import CHECKERS, Violation
 from simulation.checkers.checker import Stored
 from simulation.mutants import MUTANTS
-from simulation.runs import Kill, kill, kill_all
+from simulation.runs import Kill, Plan, kill, kill_all, run
 from simulation.world import World
 
 FOUND_BY = {
@@ -19,7 +20,8 @@ FOUND_BY = {
     "Honesty": "forgets its votes at a restart",
     "Durability": "sends before it persists",
     "Certificates": "a quorum of half",
-    "Availability": "votes for records that it does not hold",
+    "Availability": "delivers blocks whose records it does not hold",
+    "Holders": "votes for records that it does not hold",
     "Memory": "keeps the views that are over",
     "NoFalseAlarm": "notarizes every proposal of a view",
     "CompleteEvidence": "accuses nobody",
@@ -44,6 +46,14 @@ def test_planted_bug_is_found(mutant: str, kills: dict[str, Kill]) -> None:
 @pytest.mark.parametrize(("checker", "mutant"), FOUND_BY.items())
 def test_checker_finds_a_planted_bug_alone(checker: str, mutant: str) -> None:
     assert kill(mutant, checker).violation
+
+
+def test_votes_without_records_leave_too_few_holders_only_where_payload_is_withheld() -> None:
+    bug = "votes for records that it does not hold"
+    plans = [Plan(seed, faults="none", mutant=bug, checker="Holders") for seed in range(3)]
+    withheld = [run(replace(plan, byzantine=1, adversary="payload-withholder")) for plan in plans]
+    assert any("hold its records" in (verdict.violation or "") for verdict in withheld)
+    assert not any(run(replace(plan, byzantine=0)).violation for plan in plans)
 
 
 def test_fork_is_found() -> None:
