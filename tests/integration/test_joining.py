@@ -81,8 +81,11 @@ def test_sealing_makes_the_topics_of_the_chain_and_never_twice(folder: Path, run
     draft = draft_of(folder, run)
     sealed = seal(folder, run, draft)
     log = EmbeddedLog(folder / "log")
-    assert sealed["topics"][2:] == [f"momus.orchard.consensus.{party}" for party in PARTIES]
-    assert [log.describe(topic).partitions for topic in sealed["topics"]] == [4, 1, 1, 1, 1]
+    assert sealed["topics"][2:] == [
+        "momus.orchard.checkpoints",
+        *(f"momus.orchard.consensus.{party}" for party in PARTIES),
+    ]
+    assert [log.describe(topic).partitions for topic in sealed["topics"]] == [4, 1, 1, 1, 1, 1]
     place = ["--backbone", "embedded", "--log-path", folder / "log"]
     again = ["genesis", "seal", *place, "--out", folder / "again.json", "--draft"]
     assert "exists already" in run(*again, draft, code=2)

@@ -102,13 +102,20 @@ def test_it_starts_while_the_orphans_of_a_killed_postmaster_still_work(server: E
 def test_a_start_waits_for_a_server_that_recovers_and_whose_starter_was_killed(server: EmbeddedPostgres) -> None:
     pid, lock = server.pid, server.folder / "postmaster.pid"
     ready = lock.read_text()
-    lock.write_text(ready.replace("ready", "starting"))
+    _overwrite(lock, ready.replace("ready", "starting"))
     with ThreadPoolExecutor() as pool:
         other = pool.submit(EmbeddedPostgres(server.folder).ensure_running)
         assert not wait([other], 0.3).done
-        lock.write_text(ready)
+        _overwrite(lock, ready)
         assert other.result() is False
     assert server.pid == pid
+
+
+def _overwrite(path: Path, text: str) -> None:
+    """As the server does it: nobody ever sees the file empty."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    beside.replace(path)
 
 
 def test_a_pid_file_that_names_a_stranger_does_not_stop_it_from_starting(server: EmbeddedPostgres) -> None:
