@@ -34,6 +34,7 @@ my view is answered with the certificate that opens my view: I may have nothing 
 I have the records above the last delivered heads replaced by those of whoever holds them, or else by what the log shows
 now; where they only fail to come, I ask others for them. Where it contradicts a proposal: by what the log shows now,
 above the highest notarized heads that I hold. Records under a head that I voted for are set aside, never dropped.
+After a nullified view of my own I look whether the log still shows what I hold: it may be mine that are wrong.
 
 *Openings* (R12): where my own broker shows that a partition was truncated below its last final head, or recreated, a
 block may open its next incarnation, and does nothing else. I vote for an opening only if my broker shows the same.
@@ -266,6 +267,7 @@ class Core:
         self.state.pace.nullified()
         if self.state.leader(certificate.view) == self.state.index:
             self.state.composer.on_own_view(was_nullified=True)
+            self._actions += self.state.records.doubt(self.state.now_ms)
         self._enter(certificate.view + 1)
 
     def _on_finalization(self, certificate: Certificate) -> None:

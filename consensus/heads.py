@@ -113,6 +113,9 @@ class LocalHeads:
     def __init__(self, base: Sequence[Head]) -> None:
         self._suffixes = [_Suffix(head) for head in base]
 
+    def __len__(self) -> int:
+        return len(self._suffixes)
+
     def advance(self, partition: int, entries: Iterable[tuple[int, bytes, int]]) -> None:
         """Records that have become durable, behind those announced before; what is at or below the base is known."""
         base = self._suffixes[partition].base.end_offset

@@ -25,6 +25,7 @@ class Records:
         """The view in which a partition was last read again for the sake of its proposal."""
         self._retry_ms = 0
         self._probe_due_ms = 0
+        self._doubt_due_ms = 0
         self._wanted: tuple[bytes, int] = (b"", 0)
         """The block whose records we have been waiting for, and since when."""
         self._fetched: dict[int, bytes] = {}
@@ -73,6 +74,13 @@ class Records:
             return []
         self._probe_due_ms = now_ms + self._settings.reread_ms
         return unseen
+
+    def doubt(self, now_ms: int) -> list[Probe]:
+        """What to look at since a view of our own was nullified: nobody contradicts us but by not voting for us."""
+        if now_ms < self._doubt_due_ms:
+            return []
+        self._doubt_due_ms = now_ms + self._settings.reread_ms
+        return [Probe(partition) for partition in range(len(self._heads)) if self._heads.holds_any(partition)]
 
     # --- records (R11) ---
 

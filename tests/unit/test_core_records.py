@@ -116,3 +116,24 @@ def test_what_lies_above_it_goes_since_nobody_else_can_come_to_hold_it() -> None
     bench.hold(3)
     certify(bench, Kind.NOTARIZE, bench.block(1, records=2))
     assert diverge(bench, 1) == [events.Reread(0, 0, 2, 0, None, None)]
+
+
+def test_a_leader_whose_view_was_nullified_looks_whether_the_log_still_shows_what_it_holds() -> None:
+    bench = Bench(1)
+    bench.hold(2)
+    bench.actions.clear()
+    bench.hear(bench.certificate(Kind.NULLIFY, 1, None, (0, 2, 3)))
+    assert bench.did(events.Probe) == [events.Probe(0)]
+    bench.hear(bench.certificate(Kind.NULLIFY, 5, None, (0, 2, 3)))
+    assert bench.did(events.Probe) == [], "now and then"
+    bench.pass_ms(bench.settings.reread_ms)
+    bench.actions.clear()
+    bench.hear(bench.certificate(Kind.NULLIFY, 9, None, (0, 2, 3)))
+    assert bench.did(events.Probe) == [events.Probe(0)]
+
+
+def test_the_view_of_another_is_no_reason_to_look() -> None:
+    bench = Bench(0)
+    bench.hold(2)
+    bench.hear(bench.certificate(Kind.NULLIFY, 1, None))
+    assert bench.did(events.Probe) == []
