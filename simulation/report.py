@@ -15,7 +15,7 @@ STRIKES: Final = {
     "is split off with": "splits",
     "stands still": "stalls",
     "has a lag of": "lags",
-    "is misled about partition": "records misled about",
+    "is misled about a record": "records misled about",
     "sees the log truncated, partition and offset": "truncations",
     "sees the topic recreated as": "topics recreated",
     "sees the log stand still": "outages",

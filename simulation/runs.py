@@ -127,7 +127,7 @@ def run(plan: Plan, trace: Trace | None = None) -> Verdict:
         world.checkers.progress.view(),
         world.checkers.agreement.height,
         world.agenda.now_ms - START_MS,
-        {**world.counts, **world.log.struck},
+        {**world.counts, **world.log.struck, "is misled about a record": len(world.log.lies)},
         tuple(zip(world.checkers.progress.first_views, world.first_ms, strict=True)),
         world.fork() if isinstance(world, DividedWorld) else None,
     )
