@@ -219,7 +219,7 @@ class Client:
         if self._stopped is not None:
             raise ClientStopped(self._stopped)
 
-    def _on_delivered(self, record: Record, offset: int, final_before: int) -> None:
+    def _on_delivered(self, record: Record, offset: int, final_before: tuple[int, int]) -> None:
         now = time.monotonic()
         for item, submission in enumerate(record.submissions):
             if submission.position is None:
@@ -228,8 +228,10 @@ class Client:
                 if not self.settings.follow:
                     self._release(submission)
             submission.position = Position(record.partition, offset, item)
-        if self.settings.follow:
-            height = self._tracker.on_delivered(record, offset, final_before)
+        if self.settings.follow and self._tracker.is_opened_since(record.partition, final_before):
+            self._outbox.add_again([record])
+        elif self.settings.follow:
+            height = self._tracker.on_delivered(record, offset, final_before[1])
             if height is not None:
                 self._resolve(record, height, now)
 

@@ -27,8 +27,8 @@ class Sender:
         outbox: Outbox,
         changed: threading.Condition,
         retry_ms_max: int,
-        final_end: Callable[[int], int],
-        on_delivered: Callable[[Record, int, int], None],
+        final_end: Callable[[int], tuple[int, int]],
+        on_delivered: Callable[[Record, int, tuple[int, int]], None],
         on_failed: Callable[[Record, str], None],
         on_stopped: Callable[[str], None],
     ) -> None:
@@ -42,8 +42,8 @@ class Sender:
         self._on_failed = on_failed
         self._on_stopped = on_stopped
         self._in_flight: dict[int, Record] = {}
-        self._ends: dict[int, int] = {}
-        """How far a record's partition was final when it was sent."""
+        self._ends: dict[int, tuple[int, int]] = {}
+        """How far a record's partition was final when it was sent: (incarnation, offset)."""
         self._serial = 0
         self._drain = False
         self._stopping = False
@@ -111,7 +111,7 @@ class Sender:
 
     def _delivered(self, serial: int, delivery: Delivery) -> None:
         with self._changed:
-            record, end = self._in_flight.pop(serial, None), self._ends.pop(serial, 0)
+            record, end = self._in_flight.pop(serial, None), self._ends.pop(serial, (0, 0))
             if record is None:
                 return
             if delivery.error is None:

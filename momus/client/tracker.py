@@ -22,9 +22,16 @@ class Tracker:
         self._serial = count()
         self.height = 0
 
-    def end(self, partition: int) -> int:
-        """Up to which offset a partition is final, as far as is known here."""
-        return self._heads[partition].end_offset
+    def end(self, partition: int) -> tuple[int, int]:
+        """(incarnation, offset) up to which a partition is final, as far as is known here."""
+        return self._heads[partition].incarnation, self._heads[partition].end_offset
+
+    def is_opened_since(self, partition: int, final_before: tuple[int, int]) -> bool:
+        """Whether another incarnation was opened since a partition was final up to there.
+
+        Of a record that was sent then it is not known in which of them its offset lies, so it is to be sent again.
+        """
+        return final_before[0] < self._heads[partition].incarnation
 
     def on_delivered(self, record: Record, offset: int, final_before: int = 0) -> int | None:
         """Await the finality of a record; the height where it is final already.
@@ -35,7 +42,7 @@ class Tracker:
         if offset < final_before:
             self._stray[record.partition].append(record)
             return None
-        if offset < self.end(record.partition):
+        if offset < self._heads[record.partition].end_offset:
             return self.height
         heappush(self._waiting[record.partition], (offset, next(self._serial), record))
         return None

@@ -67,3 +67,14 @@ def test_a_record_that_a_truncated_log_put_below_what_was_final_waits_for_the_ne
     assert tracker.on_delivered(record, 4, final_before=10) is None
     assert tracker.on_final(_header(8, _heads(11, 0))) == ([], [])
     assert tracker.on_final(_header(9, (_heads(4, incarnation=1)[0], _heads(0, 0)[1]))) == ([], [record])
+
+
+def test_a_record_that_was_under_way_while_an_incarnation_was_opened_is_to_be_sent_again() -> None:
+    tracker = _tracker()
+    tracker.on_final(_header(7, _heads(10, 0)))
+    before = tracker.end(0)
+    assert not tracker.is_opened_since(0, before)
+    tracker.on_final(_header(8, (_heads(0, incarnation=1)[0], _heads(0, 0)[1])))
+    assert tracker.is_opened_since(0, before), "its offset may be one of the old log, or of the new"
+    assert not tracker.is_opened_since(0, tracker.end(0))
+    assert not tracker.is_opened_since(1, (0, 0))
