@@ -66,7 +66,6 @@ Deviations from the paper
 8. *Heads*: a vote also says that the records are held durably; being behind is a reason to wait, never to diverge.
 """
 
-from dataclasses import replace
 from typing import assert_never
 
 from consensus import events
@@ -228,7 +227,7 @@ class Core:
             self._report(state, vote.validator, f"{other.kind.name} and {vote.kind.name}", other, vote)
         certificate = tally.certificate(vote.digest, self.state.committee)
         if certificate is not None:
-            self._on_certificate(replace(certificate, proposal=state.proposal_of(vote.digest)))
+            self._on_certificate(state.with_proposal(certificate))
 
     def _report(self, state: ViewState, validator: int, what: str, first: Statement, second: Statement) -> None:
         if (validator, what) not in state.evidence:

@@ -1,7 +1,7 @@
 """The views above the last finalization: votes, certificates, and what we ourselves have said in each."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from consensus.messages import Certificate, Kind, Proposal, Statement, Vote
@@ -58,6 +58,12 @@ class ViewState:
         """Keep a proposal of this view's leader, unless it is held or enough others are."""
         if self.proposal_of(proposal.block.digest) is None and len(self.proposals) < PROPOSALS_KEPT_MAX:
             self.proposals.append(proposal)
+        if self.notarization is not None:
+            self.notarization = self.with_proposal(self.notarization)
+
+    def with_proposal(self, certificate: Certificate) -> Certificate:
+        """A certificate of this view with its proposal, where that is held: who missed the one gets both."""
+        return replace(certificate, proposal=certificate.proposal or self.proposal_of(certificate.digest))
 
     def conflicts(self, vote: Vote) -> list[Vote]:
         """What its signer said in this view that an honest validator does not say beside `vote`."""
@@ -122,7 +128,8 @@ class Views:
         return all(self.is_nullified(view) for view in range(low + 1, high))
 
     def add_notarization(self, certificate: Certificate) -> None:
-        self.at(certificate.view).notarization = certificate
+        state = self.at(certificate.view)
+        state.notarization = state.with_proposal(certificate)
         if certificate.view > self.highest_notarized[0]:
             self.highest_notarized = (certificate.view, certificate.digest)
 

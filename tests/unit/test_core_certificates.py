@@ -116,6 +116,25 @@ def test_nothing_at_or_below_the_last_finalization_is_remembered() -> None:
 # --- R9: stalls and answers ---
 
 
+@pytest.mark.parametrize("is_bare_first", [True, False])
+def test_a_notarization_that_came_bare_is_said_again_with_the_proposal_that_we_hold(is_bare_first: bool) -> None:
+    """The log may have lost the proposal since, and its leader be gone: then nobody else says it again."""
+    bench, other = Bench(), Bench(index=1)
+    block = bench.block(1)
+    words = [bench.certificate(Kind.NOTARIZE, 1, block), bench.propose(block)]
+    bench.hold(1)
+    bench.hear(*(words if is_bare_first else words[::-1]))
+    bench.did(events.Send)
+    bench.pass_ms(1_000)
+    again = [send.message for send in bench.did(events.Send)]
+    (notarization,) = [word for word in again if isinstance(word, Certificate) and word.kind is Kind.NOTARIZE]
+    assert notarization.proposal == words[1]
+    other.hear(words[0])
+    assert other.core.state.chain.get(block.digest) is None
+    other.hear(notarization)
+    assert other.core.state.chain.get(block.digest) == block
+
+
 def test_on_a_stall_certificates_and_own_words_are_said_again_with_back_off() -> None:
     bench = Bench()
     bench.hear(bench.certificate(Kind.NULLIFY, 1, None))
