@@ -22,7 +22,7 @@ class Remembered:
         self._found: Collection[bytes] = frozenset()
         self._in_flight: deque[list[bytes]] = deque()
         self._durable: list[list[bytes]] = []
-        self._group: list[tuple[int, bytes, int]] = []
+        self._group: list[tuple[int, bytes, int, int]] = []
         self._buckets: dict[int, tuple[int, bytes]] = {}
         self._changed: dict[int, None] = {}
         self._wanted: dict[bytes, int] = {}  # digest -> bucket
@@ -79,10 +79,10 @@ class Remembered:
         """Remember a digest, in execution order."""
         bucket = bucket_of(expires_at_ms)
         count, running = self._buckets[bucket]
-        self._buckets[bucket] = (count + 1, digests.remembered_next(running, digest))
+        self._buckets[bucket] = (count + 1, digests.remembered_next(running, height, digest))
         self._changed[bucket] = None
         self._recent.add(digest)
-        self._group.append((bucket, digest, height))
+        self._group.append((bucket, digest, height, count))
 
     def expire(self, below: int) -> None:
         """Forget the buckets below; their digests need no test any more, the window rejects them first."""
@@ -90,11 +90,11 @@ class Remembered:
             del self._buckets[bucket]
             self._changed.pop(bucket, None)
 
-    def changes(self, below: int) -> tuple[tuple[tuple[int, bytes, int], ...], dict[int, tuple[int, bytes]]]:
+    def changes(self, below: int) -> tuple[tuple[tuple[int, bytes, int, int], ...], dict[int, tuple[int, bytes]]]:
         """(remembered, changed buckets) since the last call, without what is `below` already; now in flight."""
         remembered = tuple(row for row in self._group if row[0] >= below)
         buckets = {bucket: self._buckets[bucket] for bucket in self._changed}
-        self._in_flight.append([digest for _, digest, _ in self._group])
+        self._in_flight.append([digest for _, digest, _, _ in self._group])
         self._group.clear()
         self._changed.clear()
         return remembered, buckets

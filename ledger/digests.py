@@ -21,6 +21,7 @@ TAG_REMEMBERED: Final = b"momus/remembered/v1"
 TAG_CHECKPOINT: Final = b"momus/checkpoint/v1"
 
 _U32 = Struct(">I")
+_U64 = Struct(">Q")
 _INCARNATION_OFFSET = Struct(">IQ")
 
 
@@ -79,6 +80,6 @@ def asset_id(transaction: bytes, command_index: int) -> bytes:
     return sha256(TAG_ASSET + transaction + _U32.pack(command_index)).digest()
 
 
-def remembered_next(previous: bytes, transaction: bytes) -> bytes:
-    """The running hash of one expiry bucket: ``tag | previous 32 | transaction digest 32``; it starts from zeros."""
-    return sha256(TAG_REMEMBERED + previous + transaction).digest()
+def remembered_next(previous: bytes, height: int, transaction: bytes) -> bytes:
+    """The running hash of one expiry bucket, from zeros: ``tag | previous 32 | height 8 | transaction digest 32``."""
+    return sha256(TAG_REMEMBERED + previous + _U64.pack(height) + transaction).digest()

@@ -34,6 +34,7 @@ _U16: Final = Struct(">H")
 _U32: Final = Struct(">I")
 _U64: Final = Struct(">Q")
 _OBJECT_HEAD: Final = Struct(">QB")
+_CONTENT_TAIL: Final = 4 + 32
 
 Leaf = tuple[bytes, bytes]
 """(key, value)"""
@@ -91,6 +92,16 @@ def object_value(item: Object) -> bytes:
             sha256(item.content).digest(),
         )
     )
+
+
+def content_bytes(key: bytes, value: bytes) -> int:
+    """How large the content is that a leaf has the hash of; 0 for what is no object."""
+    return int(_U32.unpack_from(value, len(value) - _CONTENT_TAIL)[0]) if key[0] == Kind.OBJECT else 0
+
+
+def is_content_of(value: bytes, content: bytes) -> bool:
+    """Whether an object's value, of a tree that is believed, has the hash of this content."""
+    return value[-_CONTENT_TAIL:] == _U32.pack(len(content)) + sha256(content).digest()
 
 
 def balance_value(amount: int) -> bytes:

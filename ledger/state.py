@@ -163,7 +163,7 @@ class Effects:
     objects_inserted: tuple[Object, ...]
     objects_updated: tuple[Object, ...]
     objects_deleted: tuple[bytes, ...]
-    remembered: tuple[tuple[int, bytes, int], ...]  # (bucket, digest, height), in execution order
+    remembered: tuple[tuple[int, bytes, int, int], ...]  # (bucket, digest, height, rank in bucket), in execution order
     buckets: Mapping[int, tuple[int, bytes]]  # bucket -> (count, running hash), final values of the changed ones
     buckets_expired_below: int  # forget every bucket < this one
 

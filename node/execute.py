@@ -20,7 +20,9 @@ from node.pipeline import PipelineLimits
 from node.progress import ProgressFile
 from node.session import LogIdentity, Session
 from node.settings import ExecuteSettings, PruningSettings, Settings
+from node.snapshots import Snapshots
 from node.upkeep import Upkeep
+from node.wiring import snapshot_place
 from projections.checkpoints import StoredCheckpoint
 from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
 from projections.migrate import migrate
@@ -75,9 +77,11 @@ class ExecuteProcess:
         )
         upkeep = Upkeep(self.database_url, self.home.store, self.genesis, keep_of(self.settings.pruning), self.stop)
         upkeep.start()
+        place = snapshot_place(self.home, self.settings)
+        snapshots = Snapshots(self.home, self.settings, self.genesis, place)
         try:
             with closing(VerdictPool(self.settings.worker_count(), self.genesis.digest, self.genesis.limits)) as pool:
-                self._run_sessions(session, pool, progress)
+                self._run_sessions(session, pool, progress, snapshots)
         finally:
             self.stop.set()
             upkeep.join()
@@ -85,7 +89,7 @@ class ExecuteProcess:
         if upkeep.fork is not None:
             raise Halted(upkeep.fork)
 
-    def _run_sessions(self, session: Session, pool: VerdictPool, progress: ProgressFile) -> None:
+    def _run_sessions(self, session: Session, pool: VerdictPool, progress: ProgressFile, snapshots: Snapshots) -> None:
         """One session after the other: each starts from the cursor, a lost database ends it and the next one waits."""
         wait_ms = RETRY_MS_MIN
         is_migrated = False
@@ -96,6 +100,7 @@ class ExecuteProcess:
             progress.write(cursor.height, cursor.heads)
             if checkpoints:
                 claims.add(stored.checkpoint for stored in checkpoints)
+                snapshots.reached(checkpoints[-1])
             self.on_running()
 
         while not self.stop.is_set():

@@ -187,6 +187,15 @@ class PruningSettings(Part):
     keep_bytes: int = _whole(0, 0, 1 << 50, "bytes", "Size of the history tables with their indexes.")
 
 
+class SnapshotSettings(Part):
+    """Snapshots of the state, from which a lost database comes back without executing everything again."""
+
+    place: str = _words("snapshots", "Folder for snapshots, relative to the home.")
+    every_ms: int = _whole(3_600_000, 0, 10**12, "ms", "Block time from one snapshot to the next; 0: none are made.")
+    keep_count: int = _whole(3, 1, 10_000, "snapshots", "How many stay.")
+    keep_ms: int = _whole(0, 0, 10**14, "ms", "Age that stays, before the newest one, which always does; 0: any age.")
+
+
 class SupervisorSettings(Part):
     """`momus run`, which keeps the processes alive."""
 
@@ -238,6 +247,7 @@ class Settings(BaseSettings):
     projections: ProjectionsSettings = ProjectionsSettings()
     peers: PeersSettings = PeersSettings()
     pruning: PruningSettings = PruningSettings()
+    snapshots: SnapshotSettings = SnapshotSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     logging: LoggingSettings = LoggingSettings()
 

@@ -18,6 +18,7 @@ from node.postgres import EmbeddedPostgres
 from node.secrets import read_secret, with_secrets
 from node.settings import BadSettings, Settings
 from sync.records import RangeLimits
+from sync.snapshots.places import Folder, Place
 
 if TYPE_CHECKING:
     from sync.peers import PeerRecords
@@ -76,6 +77,11 @@ def make_log(home: Home, settings: Settings) -> Log:
         return KafkaLog(with_secrets(settings.kafka))
     except (OSError, ValueError) as error:
         raise BadSettings(f"The client properties under [kafka] cannot be used: {error}.") from error
+
+
+def snapshot_place(home: Home, settings: Settings) -> Place:
+    """Where snapshots are kept."""
+    return Folder(home.resolve(Path(settings.snapshots.place)))
 
 
 def validator_key(home: Home, settings: Settings, genesis: Genesis) -> PrivateKey:

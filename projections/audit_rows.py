@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from heapq import merge
 from typing import Any, Final
 
-from ledger import leaves
+from ledger import digests, leaves
 from ledger.genesis import Genesis
 from ledger.leaf_reading import read_leaf
 from ledger.rejection import Rejection
@@ -57,9 +57,8 @@ _LIVE: Final[tuple[tuple[str, Callable[[_Row], bytes], Callable[[_Row], bytes]],
 _LEAVES: Final = """SELECT l.key_hash, l.version, l.key, l.value, EXISTS (SELECT FROM ledger.tree_stale AS s
     WHERE s.is_leaf AND s.key = l.key_hash AND s.version = l.version)
 FROM ledger.tree_leaves AS l ORDER BY l.key_hash, l.version"""
-_REMEMBERED: Final = """SELECT coalesce(r.bucket, b.bucket), coalesce(r.found, 0), coalesce(b.count, 0)
-FROM (SELECT bucket, count(*) AS found FROM ledger.remembered GROUP BY bucket) AS r
-FULL JOIN ledger.expiry_buckets AS b USING (bucket) WHERE r.found IS DISTINCT FROM b.count ORDER BY 1"""
+_BUCKETS: Final = "SELECT bucket, count, hash FROM ledger.expiry_buckets"
+_REMEMBERED: Final = "SELECT bucket, digest, height FROM ledger.remembered ORDER BY bucket, rank"
 
 
 def begin(connection: Connection) -> frozenset[bytes]:
@@ -244,9 +243,20 @@ def kept_leaves(connection: Connection) -> Iterator[_Row]:
 
 
 def check_remembered(connection: Connection, findings: Findings) -> None:
-    """Remembered digests against the counts of their buckets, which are under the root. Which digests: by replay."""
-    for bucket, found, count in connection.execute(_REMEMBERED):
-        findings.add("remembered", f"bucket {bucket}", f"The bucket has {found} digests, its row says {count}.")
+    """Remembered digests against the counts and running hashes of their buckets, which are under the root."""
+    expected = {bucket: (count, running) for bucket, count, running in connection.execute(_BUCKETS, binary=True)}
+    found: dict[int, tuple[int, bytes]] = {}
+    with connection.cursor(name="audit_remembered") as cursor:
+        cursor.itersize = ROWS_AT_ONCE
+        for bucket, digest, height in cursor.execute(_REMEMBERED, binary=True):
+            count, running = found.get(bucket, (0, bytes(32)))
+            found[bucket] = count + 1, digests.remembered_next(running, height, digest)
+    for bucket in sorted(found.keys() | expected.keys()):
+        (count, running), (rows, hashed) = expected.get(bucket, (0, bytes(32))), found.get(bucket, (0, bytes(32)))
+        if rows != count:
+            findings.add("remembered", f"bucket {bucket}", f"The bucket has {rows} digests, its row says {count}.")
+        elif hashed != running:
+            findings.add("remembered", f"bucket {bucket}", "Its digests, or their heights, are not those of its hash.")
 
 
 def row_name(key: bytes) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import psycopg
 
@@ -17,23 +17,20 @@ from projections.checkpoints import (
     write_checkpoint,
 )
 from projections.connect import Connection, connect
+from projections.cursor import insert_cursor, move_cursor, read_cursor
 from projections.errors import CursorMoved, DatabaseUnavailable, DatabaseUnusable, StateDiffers, translated
 from projections.flush import write_effects
-from projections.heads import heads_from_json, heads_to_json
 from projections.maintenance import maintain
 from projections.partitions import make_partitions, partition_heights
 from projections.prefetch import prefetch
 from projections.pruning import Keep, Pruned, note_pruned, prune
+from projections.restoring import begun
 
 __all__ = ["CHANNEL", "CursorMoved", "Database", "DatabaseUnavailable", "DatabaseUnusable", "StateDiffers"]
 
 CHANNEL: Final = "momus_flush"
 """NOTIFY channel; the payload is the height that was committed."""
 
-_COLUMNS = "genesis_digest, chain, cluster_id, topic_id, protocol_version, height, block_digest, time_ms, heads"
-_INITIALISE = f"INSERT INTO ledger.cursor (one, {_COLUMNS}) VALUES (true, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-_MOVE = """UPDATE ledger.cursor SET protocol_version = %s, height = %s, block_digest = %s, time_ms = %s, heads = %s
-WHERE height = %s"""
 _PROGRESS = """INSERT INTO ledger.progress VALUES (true, %s, now())
 ON CONFLICT (one) DO UPDATE SET final_height = excluded.final_height, seen_at = excluded.seen_at"""
 
@@ -53,18 +50,18 @@ class Database:
     def cursor(self) -> Cursor | None:
         """Where the database is; None before `initialise`."""
         with self._connected() as connection:
-            row = connection.execute(f"SELECT {_COLUMNS} FROM ledger.cursor").fetchone()
-        if row is None:
-            return None
-        values = (*row[:8], heads_from_json(row[8]))
-        return Cursor(*values)
+            return read_cursor(connection)
+
+    def is_restoring(self) -> bool:
+        """Whether it is being filled from a snapshot: then it has no cursor, and nothing may execute into it."""
+        with self._connected() as connection:
+            return begun(connection)
 
     def initialise(self, cursor: Cursor) -> None:
         """Write the first cursor. Raises: CursorMoved where there is one already."""
-        values = self._identity(cursor) + self._place(cursor)
         with self._connected() as connection:
             try:
-                connection.execute(_INITIALISE, values)
+                insert_cursor(connection, cursor)
             except psycopg.errors.UniqueViolation as error:
                 raise CursorMoved("The database has a cursor already.") from error
 
@@ -85,8 +82,7 @@ class Database:
         committed: read the cursor.
         """
         with self._connected() as connection, connection.transaction():
-            moved = connection.execute(_MOVE, (*self._place(cursor), expected_height))
-            if moved.rowcount != 1:
+            if not move_cursor(connection, expected_height, cursor):
                 raise CursorMoved(f"The database is not at height {expected_height} any more.")
             partition = self._make_partitions(connection, effects)
             write_effects(connection, effects)
@@ -174,12 +170,3 @@ class Database:
         if last > self._partition_made:
             make_partitions(connection, range(first, last + 1), heights)
         return last
-
-    @staticmethod
-    def _identity(cursor: Cursor) -> tuple[Any, ...]:
-        return cursor.genesis_digest, cursor.chain, cursor.cluster_id, cursor.topic_id
-
-    @staticmethod
-    def _place(cursor: Cursor) -> tuple[Any, ...]:
-        heads = heads_to_json(cursor.heads)
-        return cursor.protocol_version, cursor.height, cursor.block_digest, cursor.time_ms, heads

@@ -25,7 +25,7 @@ from projections.packing import (
     pack_rows,
 )
 
-_REMEMBERED: Final = np.dtype([("bucket", "<i8"), ("digest", "V32"), ("height", "<i8")])
+_REMEMBERED: Final = np.dtype([("bucket", "<i8"), ("digest", "V32"), ("height", "<i8"), ("rank", "<i8")])
 _HEAD = Struct(">hiqiiiiiqiii32si32si")
 _TAIL = Struct(">iqii")
 

@@ -48,15 +48,25 @@ def change_tree(connection: Connection, version: int, changes: Mapping[bytes, by
     return EMPTY if done.root is None else done.root.hash
 
 
+def write_nodes(connection: Connection, nodes: Mapping[NodeKey, bytes]) -> None:
+    """New nodes."""
+    copy(connection, "ledger.tree_nodes", pack_rows((key.path, int8(key.version), node) for key, node in nodes.items()))
+
+
+def set_root(connection: Connection, root: Child | None) -> None:
+    """From now on `root_of` is this; None: of an empty tree."""
+    connection.execute(_SET_ROOT, [b"" if root is None else encode_child(root)])
+
+
 def _write(
     connection: Connection, version: int, done: Update, by_hash: Mapping[bytes, tuple[bytes, bytes | None]]
 ) -> None:
     stamp = int8(version)
-    copy(connection, "ledger.tree_nodes", pack_rows((key.path, stamp, node) for key, node in done.written.items()))
+    write_nodes(connection, done.written)
     written = ((key_hash, stamp, *by_hash[key_hash]) for key_hash in done.leaves)
     copy(connection, "ledger.tree_leaves", pack_rows(written))
     copy(connection, "ledger.tree_stale", pack_rows(_stale(stamp, done)))
-    connection.execute(_SET_ROOT, [b"" if done.root is None else encode_child(done.root)])
+    set_root(connection, done.root)
 
 
 def _stale(since: bytes, done: Update) -> Iterable[tuple[bytes, ...]]:

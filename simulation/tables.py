@@ -50,6 +50,6 @@ class Tables:
 
     def _remember(self, effects: Effects) -> None:
         below = effects.buckets_expired_below
-        self.remembered |= {digest: (bucket, height) for bucket, digest, height in effects.remembered}
+        self.remembered |= {digest: (bucket, height) for bucket, digest, height, _ in effects.remembered}
         self.remembered = {digest: row for digest, row in self.remembered.items() if row[0] >= below}
         self.buckets = {bucket: row for bucket, row in {**self.buckets, **effects.buckets}.items() if bucket >= below}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
@@ -48,6 +49,19 @@ def _hurry(url: str) -> None:
 @pytest.fixture
 def new_database(postgres: str) -> Iterator[Callable[[], str]]:
     """Makes empty databases that are gone after the test; each call answers the URL of another."""
+    with _databases(postgres) as create:
+        yield create
+
+
+@pytest.fixture(scope="module")
+def new_databases(postgres: str) -> Iterator[Callable[[], str]]:
+    """As `new_database`; gone after the last test of the module."""
+    with _databases(postgres) as create:
+        yield create
+
+
+@contextmanager
+def _databases(postgres: str) -> Iterator[Callable[[], str]]:
     names: list[str] = []
 
     def create() -> str:

@@ -175,7 +175,7 @@ class Stored:
         _update(self.objects, {value.id: value for value in effects.objects_updated})
         for key in effects.objects_deleted:
             del self.objects[key]
-        _insert(self.remembered, {digest: (bucket, height) for bucket, digest, height in effects.remembered})
+        _insert(self.remembered, {digest: (bucket, height) for bucket, digest, height, _ in effects.remembered})
         self.buckets |= effects.buckets
         below = effects.buckets_expired_below
         self.buckets = {bucket: value for bucket, value in self.buckets.items() if bucket >= below}

@@ -132,7 +132,10 @@ class Model:
         require(tx.reason is Reason.NONE, tx.reason)
         bucket = tx.expires_at_ms // 60_000
         count, running = self.buckets.get(bucket, (0, bytes(32)))
-        self.buckets[bucket] = (count + 1, sha256(b"momus/remembered/v1" + running + tx.digest).digest())
+        self.buckets[bucket] = (
+            count + 1,
+            sha256(b"momus/remembered/v1" + running + self.block.height.to_bytes(8) + tx.digest).digest(),
+        )
         self.remembered[tx.digest] = (bucket, self.block.height)
 
     def _command(self, tx: Tx, index: int, command: Command) -> None:

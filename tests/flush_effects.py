@@ -119,7 +119,7 @@ def first() -> Effects:
         balances_inserted=balances((ALICE, 600), (TRAILING_ZEROS, 400)),
         assets_inserted=(coin(),),
         objects_inserted=(thing(),),
-        remembered=((100, name("transaction 1 0"), 1), (101, name("transaction 1 1"), 1)),
+        remembered=((100, name("transaction 1 0"), 1, 0), (101, name("transaction 1 1"), 1, 0)),
         buckets={100: (1, name("hash 100")), 101: (1, name("hash 101"))},
     )
 
@@ -137,7 +137,7 @@ def second() -> Effects:
         balances_deleted=balances((ALICE, 0)),
         assets_updated=(coin(900),),
         objects_deleted=(THING,),
-        remembered=((101, name("transaction 2 0"), 2),),
+        remembered=((101, name("transaction 2 0"), 2, 1),),
         buckets={101: (2, name("hash 101 again"))},
         buckets_expired_below=101,
     )

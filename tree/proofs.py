@@ -3,6 +3,7 @@
     proof       ``siblings 2 | mask | sibling 32 * | end``     from the root down; a bit of the mask, the highest of its
                 first byte first, for each level: 1, a sibling follows; 0, it is empty. The mask is padded with zeros
     end         ``0``  nothing is there; ``1``  the leaf itself; ``2 | key hash 32 | value hash 32``  another leaf alone
+    prefix      ``(0  or  1 | hash 32, a lone leaf  or  2 | hash 32, a branch)*``   siblings for the bits of a prefix
 
 Whoever verifies hashes from the end upwards: at level d the bit d of the key hash says on which side it stands.
 """
@@ -140,6 +141,26 @@ def verify_prefix(root_hash: bytes, prefix: int, bits: int, leaves: Sequence[Lea
         sibling = proof.siblings[depth]
         half = join(sibling, half) if prefix >> bits - 1 - depth & 1 else join(half, sibling)
     return (EMPTY if half is None else half[0]) == root_hash
+
+
+def encode_prefix_proof(proof: PrefixProof) -> bytes:
+    """The bytes of a proof."""
+    parts = (bytes(1) if half is None else bytes((1 if half[1] else 2,)) + half[0] for half in proof.siblings)
+    return b"".join(parts)
+
+
+def decode_prefix_proof(data: bytes) -> PrefixProof:
+    """The proof of its bytes. Raises: BadProof."""
+    siblings: list[Half | None] = []
+    at = 0
+    while at < len(data):
+        kind = data[at]
+        end = at + 1 if kind == _NOTHING else at + 1 + DIGEST_SIZE
+        if kind > _OTHER or end > len(data) or len(siblings) >= KEY_BITS:
+            raise BadProof("A sibling is none.")
+        siblings.append(None if kind == _NOTHING else (data[at + 1 : end], kind == _ITSELF))
+        at = end
+    return PrefixProof(tuple(siblings))
 
 
 # --- inside ---

@@ -66,6 +66,7 @@ CREATE TABLE ledger.remembered (
     bucket bigint NOT NULL,
     digest bytea NOT NULL,
     height bigint NOT NULL,
+    rank bigint NOT NULL CHECK (rank >= 0),
     PRIMARY KEY (bucket, digest)
 )""",
     """

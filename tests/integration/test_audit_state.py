@@ -119,7 +119,15 @@ ALTERED = {
     "digest removed": ("remembered", "delete from ledger.remembered where ctid = (@remembered)"),
     "digest added": (
         "remembered",
-        "insert into ledger.remembered select bucket, sha256(digest), height from ledger.remembered limit 1",
+        "insert into ledger.remembered select bucket, sha256(digest), height, rank from ledger.remembered limit 1",
+    ),
+    "digest replaced": (
+        "remembered",
+        "update ledger.remembered set digest = sha256(digest) where ctid = (@remembered)",
+    ),
+    "digest of another height": (
+        "remembered",
+        "update ledger.remembered set height = height + 1 where ctid = (@remembered)",
     ),
     "root node altered": ("tree_nodes", r"update ledger.tree_nodes set node = set_byte(node, 20, 1) where path = ''"),
     "inner node altered": (

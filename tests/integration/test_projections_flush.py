@@ -217,7 +217,7 @@ def test_the_fate_of_a_transaction(database: Database, url: str) -> None:
         assert transaction_fate(connection, name("transaction 1 0")) == Executed(1, 0, 0, 10, 0)
         assert transaction_fate(connection, name("rejected 1 0")) == Rejected(1, Reason.INSUFFICIENT_BALANCE)
         assert transaction_fate(connection, name("never seen")) is None
-    kept = replace(effects.second(), remembered=((101, name("past rejections_max"), 2),))
+    kept = replace(effects.second(), remembered=((101, name("past rejections_max"), 2, 1),))
     database.flush(kept, 1, cursor_at(2))
     with database._connected() as connection:
         assert transaction_fate(connection, name("transaction 1 0")) == Executed(1, 0, 0, 10, 0)

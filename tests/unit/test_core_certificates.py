@@ -6,7 +6,7 @@ import pytest
 
 from consensus import events
 from consensus.blocks import BlockReader, Proven, encode_block
-from consensus.messages import Certificate, Kind
+from consensus.messages import Certificate, Kind, Message
 from consensus.state import Restored
 from ledger.block import FinalBlock
 from tests.core_bench import START_MS, Bench, notarized, restarted, with_block
@@ -121,7 +121,7 @@ def test_a_notarization_that_came_bare_is_said_again_with_the_proposal_that_we_h
     """The log may have lost the proposal since, and its leader be gone: then nobody else says it again."""
     bench, other = Bench(), Bench(index=1)
     block = bench.block(1)
-    words = [bench.certificate(Kind.NOTARIZE, 1, block), bench.propose(block)]
+    words: list[Message] = [bench.certificate(Kind.NOTARIZE, 1, block), bench.propose(block)]
     bench.hold(1)
     bench.hear(*(words if is_bare_first else words[::-1]))
     bench.did(events.Send)

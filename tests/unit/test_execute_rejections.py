@@ -117,7 +117,7 @@ def test_rejection_has_its_reason_and_leaves_nothing_but_the_digest(
     assert [(row.reason, row.digest, row.signer, row.reference) for row in effects.rejections] == [
         (reason, name("transaction 7"), signer, b"reference 7")
     ]
-    assert [digest for _, digest, _ in effects.remembered] == [name("transaction 7")]
+    assert [digest for _, digest, _, _ in effects.remembered] == [name("transaction 7")]
     assert changes_of(effects) == []
 
 

@@ -124,7 +124,7 @@ CASES: dict[str, bytes] = {
     "digest checkpoint": digests.checkpoint_digest(GENESIS_DIGEST, encode_checkpoint(CHECKPOINT)),
     "digest object": digests.object_id(ID, 5),
     "digest asset": digests.asset_id(ID, 5),
-    "digest remembered": digests.remembered_next(bytes(32), ID),
+    "digest remembered": digests.remembered_next(bytes(32), 7, ID),
     "genesis.json": genesis_bytes(2, asset_issuers=[ID]),
 }
 

@@ -215,7 +215,7 @@ def test_bucket_is_forgotten_by_the_first_block_after_all_of_it_has_expired() ->
     chain = funded()
     tx = Tx(ALICE, (transfer(COIN, (BOB, 1)),), 10, expires_at_ms=START_MS + 3 * BUCKET_MS - 1)
     bucket = bucket_of(tx.expires_at_ms)
-    running = digests.remembered_next(bytes(32), tx.digest)
+    running = digests.remembered_next(bytes(32), 3, tx.digest)
     assert chain.run((tx,)).buckets == {bucket: (1, running)}
     end_ms = (bucket + 1) * BUCKET_MS
     effects = chain.run_group([Block(4, end_ms - 1, ())])

@@ -1,0 +1,150 @@
+"""Filling a fresh database from a snapshot, part by part, each in a transaction of its own.
+
+A database that is being filled has no cursor, but a row in `ledger.restoring`: nothing executes into it, and who goes
+on restoring the same snapshot finds which parts are there. The last transaction writes the cursor.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ledger.checkpoint import Checkpoint
+from ledger.genesis import Genesis
+from ledger.leaf_reading import BucketLeaf, ObjectLeaf, read_leaf
+from ledger.leaves import Kind
+from ledger.state import Asset, Cursor
+from projections.checkpoints import insert_certificates, insert_checkpoint
+from projections.connect import Connection
+from projections.copying import copy
+from projections.cursor import insert_cursor, read_cursor
+from projections.packing import int2, int4, int8, pack_rows
+from projections.pruning import note_pruned
+from projections.tree import set_root, write_nodes
+from tree.nodes import Child, NodeKey, decode_child, encode_child
+
+_BEGUN: Final = "SELECT height, snapshot FROM ledger.restoring"
+_BEGIN: Final = "INSERT INTO ledger.restoring VALUES (true, %s, %s)"
+_PARTS: Final = "SELECT number, top FROM ledger.restored_parts"
+_NOTE: Final = "INSERT INTO ledger.restored_parts VALUES (%s, %s)"
+_END: Final = "TRUNCATE ledger.restoring, ledger.restored_parts"
+_BUCKETS: Final = "SELECT bucket, count, hash FROM ledger.expiry_buckets"
+
+SnapshotLeaf = tuple[bytes, bytes, bytes, bytes | None]
+"""(key hash, key, value, an object's content), verified"""
+
+
+class NotFresh(Exception):
+    """The database holds something else than a beginning of this snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredPart:
+    """What stands at its place in the tree; None: nothing, or the part is no part of the tree."""
+
+    top: Child | None
+
+
+def begun(connection: Connection) -> bool:
+    """Whether the database is being filled."""
+    return connection.execute(_BEGUN).fetchone() is not None
+
+
+def begin(connection: Connection, height: int, snapshot: bytes) -> dict[int, RestoredPart]:
+    """Begin, or go on with, the snapshot of a height, known by its digest; the parts that are there.
+
+    Raises: NotFresh.
+    """
+    row = connection.execute(_BEGUN).fetchone()
+    if row is None:
+        if read_cursor(connection) is not None:
+            raise NotFresh("The database holds a ledger already.")
+        connection.execute(_BEGIN, (height, snapshot))
+    elif (row[0], bytes(row[1])) != (height, snapshot):
+        raise NotFresh(f"The database holds a beginning of another snapshot, of height {row[0]}.")
+    return {
+        number: RestoredPart(decode_child(bytes(top)) if top else None) for number, top in connection.execute(_PARTS)
+    }
+
+
+def write_leaves(
+    connection: Connection,
+    number: int,
+    version: int,
+    rows: Sequence[SnapshotLeaf],
+    top: Child | None,
+    nodes: Mapping[NodeKey, bytes],
+) -> None:
+    """A part of the tree: its rows of state, leaves and nodes; in one transaction."""
+    with connection.transaction():
+        _write_state(connection, rows)
+        stamp = int8(version)
+        copy(connection, "ledger.tree_leaves", pack_rows((row[0], stamp, row[1], row[2]) for row in rows))
+        write_nodes(connection, nodes)
+        connection.execute(_NOTE, (number, b"" if top is None else encode_child(top)))
+
+
+def write_digests(
+    connection: Connection, number: int, bucket: int, first: int, rows: Iterable[tuple[bytes, int]]
+) -> None:
+    """Some remembered digests of a bucket, from rank `first` on: (digest, height), in one transaction."""
+    packed = ((int8(bucket), digest, int8(height), int8(rank)) for rank, (digest, height) in enumerate(rows, first))
+    with connection.transaction():
+        copy(connection, "ledger.remembered", pack_rows(packed))
+        connection.execute(_NOTE, (number, b""))
+
+
+def restored_buckets(connection: Connection) -> dict[int, tuple[int, bytes]]:
+    """(count, running hash) by bucket."""
+    return {bucket: (count, running) for bucket, count, running in connection.execute(_BUCKETS, binary=True)}
+
+
+def finish(
+    connection: Connection,
+    genesis: Genesis,
+    cursor: Cursor,
+    checkpoint: Checkpoint,
+    certificate: bytes,
+    root: Child | None,
+    nodes: Mapping[NodeKey, bytes],
+) -> None:
+    """What lies above the parts, the checkpoint, and the cursor; in one transaction: the database is whole."""
+    with connection.transaction():
+        write_nodes(connection, nodes)
+        set_root(connection, root)
+        insert_checkpoint(connection, genesis, checkpoint, cursor.time_ms)
+        insert_certificates(connection, [(checkpoint.height, certificate)])
+        note_pruned(connection, checkpoint.height, 0, 0, 0)
+        insert_cursor(connection, cursor)
+        connection.execute(_END)
+
+
+def _write_state(connection: Connection, rows: Sequence[SnapshotLeaf]) -> None:
+    tables: dict[str, list[Sequence[bytes | None]]] = {}
+    for _, key, value, content in rows:
+        if key[0] == Kind.BALANCE:
+            tables.setdefault("balances", []).append((key[1:33], key[33:], value))
+            continue
+        leaf = read_leaf(key, value)
+        if isinstance(leaf, ObjectLeaf):
+            tables.setdefault("objects", []).append(_object(leaf, content))
+        elif isinstance(leaf, Asset):
+            row = leaf.id, leaf.name.encode(), int4(leaf.decimals), leaf.issuer, int8(leaf.supply)
+            tables.setdefault("assets", []).append(row)
+        elif isinstance(leaf, BucketLeaf):
+            row_of_bucket = int8(leaf.bucket), int8(leaf.count), leaf.running_hash
+            tables.setdefault("expiry_buckets", []).append(row_of_bucket)
+    for table, packed in tables.items():
+        copy(connection, f"ledger.{table}", pack_rows(packed))
+
+
+def _object(leaf: ObjectLeaf, content: bytes | None) -> Sequence[bytes | None]:
+    return (
+        leaf.id,
+        int8(leaf.version),
+        int2(leaf.ownership),
+        leaf.owner,
+        b"".join(leaf.writers),
+        leaf.type.encode(),
+        leaf.media_type.encode(),
+        content,
+    )

@@ -1,0 +1,231 @@
+"""Makes a fresh database the one of a snapshot. Every part is verified against the certified root before it is written,
+and what is written is not a ledger before the last one is: nothing that was altered ever executes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import accumulate, groupby
+from typing import Final
+
+from ledger.digests import remembered_next
+from ledger.genesis import Genesis
+from ledger.leaves import Kind, is_content_of, key_hash, value_hash
+from ledger.state import Cursor
+from projections import restoring
+from projections.connect import Connection, connect
+from projections.errors import translated
+from projections.restoring import RestoredPart, SnapshotLeaf
+from sync.snapshots.container import DIGESTS, LEAVES, BadContainer
+from sync.snapshots.manifest import (
+    NAME,
+    SIZE_MAX,
+    BadManifest,
+    Certified,
+    Manifest,
+    Part,
+    certified,
+    decode_manifest,
+    path_of,
+)
+from sync.snapshots.places import PartMissing, Place
+from tree.build import build_above, build_subtree
+from tree.proofs import verify_prefix
+
+_EMPTY_HASH: Final = bytes(32)
+
+OnRows = Callable[[int, int], None]
+"""Told how many leaves and digests are there, and of how many."""
+
+
+class BadSnapshot(Exception):
+    """A snapshot is not what was written. The message names the file, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One that is offered, its certificate verified, its files unread."""
+
+    place: Place
+    manifest: Manifest
+    certified: Certified
+    digest: bytes
+    """Of the manifest's bytes."""
+
+    @property
+    def height(self) -> int:
+        """Of the checkpoint."""
+        return self.certified.checkpoint.height
+
+    @property
+    def rows(self) -> int:
+        """Leaves and remembered digests."""
+        return sum(part.count for part in self.manifest.parts)
+
+    def cursor(self, genesis: Genesis, cluster_id: str) -> Cursor:
+        """Where the database is when it is restored."""
+        checkpoint, header = self.certified.checkpoint, self.certified.header
+        return Cursor(
+            genesis_digest=genesis.digest,
+            chain=genesis.chain,
+            cluster_id=cluster_id,
+            topic_id=genesis.topic_id,
+            protocol_version=header.protocol_version,
+            height=checkpoint.height,
+            block_digest=checkpoint.block_digest,
+            time_ms=header.time_ms,
+            heads=checkpoint.heads,
+        )
+
+
+def open_snapshot(place: Place, height: int, genesis: Genesis) -> Snapshot:
+    """Raises: BadSnapshot, PlaceUnavailable."""
+    try:
+        document = place.read(height, NAME, SIZE_MAX)
+        manifest = decode_manifest(document)
+        vouched = certified(manifest, genesis)
+    except (PartMissing, BadManifest) as error:
+        raise BadSnapshot(str(error)) from error
+    if vouched.checkpoint.height != height:
+        raise BadSnapshot(f"The snapshot of height {vouched.checkpoint.height} lies where that of {height} should.")
+    return Snapshot(place, manifest, vouched, sha256(document).digest())
+
+
+def verify_snapshot(snapshot: Snapshot, on_rows: OnRows = lambda done, total: None) -> None:
+    """Read all of it and believe nothing. Raises: BadSnapshot, PlaceUnavailable."""
+    buckets: dict[int, tuple[int, bytes]] = {}
+    done = 0
+    for number, chunk in enumerate(snapshot.manifest.chunks):
+        for _, key, value, _ in read_leaves(snapshot, number):
+            if key[0] == Kind.BUCKET:
+                buckets[int.from_bytes(key[1:])] = int.from_bytes(value[:8]), value[8:]
+        done += chunk.count
+        on_rows(done, snapshot.rows)
+    ends = ends_of(snapshot.manifest, buckets)
+    for number, piece in enumerate(snapshot.manifest.digests):
+        read_digests(snapshot, number, ends[number])
+        done += piece.count
+        on_rows(done, snapshot.rows)
+
+
+def restore(
+    snapshot: Snapshot, genesis: Genesis, url: str, cursor: Cursor, on_rows: OnRows = lambda done, total: None
+) -> None:
+    """Fill the fresh database at `url`, or go on where this was broken off; in the end it is at `cursor`.
+
+    Raises: BadSnapshot, PlaceUnavailable, restoring.NotFresh, DatabaseUnavailable, DatabaseUnusable.
+    """
+    with translated(), connect(url, "momus restore") as connection:
+        _Restore(snapshot, genesis, connection, cursor, on_rows).run()
+
+
+class _Restore:
+    def __init__(
+        self, snapshot: Snapshot, genesis: Genesis, connection: Connection, cursor: Cursor, on_rows: OnRows
+    ) -> None:
+        self._snapshot = snapshot
+        self._genesis = genesis
+        self._connection = connection
+        self._cursor = cursor
+        self._on_rows = on_rows
+        self._rows = 0
+
+    def run(self) -> None:
+        snapshot, connection = self._snapshot, self._connection
+        manifest, checkpoint = snapshot.manifest, snapshot.certified.checkpoint
+        there = restoring.begin(connection, snapshot.height, snapshot.digest)
+        for number, chunk in enumerate(manifest.chunks):
+            if number not in there:
+                there[number] = self._chunk(number)
+            self._count(chunk)
+        ends = ends_of(manifest, restoring.restored_buckets(connection))
+        for index, piece in enumerate(manifest.digests):
+            number = len(manifest.chunks) + index
+            if number not in there:
+                rows = read_digests(snapshot, index, ends[index])
+                restoring.write_digests(connection, number, piece.bucket, piece.first, rows)
+            self._count(piece)
+        places = ((path_of(number, manifest.nibbles), there[number].top) for number in range(len(manifest.chunks)))
+        above = build_above(snapshot.height, [place for place in places if place[1] is not None])
+        if above.top is None or above.top.hash != checkpoint.state_root:
+            raise BadSnapshot("What was restored does not lead to the state root; empty the database and begin again.")
+        certificate = manifest.certificate
+        restoring.finish(connection, self._genesis, self._cursor, checkpoint, certificate, above.top, above.nodes)
+
+    def _chunk(self, number: int) -> RestoredPart:
+        snapshot = self._snapshot
+        rows = read_leaves(snapshot, number)
+        path = path_of(number, snapshot.manifest.nibbles)
+        built = build_subtree(path, snapshot.height, [(row[0], value_hash(row[2])) for row in rows])
+        restoring.write_leaves(self._connection, number, snapshot.height, rows, built.top, built.nodes)
+        return RestoredPart(built.top)
+
+    def _count(self, part: Part) -> None:
+        self._rows += part.count
+        self._on_rows(self._rows, self._snapshot.rows)
+
+
+def read_leaves(snapshot: Snapshot, number: int) -> list[SnapshotLeaf]:
+    """The rows of a chunk, which are all that the certified root has in its place. Raises: BadSnapshot,
+    PlaceUnavailable."""
+    manifest = snapshot.manifest
+    chunk = manifest.chunks[number]
+    data = _read(snapshot, chunk)
+    try:
+        records = list(LEAVES.read(data, chunk.count))
+    except BadContainer as error:
+        raise BadSnapshot(f"{chunk.file}: {error}") from error
+    rows = [(key_hash(it["key"]), it["key"], it["value"], it["content"]) for it in records]
+    leaves = [(row[0], value_hash(row[2])) for row in rows]
+    root, bits = snapshot.certified.checkpoint.state_root, 4 * manifest.nibbles
+    if not verify_prefix(root, number, bits, leaves, chunk.proof):
+        raise BadSnapshot(f"{chunk.file}: its leaves are not those of the certified state root.")
+    for _, key, value, content in rows:
+        is_object = key[0] == Kind.OBJECT
+        if is_object != (content is not None) or (content is not None and not is_content_of(value, content)):
+            raise BadSnapshot(f"{chunk.file}: a content is not the one that its object has the hash of.")
+    return rows
+
+
+def read_digests(snapshot: Snapshot, index: int, end: bytes) -> list[tuple[bytes, int]]:
+    """(digest, height) of a piece, which lead from the hash before it to `end`. Raises: as `read_leaves`."""
+    piece = snapshot.manifest.digests[index]
+    data = _read(snapshot, piece)
+    running, rows = piece.before, []
+    try:
+        for record in DIGESTS.read(data, piece.count):
+            if record["height"] < 0:
+                break
+            running = remembered_next(running, record["height"], record["digest"])
+            rows.append((record["digest"], record["height"]))
+    except BadContainer as error:
+        raise BadSnapshot(f"{piece.file}: {error}") from error
+    if running != end or len(rows) != piece.count:
+        raise BadSnapshot(f"{piece.file}: its digests do not lead to the hash of their bucket.")
+    return rows
+
+
+def _read(snapshot: Snapshot, part: Part) -> bytes:
+    try:
+        data = snapshot.place.read(snapshot.height, part.file, part.size_bytes)
+    except PartMissing as error:
+        raise BadSnapshot(str(error)) from error
+    if len(data) != part.size_bytes or sha256(data).hexdigest() != part.sha256:
+        raise BadSnapshot(f"{part.file}: its bytes are not those that the manifest has the hash of.")
+    return data
+
+
+def ends_of(manifest: Manifest, buckets: Mapping[int, tuple[int, bytes]]) -> Sequence[bytes]:
+    """For each piece of digests, the running hash that it must lead to; `buckets` is believed. Raises: BadSnapshot."""
+    found: list[bytes] = []
+    left = dict(buckets)
+    for bucket, group in groupby(manifest.digests, key=lambda piece: piece.bucket):
+        pieces = list(group)
+        count, running = left.pop(bucket, (0, _EMPTY_HASH))
+        *ranks, total = accumulate((piece.count for piece in pieces), initial=0)
+        if pieces[0].before != _EMPTY_HASH or [piece.first for piece in pieces] != ranks or total != count:
+            raise BadSnapshot(f"The manifest does not have all digests of bucket {bucket}, each once.")
+        found += [*(piece.before for piece in pieces[1:]), running]
+    if left:
+        raise BadSnapshot(f"The manifest has no digests of bucket {min(left)}.")
+    return found

@@ -1,0 +1,245 @@
+"""Snapshots: exported while execution goes on, restored, and every altered byte of one found."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+import sync.snapshots.export as exporting
+from projections.audit import audit_chain, audit_state
+from projections.audit_rows import begin
+from projections.connect import connect
+from projections.errors import StateDiffers
+from projections.exporting import ExportedView, imported_view
+from projections.findings import Findings
+from projections.fingerprint import compare, image
+from projections.migrate import migrate
+from projections.restoring import NotFresh
+from sync.snapshots.manifest import NAME
+from sync.snapshots.places import Folder
+from sync.snapshots.restore import BadSnapshot, Snapshot, open_snapshot, restore, verify_snapshot
+from tests.snapshots import CLUSTER, SmallChain, small_chain
+
+pytestmark = pytest.mark.postgres
+HEIGHT = 20
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory: pytest.TempPathFactory) -> SmallChain:
+    return small_chain(tmp_path_factory.mktemp("chain"))
+
+
+@pytest.fixture(scope="module")
+def place(chain: SmallChain, new_databases: Callable[[], str]) -> Iterator[Folder]:
+    """With a snapshot of sixteen chunks, whose digests come in pieces of seven."""
+    url = new_databases()
+    chain.execute(url, HEIGHT)
+    before = exporting.CHUNK_LEAVES, exporting.DIGESTS_MAX
+    with TemporaryDirectory() as folder:
+        exporting.CHUNK_LEAVES, exporting.DIGESTS_MAX = 4, 7  # type: ignore[misc]
+        try:
+            chain.snapshot(url, found := Folder(Path(folder)), HEIGHT)
+        finally:
+            exporting.CHUNK_LEAVES, exporting.DIGESTS_MAX = before  # type: ignore[misc]
+        yield found
+
+
+def opened(chain: SmallChain, place: Folder) -> Snapshot:
+    return open_snapshot(place, HEIGHT, chain.genesis)
+
+
+def restored(chain: SmallChain, place: Folder, url: str) -> None:
+    migrate(url)
+    snapshot = opened(chain, place)
+    restore(snapshot, chain.genesis, url, snapshot.cursor(chain.genesis, CLUSTER))
+
+
+def test_restored_database_is_the_one_that_was_exported_and_goes_on_as_it(
+    chain: SmallChain, place: Folder, new_database: Callable[[], str]
+) -> None:
+    live, again = new_database(), new_database()
+    chain.execute(live)
+    restored(chain, place, again)
+    assert image(again).height == HEIGHT
+    chain.execute(again, rehash=True)
+    assert compare(image(again, HEIGHT - 1).tables, image(live, HEIGHT - 1).tables) != []
+    assert compare(image(again, HEIGHT).tables, image(live, HEIGHT).tables) == []
+    findings = Findings()
+    with connect(again) as connection, connection.transaction():
+        changed = begin(connection)
+        at, newest = audit_chain(connection, chain.genesis, findings, lambda checkpoint: None)
+        assert at is not None
+        audit_state(connection, chain.genesis, newest, changed, False, findings)
+    assert findings.kept == []
+
+
+def test_view_is_of_its_height_whatever_executes_meanwhile(
+    chain: SmallChain, place: Folder, new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = new_database()
+    chain.execute(url, HEIGHT)
+    with ExportedView(url) as view:
+        assert view.height == HEIGHT
+        chain.execute(url)
+        with imported_view(url, view.id, HEIGHT) as connection:
+            exported = exporting.export(connection, HEIGHT, tmp_path)
+    assert exported.checkpoint == opened(chain, place).certified.checkpoint
+    assert (exported.nibbles, len(exported.chunks)) == (0, 1)
+    with (
+        ExportedView(url) as view,
+        pytest.raises(StateDiffers, match="height 24"),
+        imported_view(url, view.id, HEIGHT),
+    ):
+        raise AssertionError("a view of another height")
+
+
+def test_snapshot_has_many_parts_and_all_of_it_verifies(chain: SmallChain, place: Folder) -> None:
+    snapshot = opened(chain, place)
+    assert len(snapshot.manifest.chunks) == 16
+    assert len(snapshot.manifest.digests) > 2
+    told: list[tuple[int, int]] = []
+    verify_snapshot(snapshot, lambda done, total: told.append((done, total)))
+    assert told[-1] == (snapshot.rows, snapshot.rows)
+    assert (place.heights(), place.begun()) == ([HEIGHT], [])
+
+
+def test_file_that_was_altered_anywhere_is_named(chain: SmallChain, place: Folder, tmp_path: Path) -> None:
+    files = sorted(path.name for path in place.folder(HEIGHT).glob("*.avro"))
+    for number, name in enumerate(files):
+        folder = tmp_path / str(number)
+        shutil.copytree(place.folder(HEIGHT), folder / place.folder(HEIGHT).name)
+        file = Folder(folder).folder(HEIGHT) / name
+        data = bytearray(file.read_bytes())
+        data[len(data) * 7 // 10] ^= 1
+        for altered in (bytes(data), bytes(data[:-1]), bytes(data) + b"\0", None):
+            file.unlink(missing_ok=True)
+            if altered is not None:
+                file.write_bytes(altered)
+            with pytest.raises(BadSnapshot, match=name):
+                verify_snapshot(opened(chain, Folder(folder)))
+
+
+def test_manifest_that_agrees_with_altered_files_does_not_help_them(
+    chain: SmallChain, place: Folder, tmp_path: Path
+) -> None:
+    """Rows are held against the certified root, not against the manifest."""
+    folder = Folder(tmp_path)
+    shutil.copytree(place.folder(HEIGHT), folder.folder(HEIGHT))
+    document = json.loads((folder.folder(HEIGHT) / NAME).read_bytes())
+    for kind, number in (("chunks", 3), ("digests", 1)):
+        swapped = json.loads(json.dumps(document))
+        swapped[kind][number] |= {
+            key: swapped[kind][number + 1][key] for key in ("file", "size_bytes", "sha256", "count")
+        }
+        (folder.folder(HEIGHT) / NAME).write_text(json.dumps(swapped))
+        with pytest.raises(BadSnapshot):
+            verify_snapshot(opened(chain, folder))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"certificate": "00"},
+        {"header": "00"},
+        {"genesis_digest": "00" * 32},
+        {"nibbles": 2},
+        {"nibbles": 9},
+        {"chunks": []},
+        {"digests": []},
+        {"digests": [1]},
+        {"more": 1},
+        {"format": "momus.snapshot.v2"},
+    ],
+    ids=str,
+)
+def test_manifest_that_says_something_else_is_refused(
+    chain: SmallChain, place: Folder, tmp_path: Path, change: dict[str, object]
+) -> None:
+    folder = Folder(tmp_path)
+    shutil.copytree(place.folder(HEIGHT), folder.folder(HEIGHT))
+    document = json.loads((folder.folder(HEIGHT) / NAME).read_bytes())
+    (folder.folder(HEIGHT) / NAME).write_text(json.dumps(document | change))
+    with pytest.raises(BadSnapshot):
+        verify_snapshot(opened(chain, folder))
+    for garbage in (b"", b"{", b"[]", b"\xff" * 99):
+        (folder.folder(HEIGHT) / NAME).write_bytes(garbage)
+        with pytest.raises(BadSnapshot):
+            opened(chain, folder)
+
+
+def test_damaged_database_gives_no_snapshot(chain: SmallChain, new_database: Callable[[], str], tmp_path: Path) -> None:
+    url = new_database()
+    chain.execute(url, HEIGHT)
+    damages = (
+        "update ledger.tree_leaves set value = value || 'x' where ctid = (select max(ctid) from ledger.tree_leaves)",
+        "update ledger.objects set content = content || 'x'",
+        "delete from ledger.objects",
+        "update ledger.remembered set height = height + 1",
+        "delete from ledger.remembered",
+    )
+    for damage in damages:
+        _damaged_gives_none(url, damage, tmp_path)
+    with connect(url) as connection, connection.transaction():
+        exporting.export(connection, HEIGHT, tmp_path)
+
+
+def _damaged_gives_none(url: str, damage: str, folder: Path) -> None:
+    """Damage, export in vain, and undo: all in the transaction of one connection."""
+    with connect(url) as connection:
+        connection.execute("BEGIN")
+        assert connection.execute(damage).rowcount > 0, damage
+        with pytest.raises(StateDiffers):
+            exporting.export(connection, HEIGHT, folder)
+        connection.execute("ROLLBACK")
+
+
+def test_restore_that_was_broken_off_goes_on_and_another_snapshot_is_refused(
+    chain: SmallChain, place: Folder, new_database: Callable[[], str]
+) -> None:
+    url = new_database()
+    migrate(url)
+    snapshot = opened(chain, place)
+    cursor = snapshot.cursor(chain.genesis, CLUSTER)
+
+    class Enough(Exception):
+        pass
+
+    def stop_at(rows: int) -> Callable[[int, int], None]:
+        def told(done: int, total: int) -> None:
+            if done >= rows:
+                raise Enough
+
+        return told
+
+    for rows in (1, snapshot.rows // 2, snapshot.rows - 1):
+        with pytest.raises(Enough):
+            restore(snapshot, chain.genesis, url, cursor, stop_at(rows))
+        with connect(url) as connection:
+            assert connection.execute("select count(*) from ledger.cursor").fetchone() == (0,)
+    other = Snapshot(snapshot.place, snapshot.manifest, snapshot.certified, bytes(32))
+    with pytest.raises(NotFresh, match="another snapshot"):
+        restore(other, chain.genesis, url, cursor)
+    restore(snapshot, chain.genesis, url, cursor)
+    with pytest.raises(NotFresh, match="holds a ledger"):
+        restore(snapshot, chain.genesis, url, cursor)
+    again = new_database()
+    restored(chain, place, again)
+    assert compare(image(url).tables, image(again).tables) == []
+
+
+def test_what_has_no_manifest_is_never_offered(tmp_path: Path) -> None:
+    place = Folder(tmp_path)
+    assert (place.heights(), place.begun()) == ([], [])
+    place.staging(7).joinpath("leaves-00000.avro").write_bytes(b"begun")
+    place.staging(9)
+    place.publish(9, b"manifest")
+    (tmp_path / "something else").mkdir()
+    assert (place.heights(), place.begun()) == ([9], [7])
+    assert list(place.staging(7).iterdir()) == []
+    for height in (7, 9):
+        place.remove(height)
+    place.remove(9)
+    assert (place.heights(), place.begun()) == ([], [])

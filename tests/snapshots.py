@@ -1,0 +1,72 @@
+"""Snapshots of small chains, made in tests: a store, its executed databases, and what one needs to sign."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from backbone.store import StoreReader
+from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from ingest.pool import VerdictPool
+from ledger.checkpoint import Checkpoint
+from ledger.genesis import Genesis, parse_genesis
+from node.pipeline import PipelineLimits
+from node.session import LogIdentity, Session
+from projections.exporting import ExportedView, imported_view
+from projections.migrate import migrate
+from sync.snapshots.export import export
+from sync.snapshots.manifest import encode_manifest
+from sync.snapshots.places import Place
+from tests.builders import genesis_bytes, validator_key
+from tests.chain_builder import even_cuts, write_store
+from tests.random_ledger import RandomLedger
+
+CLUSTER = "cluster"
+
+
+@dataclass(frozen=True)
+class SmallChain:
+    """A chain of one validator and one partition with every kind of command in it."""
+
+    genesis: Genesis
+    store: Path
+    height: int
+
+    def execute(self, url: str, until: int | None = None, rehash: bool = False) -> None:
+        """From where the database is."""
+        migrate(url)
+        limits = PipelineLimits(job_records_max=20, flush_records_max=40)
+        identity = LogIdentity(CLUSTER, self.genesis.topic_id)
+        session = Session(self.genesis, identity, self.store, url, limits, rehash)
+        with closing(VerdictPool(1, self.genesis.digest, self.genesis.limits)) as pool:
+            session.run(pool, lambda cursor, checkpoints: None, lambda: False, until or self.height)
+
+    def header(self, height: int) -> bytes:
+        """Of the stored block."""
+        with StoreReader(self.store) as stored:
+            return stored.final_after(height - 1, 1)[0].header_bytes
+
+    def certificate(self, checkpoint: Checkpoint) -> bytes:
+        """Of the only validator."""
+        wire = CheckpointWire(self.genesis)
+        claim = wire.claim(checkpoint)
+        signature = validator_key(0).sign(wire.signing_bytes(claim))
+        return wire.encode(CheckpointCertificate(claim, ((0, signature),)))
+
+    def snapshot(self, url: str, place: Place, height: int) -> None:
+        """Of a database that is at the checkpoint of a height."""
+        folder = place.staging(height)
+        with ExportedView(url) as view, imported_view(url, view.id, height) as connection:
+            exported = export(connection, height, folder)
+        manifest = exported.manifest(self.genesis, self.header(height), self.certificate(exported.checkpoint))
+        place.publish(height, encode_manifest(manifest))
+
+
+def small_chain(folder: Path, blocks: int = 24, checkpoint_heights: int = 5, drawn: int = 250) -> SmallChain:
+    """Blocks lie so far apart that expiry buckets go on the way."""
+    genesis = parse_genesis(
+        genesis_bytes(partitions=1, checkpoint_heights=checkpoint_heights, checkpoint_time_ms=10**9)
+    )
+    source = RandomLedger(genesis, seed=5)
+    values: list[bytes | None] = [*source.opening(), *(source.draw() for _ in range(drawn))]
+    height = write_store(folder / "store", genesis, [values], even_cuts([len(values)], blocks), step_ms=40_000)
+    return SmallChain(genesis, folder / "store", height)

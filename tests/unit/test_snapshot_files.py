@@ -1,0 +1,130 @@
+"""What a snapshot's files and manifest may say, and what is refused before anything is believed."""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sync.snapshots import container
+from sync.snapshots.container import DIGESTS, LEAVES, BadContainer
+from sync.snapshots.manifest import BadManifest, DigestChunk, Manifest, decode_manifest, encode_manifest, path_of
+from sync.snapshots.restore import BadSnapshot, ends_of
+from tree.proofs import BadProof, PrefixProof, decode_prefix_proof, encode_prefix_proof
+
+ROWS = [{"height": number, "digest": bytes([number]) * 32} for number in range(5)]
+
+
+def written(rows: Sequence[dict[str, object]] = ROWS) -> bytes:
+    file = BytesIO()
+    DIGESTS.write(file, rows)
+    return file.getvalue()
+
+
+def test_a_file_gives_back_what_was_written_in_blocks_of_any_number() -> None:
+    leaves = [{"key": b"k" * 65, "value": bytes(n % 251), "content": None if n % 2 else bytes(n)} for n in range(2_000)]
+    file = BytesIO()
+    LEAVES.write(file, leaves)
+    assert list(LEAVES.read(file.getvalue(), len(leaves))) == leaves
+    assert list(DIGESTS.read(written(()), 0)) == []
+
+
+@given(st.integers(0, len(written()) - 1), st.integers(1, 255))
+def test_altered_bytes_are_refused_or_decode_within_bounds(place: int, change: int) -> None:
+    data = bytearray(written())
+    data[place] ^= change
+    try:
+        rows = list(DIGESTS.read(bytes(data), len(ROWS)))
+    except BadContainer:
+        return
+    assert len(rows) <= len(ROWS)
+
+
+@given(st.integers(0, len(written()) - 1))
+def test_file_that_ends_early_gives_less_or_is_refused(end: int) -> None:
+    try:
+        rows = list(DIGESTS.read(written()[:end], len(ROWS)))
+    except BadContainer:
+        return
+    assert rows == []
+
+
+def test_file_of_another_schema_or_with_more_records_is_refused() -> None:
+    with pytest.raises(BadContainer, match="begin"):
+        list(LEAVES.read(written(), 99))
+    with pytest.raises(BadContainer, match="more than 4"):
+        list(DIGESTS.read(written(), 4))
+
+
+def test_block_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "BLOCK_BYTES_MAX", 50)
+    with pytest.raises(BadContainer, match="too large"):
+        list(DIGESTS.read(written(), 99))
+
+
+def test_packed_bytes_that_go_on_are_refused() -> None:
+    empty = written(())
+    packing = zlib.compressobj(wbits=-15)
+    packed = packing.compress(bytes(40)) + packing.flush() + b"more than a checksum"
+    block = bytes((2, 2 * len(packed))) + packed + empty[-16:]
+    with pytest.raises(BadContainer, match="other bytes follow"):
+        list(DIGESTS.read(empty + block, 99))
+
+
+def piece(bucket: int, first: int, count: int, before: bytes) -> DigestChunk:
+    return DigestChunk("digests-00000.avro", 1, "00" * 32, count, bucket, first, before)
+
+
+def manifest(*pieces: DigestChunk) -> Manifest:
+    return Manifest(bytes(32), b"h", b"c", 0, (), pieces)
+
+
+ZERO, A, B, C = bytes(32), b"a" * 32, b"b" * 32, b"c" * 32
+
+
+def test_pieces_lead_from_nothing_to_the_hash_of_each_bucket() -> None:
+    pieces = piece(1, 0, 3, ZERO), piece(1, 3, 2, A), piece(7, 0, 1, ZERO)
+    assert ends_of(manifest(*pieces), {1: (5, B), 7: (1, C)}) == [A, B, C]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "buckets"),
+    [
+        ((), {1: (5, B)}),
+        ((piece(1, 0, 5, ZERO),), {}),
+        ((piece(1, 0, 5, A),), {1: (5, B)}),
+        ((piece(1, 1, 4, ZERO),), {1: (5, B)}),
+        ((piece(1, 0, 4, ZERO),), {1: (5, B)}),
+        ((piece(1, 0, 3, ZERO), piece(1, 2, 3, A)), {1: (5, B)}),
+        ((piece(1, 0, 5, ZERO), piece(7, 0, 1, ZERO), piece(1, 0, 5, ZERO)), {1: (5, B), 7: (1, C)}),
+    ],
+)
+def test_pieces_that_leave_out_or_repeat_digests_are_refused(
+    pieces: Sequence[DigestChunk], buckets: Mapping[int, tuple[int, bytes]]
+) -> None:
+    with pytest.raises(BadSnapshot):
+        ends_of(manifest(*pieces), buckets)
+
+
+def test_manifest_without_all_chunks_is_refused() -> None:
+    with pytest.raises(BadManifest):
+        decode_manifest(encode_manifest(manifest()))
+
+
+def test_chunk_numbers_are_paths() -> None:
+    assert [path_of(0, 0), path_of(0xA, 1), path_of(0x0B, 2), path_of(0xABCD, 4)] == [
+        b"",
+        b"\x0a",
+        b"\x00\x0b",
+        b"\x0a\x0b\x0c\x0d",
+    ]
+
+
+def test_prefix_proof_is_its_bytes_and_nothing_else_is_one() -> None:
+    proof = PrefixProof((None, (A, True), (B, False)))
+    assert decode_prefix_proof(encode_prefix_proof(proof)) == proof
+    for bad in (b"\3", b"\1" + A[:-1], b"\1", bytes(257)):
+        with pytest.raises(BadProof):
+            decode_prefix_proof(bad)
