@@ -23,6 +23,7 @@ from momus.commands import (
     replay,
     run,
     simulate,
+    snapshots,
     sql,
     status,
     submit,
@@ -91,6 +92,7 @@ app.command("sql")(sql.command)
 app.command("replay")(replay.command)
 app.command("audit")(audit.command)
 app.command("drill")(drill.command)
+app.command("snapshots")(snapshots.command)
 app.command("recover")(recover.command)
 app.command("at")(recover.at)
 app.add_typer(prove.app, name="prove")

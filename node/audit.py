@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
+from backbone.store import StoreReader
 from consensus.blocks import verify_block
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.genesis import Genesis
 from node import wiring
 from node.audit_store import StoreAudit, audit_journal
+from node.final import gap_above
 from node.home import Home
 from node.make_database import beside, create_database, drop_database
-from node.rebuild import Means, NoWayBack, rebuild
+from node.rebuild import LOG, SNAPSHOT, STORE, Means, NoWayBack, rebuild
 from node.replay import Step
 from node.settings import Settings
 from projections.audit import audit_chain, audit_state
@@ -23,10 +25,10 @@ from projections.audit_rows import begin
 from projections.connect import Connection, connect
 from projections.errors import DatabaseUnusable, translated
 from projections.findings import Findings
+from projections.pruning import oldest_height
 
 SCRATCH: Final = "momus_audit"
 _STORE_PRUNED: Final = "SELECT coalesce(max(store_bytes_removed), 0) > 0 FROM ledger.pruning"
-_OLDEST: Final = "SELECT coalesce(min(height) - 1, 0) FROM ledger.blocks"
 
 T = TypeVar("T")
 
@@ -156,14 +158,26 @@ class Audit:
         renew = partial(_renew, url)
         renew()
         spare = self._home.path / "audit-store"
+        above = oldest_height(connection)
+        with StoreReader(self._home.store) as stored:
+            is_pruned = gap_above(stored, 0) is not None
+        means = Means(
+            self._home,
+            self._settings,
+            self._genesis,
+            self._home.store,
+            spare,
+            wiring.snapshot_place(self._home, self._settings),
+            ways=(SNAPSHOT, LOG) if is_pruned else (STORE, SNAPSHOT, LOG),
+            snapshot_max=above,
+            on_step=self._on_step,
+        )
         try:
-            means = Means(self._home, self._settings, self._genesis, self._home.store, spare, on_step=self._on_step)
             rebuilt = rebuild(means, scratch, height, renew)
             for sentence in rebuilt.tried:
                 part.findings.add("store", "replay", sentence)
-            above = connection.execute(_OLDEST).fetchone()
             with connect(scratch) as replayed, replayed.transaction():
-                rows = compare_history(connection, replayed, 0 if above is None else above[0], part.findings)
+                rows = compare_history(connection, replayed, above, part.findings)
             part.summary = (
                 f"{rows:,} rows against {rebuilt.records:,} records replayed from the {rebuilt.way} to height {height}."
             )

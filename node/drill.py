@@ -10,11 +10,10 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from multiprocessing import get_context
-from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -24,14 +23,19 @@ from ledger.genesis import Genesis
 from node import wiring
 from node.audit import audited
 from node.home import Home
-from node.injection import OF_DATABASE, OF_STORE, Injection, damage_database, damage_store
+from node.injection import OF_DATABASE, OF_STORE, Injection, damage_database, damage_snapshot, damage_store
 from node.make_database import beside, create_database, drop_database
-from node.rebuild import Means, NoWayBack, Rebuilt, rebuild
-from node.replay import OnStep, replay
+from node.rebuild import SNAPSHOT, WAYS, Means, NoWayBack, Rebuilt, newest_snapshot, rebuild
+from node.replay import OnStep
 from node.settings import Settings
 from projections.connect import connect
+from projections.cursor import read_cursor
 from projections.database import Database, DatabaseUnusable
+from projections.errors import translated
 from projections.fingerprint import Fingerprint, compare, image
+from projections.pruning import oldest_height
+from sync.snapshots.places import Folder
+from sync.snapshots.restore import copy_snapshot, open_snapshot
 
 SCRATCH: Final = "momus_drill"
 PASSED, HEALED, DETECTED, FAILED = "passed", "healed", "detected", "failed"
@@ -50,6 +54,8 @@ class DrillReport:
     injected: str | None
     way: str | None
     height: int
+    above: int
+    """The height of the snapshot that it began with; 0: genesis."""
     certified_height: int
     records: int
     seconds: float
@@ -77,6 +83,7 @@ class Drill:
         genesis: Genesis,
         injection: Injection | None,
         seed: int,
+        ways: Sequence[str] = WAYS,
         on_step: OnStep = lambda step: None,
     ) -> None:
         self._home = home
@@ -88,11 +95,16 @@ class Drill:
         self._live = wiring.database_url(home, settings)
         self._url = beside(self._live, SCRATCH)
         spare = self._folder / "log-store"
-        self._means = Means(home, settings, genesis, home.store, spare, on_step=on_step)
+        place = wiring.snapshot_place(home, settings)
+        if injection in OF_STORE:
+            # What lies below a snapshot is not read on the way up from it, so damage there would not be seen.
+            ways = [way for way in ways if way != SNAPSHOT]
+        self._means = Means(home, settings, genesis, home.store, spare, place, ways, on_step=on_step)
         self._detected: list[str] = []
+        self._above = 0
 
     def run(self) -> DrillReport:
-        """Walk, compare, note. Raises: DatabaseUnavailable, DatabaseUnusable, OSError."""
+        """Walk, compare, note. Raises: NothingToDamage, DatabaseUnavailable, DatabaseUnusable, OSError."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir()
         self._renew()
@@ -107,8 +119,14 @@ class Drill:
         return report
 
     def _run(self, started_at: str) -> DrillReport:
-        live = image(self._live)
-        injected = self._damage_store()
+        with translated(), connect(self._live) as connection:
+            cursor, floor = read_cursor(connection), oldest_height(connection)
+        newest = newest_snapshot(self._means, 0 if cursor is None else cursor.height)
+        self._means = replace(self._means, snapshot_max=newest)
+        # What began at a snapshot has no history below it, and of what was pruned the live one has none.
+        self._above = max(newest, floor)
+        live = image(self._live, self._above)
+        injected = self._damage_store() if self._injection in OF_STORE else self._damage_snapshot(newest)
         began = time.monotonic()
         try:
             if self._injection is Injection.KILL:
@@ -126,9 +144,18 @@ class Drill:
         seconds = time.monotonic() - began
         return self._report(started_at, injected, rebuilt, live.height, seconds, self._differences(live.tables))
 
-    def _damage_store(self) -> str | None:
-        if self._injection not in OF_STORE:
+    def _damage_snapshot(self, height: int) -> str | None:
+        if self._injection is not Injection.CHUNK:
             return None
+        if not height:
+            raise NothingToDamage("There is no snapshot yet.")
+        assert self._means.place is not None
+        copy = Folder(self._folder / "snapshots")
+        copy_snapshot(open_snapshot(self._means.place, height, self._genesis), copy)
+        self._means = replace(self._means, place=copy)
+        return damage_snapshot(copy.folder(height), self._random)
+
+    def _damage_store(self) -> str:
         assert self._injection is not None
         copy = self._folder / "store"
         shutil.copytree(self._home.store, copy, ignore=shutil.ignore_patterns("lock", "aside"))
@@ -146,21 +173,21 @@ class Drill:
 
     def _differences(self, live: Mapping[str, Fingerprint]) -> list[str]:
         try:
-            return compare(image(self._url).tables, live)
+            return compare(image(self._url, self._above).tables, live)
         except DatabaseUnusable as error:
             return [str(error)]
 
     def _killed_half_way(self, height: int) -> str:
         """Replay in a process of its own, which is killed when half of the blocks are there."""
-        arguments = (self._settings, self._genesis, self._home.store, self._url, height)
-        child = get_context("spawn").Process(target=_replay, args=arguments, daemon=False)
+        arguments = (replace(self._means, on_step=_untold), self._url, height)
+        child = get_context("spawn").Process(target=_rebuild, args=arguments, daemon=False)
         child.start()
-        reached = self._watched(child.is_alive, height // 2)
+        reached = self._watched(child.is_alive, self._above + (height - self._above) // 2)
         if child.pid is not None and child.is_alive():
             os.kill(child.pid, signal.SIGKILL)
         child.join()
         self._means = replace(self._means, is_begun=True)
-        return f"The replay was killed at height {reached} of {height}."
+        return f"The way back was killed at height {reached} of {height}."
 
     def _watched(self, is_alive: Callable[[], bool], height: int) -> int:
         """Until the scratch database has come to a height, or the process has ended; the height."""
@@ -187,13 +214,14 @@ class Drill:
         certified_height, is_certified = self._certified(height) if rebuilt is not None else (0, None)
         records = 0 if rebuilt is None else rebuilt.records
         is_back = rebuilt is not None and not differing and is_certified is not False
-        tables = image(self._url).tables.values() if rebuilt is not None else ()
+        tables = image(self._url, self._above).tables.values() if rebuilt is not None else ()
         return DrillReport(
             started_at=started_at,
             verdict=self._verdict(is_back, injected is not None, rebuilt is None and bool(differing)),
             injected=injected,
             way=None if rebuilt is None else rebuilt.way,
             height=height,
+            above=0 if rebuilt is None else rebuilt.above,
             certified_height=certified_height,
             records=records,
             seconds=round(seconds, 3),
@@ -226,8 +254,16 @@ class Drill:
         return found[-1].height, is_good and own.get(found[-1].height) == _digest(message)
 
 
-def _replay(settings: Settings, genesis: Genesis, store: Path, url: str, height: int) -> None:
-    replay(settings, genesis, store, url, height, lambda step: None)
+class NothingToDamage(Exception):
+    """The home does not have what the injection is to damage."""
+
+
+def _rebuild(means: Means, url: str, height: int) -> None:
+    rebuild(means, url, height, _untold)
+
+
+def _untold(*_: object) -> None:
+    """Nobody listens."""
 
 
 def _digest(message: object) -> bytes | None:

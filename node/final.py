@@ -60,6 +60,12 @@ def _source(stored: StoreReader, genesis: Genesis, head: Head) -> Source:
     return Source(opening.topic_id, opening.from_offset)
 
 
+def gap_above(stored: StoreReader, height: int) -> int | None:
+    """Where the store begins, if that is not right above a height of a database but further up; None: no gap."""
+    found = stored.final_after(height, 1)
+    return found[0].height if found and found[0].height > height + 1 else None
+
+
 def height_at(store: Path, genesis: Genesis, time_ms: int) -> int:
     """The height of the last block whose time is at most `time_ms`. Raises: Halted where there is none."""
     with StoreReader(store) as stored:

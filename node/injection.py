@@ -20,8 +20,10 @@ class Injection(StrEnum):
     """The end of the copied store is cut off, in the middle of a record."""
     SEGMENT = "segment"
     """A byte in the middle of a segment of the copied store is another one."""
+    CHUNK = "chunk"
+    """A file of the newest snapshot is gone, or a bit of it is another one."""
     KILL = "kill"
-    """The replay is killed half-way."""
+    """The way back is killed half-way."""
 
 
 OF_STORE = (Injection.TAIL, Injection.SEGMENT)
@@ -44,6 +46,19 @@ def damage_store(store: Path, injection: Injection, random: Random) -> str:
     data[place] ^= 1 << random.randrange(8)
     segment.write_bytes(data)
     return f"A bit of byte {place} of {segment.relative_to(store)} was turned over."
+
+
+def damage_snapshot(folder: Path, random: Random) -> str:
+    """Damage a copy of a snapshot; what was done, as a sentence."""
+    file = random.choice(sorted(folder.glob("*.avro")))
+    if random.randrange(2):
+        file.unlink()
+        return f"{file.name} of the snapshot was deleted."
+    data = bytearray(file.read_bytes())
+    place = random.randrange(len(data))
+    data[place] ^= 1 << random.randrange(8)
+    file.write_bytes(data)
+    return f"A bit of byte {place} of {file.name} of the snapshot was turned over."
 
 
 def damage_database(url: str, injection: Injection, random: Random) -> str:

@@ -1,10 +1,11 @@
-"""The ways back to a database, light to heavy: the own store, or a store filled anew from the log, executed again.
+"""The ways back to a database, light to heavy: a snapshot and what the store has above it; the own store from genesis;
+a store filled anew from the log.
 
 Each way verifies all that it uses, so one that cannot work says why, and the next is tried.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +18,29 @@ from node.blocks import StoreInconsistent
 from node.follow import FollowError
 from node.home import Home
 from node.process import Halted
-from node.replay import OnStep, replay, store_from_log
+from node.replay import OnStep, Step, replay, store_from_log
 from node.settings import Settings
+from projections.database import Database
+from projections.migrate import migrate
+from projections.restoring import NotFresh
+from sync.snapshots.places import Place, PlaceUnavailable
+from sync.snapshots.restore import BadSnapshot, open_snapshot, restore
 
+SNAPSHOT: Final = "snapshot"
 STORE: Final = "store"
 LOG: Final = "log"
+WAYS: Final = (SNAPSHOT, STORE, LOG)
 
-_VAIN: Final = (StoreDamaged, StoreFailed, StoreInconsistent, Halted, FollowError)
+_VAIN: Final = (
+    StoreDamaged,
+    StoreFailed,
+    StoreInconsistent,
+    Halted,
+    FollowError,
+    BadSnapshot,
+    PlaceUnavailable,
+    NotFresh,
+)
 _NO_LOG: Final = (LogUnavailable, PositionLost, TopicMissing)
 
 
@@ -33,26 +50,33 @@ class NoWayBack(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a way back came to. `tried`: a sentence for each that did not work."""
+    """What a way back came to: `records` were executed, above the height `above`. `tried`: a sentence for each way that
+    did not work."""
 
     way: str
     height: int
     records: int
+    above: int = 0
     tried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
     """What a database may be rebuilt from. `store` need not be the home's own; `spare`: a folder that does not exist
-    yet, for a store from the log, None where the log is not to be asked."""
+    yet, for a store from the log, None where the log is not to be asked; `place`: of snapshots, if there is one."""
 
     home: Home
     settings: Settings
     genesis: Genesis
     store: Path
     spare: Path | None
+    place: Place | None
+    ways: Sequence[str] = WAYS
+    """Tried in this order."""
+    snapshot_max: int | None = None
+    """Above this height no snapshot is used."""
     is_begun: bool = False
-    """Whether the database holds a beginning already, from a replay that was ended: go on from there."""
+    """Whether the database holds a beginning already, from a way back that was ended: go on from there."""
     on_step: OnStep = field(default=lambda step: None)
 
 
@@ -63,44 +87,80 @@ def rebuild(means: Means, url: str, height: int | None, renew: Callable[[], None
     Raises: NoWayBack, DatabaseUnavailable, DatabaseUnusable.
     """
     tried: list[str] = []
-    is_begun = means.is_begun
-    for way in (STORE, LOG):
-        with _store(means, way, tried) as store:
-            if store is None:
-                continue
-            try:
-                reached, records = replay(
-                    means.settings, means.genesis, store, url, height, means.on_step, is_begun=is_begun
-                )
-            except _VAIN as error:
-                tried.append(f"From the {way}: {error}")
-            else:
-                if height in (None, reached):
-                    return Rebuilt(way, reached, records, tuple(tried))
-                tried.append(f"From the {way}: it ends at height {reached}, below {height}.")
-            is_begun = False
+    is_fresh = not means.is_begun
+    for way, store, snapshot in _ways(means, height, tried):
+        name = f"From the {way}" if snapshot is None else f"From the snapshot of height {snapshot}"
+        if not is_fresh and tried:
             renew()
+        is_fresh = False
+        try:
+            if snapshot is not None:
+                _restore(means, snapshot, url)
+            is_begun = means.is_begun or snapshot is not None
+            reached, records = replay(means.settings, means.genesis, store, url, height, means.on_step, is_begun)
+        except _VAIN as error:
+            tried.append(f"{name}: {error}")
+            continue
+        if height in (None, reached):
+            return Rebuilt(way, reached, records, snapshot or 0, tuple(tried))
+        tried.append(f"{name}: the store ends at height {reached}, below {height}.")
     raise NoWayBack(" ".join(tried))
 
 
-@contextmanager
-def _store(means: Means, way: str, tried: list[str]) -> Iterator[Path | None]:
-    """The store that a way executes; None where there is none."""
-    if way == STORE:
-        yield means.store
-    elif means.spare is None:
-        yield None
-    else:
-        try:
-            yield _from_log(means, means.spare, tried)
-        finally:
-            shutil.rmtree(means.spare, ignore_errors=True)
+def newest_snapshot(means: Means, height: int | None) -> int:
+    """The height of the snapshot that `rebuild` begins with; 0: none."""
+    return next((it for it in _heights(means, height, []) if SNAPSHOT in means.ways), 0)
 
 
-def _from_log(means: Means, folder: Path, tried: list[str]) -> Path | None:
+def _ways(means: Means, height: int | None, tried: list[str]) -> Iterator[tuple[str, Path, int | None]]:
+    """(way, the store that it executes, the height of the snapshot that it begins with)"""
+    for way in means.ways:
+        if way == SNAPSHOT:
+            for snapshot in _heights(means, height, tried):
+                yield SNAPSHOT, means.store, snapshot
+        elif way == STORE:
+            yield STORE, means.store, None
+        elif means.spare is not None:
+            with _store_from_log(means, means.spare, tried) as store:
+                if store is not None:
+                    yield LOG, store, None
+
+
+def _heights(means: Means, height: int | None, tried: list[str]) -> list[int]:
+    """Of the snapshots at or below a height, the newest first."""
     try:
-        store_from_log(means.home, means.settings, means.genesis, folder, means.on_step)
+        found = means.place.heights() if means.place is not None else []
+    except PlaceUnavailable as error:
+        tried.append(f"From a snapshot: {error}")
+        return []
+    bounds = [bound for bound in (height, means.snapshot_max) if bound is not None]
+    return [it for it in reversed(found) if all(it <= bound for bound in bounds)]
+
+
+def _restore(means: Means, height: int, url: str) -> None:
+    assert means.place is not None
+    migrate(url, partition_heights=means.settings.projections.partition_heights)
+    with Database(url) as database:
+        if database.cursor() is not None and means.is_begun:
+            return
+    snapshot = open_snapshot(means.place, height, means.genesis)
+    cursor = snapshot.cursor(means.genesis, means.settings.log.cluster_id)
+
+    def told(done: int, total: int) -> None:
+        means.on_step(Step("restoring the snapshot", height, done, total))
+
+    restore(snapshot, means.genesis, url, cursor, told)
+
+
+@contextmanager
+def _store_from_log(means: Means, spare: Path, tried: list[str]) -> Iterator[Path | None]:
+    """Filled beside the own one, and gone afterwards; None where the log does not give one."""
+    try:
+        store_from_log(means.home, means.settings, means.genesis, spare, means.on_step)
     except (*_VAIN, *_NO_LOG) as error:
         tried.append(f"From the log: {error}")
-        return None
-    return folder
+        yield None
+    else:
+        yield spare
+    finally:
+        shutil.rmtree(spare, ignore_errors=True)

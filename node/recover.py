@@ -1,13 +1,14 @@
 """Recovery of a stopped node's database by the lightest way that works."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from backbone.store import StoreReader
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.genesis import Genesis
 from ledger.state import Cursor
+from node.final import gap_above
 from node.rebuild import Means, Rebuilt, rebuild
 from projections.database import Database, DatabaseUnusable
 from projections.fingerprint import ORDER
@@ -18,10 +19,12 @@ _NEWEST: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What stands in the database. `wrong`: why a node cannot go on from it; None: it can."""
+    """What stands in the database. `wrong`: why a node cannot go on from it; None: it can. `is_begun`: a restore was
+    broken off there, and may go on."""
 
     height: int
     wrong: str | None
+    is_begun: bool = False
 
 
 def look(url: str, means: Means) -> Found:
@@ -29,6 +32,8 @@ def look(url: str, means: Means) -> Found:
     try:
         with Database(url) as database:
             cursor = database.cursor()
+            if cursor is None and database.is_restoring():
+                return Found(0, "a restore was broken off there", is_begun=True)
             if cursor is None:
                 return Found(0, "it is empty")
             return Found(cursor.height, _wrong(database, cursor, means))
@@ -44,10 +49,10 @@ def recover(url: str, means: Means, empty: Callable[[], None]) -> Rebuilt:
     found = look(url, means)
     if found.wrong is None:
         return Rebuilt(CURSOR, found.height, 0)
-    empty()
-    rebuilt = rebuild(means, url, None, empty)
-    tried = (f"From the cursor at height {found.height}: {found.wrong}.", *rebuilt.tried)
-    return Rebuilt(rebuilt.way, rebuilt.height, rebuilt.records, tried)
+    if not found.is_begun:
+        empty()
+    rebuilt = rebuild(replace(means, is_begun=found.is_begun), url, None, empty)
+    return replace(rebuilt, tried=(f"From the cursor at height {found.height}: {found.wrong}.", *rebuilt.tried))
 
 
 def _wrong(database: Database, cursor: Cursor, means: Means) -> str | None:
@@ -60,6 +65,9 @@ def _wrong(database: Database, cursor: Cursor, means: Means) -> str | None:
     with StoreReader(means.store) as store:
         if store.last_height() < cursor.height:
             return f"the store ends at height {store.last_height()}, below it"
+        begins = gap_above(store, cursor.height)
+        if begins is not None:
+            return f"the store begins at height {begins}, with a gap to it"
         return _contradicted(database, store, genesis)
 
 

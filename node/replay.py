@@ -66,7 +66,7 @@ def replay(
     on_step: OnStep,
     is_begun: bool = False,
 ) -> tuple[int, int]:
-    """Execute a store into the fresh database at `url`, or one that `is_begun`; (height, records) reached.
+    """Execute a store into the fresh database at `url`, or one that `is_begun`; (height reached, records executed).
 
     Raises: NotFresh, DatabaseUnavailable, StoreInconsistent, StoreDamaged, CursorMoved.
     """
@@ -74,7 +74,8 @@ def replay(
     with closing(VerdictPool(settings.worker_count(), genesis.digest, genesis.limits)) as pool:
         migrate(url, partition_heights=settings.projections.partition_heights)
         with Database(url) as database:
-            if database.cursor() is not None and not is_begun:
+            before = database.cursor()
+            if before is not None and not is_begun:
                 raise NotFresh("The database holds a ledger already; replay into a fresh one, or drop it first.")
         with StoreReader(store) as reader:
             height = reader.last_height() if until_height is None else min(until_height, reader.last_height())
@@ -95,4 +96,5 @@ def replay(
         )
     with Database(url) as database:
         database.maintain()
-    return cursor.height, sum(head.end_offset for head in cursor.heads)
+    done = 0 if before is None else sum(head.end_offset for head in before.heads)
+    return cursor.height, sum(head.end_offset for head in cursor.heads) - done

@@ -11,6 +11,7 @@ from ledger.checkpoint_rule import genesis_mark
 from ledger.genesis import Genesis
 from ledger.state import Cursor
 from node.blocks import BlockSource, StoreInconsistent
+from node.final import gap_above
 from node.pipeline import Pipeline, PipelineLimits
 from projections.checkpoints import StoredCheckpoint
 from projections.database import Database
@@ -93,6 +94,10 @@ class Session:
         )
         cursor = database.cursor()
         if cursor is None:
+            if database.is_restoring():
+                raise StoreInconsistent(
+                    "The database is half filled from a snapshot: finish it with `momus recover` (or `momus at`)."
+                )
             database.initialise(start)
             return start
         for name in ("genesis_digest", "protocol_version"):
@@ -106,6 +111,12 @@ class Session:
         return cursor
 
     def _check_store(self, store: StoreReader, cursor: Cursor) -> None:
+        begins = gap_above(store, cursor.height)
+        if begins is not None:
+            raise StoreInconsistent(
+                f"The database is at height {cursor.height}, the store begins at {begins}: what lies between was "
+                "pruned. `momus recover` goes on from a snapshot above, `momus replay --from log` from the log."
+            )
         if store.last_height() < cursor.height:
             raise StoreInconsistent(
                 f"The store ends at height {store.last_height()}, the database is at {cursor.height}: the store or "

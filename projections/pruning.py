@@ -116,8 +116,9 @@ def note_pruned(connection: Connection, floor: int, partitions: int, pieces: int
 
 
 def oldest_height(connection: Connection) -> int:
-    """The height above which history is there."""
-    row = connection.execute("SELECT coalesce(min(height) - 1, 0) FROM ledger.blocks").fetchone()
+    """The height above which history is there; without any, that of the cursor."""
+    query = "SELECT coalesce(min(height) - 1, (SELECT height FROM ledger.cursor), 0) FROM ledger.blocks"
+    row = connection.execute(query).fetchone()
     return 0 if row is None else int(row[0])
 
 

@@ -4,6 +4,7 @@ import os
 import secrets
 from contextlib import ExitStack
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -12,10 +13,19 @@ from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, show
 from momus.commands.steps import shown_steps
 from node import exits
-from node.drill import FAILED, Drill, DrillReport
+from node.drill import FAILED, Drill, DrillReport, NothingToDamage
 from node.home import Home
 from node.injection import Injection
 from node.make_database import running_postgres
+from node.rebuild import LOG, SNAPSHOT, STORE, WAYS
+
+
+class Way(StrEnum):
+    """Ways back, light to heavy."""
+
+    SNAPSHOT = SNAPSHOT
+    STORE = STORE
+    LOG = LOG
 
 
 def command(
@@ -24,13 +34,16 @@ def command(
         Injection | None, typer.Option(help="Damage the copy first, and see that it is detected or healed.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Where exactly the damage is done; else by chance.")] = None,
+    way: Annotated[
+        Way | None, typer.Option("--from", help="The only way back to walk; else the lightest that works.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rebuild the database from what this node has, beside the live one, and compare root and rows.
 
     The live node goes on meanwhile. Results are kept in api.drills. Verdicts: passed; healed (damage was named, and
     the way back worked all the same); detected (damage was named, and there was no way back); failed. Exit codes: 1
-    failed. --json prints started_at, verdict, injected, way, height, certified_height, records, seconds,
+    failed. --json prints started_at, verdict, injected, way, height, above, certified_height, records, seconds,
     records_per_s, is_root_certified, rows_compared, differing [sentences], detected [sentences].
     """
     place = Home(home.absolute())
@@ -39,7 +52,11 @@ def command(
         stack.enter_context(running_postgres(place, settings))
         chance = secrets.randbits(32) if seed is None else seed
         on_step = shown_steps(stack, as_json)
-        report = Drill(place, settings, place.genesis(), inject, chance, on_step).run()
+        ways = WAYS if way is None else (way.value,)
+        try:
+            report = Drill(place, settings, place.genesis(), inject, chance, ways, on_step).run()
+        except NothingToDamage as error:
+            raise Failure(exits.USAGE, str(error)) from error
     show(as_json, asdict(report), _lines(report))
     if report.verdict == FAILED:
         raise Failure(exits.FAILED, "the drill failed.")
@@ -49,8 +66,9 @@ def _lines(report: DrillReport) -> list[str]:
     lines = [f"Injected: {report.injected}"] if report.injected else []
     lines += [f"Detected: {sentence}" for sentence in report.detected]
     if report.way is not None:
+        begun = f"snapshot of height {report.above} and the store" if report.above else report.way
         lines.append(
-            f"Back at height {report.height} from the {report.way}: {report.records:,} records in "
+            f"Back at height {report.height} from the {begun}: {report.records:,} records in "
             f"{report.seconds:.1f} s ({report.records_per_s:,.0f} records/s)."
         )
     if report.is_root_certified:

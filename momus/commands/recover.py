@@ -24,8 +24,9 @@ from node.recover import recover as recover_database
 def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Bring a stopped node's database back by the lightest way that works, and say which and why.
 
-    Light to heavy: the database as it stands, the own store executed again, a store filled anew from the log and
-    executed. Whatever is used is verified. --json prints way, height, records, seconds, tried [sentences].
+    Light to heavy: the database as it stands; a snapshot, and what the own store has above it; the own store executed
+    from genesis; a store filled anew from the log and executed. Whatever is used is verified. --json prints way,
+    height, above (the snapshot's height), records, seconds, tried [sentences].
     """
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
@@ -38,19 +39,22 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
             place.genesis(),
             place.store,
             place.path / "recover-store",
+            wiring.snapshot_place(place, settings),
             on_step=shown_steps(stack, as_json),
         )
         began = time.monotonic()
         url = wiring.database_url(place, settings)
         done = recover_database(url, means, partial(empty_database, place, settings))
     seconds = round(time.monotonic() - began, 3)
-    facts = {"way": done.way, "height": done.height, "records": done.records, "seconds": seconds, "tried": done.tried}
+    facts = {"way": done.way, "height": done.height, "above": done.above}
+    facts |= {"records": done.records, "seconds": seconds, "tried": done.tried}
     lines = [f"In vain: {sentence}" for sentence in done.tried]
     if done.way == CURSOR:
         lines.append(f"The database is whole at height {done.height}. Start the node: it goes on from there.")
     else:
         pace = f"{done.records:,} records in {seconds:.1f} s"
-        lines.append(f"The database is back at height {done.height}, executed from the {done.way}: {pace}.")
+        begun = f"snapshot of height {done.above} and the store" if done.above else done.way
+        lines.append(f"The database is back at height {done.height}, from the {begun}: {pace}.")
     show(as_json, facts, lines)
 
 
@@ -65,7 +69,7 @@ def at(
 ) -> None:
     """Make a database with the state as of a height or a time, beside the live one.
 
-    An earlier database of that name is dropped. --json prints url, height, way, records, seconds.
+    An earlier database of that name is dropped. --json prints url, height, way, above, records, seconds.
     """
     if (height is None) == (time_ms is None):
         raise Failure(exits.USAGE, "give --height or --time.")
@@ -84,7 +88,13 @@ def at(
 
         renew()
         means = Means(
-            place, settings, genesis, place.store, place.path / "at-store", on_step=shown_steps(stack, as_json)
+            place,
+            settings,
+            genesis,
+            place.store,
+            place.path / "at-store",
+            wiring.snapshot_place(place, settings),
+            on_step=shown_steps(stack, as_json),
         )
         began = time.monotonic()
         done = rebuild(means, beside(live, into), wanted, renew)
@@ -92,6 +102,7 @@ def at(
         "url": beside(live, into),
         "height": done.height,
         "way": done.way,
+        "above": done.above,
         "records": done.records,
         "seconds": round(time.monotonic() - began, 3),
     }

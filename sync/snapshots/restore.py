@@ -28,7 +28,7 @@ from sync.snapshots.manifest import (
     decode_manifest,
     path_of,
 )
-from sync.snapshots.places import PartMissing, Place
+from sync.snapshots.places import PartMissing, Place, write_durably
 from tree.build import build_above, build_subtree
 from tree.proofs import verify_prefix
 
@@ -89,6 +89,17 @@ def open_snapshot(place: Place, height: int, genesis: Genesis) -> Snapshot:
     if vouched.checkpoint.height != height:
         raise BadSnapshot(f"The snapshot of height {vouched.checkpoint.height} lies where that of {height} should.")
     return Snapshot(place, manifest, vouched, sha256(document).digest())
+
+
+def copy_snapshot(snapshot: Snapshot, to: Place) -> None:
+    """The files as they are, unverified, in another place. Raises: BadSnapshot, PlaceUnavailable, OSError."""
+    folder = to.staging(snapshot.height)
+    for part in snapshot.manifest.parts:
+        try:
+            write_durably(folder / part.file, snapshot.place.read(snapshot.height, part.file, part.size_bytes))
+        except PartMissing as error:
+            raise BadSnapshot(str(error)) from error
+    to.publish(snapshot.height, snapshot.place.read(snapshot.height, NAME, SIZE_MAX))
 
 
 def verify_snapshot(snapshot: Snapshot, on_rows: OnRows = lambda done, total: None) -> None:

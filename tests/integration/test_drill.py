@@ -11,10 +11,7 @@ import pytest
 from momus.cli import run_line
 from momus.client import Client
 from momus.demo.local_node import LocalNode, momus
-from node.home import Home
 from node.injection import Injection
-from node.wiring import database_url
-from projections.connect import connect
 from tests.recovery.payments import Payments
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
@@ -23,27 +20,27 @@ WAIT_S = 60.0
 
 @pytest.fixture(scope="module")
 def home() -> Iterator[Path]:
-    """A running node with some history, of which a checkpoint is certified."""
+    """A running node with some history, of which a checkpoint is certified, and a snapshot with blocks above it."""
     with TemporaryDirectory(prefix="momus-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "home"
-        assert run_line(["init", "--home", str(path), "--dev"]) == 0
+        assert run_line(["init", "--home", str(path), "--dev", "--checkpoint-ms", "1000"]) == 0
+        with (path / "momus.toml").open("a") as settings:
+            settings.write("\n[snapshots]\nevery_ms = 1\nkeep_count = 2\n")
         with LocalNode(path), Client.at_home(path) as client:
             payments = Payments(client.genesis, time.time_ns() // 1_000_000 + 50 * 60 * 1000)
             client.wait(client.submit_all(payments.opening()), WAIT_S)
-            client.wait(client.submit_all([payments.payment(number) for number in range(400)]), WAIT_S)
-            _wait_until_certified(path)
+            client.wait(client.submit_all([payments.payment(number) for number in range(200)]), WAIT_S)
+            deadline = time.monotonic() + WAIT_S
+            number = 200
+            while not (number >= 400 and snapshots(path)):
+                assert time.monotonic() < deadline, "no snapshot was made"
+                client.wait([client.submit(payments.payment(number))], WAIT_S)
+                number += 1
             yield path
 
 
-def _wait_until_certified(path: Path) -> None:
-    url = database_url(Home(path), Home(path).settings({}))
-    deadline = time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        with connect(url) as database:
-            if database.execute("select 1 from api.checkpoints where certified").fetchone() is not None:
-                return
-        time.sleep(0.2)
-    raise AssertionError("nothing was certified")
+def snapshots(home: Path) -> Any:
+    return momus("snapshots", "--home", str(home), "--verify")["snapshots"]
 
 
 def drill(home: Path, *options: str) -> Any:
@@ -54,20 +51,28 @@ def test_way_back_comes_to_the_certified_root_and_the_same_rows_and_is_kept(home
     report = drill(home)
     assert report["verdict"] == "passed", report
     assert report["is_root_certified"] is True
-    assert (report["way"], report["differing"], report["detected"]) == ("store", [], [])
-    assert report["records"] >= 400 / 100
-    assert report["rows_compared"] > 800
+    assert (report["way"], report["differing"], report["detected"]) == ("snapshot", [], [])
+    assert report["above"] in [snapshot["height"] for snapshot in snapshots(home)]
+    assert report["rows_compared"] > 400
     kept = momus(
         "sql", "select verdict, height, report->>'way' from drills order by drill desc limit 1", "--home", str(home)
     )
-    assert kept["rows"] == [["passed", report["height"], "store"]]
+    assert kept["rows"] == [["passed", report["height"], "snapshot"]]
+
+
+@pytest.mark.parametrize("way", ["store", "log"])
+def test_heavier_way_that_is_asked_for_comes_to_the_same(home: Path, way: str) -> None:
+    report = drill(home, "--from", way)
+    assert (report["verdict"], report["way"], report["above"]) == ("passed", way, 0), report
+    assert report["rows_compared"] > 800
 
 
 NAMED = {
     Injection.TABLE: "schema is missing",
     Injection.ROW: "Table balances",
-    Injection.TAIL: "From the store: it ends at height",
+    Injection.TAIL: "From the store: the store ends at height",
     Injection.SEGMENT: "From the store: ",
+    Injection.CHUNK: "From the snapshot of height ",
 }
 
 
@@ -79,7 +84,8 @@ def test_every_damage_is_named_and_heals(home: Path, injection: Injection) -> No
     assert report["is_root_certified"] is True
     if injection in NAMED:
         assert NAMED[injection] in " ".join(report["detected"])
-    assert report["way"] == ("log" if injection in (Injection.TAIL, Injection.SEGMENT) else "store")
+    ways = {Injection.TAIL: "log", Injection.SEGMENT: "log", Injection.CHUNK: "store"}
+    assert report["way"] == ways.get(injection, "snapshot")
     assert not (home / "drill").exists()
 
 
