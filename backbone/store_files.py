@@ -97,6 +97,17 @@ def make_folder(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
+def write_durably(path: Path, data: bytes) -> None:
+    """Put a file in the place of another, or of none: a crash leaves it whole or not there. Raises: OSError."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the creation and removal of files in `folder` durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

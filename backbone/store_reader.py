@@ -49,6 +49,11 @@ class StoreReader:
         self._looked_at: tuple[_Look, _Look] | None = None
         self._following: tuple[int, Path] | None = None
 
+    @property
+    def directory(self) -> Path:
+        """Where the store lies."""
+        return self._directory
+
     def records(self, partition: int, from_offset: int, end_offset: int, incarnation: int = 0) -> list[StoredRecord]:
         """The data records of an incarnation with from_offset <= offset < end_offset; gaps are normal.
 

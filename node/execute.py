@@ -75,9 +75,10 @@ class ExecuteProcess:
         session = Session(
             self.genesis, self.identity, self.home.store, self.database_url, limits_of(self.settings.execute)
         )
-        upkeep = Upkeep(self.database_url, self.home.store, self.genesis, keep_of(self.settings.pruning), self.stop)
-        upkeep.start()
         place = snapshot_place(self.home, self.settings)
+        keep = keep_of(self.settings.pruning)
+        upkeep = Upkeep(self.database_url, self.home.store, self.genesis, keep, place, self.stop)
+        upkeep.start()
         snapshots = Snapshots(self.home, self.settings, self.genesis, place)
         try:
             with closing(VerdictPool(self.settings.worker_count(), self.genesis.digest, self.genesis.limits)) as pool:

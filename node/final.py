@@ -9,6 +9,7 @@ from ledger.genesis import Genesis
 from ledger.header import Head, Header, decode_header
 from ledger.rejection import Rejection
 from node.process import Halted
+from node.store_base import Base, read_base
 
 
 def final_heads(stored: StoreReader, genesis: Genesis) -> tuple[Head, ...]:
@@ -30,7 +31,8 @@ def final_heads(stored: StoreReader, genesis: Genesis) -> tuple[Head, ...]:
 
 def sources(stored: StoreReader, genesis: Genesis, heads: Sequence[Head]) -> list[Source]:
     """For each partition, where the incarnation of its final head lies. Raises: Halted."""
-    return [_source(stored, genesis, head) for head in heads]
+    base = read_base(stored.directory, genesis)
+    return [_source(stored, genesis, head, base) for head in heads]
 
 
 def final_header(stored: StoreReader, genesis: Genesis, height: int) -> Header:
@@ -41,11 +43,13 @@ def final_header(stored: StoreReader, genesis: Genesis, height: int) -> Header:
     return header
 
 
-def _source(stored: StoreReader, genesis: Genesis, head: Head) -> Source:
+def _source(stored: StoreReader, genesis: Genesis, head: Head, base: Base | None) -> Source:
     """Incarnations never fall from block to block, so bisection finds the block that opened this one."""
     if head.incarnation == 0:
         return Source(genesis.topic_id)
-    low, high = 1, stored.last_height()
+    if base is not None and base.incarnations[head.partition] == head.incarnation:
+        return base.sources[head.partition]
+    low, high = 1 if base is None else base.height, stored.last_height()
     while low < high:
         middle = (low + high) // 2
         is_before = final_header(stored, genesis, middle).heads[head.partition].incarnation < head.incarnation

@@ -11,9 +11,12 @@ import structlog
 from backbone.store import StoreDamaged, StoreReader
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.genesis import Genesis
+from node.process import Halted
 from node.session import CHECKPOINTS_MAX
+from node.store_pruning import prune_below
 from projections.database import Database, DatabaseUnavailable, DatabaseUnusable
 from projections.pruning import STALE_AT_ONCE, Keep
+from sync.snapshots.places import Place, PlaceUnavailable
 
 TELL_S: Final = 1.0
 MAINTAIN_EVERY: Final = 5
@@ -30,10 +33,15 @@ class Upkeep:
     Nothing else that it does or fails to do changes what is executed.
     """
 
-    def __init__(self, database_url: str, store: Path, genesis: Genesis, keep: Keep, stop: threading.Event) -> None:
+    def __init__(
+        self, database_url: str, store: Path, genesis: Genesis, keep: Keep, place: Place, stop: threading.Event
+    ) -> None:
         self._url = database_url
         self._store = StoreReader(store)
         self._keep = keep
+        self._place = place
+        self._genesis = genesis
+        self._pruned = 0
         self._stop = stop
         self._told = -1
         self._wire = CheckpointWire(genesis)
@@ -60,7 +68,7 @@ class Upkeep:
                         database.maintain()
                         self._prune(database)
                 turn += 1
-            except (DatabaseUnavailable, DatabaseUnusable, StoreDamaged) as error:
+            except (DatabaseUnavailable, DatabaseUnusable, StoreDamaged, PlaceUnavailable, Halted, OSError) as error:
                 _log.warning("upkeep postponed", reason=str(error))
 
     def _take_certificates(self, database: Database) -> None:
@@ -84,6 +92,19 @@ class Upkeep:
         while certified_height and not self._stop.is_set():
             if database.prune(self._keep, certified_height).pieces < STALE_AT_ONCE:
                 break
+        self._prune_store(database, certified_height)
+
+    def _prune_store(self, database: Database, certified_height: int) -> None:
+        """As far as history goes, but not what executing on from the oldest snapshot takes; nothing without one."""
+        kept = self._place.heights()
+        if self._keep.is_all or not kept:
+            return
+        floor = min(kept[0], certified_height, database.history_floor(self._keep))
+        if floor > self._pruned:
+            removed = prune_below(self._store, self._genesis, floor)
+            if removed:
+                database.note_pruned_store(removed)
+            self._pruned = floor
 
     def _halt(self, certificate: CheckpointCertificate) -> None:
         height, root = certificate.claim.height, certificate.claim.checkpoint.state_root

@@ -14,9 +14,14 @@ from projections.heads import heads_from_json
 
 _ROWS_AT_ONCE: Final = 1_000
 _CURSOR: Final = """SELECT c.genesis_digest, c.chain, c.protocol_version, c.height, c.block_digest, c.time_ms, c.heads,
-    b.height IS NOT NULL, (b.digest, b.time_ms, b.heads) = (c.block_digest, c.time_ms, c.heads),
+    b.height IS NOT NULL OR k.height IS NOT NULL,
+    coalesce((b.digest, b.time_ms, b.heads) = (c.block_digest, c.time_ms, c.heads),
+        (k.block_digest, k.time_ms, k.heads) = (c.block_digest, c.time_ms, c.heads)),
     (SELECT max(height) FROM ledger.blocks)
-FROM ledger.cursor AS c LEFT JOIN ledger.blocks AS b ON b.height = c.height"""
+FROM ledger.cursor AS c LEFT JOIN ledger.blocks AS b ON b.height = c.height
+LEFT JOIN ledger.checkpoints AS k ON b.height IS NULL AND k.height = c.height
+    AND k.height <= (SELECT max(history_floor) FROM ledger.pruning)"""
+"""A database that was restored has history only above its snapshot, whose checkpoint stands for the block."""
 _CHECKPOINTS: Final = """SELECT c.height, c.epoch, c.block_digest, c.heads, c.state_root, c.previous, c.digest,
     b.height IS NULL OR (b.digest, b.time_ms, b.heads, b.epoch) = (c.block_digest, c.time_ms, c.heads, c.epoch),
     s.certificate
@@ -24,7 +29,8 @@ FROM ledger.checkpoints AS c LEFT JOIN ledger.blocks AS b USING (height)
 LEFT JOIN ledger.certificates AS s USING (height) ORDER BY c.height"""
 _STRAY: Final = """SELECT height FROM ledger.certificates AS s
 WHERE NOT EXISTS (SELECT FROM ledger.checkpoints AS c WHERE c.height = s.height) ORDER BY height"""
-_OLDEST_BLOCK: Final = "SELECT coalesce(min(height), 0) FROM ledger.blocks"
+_IS_PRUNED: Final = """SELECT coalesce((SELECT min(height) > 1 FROM ledger.blocks), false)
+    OR EXISTS (SELECT FROM ledger.pruning WHERE history_floor > 0)"""
 _BLOCKS: Final = "SELECT height, digest FROM ledger.blocks ORDER BY height"
 
 
@@ -75,9 +81,8 @@ def check_checkpoints(
     connection: Connection, genesis: Genesis, height: int, findings: Findings
 ) -> Iterator[AuditedCheckpoint]:
     """The checkpoints, lowest first, each against its digest, its block and the one before."""
-    row = connection.execute(_OLDEST_BLOCK).fetchone()
-    is_pruned = row is not None and row[0] > 1
-    before: bytes | None = None if is_pruned else genesis.digest
+    row = connection.execute(_IS_PRUNED).fetchone()
+    before: bytes | None = None if row is None or row[0] else genesis.digest
     with connection.cursor(name="audit_checkpoints") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         for at, epoch, block, heads, root, previous, digest, is_of_block, certificate in cursor.execute(_CHECKPOINTS):

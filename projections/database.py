@@ -23,7 +23,7 @@ from projections.flush import write_effects
 from projections.maintenance import maintain
 from projections.partitions import make_partitions, partition_heights
 from projections.prefetch import prefetch
-from projections.pruning import Keep, Pruned, note_pruned, prune
+from projections.pruning import Keep, Pruned, history_floor, note_pruned, prune
 from projections.restoring import begun
 
 __all__ = ["CHANNEL", "CursorMoved", "Database", "DatabaseUnavailable", "DatabaseUnusable", "StateDiffers"]
@@ -135,6 +135,11 @@ class Database:
         """
         with self._connected() as connection:
             return prune(connection, keep, below)
+
+    def history_floor(self, keep: Keep) -> int:
+        """Up to this height nothing has to stay, as `keep` says; 0: all has to."""
+        with self._connected() as connection:
+            return history_floor(connection, keep)
 
     def note_pruned_store(self, removed_bytes: int) -> None:
         """Of the store, so much was removed."""

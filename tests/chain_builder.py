@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from backbone.store import StoredRecord, StoreWriter
+from backbone.store_writer import SEGMENT_BYTES
 from ledger import digests
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, encode_header
@@ -13,13 +14,18 @@ Values = Sequence[bytes | None]
 
 
 def write_store(
-    directory: Path, genesis: Genesis, partitions: Sequence[Values], cuts: Iterable[Sequence[int]], step_ms: int = 1000
+    directory: Path,
+    genesis: Genesis,
+    partitions: Sequence[Values],
+    cuts: Iterable[Sequence[int]],
+    step_ms: int = 1000,
+    segment_bytes: int = SEGMENT_BYTES,
 ) -> int:
     """Write the records of every partition and one final block per cut (end offsets, one per partition); the height.
 
     Block h has the time `tests.builders.TIME_MS` + h * `step_ms`.
     """
-    with StoreWriter(directory) as store:
+    with StoreWriter(directory, segment_bytes) as store:
         chains = [_append(store, genesis, partition, values) for partition, values in enumerate(partitions)]
         parent_digest, parent_view = genesis.digest, 0
         height = 0

@@ -21,6 +21,7 @@ from tests.chain_builder import even_cuts, write_store
 from tests.random_ledger import RandomLedger
 
 CLUSTER = "cluster"
+SEGMENT_BYTES = 1_000
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,11 @@ class SmallChain:
 
 
 def small_chain(folder: Path, blocks: int = 24, checkpoint_heights: int = 5, drawn: int = 250) -> SmallChain:
-    """Blocks lie so far apart that expiry buckets go on the way."""
+    """Blocks lie so far apart that expiry buckets go on the way; the store has many segments."""
     genesis = parse_genesis(
         genesis_bytes(partitions=1, checkpoint_heights=checkpoint_heights, checkpoint_time_ms=10**9)
     )
     source = RandomLedger(genesis, seed=5)
     values: list[bytes | None] = [*source.opening(), *(source.draw() for _ in range(drawn))]
-    height = write_store(folder / "store", genesis, [values], even_cuts([len(values)], blocks), step_ms=40_000)
+    height = write_store(folder / "store", genesis, [values], even_cuts([len(values)], blocks), 40_000, SEGMENT_BYTES)
     return SmallChain(genesis, folder / "store", height)

@@ -4,13 +4,12 @@ A snapshot is there when its manifest is, which is written last and removed firs
 the beginning of a snapshot, or the end of a removed one, and never offered.
 """
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from backbone.store_files import sync_folder
+from backbone.store_files import sync_folder, write_durably
 from sync.snapshots import manifest
 
 _DIGITS: Final = 20
@@ -127,14 +126,3 @@ def name_of(height: int) -> str:
 def height_of(name: str) -> int | None:
     """Back from `name_of`."""
     return int(name) if len(name) == _DIGITS and name.isascii() and name.isdigit() else None
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """A file that is there whole or not at all. Raises: OSError."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    sync_folder(path.parent)

@@ -8,6 +8,7 @@ from hashlib import sha256
 from itertools import accumulate, groupby
 from typing import Final
 
+from backbone.store_files import write_durably
 from ledger.digests import remembered_next
 from ledger.genesis import Genesis
 from ledger.leaves import Kind, is_content_of, key_hash, value_hash
@@ -28,7 +29,7 @@ from sync.snapshots.manifest import (
     decode_manifest,
     path_of,
 )
-from sync.snapshots.places import PartMissing, Place, write_durably
+from sync.snapshots.places import PartMissing, Place
 from tree.build import build_above, build_subtree
 from tree.proofs import verify_prefix
 

@@ -11,16 +11,19 @@ from consensus.supply import leads
 from ledger.header import Head, Header, Offset, Opening, encode_header
 from node.final import final_heads, sources
 from node.process import Halted
+from node.store_pruning import prune_below
 from tests.builders import genesis
 from tests.store_records import chained, numbered, start
 
 CHAIN = genesis(1, partitions=2)
 
 
-def _store(path: Path, opened_at: dict[int, Opening], blocks: int, forgets: bool = False) -> None:
+def _store(
+    path: Path, opened_at: dict[int, Opening], blocks: int, forgets: bool = False, segment_bytes: int = 1 << 20
+) -> None:
     """So many blocks; `opened_at`: height -> what that block opens."""
     heads = list(CHAIN.empty_heads())
-    with StoreWriter(path) as writer:
+    with StoreWriter(path, segment_bytes) as writer:
         for height in range(1, blocks + 1):
             opening = opened_at.get(height)
             if opening is not None:
@@ -52,6 +55,29 @@ def test_a_head_whose_opening_is_missing_is_refused_in_words(tmp_path: Path) -> 
     _store(tmp_path, {2: Opening(1, 1, "one", 5)}, 4, forgets=True)
     reader = StoreReader(tmp_path)
     with pytest.raises(Halted, match="opened incarnation 1 of partition 1"):
+        sources(reader, CHAIN, final_heads(reader, CHAIN))
+
+
+@pytest.mark.parametrize("height", [6, 8, 11])
+def test_a_pruned_store_still_knows_where_its_partitions_lie(tmp_path: Path, height: int) -> None:
+    """Wherever it was pruned: below the last opening, at it, above it."""
+    first, second = Opening(0, 1, "one", 5), Opening(0, 2, "two", 3)
+    _store(tmp_path, {4: first, 8: second}, 25, segment_bytes=200)
+    expected = [Source("two", 3), Source(CHAIN.topic_id)]
+    assert prune_below(StoreReader(tmp_path), CHAIN, height) > 0
+    for _ in range(2):
+        reader = StoreReader(tmp_path)
+        assert 1 < reader.final_after(0, 1)[0].height <= height
+        assert sources(reader, CHAIN, final_heads(reader, CHAIN)) == expected
+        prune_below(reader, CHAIN, height)
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[]", b'{"height": 0, "partitions": []}'])
+def test_a_base_that_does_not_read_halts_with_a_remedy(tmp_path: Path, data: bytes) -> None:
+    _store(tmp_path, {4: Opening(0, 1, "one", 5)}, 5)
+    (tmp_path / "base.json").write_bytes(data)
+    reader = StoreReader(tmp_path)
+    with pytest.raises(Halted, match="Restore the store"):
         sources(reader, CHAIN, final_heads(reader, CHAIN))
 
 
