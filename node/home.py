@@ -82,6 +82,11 @@ class Home:
         return self.run / "checkpoints"
 
     @property
+    def drills_page(self) -> Path:
+        """What drills by the clock have shown."""
+        return self.path / "drills.html"
+
+    @property
     def evidence(self) -> Path:
         """What speaks against validators, and reports of forks."""
         return self.path / "evidence"

@@ -1,4 +1,4 @@
-"""What `momus run` supervises: the processes order and execute, peers where it is to listen, an embedded Postgres."""
+"""What `momus run` supervises: order, execute, peers where it is to listen, drills by the clock, Postgres."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -24,6 +24,8 @@ def supervisor_of(home: Home, settings: Settings, argv: Sequence[str]) -> Superv
     ]
     if settings.peers.listen:
         specs.append(ChildSpec("peers", [*argv, "peers"]))
+    if settings.drills.every_ms:
+        specs.append(ChildSpec("drills", [*argv, "drills"]))
     return Supervisor(home, settings.supervisor, specs, wiring.postgres_service(home, settings))
 
 

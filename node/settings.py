@@ -196,6 +196,12 @@ class SnapshotSettings(Part):
     keep_ms: int = _whole(0, 0, 10**14, "ms", "Age that stays, before the newest one, which always does; 0: any age.")
 
 
+class DrillSettings(Part):
+    """Drills by the clock; `momus drill` walks one by hand."""
+
+    every_ms: int = _whole(0, 0, 10**12, "ms", "Time from one drill to the next; 0: none, and no process for them.")
+
+
 class SupervisorSettings(Part):
     """`momus run`, which keeps the processes alive."""
 
@@ -248,6 +254,7 @@ class Settings(BaseSettings):
     peers: PeersSettings = PeersSettings()
     pruning: PruningSettings = PruningSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
+    drills: DrillSettings = DrillSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     logging: LoggingSettings = LoggingSettings()
 

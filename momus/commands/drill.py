@@ -5,6 +5,7 @@ import secrets
 from contextlib import ExitStack
 from dataclasses import asdict
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,11 +13,13 @@ import typer
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, show
 from momus.commands.steps import shown_steps
-from node import exits
+from node import exits, wiring
 from node.drill import FAILED, Drill, DrillReport, NothingToDamage
+from node.drill_page import kept_drills, page_of
 from node.home import Home
 from node.injection import Injection
 from node.make_database import running_postgres
+from node.only_one import DrillUnderWay
 from node.rebuild import LOG, SNAPSHOT, STORE, WAYS
 
 
@@ -34,6 +37,7 @@ def command(
         Injection | None, typer.Option(help="Damage the copy first, and see that it is detected or healed.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Where exactly the damage is done; else by chance.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write what all drills showed to this file, as a page.")] = None,
     way: Annotated[
         Way | None, typer.Option("--from", help="The only way back to walk; else the lightest that works.")
     ] = None,
@@ -43,8 +47,9 @@ def command(
 
     The live node goes on meanwhile. Results are kept in api.drills. Verdicts: passed; healed (damage was named, and
     the way back worked all the same); detected (damage was named, and there was no way back); failed. Exit codes: 1
-    failed. --json prints started_at, verdict, injected, way, height, above, certified_height, records, seconds,
-    records_per_s, is_root_certified, rows_compared, differing [sentences], detected [sentences].
+    failed, 4 another drill is under way. --json prints started_at, verdict, injected, way, height, above,
+    certified_height, records, seconds, records_per_s, is_root_certified, rows_compared, differing [sentences],
+    detected [sentences].
     """
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
@@ -57,6 +62,11 @@ def command(
             report = Drill(place, settings, place.genesis(), inject, chance, ways, on_step).run()
         except NothingToDamage as error:
             raise Failure(exits.USAGE, str(error)) from error
+        except DrillUnderWay as error:
+            raise Failure(exits.UNAVAILABLE, str(error)) from error
+        if page is not None:
+            drills = kept_drills(wiring.database_url(place, settings))
+            page.write_text(page_of(place.genesis().chain, drills), "utf-8")
     show(as_json, asdict(report), _lines(report))
     if report.verdict == FAILED:
         raise Failure(exits.FAILED, "the drill failed.")

@@ -11,6 +11,7 @@ from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, note, show
 from node import exits
 from node.committee import Committee, homes_below
+from node.drills import run_drills
 from node.home import Home
 from node.lifeline import die_with_parent
 from node.logging import start_logging
@@ -70,12 +71,12 @@ def _end(code: int, halted: str | None, as_json: bool) -> NoReturn:
 
 
 def process(
-    name: Annotated[str, typer.Argument(help="order, execute or peers")],
+    name: Annotated[str, typer.Argument(help="order, execute, peers or drills")],
     home: HomeOption = DEFAULT_HOME,
     parent: Annotated[int | None, typer.Option(help="Process id that this one must not outlive.")] = None,
 ) -> None:
     """One process of the node; `momus run` starts these."""
-    bodies = {"order": run_order, "execute": execute_body, "peers": run_peers}
+    bodies = {"order": run_order, "execute": execute_body, "peers": run_peers, "drills": run_drills}
     if name not in bodies:
         raise typer.BadParameter(f"{name} is not a process: {', '.join(bodies)}")
     raise typer.Exit(run_process(name, Path(home).absolute(), parent, bodies[name]))

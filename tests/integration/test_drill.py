@@ -1,5 +1,9 @@
 """`momus drill` beside a running node: what is rebuilt is certified and equal; every damage is named, and heals."""
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +15,10 @@ import pytest
 from momus.cli import run_line
 from momus.client import Client
 from momus.demo.local_node import LocalNode, momus
+from node.drill_page import kept_drills
+from node.home import Home
 from node.injection import Injection
+from node.wiring import database_url
 from tests.recovery.payments import Payments
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
@@ -65,6 +72,25 @@ def test_heavier_way_that_is_asked_for_comes_to_the_same(home: Path, way: str) -
     report = drill(home, "--from", way)
     assert (report["verdict"], report["way"], report["above"]) == ("passed", way, 0), report
     assert report["rows_compared"] > 800
+
+
+def test_drills_by_the_clock_are_kept_and_leave_a_page(home: Path) -> None:
+    before = kept_drills(url_of(home))
+    argv = [sys.executable, "-m", "momus", "process", "drills", "--home", str(home)]
+    with subprocess.Popen(argv, env={**os.environ, "MOMUS_DRILLS__EVERY_MS": "1"}) as process:
+        page = home / "drills.html"
+        deadline = time.monotonic() + WAIT_S
+        while not page.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(WAIT_S) == 0
+    kept = kept_drills(url_of(home))[len(before) :]
+    assert {drill.verdict for drill in kept} == {"passed"}
+    assert f"{kept[0].report['rows_compared']:,}" in page.read_text()
+
+
+def url_of(home: Path) -> str:
+    return database_url(Home(home), Home(home).settings({}))
 
 
 NAMED = {

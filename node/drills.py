@@ -1,0 +1,66 @@
+"""The drills process: walks the way back by the clock, as long as the node runs, and keeps a page of what it showed."""
+
+import os
+import secrets
+import time
+from typing import Final
+
+import structlog
+
+from backbone.store import StoreDamaged
+from ledger.genesis import Genesis
+from node import wiring
+from node.drill import FAILED, Drill
+from node.drill_page import kept_drills, page_of
+from node.only_one import DrillUnderWay
+from node.process import Process
+from projections.connect import connect
+from projections.errors import DatabaseUnavailable, DatabaseUnusable, translated
+
+RETRY_S: Final = 60.0
+NICENESS: Final = 19
+_SINCE: Final = "SELECT extract(epoch FROM now() - max(started_at)) FROM ledger.drills"
+_TROUBLE: Final = (DatabaseUnavailable, DatabaseUnusable, DrillUnderWay, StoreDamaged, OSError)
+
+_log = structlog.get_logger()
+
+
+def run_drills(process: Process) -> None:
+    """Until SIGTERM: a drill whenever `drills.every_ms` are over since the last one, also one by hand.
+
+    What keeps a drill from being walked is told, and tried again; only the verdict says that a drill failed.
+    """
+    os.nice(NICENESS)
+    genesis = process.home.genesis()
+    process.on_running()
+    while not process.stop.is_set():
+        try:
+            wait_s = _due_in_s(process)
+            if wait_s <= 0:
+                _drill(process, genesis)
+                continue
+        except _TROUBLE as error:
+            _log.warning("drill postponed", reason=str(error))
+            wait_s = RETRY_S
+        process.stop.wait(min(wait_s, RETRY_S))
+
+
+def _due_in_s(process: Process) -> float:
+    """Seconds; 0 or less: now. Without a drill yet, one is due after the first period of the chain's database."""
+    every_s = process.settings.drills.every_ms / 1000
+    with translated(), connect(wiring.database_url(process.home, process.settings)) as connection:
+        row = connection.execute(_SINCE).fetchone()
+    since_s = None if row is None or row[0] is None else float(row[0])
+    if since_s is None:
+        began = process.home.genesis_file.stat().st_mtime
+        since_s = time.time() - began
+    return every_s - since_s
+
+
+def _drill(process: Process, genesis: Genesis) -> None:
+    report = Drill(process.home, process.settings, genesis, None, secrets.randbits(32)).run()
+    tell = _log.error if report.verdict == FAILED else _log.info
+    facts = {"way": report.way, "height": report.height, "seconds": report.seconds, "differing": report.differing}
+    tell("drill", verdict=report.verdict, **facts)
+    url = wiring.database_url(process.home, process.settings)
+    process.home.drills_page.write_text(page_of(genesis.chain, kept_drills(url)), "utf-8")
