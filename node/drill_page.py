@@ -24,6 +24,7 @@ svg { width: 100%; height: auto } svg text { font: 12px system-ui, sans-serif; f
 .detected { color: var(--named); fill: var(--named) }
 .scroll { overflow-x: auto } table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top }
+td.when { white-space: nowrap } figure { margin: 1rem 0 }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
 """
 
@@ -121,7 +122,7 @@ def _row(drill: Kept) -> str:
     report = drill.report
     said = [report["injected"], *report["detected"], *report["differing"]]
     cells = (
-        f"<td>{drill.started_at:%Y-%m-%d %H:%M:%S}</td>",
+        f'<td class="when">{drill.started_at:%Y-%m-%d %H:%M:%S}</td>',
         f'<td class="{escape(drill.verdict)}">{escape(drill.verdict)}</td>',
         f"<td>{escape(str(report['way'] or 'none'))}</td>",
         *(f'<td class="number">{value}</td>' for value in _numbers(drill)),

@@ -12,16 +12,20 @@ come and go.
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from struct import Struct
 from typing import Final, NamedTuple
 
-from tree.hashing import DIGEST_SIZE, EMPTY, KEY_BITS, branch_hash
+from tree.hashing import DIGEST_SIZE, EMPTY, KEY_BITS, TAG_BRANCH, branch_hash
 
 NIBBLES: Final = KEY_BITS // 4
 _MASKS: Final = Struct(">HH")
 _BRANCH: Final = Struct(">Q32s")
 _LEAF: Final = Struct(">Q32s32s")
-NODE_SIZE_MAX: Final = _MASKS.size + 16 * _LEAF.size
+LEAF_SIZE: Final = _LEAF.size
+NODE_SIZE_MAX: Final = _MASKS.size + 16 * LEAF_SIZE
+_HASH_AND_A_BYTE: Final = slice(8, 8 + DIGEST_SIZE + 1)
+_BEFORE_RIGHT: Final = TAG_BRANCH + EMPTY
 
 
 class TreeDamaged(Exception):
@@ -72,38 +76,77 @@ def decode_child(data: bytes) -> Child:
 
 def encode_node(children: Children) -> bytes:
     """The bytes of a node."""
-    present = leaves = 0
-    parts = [b""]
-    for nibble, child in enumerate(children):
-        if child is not None:
-            present |= 1 << nibble
-            if child.key_hash is None:
-                parts.append(_BRANCH.pack(child.version, child.hash))
-            else:
-                leaves |= 1 << nibble
-                parts.append(_LEAF.pack(*child))
-    parts[0] = _MASKS.pack(present, leaves)
-    return b"".join(parts)
+    return join_node([child and encode_child(child) for child in children])
 
 
 def decode_node(data: bytes) -> Children:
     """The children of a node. Raises: TreeDamaged."""
+    return [None if child is None else decode_child(child) for child in split_node(data)]
+
+
+def version_of(child: bytes) -> int:
+    """Of the bytes of a child."""
+    return int.from_bytes(child[:8])
+
+
+# --- children as their bytes: what changes a hundred thousand leaves makes no objects of those beside them ---
+
+
+def split_node(data: bytes) -> list[bytes | None]:
+    """The bytes of a node's sixteen children. Raises: TreeDamaged."""
     if not _MASKS.size <= len(data) <= NODE_SIZE_MAX:
         raise TreeDamaged(f"A node of the state tree has {len(data)} bytes.")
     present, leaves = _MASKS.unpack_from(data)
     size = _MASKS.size + present.bit_count() * _BRANCH.size + leaves.bit_count() * DIGEST_SIZE
     if leaves & ~present or len(data) != size:
         raise TreeDamaged("The bytes of a node of the state tree do not fit its masks.")
-    children: Children = [None] * 16
-    place = _MASKS.size
+    children: list[bytes | None] = [None] * 16
+    place, bit = _MASKS.size, 1
     for nibble in range(16):
-        if leaves >> nibble & 1:
-            children[nibble] = Child._make(_LEAF.unpack_from(data, place))
-            place += _LEAF.size
-        elif present >> nibble & 1:
-            children[nibble] = Child._make((*_BRANCH.unpack_from(data, place), None))
-            place += _BRANCH.size
+        if present & bit:
+            end = place + (LEAF_SIZE if leaves & bit else _BRANCH.size)
+            children[nibble] = data[place:end]
+            place = end
+        bit <<= 1
     return children
+
+
+def join_node(children: Sequence[bytes | None]) -> bytes:
+    """A node of the bytes of its sixteen children."""
+    present = leaves = 0
+    bit = 1
+    for child in children:
+        if child is not None:
+            present |= bit
+            if len(child) == LEAF_SIZE:
+                leaves |= bit
+        bit <<= 1
+    return _MASKS.pack(present, leaves) + b"".join(filter(None, children))
+
+
+def hash_node(children: Sequence[bytes | None]) -> bytes:
+    """The hash of a node of two leaves or more, from the bytes of its children.
+
+    On the way up a half is its hash alone, or, where it is a lone leaf, with a byte of its key hash behind: its size
+    says which, and that is all that `join` asks for.
+    """
+    level = [child and child[_HASH_AND_A_BYTE] for child in children]
+    while len(level) > 1:
+        above: list[bytes | None] = []
+        for left, right in zip(level[::2], level[1::2], strict=True):
+            if left is None:
+                is_risen = right is None or len(right) > DIGEST_SIZE
+                above.append(right if is_risen else sha256(_BEFORE_RIGHT + (right or b"")).digest())
+            elif right is None:
+                above.append(left if len(left) > DIGEST_SIZE else sha256(TAG_BRANCH + left + EMPTY).digest())
+            else:
+                above.append(sha256(TAG_BRANCH + left[:DIGEST_SIZE] + right[:DIGEST_SIZE]).digest())
+        level = above
+    assert level[0] is not None
+    return level[0]
+
+
+# --- halves ---
 
 
 Half = tuple[bytes, bool]
@@ -133,6 +176,4 @@ def halves_of(children: Sequence[Child | None]) -> list[list[Half | None]]:
 
 def node_hash(children: Sequence[Child | None]) -> bytes:
     """The hash of a node of two leaves or more."""
-    half = halves_of(children)[-1][0]
-    assert half is not None
-    return half[0]
+    return hash_node([child and encode_child(child) for child in children])

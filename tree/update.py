@@ -1,18 +1,33 @@
 """Changing many leaves at once: every node on the way is read once, hashed once and written once."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeGuard, TypeVar
+from typing import Final, TypeGuard
 
 from tree.hashing import leaf_hash
-from tree.nodes import Child, Children, LeafKey, NodeKey, TreeDamaged, decode_node, encode_node, node_hash
+from tree.nodes import (
+    LEAF_SIZE,
+    Child,
+    Children,
+    LeafKey,
+    NodeKey,
+    TreeDamaged,
+    decode_child,
+    encode_child,
+    hash_node,
+    join_node,
+    split_node,
+    version_of,
+)
 
 Read = Callable[[Sequence[NodeKey]], Mapping[NodeKey, bytes]]
 """The bytes of nodes by their keys; what it does not know it leaves out."""
 
-T = TypeVar("T")
-_Change = tuple[bytes, bytes | None]
-"""(key hash, value hash), None: the key is gone"""
+_NIBBLES: Final = tuple(bytes((number,)) for number in range(16))
+_FEW: Final = 64
+_Lone = tuple[bytes, bytes]
+"""(key hash, the bytes of a lone leaf)"""
 
 
 @dataclass(slots=True)
@@ -34,26 +49,38 @@ def update(root: Child | None, version: int, changes: Mapping[bytes, bytes | Non
     `read` is called once for each level of the tree. A change that changes nothing leaves no trace.
     Raises: TreeDamaged, where a node is missing or damaged.
     """
-    batch = _Batch(version, load(root, changes, read))
-    batch.done.root = batch.apply(b"", root, sorted(changes.items()))
+    keys = sorted(changes)
+    batch = _Batch(version, keys, changes, _load(root, keys, read))
+    top = batch.apply(b"", None if root is None else encode_child(root), 0, len(keys))
+    batch.done.root = None if top is None else decode_child(top)
     return batch.done
 
 
 def load(root: Child | None, key_hashes: Iterable[bytes], read: Read) -> dict[bytes, Children]:
     """The nodes on the way to some keys, by path. Raises: TreeDamaged."""
-    nodes: dict[bytes, Children] = {}
-    level: list[tuple[bytes, Child | None, Sequence[bytes]]] = [(b"", root, sorted(key_hashes))]
+    nodes = _load(root, sorted(key_hashes), read)
+    return {
+        path: [None if child is None else decode_child(child) for child in children] for path, children in nodes.items()
+    }
+
+
+def _load(root: Child | None, keys: Sequence[bytes], read: Read) -> dict[bytes, list[bytes | None]]:
+    """As `load`, with children as their bytes."""
+    nodes: dict[bytes, list[bytes | None]] = {}
+    level = [(NodeKey(b"", root.version), 0, len(keys))] if is_node(root) else []
     while level:
-        wanted = [(NodeKey(path, child.version), keys) for path, child, keys in level if is_node(child)]
-        found = read([key for key, _ in wanted]) if wanted else {}
-        level = []
-        for key, keys in wanted:
+        found = read([key for key, _, _ in level])
+        below = []
+        for key, start, end in level:
             data = found.get(key)
             if data is None:
                 raise TreeDamaged(f"The node {key.path.hex()} of version {key.version} of the state tree is missing.")
-            nodes[key.path] = children = decode_node(data)
-            for number, part in _by_nibble(keys, len(key.path), _itself):
-                level.append((key.path + bytes((number,)), children[number], part))
+            nodes[key.path] = children = split_node(data)
+            for number, first, last in _runs(keys, start, end, len(key.path)):
+                child = children[number]
+                if child is not None and len(child) != LEAF_SIZE:
+                    below.append((NodeKey(key.path + _NIBBLES[number], version_of(child)), first, last))
+        level = below
     return nodes
 
 
@@ -64,59 +91,93 @@ def nibble(key_hash: bytes, depth: int) -> int:
 
 
 class _Batch:
-    def __init__(self, version: int, nodes: dict[bytes, Children]) -> None:
+    """Changes of sorted keys; a part of them is a range of places among these. Children are their bytes."""
+
+    def __init__(
+        self,
+        version: int,
+        keys: Sequence[bytes],
+        changes: Mapping[bytes, bytes | None],
+        nodes: dict[bytes, list[bytes | None]],
+    ) -> None:
         self._version = version
+        self._stamp = version.to_bytes(8)
+        self._keys = keys
+        self._changes = changes
         self._nodes = nodes
         self.done = Update()
 
-    def apply(self, path: bytes, child: Child | None, changes: Sequence[_Change]) -> Child | None:
-        """What stands in place of `child` after changes of keys below `path`."""
-        if child is None or child.key_hash is not None:
-            return self._grow(path, child, changes)
+    def apply(self, path: bytes, child: bytes | None, start: int, end: int) -> bytes | None:
+        """What stands in place of `child` after the changes `start` to `end`, of keys below `path`."""
+        if child is None or len(child) == LEAF_SIZE:
+            return self._grow(path, child, start, end)
         before = self._nodes[path]
         children = list(before)
-        for number, part in _by_nibble(changes, len(path), _key):
-            children[number] = self.apply(path + bytes((number,)), children[number], part)
+        for number, first, last in _runs(self._keys, start, end, len(path)):
+            children[number] = self.apply(path + _NIBBLES[number], children[number], first, last)
         if children == before:
             return child
-        self.done.stale_nodes.append(NodeKey(path, child.version))
+        self.done.stale_nodes.append(NodeKey(path, version_of(child)))
         return self._node(path, children)
 
-    def _grow(self, path: bytes, lone: Child | None, changes: Sequence[_Change]) -> Child | None:
+    def _grow(self, path: bytes, lone: bytes | None, start: int, end: int) -> bytes | None:
         """What becomes of nothing or of a lone leaf."""
-        leaves = {
-            key_hash: Child(self._version, leaf_hash(key_hash, value_hash), key_hash)
-            for key_hash, value_hash in changes
-            if value_hash is not None
-        }
-        if lone is not None and lone.key_hash is not None:
-            is_untouched = all(key_hash != lone.key_hash for key_hash, _ in changes)
-            changed = leaves.get(lone.key_hash)
-            if is_untouched or (changed is not None and changed.hash == lone.hash):
-                leaves[lone.key_hash] = lone
+        if lone is not None and end - start == 1 and lone[40:] == self._keys[start]:
+            return self._change(lone, self._keys[start])
+        leaves: dict[bytes, bytes] = {}
+        for key_hash in self._keys[start:end]:
+            leaf = self._leaf(key_hash)
+            if leaf is not None:
+                leaves[key_hash] = leaf
+        if lone is not None:
+            old = decode_child(lone)
+            assert old.key_hash is not None
+            changed = leaves.get(old.key_hash)
+            is_same = changed is not None and changed[8:40] == old.hash
+            if is_same or (changed is None and not self._is_among(old.key_hash, start, end)):
+                leaves[old.key_hash] = lone
             else:
-                self.done.stale_leaves.append(LeafKey(lone.key_hash, lone.version))
+                self.done.stale_leaves.append(LeafKey(old.key_hash, old.version))
         self.done.leaves += [key_hash for key_hash, leaf in leaves.items() if leaf is not lone]
         return self._build(path, sorted(leaves.items()))
 
-    def _build(self, path: bytes, leaves: Sequence[tuple[bytes, Child]]) -> Child | None:
+    def _change(self, lone: bytes, key_hash: bytes) -> bytes | None:
+        """What most changes are: another value where a lone leaf stands, or none."""
+        leaf = self._leaf(key_hash)
+        if leaf is not None and leaf[8:40] == lone[8:40]:
+            return lone
+        self.done.stale_leaves.append(LeafKey(key_hash, version_of(lone)))
+        if leaf is not None:
+            self.done.leaves.append(key_hash)
+        return leaf
+
+    def _leaf(self, key_hash: bytes) -> bytes | None:
+        value_hash = self._changes[key_hash]
+        return None if value_hash is None else self._stamp + leaf_hash(key_hash, value_hash) + key_hash
+
+    def _is_among(self, key_hash: bytes, start: int, end: int) -> bool:
+        place = bisect_left(self._keys, key_hash, start, end)
+        return place < end and self._keys[place] == key_hash
+
+    def _build(self, path: bytes, leaves: Sequence[_Lone]) -> bytes | None:
         """The subtree of leaves below `path`, sorted, in new nodes."""
         if len(leaves) < 2:
             return leaves[0][1] if leaves else None
-        children: Children = [None] * 16
-        for number, part in _by_nibble(leaves, len(path), _key):
-            children[number] = self._build(path + bytes((number,)), part)
+        children: list[bytes | None] = [None] * 16
+        keys = [key_hash for key_hash, _ in leaves]
+        for number, first, last in _runs(keys, 0, len(keys), len(path)):
+            children[number] = self._build(path + _NIBBLES[number], leaves[first:last])
         return self._node(path, children)
 
-    def _node(self, path: bytes, children: Children) -> Child | None:
+    def _node(self, path: bytes, children: Sequence[bytes | None]) -> bytes | None:
         """A new node; or, of a single leaf or nothing, no node: a lone leaf rises."""
         present = [child for child in children if child is not None]
         if not present:
             return None
-        if len(present) == 1 and present[0].key_hash is not None:
+        if len(present) == 1 and len(present[0]) == LEAF_SIZE:
             return present[0]
-        self.done.written[NodeKey(path, self._version)] = encode_node(children)
-        return Child(self._version, node_hash(children), None)
+        self.done.written[NodeKey(path, self._version)] = join_node(children)
+        return self._stamp + hash_node(children)
 
 
 def is_node(child: Child | None) -> TypeGuard[Child]:
@@ -124,20 +185,31 @@ def is_node(child: Child | None) -> TypeGuard[Child]:
     return child is not None and child.key_hash is None
 
 
-def _itself(item: bytes) -> bytes:
-    return item
+def _runs(keys: Sequence[bytes], start: int, end: int, depth: int) -> Iterator[tuple[int, int, int]]:
+    """(nibble, start, end) of the keys that have the same nibble at `depth`; they share the nibbles before."""
+    place, is_low = depth >> 1, depth & 1
+    while start < end:
+        byte = keys[start][place]
+        number = byte & 15 if is_low else byte >> 4
+        stop = start + 1
+        if (
+            end - start > _FEW
+            and (far := start + (end - start) // 16) < end
+            and _nibble(keys[far], place, is_low) == number
+        ):
+            stop = bisect_left(keys, _first_above(keys[start], depth), start, end)
+        while stop < end and _nibble(keys[stop], place, is_low) == number:
+            stop += 1
+        yield number, start, stop
+        start = stop
 
 
-def _key(item: tuple[bytes, Any]) -> bytes:
-    return item[0]
+def _nibble(key_hash: bytes, place: int, is_low: int) -> int:
+    return key_hash[place] & 15 if is_low else key_hash[place] >> 4
 
 
-def _by_nibble(items: Sequence[T], depth: int, key_of: Callable[[T], bytes]) -> Iterator[tuple[int, Sequence[T]]]:
-    """Runs of items with the same nibble; they are sorted by key hash and share the nibbles before."""
-    start = 0
-    while start < len(items):
-        number, end = nibble(key_of(items[start]), depth), start + 1
-        while end < len(items) and nibble(key_of(items[end]), depth) == number:
-            end += 1
-        yield number, items[start:end]
-        start = end
+def _first_above(key_hash: bytes, depth: int) -> bytes:
+    """The first of 32 bytes above all that share the nibbles up to and with `depth`; after the last: all bits."""
+    bits = 256 - 4 * (depth + 1)
+    above = (int.from_bytes(key_hash) >> bits) + 1 << bits
+    return above.to_bytes(32) if above >> 256 == 0 else b"\xff" * 33
