@@ -140,6 +140,7 @@ def make_snapshot(
 
     Raises: StateDiffers, DatabaseUnavailable, DatabaseUnusable, StoreDamaged, PlaceUnavailable, OSError.
     """
+    place.go_on()
     for abandoned in place.begun():
         place.remove(abandoned)
     began = time.monotonic()

@@ -80,8 +80,14 @@ def make_log(home: Home, settings: Settings) -> Log:
 
 
 def snapshot_place(home: Home, settings: Settings) -> Place:
-    """Where snapshots are kept."""
-    return Folder(home.resolve(Path(settings.snapshots.place)))
+    """Where snapshots are kept. Raises: PlaceUnavailable."""
+    place = settings.snapshots.place
+    if "://" not in place:
+        return Folder(home.resolve(Path(place)))
+    # A library of its own, which few load.
+    from sync.snapshots.objects import Objects
+
+    return Objects.at(place, home.run / "snapshots")
 
 
 def validator_key(home: Home, settings: Settings, genesis: Genesis) -> PrivateKey:

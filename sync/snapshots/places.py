@@ -38,6 +38,9 @@ class Place(Protocol):
     def publish(self, height: int, document: bytes) -> None:
         """Offer what was made in `staging`, with its manifest. May be called again after it was broken off."""
 
+    def go_on(self) -> None:
+        """Offer what was to be offered when `publish` was broken off."""
+
     def remove(self, height: int) -> None:
         """Offer a snapshot no more, then remove it; also what is left of one, or was begun."""
 
@@ -90,6 +93,9 @@ class Folder:
             write_durably(folder / manifest.NAME, document)
         except OSError as error:
             raise PlaceUnavailable(str(error)) from error
+
+    def go_on(self) -> None:
+        """As `Place`: publishing is one step here."""
 
     def remove(self, height: int) -> None:
         """As `Place`."""

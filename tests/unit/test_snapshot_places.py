@@ -1,0 +1,89 @@
+"""Where snapshots are kept: a folder and an object store keep one contract."""
+
+from pathlib import Path
+
+import obstore
+import pytest
+from obstore.store import MemoryStore
+
+from sync.snapshots.manifest import NAME
+from sync.snapshots.objects import Objects
+from sync.snapshots.places import Folder, PartMissing, Place, PlaceUnavailable
+
+FILES = {"leaves-00000.avro": b"leaves" * 100, "digests-00000.avro": b"digests"}
+
+
+@pytest.fixture(params=["folder", "objects"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    return Folder(tmp_path / "kept") if request.param == "folder" else Objects(MemoryStore(), tmp_path / "staging")
+
+
+def made(place: Place, height: int) -> None:
+    folder = place.staging(height)
+    for name, data in FILES.items():
+        (folder / name).write_bytes(data)
+
+
+def test_what_was_published_is_offered_and_read_and_removed(place: Place) -> None:
+    assert (place.heights(), place.begun()) == ([], [])
+    for height in (1_000, 7, 20):
+        made(place, height)
+        place.publish(height, b"manifest %d" % height)
+    assert (place.heights(), place.begun()) == ([7, 20, 1_000], [])
+    assert {name: place.read(20, name, 10_000) for name in FILES} == FILES
+    assert place.read(20, NAME, 100) == b"manifest 20"
+    place.remove(20)
+    place.remove(20)
+    assert (place.heights(), place.begun()) == ([7, 1_000], [])
+    with pytest.raises(PartMissing, match="height 20 is missing"):
+        place.read(20, NAME, 100)
+
+
+def test_a_file_that_is_missing_or_too_large_is_named(place: Place) -> None:
+    made(place, 7)
+    place.publish(7, b"manifest")
+    with pytest.raises(PartMissing, match=r"leaves-00001\.avro of the snapshot of height 7 is missing"):
+        place.read(7, "leaves-00001.avro", 100)
+    with pytest.raises(PartMissing, match="larger than 599 bytes"):
+        place.read(7, "leaves-00000.avro", 599)
+
+
+def test_staging_begins_anew_and_may_be_published_twice(place: Place) -> None:
+    made(place, 7)
+    assert place.heights() == []
+    made(place, 7)
+    place.publish(7, b"manifest")
+    made(place, 7)
+    place.publish(7, b"manifest")
+    assert place.heights() == [7]
+
+
+def test_publishing_to_objects_goes_on_where_it_was_broken_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, staging = MemoryStore(), tmp_path / "staging"
+    broken, put = Objects(store, staging), obstore.put
+    made(broken, 7)
+    asked: list[str] = []
+
+    def failing(target: MemoryStore, path: str, data: object) -> object:
+        asked.append(path.rpartition("/")[2])
+        if len(asked) == 2:
+            raise OSError("the network is gone\nwith details")
+        return put(target, path, data)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(obstore, "put", failing)
+    with pytest.raises(PlaceUnavailable, match=r"^the network is gone$"):
+        broken.publish(7, b"manifest")
+    again = Objects(store, staging)
+    assert (again.heights(), again.begun()) == ([], [7])
+    again.go_on()
+    assert asked == [*sorted(FILES), sorted(FILES)[1], NAME]
+    assert again.heights() == [7]
+    assert {name: again.read(7, name, 10_000) for name in FILES} == FILES
+    assert not any(staging.iterdir())
+    again.go_on()
+
+
+@pytest.mark.parametrize("url", ["nothing://there", "s3://", "://"])
+def test_a_url_that_is_no_object_store_is_refused_in_words(tmp_path: Path, url: str) -> None:
+    with pytest.raises(PlaceUnavailable):
+        Objects.at(url, tmp_path).heights()
