@@ -193,7 +193,7 @@ class SnapshotSettings(Part):
     place: str = _words(
         "snapshots",
         "Where they are kept: a folder, relative to the home, or the URL of an object store (`s3://bucket/prefix`, "
-        "`gs:`, `az:`), whose credentials are the environment's (AWS_* and so on).",
+        "`gs:`, `az:`), whose credentials are the environment's (AWS_* and so on). One place for one node.",
     )
     every_ms: int = _whole(3_600_000, 0, 10**12, "ms", "Block time from one snapshot to the next; 0: none are made.")
     keep_count: int = _whole(3, 1, 10_000, "snapshots", "How many stay.")

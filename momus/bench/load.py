@@ -51,12 +51,12 @@ class Maker:
         self._creation = self._sign(self._bank, b"create", CreateAsset("BENCH", 0, self._bank.address))
         self._asset = asset_id(digest_of(genesis.digest, self._creation), 0)
 
-    def single(self, transactions: int, first: int = 0) -> Load:
+    def single(self, transactions: int, first: int = 0, accounts: int = 0) -> Load:
         """One transfer under each signature, from 64 payers in turn; 100 transactions a record, as the client packs
-        them under load. `first`: as of `payments`."""
+        them under load. `first` and `accounts`: as of `payments`."""
         by_partition: dict[int, list[Transaction]] = {}
         entries: list[LogEntry] = []
-        for transaction in self.payments(transactions, first):
+        for transaction in self.payments(transactions, first, accounts):
             partition = partition_of(transaction.signer, self._genesis.partitions)
             packed = by_partition.setdefault(partition, [])
             packed.append(transaction)
@@ -74,11 +74,16 @@ class Maker:
             transactions * TRANSFERS_A_SIGNATURE,
         )
 
-    def payments(self, count: int, first: int = 0) -> Iterator[Transaction]:
-        """Transfers of one unit from 64 payers in turn, numbered from `first`: no two of one number on a chain."""
+    def payments(self, count: int, first: int = 0, accounts: int = 0) -> Iterator[Transaction]:
+        """Transfers of one unit from 64 payers in turn, numbered from `first`: no two of one number on a chain.
+
+        To each other; or, with `accounts`, to so many accounts in turn that nobody has a key of.
+        """
         for number in range(first, first + count):
-            payer, payee = self._payers[number % _PAYERS], self._payers[(number * 7 + 1) % _PAYERS]
-            transfer = Transfer(self._asset, payee.address, (1).to_bytes(8, "big"))
+            payer, payee = self._payers[number % _PAYERS], self._payers[(number * 7 + 1) % _PAYERS].address
+            if accounts:
+                payee = sha256(b"bench account %d" % (number % accounts)).digest()
+            transfer = Transfer(self._asset, payee, (1).to_bytes(8, "big"))
             yield self._sign(payer, b"payment %d" % number, transfer)
 
     def _batched(self, transactions: int, accounts: int) -> Iterator[LogEntry]:

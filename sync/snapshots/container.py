@@ -19,6 +19,8 @@ BLOCK_BYTES: Final = 64_000
 BLOCK_BYTES_MAX: Final = 40 << 20
 """Of one block, unpacked: BLOCK_BYTES and the largest record."""
 FILE_BYTES_MAX: Final = 1 << 30
+UNPACKED_BYTES_MAX: Final = 1 << 30
+"""Of a whole file: a chunk is held in memory until it is verified."""
 _MAGIC: Final = b"Obj\x01"
 _METADATA_MAX: Final = 16
 _SYNC_SIZE: Final = 16
@@ -64,12 +66,14 @@ class Container:
         except _ODD as error:
             raise BadContainer("It does not begin as a file of this kind.") from error
         sync = data[at - _SYNC_SIZE : at]
-        total = 0
+        total = size = 0
         while at < len(data):
             count, block, at = self._block(data, at, sync)
-            total += count
+            total, size = total + count, size + len(block)
             if total > count_max:
                 raise BadContainer(f"It holds more than {count_max} records.")
+            if size > UNPACKED_BYTES_MAX:
+                raise BadContainer(f"It unpacks to more than {UNPACKED_BYTES_MAX} bytes.")
             yield from self._records(count, block)
 
     def _after_header(self, data: bytes) -> int:

@@ -64,6 +64,17 @@ def test_block_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPat
         list(DIGESTS.read(written(), 99))
 
 
+def test_file_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousandth of it is enough to write it down."""
+    leaves = [{"key": b"k", "value": b"v", "content": bytes(1 << 16)} for _ in range(20)]
+    file = BytesIO()
+    LEAVES.write(file, leaves)
+    assert len(file.getvalue()) < 1 << 14
+    monkeypatch.setattr(container, "UNPACKED_BYTES_MAX", 1 << 20)
+    with pytest.raises(BadContainer, match="unpacks to more"):
+        list(LEAVES.read(file.getvalue(), 20))
+
+
 def test_packed_bytes_that_go_on_are_refused() -> None:
     empty = written(())
     packing = zlib.compressobj(wbits=-15)
