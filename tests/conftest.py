@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from node.postgres import EmbeddedPostgres
@@ -44,6 +45,13 @@ def _hurry(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as admin:
         admin.execute("alter system set fsync = off")
         admin.execute("select pg_reload_conf()")
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """A command that a test ran has bound the logs of this process to the output of that test, which is closed."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
