@@ -25,7 +25,7 @@ from node.wiring import DATABASE, database_url, open_log
 
 STEP = 50_000
 WAIT_S = 600.0
-SETTINGS = "\n[snapshots]\nevery_ms = 60000\n"
+SETTINGS = "\n[snapshots]\nevery_ms = {}\n"
 WAYS = ("snapshot", "store", "log")
 
 
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--kafka", action="store_true")
     parser.add_argument("--transactions", type=int, default=1_000_000)
     parser.add_argument("--accounts", type=int, default=200_000)
+    parser.add_argument("--every-ms", type=int, default=60_000, help="of block time, from snapshot to snapshot")
     parser.add_argument("--scratch", type=Path, default=Path(".bench-drill"))
     given = parser.parse_args()
     console = Console(highlight=False)
@@ -42,7 +43,7 @@ def main() -> None:
     with running_broker("kafka" if given.kafka else "embedded", scratch, console) as servers:
         (home,) = make_chain(scratch, "drill", servers, 1, "--checkpoint-ms", "10000")
         with home.settings_file.open("a") as file:
-            file.write(SETTINGS)
+            file.write(SETTINGS.format(given.every_ms))
         with LocalNode(home.path):
             seconds = fill(home, given.transactions, given.accounts, console)
             console.print(f"{given.transactions:,} transactions executed in {seconds:,.0f} s")

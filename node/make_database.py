@@ -26,13 +26,19 @@ def make_database(home: Home, settings: Settings) -> None:
     Raises: DatabaseUnavailable, PostgresUnusable, BadSettings.
     """
     with running_postgres(home, settings):
-        service = wiring.postgres_service(home, settings)
-        if service is not None:
-            create_database(service.url(_ADMINISTRATION), wiring.DATABASE)
+        have_database(home, settings)
         url = wiring.database_url(home, settings)
         reach(url)
         with _MIGRATING:
             migrate(url, partition_heights=settings.projections.partition_heights)
+
+
+def have_database(home: Home, settings: Settings) -> None:
+    """On the embedded Postgres, which must run: create the node's database where there is none; of another Postgres it
+    is its operator's. Raises: DatabaseUnavailable."""
+    service = wiring.postgres_service(home, settings)
+    if service is not None:
+        create_database(service.url(_ADMINISTRATION), wiring.DATABASE)
 
 
 def empty_database(home: Home, settings: Settings) -> None:

@@ -14,7 +14,7 @@ from momus.commands.steps import shown_steps
 from node import exits, wiring
 from node.final import height_at
 from node.home import Home
-from node.make_database import beside, create_database, drop_database, empty_database, running_postgres
+from node.make_database import beside, create_database, drop_database, empty_database, have_database, running_postgres
 from node.only_one import only_one
 from node.rebuild import Means, rebuild
 from node.recover import CURSOR
@@ -33,6 +33,7 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     with ExitStack() as stack:
         stack.enter_context(only_one(place))
         stack.enter_context(running_postgres(place, settings))
+        have_database(place, settings)
         means = Means(
             place,
             settings,

@@ -14,7 +14,7 @@ from momus.client import Client
 from momus.demo.local_node import LocalNode, NodeFailed, momus
 from node import exits
 from node.home import Home
-from node.make_database import running_postgres
+from node.make_database import beside, drop_database, running_postgres
 from node.only_one import only_one
 from node.wiring import database_url
 from projections.connect import connect
@@ -80,6 +80,15 @@ def test_damaged_database_is_executed_again_from_the_store(
     told = recover(path)
     assert told["way"] == "store"
     assert why in told["tried"][0]
+    assert fingerprint(url_of(path)) == before
+
+
+def test_database_that_is_gone_is_made_anew(made: tuple[Path, dict[str, Fingerprint]]) -> None:
+    path, before = made
+    drop_database(beside(url_of(path), "postgres"), "momus")
+    told = recover(path)
+    assert told["way"] == "store"
+    assert "the schema is missing" in told["tried"][0]
     assert fingerprint(url_of(path)) == before
 
 
