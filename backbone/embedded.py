@@ -63,15 +63,22 @@ class EmbeddedLog:
 
     def begin(self, topic: str, partition: int) -> int:
         """See `Log`."""
-        file = TopicFile(self._folder, topic)
-        try:
-            with file.transaction("DEFERRED") as connection:
-                found = ends(connection)
-        finally:
-            file.close()
+        found = self._ends(topic)
         if partition not in found:
             raise TopicMissing(sentences.no_partition(topic, partition))
         return found[partition][0]
+
+    def ends(self, topic: str) -> Mapping[int, int]:
+        """See `Log`."""
+        return {partition: end for partition, (_, end) in self._ends(topic).items()}
+
+    def _ends(self, topic: str) -> dict[int, tuple[int, int]]:
+        file = TopicFile(self._folder, topic)
+        try:
+            with file.transaction("DEFERRED") as connection:
+                return ends(connection)
+        finally:
+            file.close()
 
     def create(self, specs: Sequence[TopicSpec]) -> None:
         """See `Log`."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event, Lock
 from time import monotonic
+from types import MappingProxyType
 from typing import Final
 
 from backbone.aside import Aside
@@ -106,6 +107,8 @@ class Intake:
         self._room = Event()
         self.delivered_twice = 0
         """Records that came again exactly as they had been read."""
+        self.partitions: Final = MappingProxyType(self._partitions)
+        """Where the reading of each stands."""
 
     def backlog(self) -> list[Advance]:
         """What the store holds above the final heads at boot, to be told before the first `pump`."""

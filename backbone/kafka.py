@@ -53,6 +53,10 @@ class KafkaLog:
         """See `Log`."""
         return self._admin.begin(topic, partition)
 
+    def ends(self, topic: str) -> Mapping[int, int]:
+        """See `Log`."""
+        return self._admin.ends(topic)
+
     def create(self, specs: Sequence[TopicSpec]) -> None:
         """See `Log`. Returns when the topics can be used."""
         self._admin.create(specs)

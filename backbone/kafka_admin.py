@@ -1,7 +1,7 @@
 """Questions to a Kafka cluster about itself and its topics, with Kafka's errors as the port names them."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any, Final
@@ -74,10 +74,18 @@ class Admin:
         """The first offset that a partition holds. Raises: TopicMissing, LogUnavailable."""
         if not 0 <= partition < self.identity(topic)[1]:
             raise TopicMissing(sentences.no_partition(topic, partition))
-        place = TopicPartition(topic, partition)
         earliest = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
-        futures = self._client.list_offsets({place: earliest}, request_timeout=self._timeout_s)
-        return int(self._answer(futures[place], topic).offset)
+        return self._offsets(topic, [partition], earliest)[partition]
+
+    def ends(self, topic: str) -> dict[int, int]:
+        """The offset that each partition will give next. Raises: TopicMissing, LogUnavailable."""
+        latest = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+        return self._offsets(topic, range(self.identity(topic)[1]), latest)
+
+    def _offsets(self, topic: str, partitions: Iterable[int], which: OffsetSpec) -> dict[int, int]:
+        places = {partition: TopicPartition(topic, partition) for partition in partitions}
+        futures = self._client.list_offsets(dict.fromkeys(places.values(), which), request_timeout=self._timeout_s)
+        return {partition: int(self._answer(futures[place], topic).offset) for partition, place in places.items()}
 
     def ask(self, topic: str) -> "Future[Any]":
         """The description of a topic, when it comes; to be read with `topic_id_of`."""

@@ -144,6 +144,9 @@ class Log(ReadableLog, Protocol):
     def cluster_id(self) -> str:
         """The identity of the cluster, which changes when it is replaced. Raises: LogUnavailable."""
 
+    def ends(self, topic: str) -> Mapping[int, int]:
+        """The offset that each partition will give next. Raises: TopicMissing, LogUnavailable."""
+
     def create(self, specs: Sequence[TopicSpec]) -> None:
         """Create topics. Raises: TopicExists (nothing is overwritten), LogUnavailable."""
 

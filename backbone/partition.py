@@ -68,6 +68,9 @@ class Partition:
     suffix: deque[tuple[int, int]] = field(default_factory=deque)
     """(end offset, size in bytes) of each record above the final head."""
     suffix_bytes: int = 0
+    taken_records: int = 0
+    """Since the start, with what was found above the final head then."""
+    taken_bytes: int = 0
     is_full: bool = False
     is_suspect: bool = False
     """The log was seen not to continue, or not to show, what the store holds."""
@@ -98,6 +101,8 @@ class Partition:
                 self.suffix.append((end_offset, size_bytes))
                 self.suffix_bytes += size_bytes
             self.end_offset, self.chain_digest = end_offset, digest
+            self.taken_records += 1
+            self.taken_bytes += size_bytes
 
     def finalize(self, head: HeadLike) -> None:
         """A final head of this incarnation: what is below is no suffix."""

@@ -74,6 +74,10 @@ class SimulatedLog:
             raise TopicMissing(sentences.no_partition(topic, partition))
         return partitions[partition].first
 
+    def ends(self, topic: str) -> Mapping[int, int]:
+        """See `Log`."""
+        return {number: partition.next for number, partition in enumerate(self._topic(topic).partitions)}
+
     def describe(self, topic: str) -> TopicInfo:
         """See `Log`."""
         return self._topic(topic).info

@@ -12,6 +12,7 @@ from backbone.store import StoreDamaged, StoreFailed, ValueTooLarge
 from consensus.blocks import BlockReader
 from consensus.boot import Booter
 from consensus.errors import Halt
+from consensus.events import Finalize
 from consensus.journal import Journal
 from consensus.journal_file import open_journal
 from consensus.loop import Claims, Loop, all_positions, consensus_topics, voting_topics
@@ -53,6 +54,8 @@ class Driver:
         self._index = keys.index(ports.key.public_key)
         self._stop = Flag()
         self._loop: Loop | None = None
+        self._outbox: Outbox | None = None
+        self._reading: Reading | None = None
         self._items: Queue[object] = Queue(QUEUE_MAX)
         self._blocks: Queue[object] = Queue(BLOCKS_QUEUE_MAX)
         self._executor_due_ms = 0
@@ -67,6 +70,7 @@ class Driver:
             closing(Outbox(ports.log.producer(), FLUSH_MS)) as outbox,
             closing(Reading(self._items)) as reading,
         ):
+            self._outbox, self._reading = outbox, reading
             intake = IntakeTail(ports.intake, ports.source, self._settings.read_records_max, reading.put)
             self._loop = loop = self._boot(journal, outbox, intake)
             for advance in ports.intake.backlog():
@@ -87,7 +91,25 @@ class Driver:
     def status(self) -> dict[str, int]:
         """Gauges for the page and the metrics; from any thread; empty until the boot is over."""
         loop = self._loop
-        return {} if loop is None else {**loop.status(), "queue": self._items.qsize()}
+        outbox = self._outbox
+        if loop is None or outbox is None:
+            return {}
+        sending = {"outbox": outbox.waiting, "outbox_failed": outbox.failed, "outbox_dropped": outbox.dropped}
+        return {**loop.status(), "queue": self._items.qsize(), **sending}
+
+    def unavailable(self) -> dict[str, int]:
+        """How often the log was unavailable, by who read it: a topic, "intake", "supply"; from any thread."""
+        reading = self._reading
+        return {} if reading is None else dict(reading.unavailable)
+
+    def voters(self) -> list[tuple[int, int]]:
+        """(views missed, views behind ours) of each validator; from any thread; empty until the boot is over."""
+        loop = self._loop
+        if loop is None:
+            return []
+        view, voters = loop.core.state.view, loop.voters
+        members = range(len(self._ports.genesis.validators))
+        return [(voters.missed(member, view), voters.behind(member, view)) for member in members]
 
     # --- boot ---
 
@@ -109,13 +131,18 @@ class Driver:
             store=ports.store,
             finals=ports.store_reader,
             outbox=outbox,
-            on_final=lambda final: ports.intake.on_final(final.block.header.heads, final.block.header.openings),
+            on_final=self._on_final,
             request=intake.request,
             on_durable=ports.on_durable,
             report=ports.report,
             verify=verified,
         )
         return Loop(loop_ports, self._settings, boot, ports.now_ms())
+
+    def _on_final(self, final: Finalize) -> None:
+        header = final.block.header
+        self._ports.intake.on_final(header.heads, header.openings)
+        self._ports.on_final(final)
 
     def _start(self, reading: Reading, intake: IntakeTail, positions: Mapping[str, int]) -> TopicTail:
         """Start all reading; the tail of `blocks`."""

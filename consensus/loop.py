@@ -23,10 +23,11 @@ from consensus.core import Core
 from consensus.errors import ForkFound, Halt, SecondInstance
 from consensus.gaps import BlocksPosition
 from consensus.keeper import BlocksKeeper
-from consensus.messages import Wire
+from consensus.messages import Wire, said
 from consensus.pace import Settings
 from consensus.ports import LoopPorts
 from consensus.positions import TopicPositions
+from consensus.voters import Voters
 from ledger import digests
 from ledger.checkpoint import Checkpoint
 from ledger.genesis import Genesis
@@ -70,6 +71,7 @@ class Loop:
         self._wire = Wire(genesis, ports.verify)
         self._reader = BlockReader(genesis, ports.verify)
         self._own_topic = consensus_topics(genesis)[ports.index]
+        self._members = {topic: member for member, topic in enumerate(consensus_topics(genesis))}
         self._blocks_topic = genesis.topic_name("blocks")
         self._certification = Certification(ports, settings, self._send_to, self._halt)
         self._keeper = BlocksKeeper(self._reader, self._publish, self._stored, settings.blocks_delay_ms)
@@ -86,6 +88,7 @@ class Loop:
         self._advances: dict[int, tuple[int, list[Entry]]] = {}
         self.counts: Counter[str] = Counter()
         self.core: Final = Core(genesis, ports.index, settings, boot.restored, ports.verify)
+        self.voters: Final = Voters(len(self._members), self.core.state.view)
         self._step(events.Started(now_ms))
 
     def take(self, item: object, now_ms: int) -> None:
@@ -110,6 +113,7 @@ class Loop:
                 else:
                     self._step(events.MessageRead(now_ms, value))
                     self._positions.on_record(topic, offset, self.core.state.inbox.taken)
+                    self._note_voter(topic)
             case Claims(checkpoints):
                 self._certification.on_claims(checkpoints, now_ms)
             case _:
@@ -171,6 +175,7 @@ class Loop:
             for action in self.core.step(waiting.popleft()):
                 match action:
                     case events.Sign(statement, voted):
+                        self.counts[f"signed_{said(statement)}"] += 1
                         signature = self._ports.key.sign(self._wire.signing_bytes(statement))
                         message = replace(statement, signature=signature)
                         if voted is not None:
@@ -179,6 +184,11 @@ class Loop:
                         waiting.append(events.Signed(event.now_ms, message))
                     case _:
                         self._carry_out(action)
+
+    def _note_voter(self, topic: str) -> None:
+        member = self._members.get(topic)
+        if member is not None:
+            self.voters.saw(member, self.core.state.pace.last_active(member))
 
     def _carry_out(self, action: events.Action) -> None:
         match action:

@@ -104,6 +104,11 @@ Statement = Proposal | Vote
 Message = Proposal | Vote | Certificate
 
 
+def said(statement: Statement) -> str:
+    """What kind of statement it is, in a word."""
+    return "propose" if isinstance(statement, Proposal) else _NAMES[statement.kind]
+
+
 def genesis_block(genesis: Genesis) -> Block:
     """Height 0, which everybody holds from the start: final in view 0."""
     header = Header(genesis.protocol_version, EPOCH, 0, 0, NO_DIGEST, 0, 0, 0, genesis.empty_heads())

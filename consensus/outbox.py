@@ -39,6 +39,11 @@ class Outbox:
             self._waiting.popleft()
         self._producer.poll(0)
 
+    @property
+    def waiting(self) -> int:
+        """How many the log has not been given yet."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Send what is left, within the time, and close the producer."""
         self.pump()

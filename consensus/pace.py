@@ -109,6 +109,10 @@ class Pace:
         """A good signature of a member in a view."""
         self._last_active[member] = max(self._last_active[member], view)
 
+    def last_active(self, member: int) -> int:
+        """The last view in which a member has spoken; 0: none."""
+        return self._last_active[member]
+
     def has_reached(self, member: int, view: int) -> bool:
         """Whether a member has spoken in this view or a later one."""
         return self._last_active[member] >= view

@@ -94,6 +94,8 @@ class Ports:
     on_durable: Callable[[str], None] = field(default=lambda name: None)
     """Fault point of tests: "journal.before", "journal.after", "compact.before", "store.before", "store.after", .."""
     report: Report = field(default=lambda what, facts: None)
+    on_final: Callable[[events.Finalize], None] = field(default=lambda final: None)
+    """Told of a final block after the store has it and the intake knows."""
 
 
 @dataclass(frozen=True, slots=True)

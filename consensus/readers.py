@@ -1,6 +1,6 @@
 """Threads that read: each puts what it finds into the loop's queue, and waits while that is full."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from queue import Empty, Full, Queue
@@ -38,13 +38,15 @@ class Reading:
         self._items = items
         self._stop = Event()
         self._failed = False
+        self.unavailable: Counter[str] = Counter()
+        """By thread: how often the log was unavailable to it. Each counts its own."""
         self._threads: list[Thread] = []
 
     def start(
         self, name: str, body: Callable[[], None], close: Callable[[], None], errors: tuple[type[Exception], ...]
     ) -> None:
         """Run `body` again and again in a thread, with a pause where the log is unavailable; `close` at the end."""
-        thread = Thread(target=self._run, args=(body, close, errors), name=name, daemon=True)
+        thread = Thread(target=self._run, args=(name, body, close, errors), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -73,11 +75,14 @@ class Reading:
         for thread in self._threads:
             thread.join()
 
-    def _run(self, body: Callable[[], None], close: Callable[[], None], errors: tuple[type[Exception], ...]) -> None:
+    def _run(
+        self, name: str, body: Callable[[], None], close: Callable[[], None], errors: tuple[type[Exception], ...]
+    ) -> None:
         while not self._stop.is_set():
             try:
                 body()
             except LogUnavailable:
+                self.unavailable[name] += 1
                 self._stop.wait(RETRY_MS / 1000)
             except errors as error:
                 self._failed = True

@@ -46,6 +46,14 @@ class VerdictPool:
         """The process ids of the workers that run now."""
         return tuple(feeder.pid for feeder in self._feeders if feeder.pid)
 
+    def waiting(self) -> int:
+        """How many chunks no worker has yet."""
+        return len(self._queue)
+
+    def deaths(self) -> int:
+        """How often a worker has died."""
+        return sum(feeder.deaths for feeder in self._feeders)
+
     def close(self) -> None:
         """End the workers after the chunks they hold; what is still queued fails with VerdictWorkersLost."""
         self._queue.close()
@@ -95,6 +103,9 @@ class _Queue:
         self._waiting = 0
         self._closed = False
 
+    def __len__(self) -> int:
+        return len(self._chunks)
+
     def put(self, chunks: list[_Chunk]) -> None:
         with self._changed:
             if not self._closed:
@@ -135,6 +146,7 @@ class _Feeder(Thread):
         self._held: deque[_Chunk] = deque()
         self._sent = 0
         self._worker: Worker | None = None
+        self.deaths = 0
 
     @property
     def pid(self) -> int:
@@ -184,6 +196,7 @@ class _Feeder(Thread):
 
     def _on_death(self, why: str) -> None:
         self._drop_worker()
+        self.deaths += 1
         if self._held:
             self._held[0].deaths += 1
             if self._held[0].deaths >= _DEATHS_MAX:

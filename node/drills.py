@@ -12,6 +12,8 @@ from ledger.genesis import Genesis
 from node import wiring
 from node.drill import FAILED, Drill
 from node.drill_page import kept_drills, page_of
+from node.metrics.values import Values
+from node.metrics.writing import writing
 from node.only_one import DrillUnderWay
 from node.process import Process
 from projections.connect import connect
@@ -33,6 +35,11 @@ def run_drills(process: Process) -> None:
     os.nice(NICENESS)
     genesis = process.home.genesis()
     process.on_running()
+    with writing(process.home, "drills", process.settings.metrics, Values("drills")):
+        _drill_until_stopped(process, genesis)
+
+
+def _drill_until_stopped(process: Process, genesis: Genesis) -> None:
     while not process.stop.is_set():
         try:
             wait_s = _due_in_s(process)

@@ -16,6 +16,8 @@ from ledger.state import Cursor
 from node.blocks import StoreInconsistent
 from node.claims import ClaimsWriter
 from node.home import Home
+from node.metrics.execution import ExecutionMetrics
+from node.metrics.writing import writing
 from node.pipeline import PipelineLimits
 from node.progress import ProgressFile
 from node.session import LogIdentity, Session
@@ -72,16 +74,25 @@ class ExecuteProcess:
     def run(self) -> None:
         """Until `stop`. Raises: Halted."""
         progress = ProgressFile(self.home.progress_file)
+        metrics = ExecutionMetrics()
         session = Session(
-            self.genesis, self.identity, self.home.store, self.database_url, limits_of(self.settings.execute)
+            self.genesis,
+            self.identity,
+            self.home.store,
+            self.database_url,
+            limits_of(self.settings.execute),
+            watch=metrics,
         )
         place = snapshot_place(self.home, self.settings)
         keep = keep_of(self.settings.pruning)
-        upkeep = Upkeep(self.database_url, self.home.store, self.genesis, keep, place, self.stop)
+        upkeep = Upkeep(self.database_url, self.home.store, self.genesis, keep, place, self.stop, metrics.measured)
         upkeep.start()
         snapshots = Snapshots(self.home, self.settings, self.genesis, place)
         try:
-            with closing(VerdictPool(self.settings.worker_count(), self.genesis.digest, self.genesis.limits)) as pool:
+            with (
+                closing(VerdictPool(self.settings.worker_count(), self.genesis.digest, self.genesis.limits)) as pool,
+                writing(self.home, "execute", self.settings.metrics, metrics.values, partial(metrics.of_pool, pool)),
+            ):
                 self._run_sessions(session, pool, progress, snapshots)
         finally:
             self.stop.set()
@@ -111,6 +122,7 @@ class ExecuteProcess:
                     is_migrated = True
                 session.run(pool, partial(flushed, ClaimsWriter(self.home.claims_file)), self.stop.is_set)
             except DatabaseUnavailable as error:
+                session.watch.unavailable()
                 log.warning("database unavailable, trying again", reason=str(error), wait_ms=wait_ms)
                 self.stop.wait(wait_ms / 1000)
                 wait_ms = min(2 * wait_ms, RETRY_MS_MAX)

@@ -3,7 +3,7 @@
 genesis.json    the chain            momus.toml   this node's settings
 keys/           key files, 0600      journal/     everything this validator ever signed above its floor
 store/          records, headers     log/         the embedded log (may be shared with other homes)
-pg/             embedded Postgres    run/         one status file per process, the executor's progress
+pg/             embedded Postgres    run/         status and metrics of each process, the executor's progress
 evidence/       who contradicted itself, and reports of forks; made when there is something to keep
 """
 
@@ -94,6 +94,10 @@ class Home:
     def status_file(self, process: str) -> Path:
         """Where `process` says what it is doing."""
         return self.run / f"{process}.json"
+
+    def metrics_file(self, process: str) -> Path:
+        """Where `process` writes its numbers."""
+        return self.run / f"{process}.metrics"
 
     def resolve(self, path: Path) -> Path:
         """A path from the settings: relative ones are relative to the home."""

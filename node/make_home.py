@@ -100,10 +100,11 @@ def _new_homes(folder: Path, plan: Plan) -> list[NewHome]:
     shared = folder / "log" if plan.places.kafka is None else None
     workers = max(1, (os.cpu_count() or 1) // len(plan.validators))
     places = replace(plan.places, log_path=plan.places.log_path or shared, workers=workers)
-    listens = _free_addresses(len(plan.validators))
+    free = _free_addresses(2 * len(plan.validators))
+    listens, metrics = free[: len(plan.validators)], free[len(plan.validators) :]
     return [
-        NewHome(folder / name, name, replace(places, listen=own, peers=_urls(listens, own)))
-        for name, own in zip(plan.validators, listens, strict=True)
+        NewHome(folder / name, name, replace(places, listen=own, peers=_urls(listens, own), metrics=numbers))
+        for name, own, numbers in zip(plan.validators, listens, metrics, strict=True)
     ]
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from backbone.aside import Aside
 from backbone.intake import HeadLike, Intake, IntakeLimits, IntakeParts, OpeningLike
@@ -17,6 +18,8 @@ from node import checks, wiring
 from node.claims import ClaimsReader
 from node.evidence import EvidenceFolder
 from node.final import final_heads, sources
+from node.metrics.ordering import OrderMetrics
+from node.metrics.writing import writing
 from node.process import Halted, Process, Unavailable
 from node.progress import ProgressFile, records_of
 from node.records import FirstOf, OwnRecords
@@ -55,6 +58,12 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
         aside = Aside(home.aside)
         parts = IntakeParts(log, genesis.topic, store, stored_for_intake, aside, _chain)
         intake = _Intake(parts, genesis, settings.order)
+        clock = SteadyClock()
+        metrics = OrderMetrics(genesis, home, clock.now_ms)
+
+        def lag() -> int:
+            return max(0, intake.final_records - progress.read()[1])
+
         ports = Ports(
             genesis=genesis,
             key=key,
@@ -64,13 +73,21 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
             intake=intake,
             source=OwnRecords(aside) if peers is None else FirstOf([OwnRecords(aside), peers]),
             journal_path=home.journal_file,
-            lag=lambda: max(0, intake.final_records - progress.read()[1]),
+            lag=lag,
             claims=ClaimsReader(home.claims_file, genesis).read,
-            now_ms=SteadyClock().now_ms,
+            now_ms=clock.now_ms,
             report=EvidenceFolder(home.evidence).report,
+            on_final=metrics.on_final,
+        )
+        driver = Driver(ports, driver_settings(settings.order))
+        samples = (
+            partial(metrics.of_driver, driver),
+            partial(metrics.of_intake, intake.partitions),
+            partial(metrics.of_disk, log, intake.partitions, lag),
         )
         try:
-            _drive(process, Driver(ports, driver_settings(settings.order)))
+            with writing(home, "order", settings.metrics, metrics.values, *samples):
+                _drive(process, driver)
         finally:
             intake.close()
             progress.close()

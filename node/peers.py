@@ -15,6 +15,8 @@ import structlog
 from ledger.genesis import Genesis
 from node import status
 from node.home import Home
+from node.metrics.values import Values
+from node.metrics.writing import writing
 from node.process import Process
 from node.settings import Settings
 from node.wiring import range_limits
@@ -37,6 +39,22 @@ def run_peers(process: Process) -> None:
     """Until SIGTERM. Raises: HomeUnusable, where `genesis.json` cannot be read."""
     os.nice(NICENESS)
     records = _records(process.home, process.settings, process.home.genesis())
+    values = Values("peers")
+    told = partial(_count, values, records)
+    told()
+    with writing(process.home, "peers", process.settings.metrics, values, told):
+        _serve_until_stopped(process, records)
+    _log.info("peers served", **records.counts)
+
+
+def _count(values: Values, records: "Records") -> None:
+    from sync.server import OUTCOMES
+
+    for outcome in OUTCOMES:
+        values.set("momus_peers_requests_total", records.counts.get(outcome, 0), outcome)
+
+
+def _serve_until_stopped(process: Process, records: "Records") -> None:
     wait_s = RETRY_S
     while not process.stop.is_set():
         try:
@@ -49,7 +67,6 @@ def run_peers(process: Process) -> None:
             _serve(process, server)
         process.stop.wait(wait_s)
         wait_s = min(RETRY_S_MAX, 2 * wait_s)
-    _log.info("peers served", **records.counts)
 
 
 def _records(home: Home, settings: Settings, genesis: Genesis) -> "Records":

@@ -6,10 +6,12 @@ ready during one flush goes into the next.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from time import perf_counter
 
 from executor.execute import BlockInput, execute
 from executor.state import State
@@ -20,6 +22,7 @@ from ledger.columns import Verdicts
 from ledger.genesis import Genesis
 from ledger.state import Cursor, Effects
 from node.blocks import BlockRecords, BlockSource
+from node.watch import ExecutionWatch, Unwatched
 from projections.checkpoints import StoredCheckpoint
 from projections.database import Database
 
@@ -65,6 +68,7 @@ class Pipeline:
         checkpoint: Mark,
         limits: PipelineLimits,
         on_flushed: Callable[[Cursor, StoredCheckpoint | None], None],
+        watch: ExecutionWatch | None = None,
     ) -> None:
         self._genesis = genesis
         self._source = source
@@ -73,6 +77,7 @@ class Pipeline:
         self._writer = writer
         self._limits = limits
         self._on_flushed = on_flushed
+        self._watch = watch or Unwatched()
         self._state = State()
         self._jobs: deque[_Job] = deque()
         self._ahead_records = 0
@@ -88,9 +93,11 @@ class Pipeline:
         self._read_ahead()
         if not self._jobs:
             return self._idle(wait_ms)
+        began = perf_counter()
         group = self._ready_group(wait_ms)
         if not group:
             return self._flush_finished(0)
+        self._watch.took("verdicts", perf_counter() - began)
         self._start_flush(*self._execute(group), group[-1].is_checkpoint)
         return True
 
@@ -117,6 +124,7 @@ class Pipeline:
     def _read_ahead(self) -> None:
         limits = self._limits
         while self._ahead_records < limits.ahead_records_max and self._ahead_bytes < limits.ahead_bytes_max:
+            began = perf_counter()
             blocks = self._source.read(256, min(4 << 20, limits.ahead_bytes_max))
             if not blocks:
                 return
@@ -133,6 +141,7 @@ class Pipeline:
                     run, records = [], 0
             if run:
                 self._submit(run, False)
+            self._watch.took("read", perf_counter() - began)
 
     def _submit(self, run: list[BlockRecords], is_checkpoint: bool) -> None:
         rows = [
@@ -144,6 +153,7 @@ class Pipeline:
         self._jobs.append(_Job(tuple(run), self._pool.submit(rows), len(rows), size, is_checkpoint))
         self._ahead_records += len(rows)
         self._ahead_bytes += size
+        self._watch.ahead(self._ahead_records)
 
     def _ready_group(self, wait_ms: int) -> list[_Job]:
         """The oldest jobs whose verdicts are there, up to the bounds of a flush; never past a checkpoint."""
@@ -172,9 +182,14 @@ class Pipeline:
         verdicts = join([job.verdicts.result() for job in group])
         blocks = [BlockInput(item.block, len(item.records)) for job in group for item in job.blocks]
         self._bound_state()
-        wanted = self._state.wanted(verdicts)
-        self._state.learn(wanted, self._reader.prefetch(wanted))
-        effects = execute(self._genesis, self._state, blocks, verdicts)
+        with self._timed("prefetch"):
+            wanted = self._state.wanted(verdicts)
+            self._state.learn(wanted, self._reader.prefetch(wanted))
+        with self._timed("execute"):
+            effects = execute(self._genesis, self._state, blocks, verdicts)
+        records = sum(job.records for job in group)
+        self._watch.executed(records, verdicts, wanted, effects, self._state.size)
+        self._watch.ahead(self._ahead_records)
         last = blocks[-1].block
         cursor = replace(
             self._executed,
@@ -192,10 +207,17 @@ class Pipeline:
             self._state.forget()
 
     def _start_flush(self, effects: Effects, cursor: Cursor, is_checkpoint: bool) -> None:
-        self._flush_finished(None)
+        with self._timed("flush_wait"):
+            self._flush_finished(None)
         expected, self._executed = self._executed.height, cursor
         genesis = self._genesis if is_checkpoint else None
-        self._flush = (cursor, self._flusher.submit(self._writer.flush, effects, expected, cursor, genesis))
+        self._flush = (cursor, self._flusher.submit(self._write, effects, expected, cursor, genesis))
+
+    def _write(
+        self, effects: Effects, expected: int, cursor: Cursor, genesis: Genesis | None
+    ) -> StoredCheckpoint | None:
+        with self._timed("flush"):
+            return self._writer.flush(effects, expected, cursor, genesis)
 
     def _flush_finished(self, wait_ms: int | None) -> bool:
         """Take the result of the flush in flight, if it is there within `wait_ms` (None: however long it takes)."""
@@ -208,5 +230,12 @@ class Pipeline:
             return False
         self._flush = None
         self._state.committed()
+        self._watch.flushed(cursor.height, cursor.time_ms, checkpoint)
         self._on_flushed(cursor, checkpoint)
         return True
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = perf_counter()
+        yield
+        self._watch.took(stage, perf_counter() - began)

@@ -13,6 +13,7 @@ from ledger.state import Cursor
 from node.blocks import BlockSource, StoreInconsistent
 from node.final import gap_above
 from node.pipeline import Pipeline, PipelineLimits
+from node.watch import ExecutionWatch, Unwatched
 from projections.checkpoints import StoredCheckpoint
 from projections.database import Database
 
@@ -41,6 +42,7 @@ class Session:
     database_url: str
     limits: PipelineLimits = field(default_factory=PipelineLimits)
     rehash: bool = False
+    watch: ExecutionWatch = field(default_factory=Unwatched)
 
     def run(
         self,
@@ -57,6 +59,7 @@ class Session:
             cursor = self._cursor(writing)
             newest = writing.newest_checkpoints(CHECKPOINTS_MAX)
             on_flushed(cursor, newest)
+            self.watch.flushed(cursor.height, cursor.time_ms, newest[-1] if newest else None)
             with StoreReader(self.store) as store:
                 self._check_store(store, cursor)
                 source = BlockSource(
@@ -70,7 +73,7 @@ class Session:
 
                 checkpoint = newest[-1] if newest else genesis_mark(self.genesis)
                 pipeline = Pipeline(
-                    self.genesis, source, pool, reading, writing, cursor, checkpoint, self.limits, flushed
+                    self.genesis, source, pool, reading, writing, cursor, checkpoint, self.limits, flushed, self.watch
                 )
                 try:
                     while not stop() and (until_height is None or reached[0].height < until_height):

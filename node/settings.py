@@ -206,6 +206,15 @@ class DrillSettings(Part):
     every_ms: int = _whole(0, 0, 10**12, "ms", "Time from one drill to the next; 0: none, and no process for them.")
 
 
+class MetricsSettings(Part):
+    """Numbers for Prometheus, of all processes of the node at one address."""
+
+    host: str = _words("127.0.0.1", "Address at which `http://host:port/metrics` is answered.")
+    port: int = _whole(9464, 0, 65_535, "", "Its port; 0: nothing is answered, and no numbers are written.")
+    connections_max: int = _whole(16, 1, 1_000, "connections", "Open at once; more are closed.")
+    connection_ms: int = _whole(5_000, 100, 60_000, "ms", "Longest life of a connection.")
+
+
 class SupervisorSettings(Part):
     """`momus run`, which keeps the processes alive."""
 
@@ -259,6 +268,7 @@ class Settings(BaseSettings):
     pruning: PruningSettings = PruningSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
     drills: DrillSettings = DrillSettings()
+    metrics: MetricsSettings = MetricsSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     logging: LoggingSettings = LoggingSettings()
 

@@ -111,6 +111,10 @@ class Supervisor:
         _log.error("halted", child=halted.spec.name, reason=halted.detail)
         return exits.HALT
 
+    def starts(self) -> dict[str, int]:
+        """How often each process was started, by name. From any thread."""
+        return {child.spec.name: child.starts for child in self._children}
+
     def halt_message(self) -> str:
         """Why the node halted, with the remedy; empty if it did not."""
         halted = self._halted()

@@ -3,6 +3,7 @@ indexes, `api.status` its lag.
 """
 
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from node.process import Halted
 from node.session import CHECKPOINTS_MAX
 from node.store_pruning import prune_below
 from projections.database import Database, DatabaseUnavailable, DatabaseUnusable
+from projections.measuring import Measured
 from projections.pruning import STALE_AT_ONCE, Keep
 from sync.snapshots.places import Place, PlaceUnavailable
 
@@ -23,6 +25,9 @@ MAINTAIN_EVERY: Final = 5
 """Maintenance is due once in so many tellings."""
 CERTIFICATES_MAX: Final = 256
 """Taken at once."""
+
+OnMeasured = Callable[[Measured, int, Sequence[int]], None]
+"""Told of the database's sizes, the certified height, the heights of the kept snapshots."""
 
 _log = structlog.get_logger()
 
@@ -34,13 +39,21 @@ class Upkeep:
     """
 
     def __init__(
-        self, database_url: str, store: Path, genesis: Genesis, keep: Keep, place: Place, stop: threading.Event
+        self,
+        database_url: str,
+        store: Path,
+        genesis: Genesis,
+        keep: Keep,
+        place: Place,
+        stop: threading.Event,
+        on_measured: OnMeasured | None = None,
     ) -> None:
         self._url = database_url
         self._store = StoreReader(store)
         self._keep = keep
         self._place = place
         self._genesis = genesis
+        self._on_measured = on_measured
         self._pruned = 0
         self._stop = stop
         self._told = -1
@@ -67,6 +80,7 @@ class Upkeep:
                     if turn % MAINTAIN_EVERY == 0:
                         database.maintain()
                         self._prune(database)
+                        self._measure(database)
                 turn += 1
             except (DatabaseUnavailable, DatabaseUnusable, StoreDamaged, PlaceUnavailable, Halted, OSError) as error:
                 _log.warning("upkeep postponed", reason=str(error))
@@ -93,6 +107,10 @@ class Upkeep:
             if database.prune(self._keep, certified_height).pieces < STALE_AT_ONCE:
                 break
         self._prune_store(database, certified_height)
+
+    def _measure(self, database: Database) -> None:
+        if self._on_measured is not None:
+            self._on_measured(database.measured(), database.certified_height(), self._place.heights())
 
     def _prune_store(self, database: Database, certified_height: int) -> None:
         """As far as history goes, but not what executing on from the oldest snapshot takes; nothing without one."""

@@ -21,6 +21,7 @@ from projections.cursor import insert_cursor, move_cursor, read_cursor
 from projections.errors import CursorMoved, DatabaseUnavailable, DatabaseUnusable, StateDiffers, translated
 from projections.flush import write_effects
 from projections.maintenance import maintain
+from projections.measuring import Measured, measured
 from projections.partitions import make_partitions, partition_heights
 from projections.prefetch import prefetch
 from projections.pruning import Keep, Pruned, history_floor, note_pruned, prune
@@ -135,6 +136,11 @@ class Database:
         """
         with self._connected() as connection:
             return prune(connection, keep, below)
+
+    def measured(self) -> Measured:
+        """Sizes and counts, for who watches."""
+        with self._connected() as connection:
+            return measured(connection)
 
     def history_floor(self, keep: Keep) -> int:
         """Up to this height nothing has to stay, as `keep` says; 0: all has to."""

@@ -29,6 +29,7 @@ from sync.asked import PATH, Asked, asked_of
 from sync.holdings import Changed, Held, Holdings, Miss
 from sync.records import MEDIA_TYPE, RangeLimits
 
+OUTCOMES: Final = ("answered", "not_held", "too_large", "busy", "bad", "failed", "broken_off")
 REQUEST_HEAD_BYTES_MAX: Final = 16 << 10
 _SHUTDOWN_S: Final = 2
 

@@ -55,6 +55,9 @@ class FlakyLog:
     def describe(self, topic: str) -> TopicInfo:
         return TopicInfo(topic, "flaky", 1, 1, {})
 
+    def ends(self, topic: str) -> Mapping[int, int]:
+        return {partition: len(records) for (name, partition), records in self.records.items() if name == topic}
+
     def begin(self, topic: str, partition: int) -> int:
         return 0
 

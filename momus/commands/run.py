@@ -54,11 +54,15 @@ def _run_one(home: Path, as_json: bool) -> NoReturn:
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
     start_logging(settings.logging, place.path, "supervisor")
+    # The processes come through this module too, and need no server.
+    from node.metrics.server import metrics_served
+
     argv = [sys.executable, "-m", "momus", "process", "--home", str(place.path), "--parent", str(os.getpid())]
     supervisor = supervisor_of(place, settings, argv)
     if not as_json:
         note(f"Running {place.path}. `momus status --home {home}` shows how it does; Ctrl-C stops it.")
-    code = supervisor.run()
+    with metrics_served(place, settings, supervisor.starts):
+        code = supervisor.run()
     _end(code, supervisor.halt_message() or None, as_json)
 
 

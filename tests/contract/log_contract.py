@@ -317,6 +317,11 @@ class LogContract:
         assert log.begin(topic, 1) == 2
         assert log.begin(topic, 0) == 0
 
+    def test_a_topic_ends_behind_the_last_record_of_each_partition(self, log: Log, topic: str) -> None:
+        before = log.ends(topic)
+        send_all(log, topic, 1, [b"a", b"b"])
+        assert log.ends(topic) == {**before, 1: before[1] + 2}
+
     def test_readers_of_a_deleted_topic_are_told(self, log: Log, topic: str) -> None:
         send_all(log, topic, 0, [b"v"])
         with closing(log.reader(topic, {0: 0})) as reader:

@@ -11,15 +11,21 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from momus.cli import run_line
 from momus.demo.local_node import LocalNode
+from node.broker import free_ports
 from node.home import Home
+from node.metrics.catalogue import METRICS
 from node.status import is_running
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(180)]
 YOU = "ab" * 32
+(METRICS_PORT,) = free_ports(1)
 
 
 @dataclass
@@ -46,7 +52,7 @@ def running() -> Iterator[tuple[Path, LocalNode]]:
     with TemporaryDirectory(prefix="momus-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
         assert run_line(["init", "--home", str(home), "--dev"]) == 0
-        with LocalNode(home) as process:
+        with LocalNode(home, {"MOMUS_METRICS__PORT": str(METRICS_PORT)}) as process:
             yield home, process
 
 
@@ -128,6 +134,50 @@ def test_status_shows_the_processes_and_how_far_they_are(node: Node) -> None:
     assert sum(head["end_offset"] for head in told["heads"]) >= 2
 
 
+def test_every_declared_metric_is_exposed_and_no_other(node: Node) -> None:
+    node.run("submit", "mint", "dev", "1")
+    declared = {metric.name: metric for metric in METRICS if metric.process != "peers"}
+    until(lambda: declared.keys() == {name for name, family in scraped().items() if family.samples})
+    for name, family in scraped().items():
+        kinds = (family.type, declared[name].kind)
+        assert kinds[0] == kinds[1]
+        labels = {label for sample in family.samples for label in sample.labels} - {"le", "process"}
+        assert labels == set(declared[name].labels) - {"process"}
+
+
+def test_metrics_tell_what_the_node_did(node: Node) -> None:
+    executed, rejected = ("executed", "none"), ("rejected", "insufficient_balance")
+    before = [transactions(*result) for result in (executed, rejected)]
+    height = node.run("submit", "mint", "dev", "1")["height"]
+    node.run("submit", "burn", "dev", str(10**15), code=1)
+    until(lambda: all(transactions(*result) > was for result, was in zip((executed, rejected), before, strict=True)))
+    until(lambda: value("momus_consensus_height_blocks") >= height + 1)
+    assert value("momus_process_up", process="order") == 1
+    assert sum(sample.value for sample in scraped()["momus_consensus_blocks_total"].samples) > 0
+
+
+def scraped() -> dict[str, Metric]:
+    """The metrics by name, as Prometheus' own parser reads them."""
+    page = httpx.get(f"http://127.0.0.1:{METRICS_PORT}/metrics")
+    assert page.status_code == 200
+    return {
+        family.name + ("_total" if family.type == "counter" else ""): family
+        for family in text_string_to_metric_families(page.text)
+    }
+
+
+def value(name: str, **labels: str) -> float:
+    """Of the only sample with these labels; 0 where there is none."""
+    found = scraped().get(name)
+    samples = [] if found is None else [s.value for s in found.samples if labels.items() <= s.labels.items()]
+    assert len(samples) <= 1
+    return samples[0] if samples else 0.0
+
+
+def transactions(result: str, reason: str) -> float:
+    return value("momus_execution_transactions_total", result=result, reason=reason)
+
+
 @pytest.mark.parametrize(
     ("query", "why"),
     [
@@ -163,6 +213,8 @@ def test_killed_process_comes_back_and_goes_on(node: Node, victim: str) -> None:
     node.process.wait_running([victim, "order", "execute"], 60, not_pid=pid)
     until(lambda: run_line(["submit", "mint", "dev", "1", "--home", str(node.path)]) == 0)
     assert not is_running(pid)
+    if victim != "postgres":
+        until(lambda: value("momus_process_starts_total", process=victim) > 1)
 
 
 def test_second_node_in_the_same_home_does_not_start(node: Node) -> None:

@@ -1,0 +1,151 @@
+"""All metrics of a node. docs/metrics.md is made from this; a test holds a running node against it."""
+
+from typing import Final
+
+from node.metrics.metric import Declared, Metric
+
+LABELS: Final = {
+    "process": "Which process of the node says it; on every sample.",
+    "validator": "A validator's name in genesis; 128 at most.",
+    "leader": "The same, of who led a view.",
+    "partition": "Number of a partition of the transactions topic; 1,024 at most.",
+    "topic": "What follows `momus.<chain>.` in a topic's name.",
+    "reason": "Why: a word of a fixed list (docs/formats.md for rejections).",
+    "kind": "Which of a fixed list.",
+    "result": "`executed` or `rejected`.",
+    "stage": "`read`, `verdicts`, `prefetch`, `execute`, `flush_wait`, `flush`.",
+    "table": "A table of schema `ledger`.",
+    "state": "Which state, of a fixed list.",
+    "outcome": "How a request ended, of a fixed list.",
+    "chain": "The chain's name.",
+}
+"""Every label, and what bounds its values."""
+
+_node = Declared("supervisor", "momus_")
+_consensus = Declared("order", "momus_consensus_")
+_log = Declared("order", "momus_log_")
+_store = Declared("order", "momus_")
+_execution = Declared("execute", "momus_execution_")
+_state = Declared("execute", "momus_")
+_peers = Declared("peers", "momus_peers_")
+_any = Declared("every", "process_")
+
+NODE: Final = (
+    _node.gauge("info", "", "1; its labels say whose numbers these are.", "chain", "validator"),
+    _node.gauge("process_up", "", "1 where this process of the node runs, 0 where it does not.", "process"),
+    _node.counter("process_starts", "starts", "How often the supervisor has started this process.", "process"),
+    _node.gauge("metrics_age_seconds", "seconds", "Since this process wrote its numbers last.", "process"),
+)
+
+CONSENSUS: Final = (
+    _consensus.gauge("view", "views", "The view that this validator is in."),
+    _consensus.gauge("final_view", "views", "The view of the highest finalization that is known."),
+    _consensus.gauge("height_blocks", "blocks", "Height of the last final block in the store."),
+    _consensus.gauge("power", "", "Voting power in genesis.", "validator"),
+    _consensus.counter("blocks", "blocks", "Final blocks, by who proposed them.", "leader"),
+    _consensus.counter("nullified_views", "views", "Views between final blocks that made none.", "leader"),
+    _consensus.counter(
+        "missed_votes", "views", "Views that are over, in which this validator did not vote at all.", "validator"
+    ),
+    _consensus.gauge(
+        "behind_views", "views", "From the last view in which this validator was heard to our view.", "validator"
+    ),
+    _consensus.seconds(
+        "finality", "From the time that a block bears, by its proposer's clock, until it is final in our store."
+    ),
+    _consensus.counter("signed", "statements", "What this validator has signed.", "kind"),
+    _consensus.counter("refused_messages", "messages", "Messages that were not taken in, by why.", "reason"),
+    _consensus.counter("events", "events", "Rare things that an operator may ask about.", "kind"),
+    _consensus.gauge("waiting_records", "records", "In the store, and not in a final block."),
+    _consensus.gauge("waiting_batches", "batches", "Read, and not taken by the loop yet."),
+    _consensus.gauge("outbox_records", "records", "On their way to the log, not acknowledged."),
+    _consensus.counter("outbox_failures", "records", "Records that the log did not take at first.", "kind"),
+    _consensus.gauge("journal_bytes", "bytes", "Size of the journal."),
+)
+
+LOG: Final = (
+    _log.gauge("end_offset", "records", "End of the partition in the log; asked every few seconds.", "partition"),
+    _log.gauge("read_offset", "records", "End of what the store holds of the partition.", "partition"),
+    _log.gauge("final_offset", "records", "End of what is final of the partition.", "partition"),
+    _log.gauge(
+        "lag_records", "records", "In the log, and not in the store: `end_offset` less `read_offset`.", "partition"
+    ),
+    _log.gauge("suffix_records", "records", "In the store, and not final.", "partition"),
+    _log.gauge("suffix_bytes", "bytes", "The same in bytes.", "partition"),
+    _log.counter("read_records", "records", "Records read into the store.", "partition"),
+    _log.counter("read_bytes", "bytes", "The same in bytes.", "partition"),
+    _log.gauge("partitions", "partitions", "Partitions that are full, suspect or barred from reading.", "state"),
+    _log.counter("errors", "errors", "How often reading a topic failed and was tried again.", "topic"),
+)
+
+STORE: Final = (
+    _store.gauge("store_bytes", "bytes", "Size of the store's files."),
+    _store.gauge("disk_free_bytes", "bytes", "Free for this node on the disk of its home."),
+    _store.gauge("execution_lag_records", "records", "Final, and not in the database."),
+    _store.gauge("certified_height_blocks", "blocks", "Height of the newest certified checkpoint that order knows."),
+)
+
+EXECUTION: Final = (
+    _execution.gauge("height_blocks", "blocks", "Height that is committed in the database."),
+    _execution.gauge("block_time_seconds", "seconds", "Time of that block, since the Unix epoch."),
+    _execution.counter("blocks", "blocks", "Blocks executed."),
+    _execution.counter("records", "records", "Records executed."),
+    _execution.counter(
+        "transactions", "transactions", "Transactions by result; the reason of a rejection, `none` for the others.",
+        "result", "reason",
+    ),
+    _execution.counter("transfers", "transfers", "Transfers carried out."),
+    _execution.records("batch", "Records that one database transaction holds."),
+    _execution.seconds("stage", "Time of one pass through a stage of the pipeline.", "stage"),
+    _execution.gauge("ahead_records", "records", "Read, and not executed."),
+    _execution.gauge("cache_entries", "entries", "Balances, objects, assets and digests held in memory."),
+    _execution.counter("balance_lookups", "look-ups", "Balances that execution has looked for."),
+    _execution.counter("cache_misses", "entries", "What had to be asked of the database.", "kind"),
+    _execution.gauge("pool_workers", "processes", "Processes that verify signatures, running now."),
+    _execution.gauge("pool_waiting_chunks", "chunks", "Waiting for one of them."),
+    _execution.counter("pool_deaths", "deaths", "How often one of them died."),
+)  # fmt: skip
+
+STATE: Final = (
+    _state.counter("flush_rows", "rows", "Rows written, by table.", "table"),
+    _state.counter("database_failures", "failures", "How often the database was not available."),
+    _state.gauge("database_connections", "connections", "Connections to the node's database.", "state"),
+    _state.gauge("database_bytes", "bytes", "Size of the node's database."),
+    _state.gauge("checkpoint_height_blocks", "blocks", "Height of the newest checkpoint of our own state."),
+    _state.gauge("checkpoint_time_seconds", "seconds", "Its block's time, since the Unix epoch."),
+    _state.gauge("checkpoint_certified_height_blocks", "blocks", "Height of the newest certificate in the database."),
+    _state.gauge("snapshots", "snapshots", "Snapshots that are kept."),
+    _state.gauge("snapshot_height_blocks", "blocks", "Height of the newest; 0 without one."),
+    _state.gauge("pruning_history_floor_blocks", "blocks", "History is there above this height."),
+    _state.counter("pruning_removed_partitions", "partitions", "Partitions of history tables that were dropped."),
+    _state.counter("pruning_removed_store_bytes", "bytes", "Bytes of the store that were removed."),
+    _state.counter("tree_removed_pieces", "pieces", "Nodes and leaves of the state tree that were removed."),
+    _state.counter("tree_written_pieces", "pieces", "Nodes and leaves written: what pruning must keep up with."),
+    _state.gauge("tree_stale_pieces", "pieces", "Superseded and not removed yet, as Postgres estimates."),
+)
+
+PEERS: Final = (
+    _peers.counter("requests", "requests", "Requests of other validators for records, by how they ended.", "outcome"),
+)
+
+PROCESS: Final = (
+    _any.counter("cpu_seconds", "seconds", "User and system time."),
+    _any.gauge("resident_memory_bytes", "bytes", "Resident memory."),
+    _any.gauge("virtual_memory_bytes", "bytes", "Virtual memory."),
+    _any.gauge("start_time_seconds", "seconds", "When the process started, since the Unix epoch."),
+    _any.gauge("open_fds", "files", "Open file descriptors."),
+    _any.gauge("max_fds", "files", "How many there may be."),
+)
+"""prometheus-client measures these, under the names that all its users know."""
+
+GROUPS: Final = {
+    "The node": NODE,
+    "Consensus": CONSENSUS,
+    "The log": LOG,
+    "Store and disk": STORE,
+    "Execution": EXECUTION,
+    "Database, checkpoints, pruning": STATE,
+    "Records for other validators": PEERS,
+    "Every process": PROCESS,
+}
+METRICS: Final[tuple[Metric, ...]] = tuple(metric for group in GROUPS.values() for metric in group)

@@ -1,0 +1,115 @@
+"""The address of the numbers: one request a connection, each bounded in time, size and number."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from node.broker import free_ports
+from node.metrics.server import HEAD_BYTES_MAX, MetricsServer
+from node.settings import MetricsSettings
+
+pytestmark = pytest.mark.timeout(30)
+LOOPBACK = "127.0.0.1"
+GET = b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n"
+
+
+@contextmanager
+def served(connections_max: int = 4, connection_ms: int = 10_000) -> Iterator[int]:
+    """The port of a running server."""
+    (port,) = free_ports(1)
+    with served_at(port, connections_max, connection_ms):
+        yield port
+
+
+@contextmanager
+def served_at(port: int, connections_max: int = 4, connection_ms: int = 10_000) -> Iterator[None]:
+    settings = MetricsSettings(port=port, connections_max=connections_max, connection_ms=connection_ms)
+    server = MetricsServer(settings, lambda: b"x 1\n")
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.stop()
+        thread.join()
+
+
+def connected(port: int) -> socket.socket:
+    """A connection, as soon as somebody listens."""
+    while True:
+        try:
+            return socket.create_connection((LOOPBACK, port), timeout=20)
+        except ConnectionRefusedError:
+            threading.Event().wait(0.005)
+
+
+def answer(port: int, request: bytes) -> bytes:
+    """Everything that comes back until the connection is closed."""
+    with closing(connected(port)) as connection:
+        connection.sendall(request)
+        return rest_of(connection)
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    parts = []
+    try:
+        while part := connection.recv(65_536):
+            parts.append(part)
+    except ConnectionResetError:
+        return b""
+    return b"".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status", "body"),
+    [
+        (GET, b"200 OK", b"x 1\n"),
+        (GET.replace(b"/metrics", b"/metrics?name[]=x"), b"200 OK", b"x 1\n"),
+        (GET.replace(b"GET", b"HEAD"), b"200 OK", b""),
+        (GET.replace(b"/metrics", b"/other"), b"404 Not Found", b"only /metrics\n"),
+        (GET.replace(b"GET", b"POST"), b"405 Method Not Allowed", b"only GET and HEAD\n"),
+        (b"\r\n\r\n", b"400 Bad Request", b"this is not HTTP/1\n"),
+        (b"\x16\x03\x01 /metrics TLS\r\n\r\n", b"400 Bad Request", b"this is not HTTP/1\n"),
+    ],
+)
+def test_only_the_page_is_answered(request_bytes: bytes, status: bytes, body: bytes) -> None:
+    with served() as port:
+        head, _, found = answer(port, request_bytes).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 " + status)
+    assert found == body
+
+
+def test_a_head_without_end_is_not_read_for_ever() -> None:
+    with served() as port:
+        assert answer(port, b"GET /" + b"a" * (2 * HEAD_BYTES_MAX)) == b""
+        assert answer(port, GET).endswith(b"x 1\n")
+
+
+def test_who_says_nothing_is_closed_after_a_while() -> None:
+    with served(connection_ms=100) as port:
+        assert answer(port, b"GET") == b""
+
+
+def test_more_connections_than_may_be_are_closed_and_room_is_made_again() -> None:
+    with served(connections_max=1) as port:
+        with closing(connected(port)) as first:
+            assert answer(port, GET) == b""
+            first.sendall(GET)
+            assert rest_of(first).endswith(b"x 1\n")
+        assert answer(port, GET).endswith(b"x 1\n")
+
+
+def test_a_taken_address_is_used_once_it_is_free() -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken:
+        port = taken.getsockname()[1]
+        with served_at(port):
+            taken.close()
+            assert answer(port, GET).endswith(b"x 1\n")
+
+
+def test_a_server_stops_while_its_address_is_taken() -> None:
+    with socket.create_server((LOOPBACK, 0)) as taken, served_at(taken.getsockname()[1]):
+        pass
