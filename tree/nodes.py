@@ -11,7 +11,7 @@ come and go.
     child   ``version 8 | hash 32 | key hash 32, of leaves only``
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from struct import Struct
 from typing import Final, NamedTuple
@@ -26,6 +26,13 @@ LEAF_SIZE: Final = _LEAF.size
 NODE_SIZE_MAX: Final = _MASKS.size + 16 * LEAF_SIZE
 _HASH_AND_A_BYTE: Final = slice(8, 8 + DIGEST_SIZE + 1)
 _BEFORE_RIGHT: Final = TAG_BRANCH + EMPTY
+_ALL: Final = range(15, 0, -1)
+_ABOVE: Final = tuple(tuple(16 + number >> level for level in range(1, 5)) for number in range(16))
+
+Hashes = list[bytes | None]
+"""A node's children at 16 to 31, above 2n and 2n + 1 their common half at n, the node itself at 1; 0 is not used.
+Each is its hash, or, where it is a lone leaf, the hash and a byte of its key hash: the size says which.
+"""
 
 
 class TreeDamaged(Exception):
@@ -125,25 +132,60 @@ def join_node(children: Sequence[bytes | None]) -> bytes:
 
 
 def hash_node(children: Sequence[bytes | None]) -> bytes:
-    """The hash of a node of two leaves or more, from the bytes of its children.
+    """The hash of a node of two leaves or more, from the bytes of its children."""
+    found = hashes_of(children)[1]
+    assert found is not None
+    return found
 
-    On the way up a half is its hash alone, or, where it is a lone leaf, with a byte of its key hash behind: its size
-    says which, and that is all that `join` asks for.
+
+def hashes_of(children: Sequence[bytes | None]) -> Hashes:
+    """All hashes in a node, from the bytes of its children."""
+    hashes: Hashes = [None] * 16
+    hashes += [child and child[_HASH_AND_A_BYTE] for child in children]
+    _climb(hashes, _ALL)
+    return hashes
+
+
+def rehash(hashes: Hashes, children: Sequence[bytes | None], numbers: Sequence[int]) -> bytes | None:
+    """The node's hash after the children of these nibbles changed: only what is above them is hashed anew."""
+    for number in numbers:
+        child = children[number]
+        hashes[16 + number] = child and child[_HASH_AND_A_BYTE]
+    if len(numbers) == 1:
+        _climb(hashes, _ABOVE[numbers[0]])
+    else:
+        _climb(hashes, sorted({place for number in numbers for place in _ABOVE[number]}, reverse=True))
+    return hashes[1]
+
+
+def checked_hashes(path: bytes, children: Sequence[bytes | None], expected: bytes) -> Hashes:
+    """All hashes in a stored node, which must have the hash that its parent has for it, and its lone leaves the path.
+
+    Not seen: a leaf's version, and the bits of its key hash after the path; those only the leaf's value can prove.
+    Raises: TreeDamaged.
     """
-    level = [child and child[_HASH_AND_A_BYTE] for child in children]
-    while len(level) > 1:
-        above: list[bytes | None] = []
-        for left, right in zip(level[::2], level[1::2], strict=True):
-            if left is None:
-                is_risen = right is None or len(right) > DIGEST_SIZE
-                above.append(right if is_risen else sha256(_BEFORE_RIGHT + (right or b"")).digest())
-            elif right is None:
-                above.append(left if len(left) > DIGEST_SIZE else sha256(TAG_BRANCH + left + EMPTY).digest())
-            else:
-                above.append(sha256(TAG_BRANCH + left[:DIGEST_SIZE] + right[:DIGEST_SIZE]).digest())
-        level = above
-    assert level[0] is not None
-    return level[0]
+    hashes = hashes_of(children)
+    if hashes[1] != expected:
+        raise TreeDamaged(f"The node {path.hex()} of the state tree has another hash than its parent has for it.")
+    stop, shift = 41 + (len(path) >> 1), 0 if len(path) & 1 else 4
+    first = int(path.hex()[1::2] or "0", 16) << 4
+    for number, child in enumerate(children, first):
+        if child is not None and len(child) == LEAF_SIZE and int.from_bytes(child[40:stop]) >> shift != number:
+            raise TreeDamaged(f"A leaf in the node {path.hex()} of the state tree belongs elsewhere.")
+    return hashes
+
+
+def _climb(hashes: Hashes, places: Iterable[int]) -> None:
+    """Hash the halves at `places`, the lower ones first."""
+    for place in places:
+        left, right = hashes[2 * place], hashes[2 * place + 1]
+        if left is None:
+            is_risen = right is None or len(right) > DIGEST_SIZE
+            hashes[place] = right if is_risen else sha256(_BEFORE_RIGHT + (right or b"")).digest()
+        elif right is None:
+            hashes[place] = left if len(left) > DIGEST_SIZE else sha256(TAG_BRANCH + left + EMPTY).digest()
+        else:
+            hashes[place] = sha256(TAG_BRANCH + left[:DIGEST_SIZE] + right[:DIGEST_SIZE]).digest()
 
 
 # --- halves ---

@@ -1,22 +1,25 @@
-"""Changing many leaves at once: every node on the way is read once, hashed once and written once."""
+"""Changing many leaves at once: every node on the way is read once, checked once and written once."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeGuard
 
-from tree.hashing import leaf_hash
+from tree.hashing import DIGEST_SIZE, leaf_hash
 from tree.nodes import (
     LEAF_SIZE,
+    NIBBLES,
     Child,
     Children,
     LeafKey,
     NodeKey,
     TreeDamaged,
+    checked_hashes,
     decode_child,
     encode_child,
-    hash_node,
+    hashes_of,
     join_node,
+    rehash,
     split_node,
     version_of,
 )
@@ -59,16 +62,22 @@ def update(root: Child | None, version: int, changes: Mapping[bytes, bytes | Non
 def load(root: Child | None, key_hashes: Iterable[bytes], read: Read) -> dict[bytes, Children]:
     """The nodes on the way to some keys, by path. Raises: TreeDamaged."""
     nodes = _load(root, sorted(key_hashes), read)
+    for path, children in nodes.items():
+        above = encode_child(root) if not path and root is not None else nodes[path[:-1]][path[-1]]
+        assert above is not None
+        checked_hashes(path, children, above[8:40])
     return {
         path: [None if child is None else decode_child(child) for child in children] for path, children in nodes.items()
     }
 
 
 def _load(root: Child | None, keys: Sequence[bytes], read: Read) -> dict[bytes, list[bytes | None]]:
-    """As `load`, with children as their bytes."""
+    """As `load`, with children as their bytes, and hashes not yet checked."""
     nodes: dict[bytes, list[bytes | None]] = {}
     level = [(NodeKey(b"", root.version), 0, len(keys))] if is_node(root) else []
     while level:
+        if len(level[0][0].path) >= NIBBLES:
+            raise TreeDamaged("The state tree is deeper than its keys are long.")
         found = read([key for key, _, _ in level])
         below = []
         for key, start, end in level:
@@ -111,14 +120,19 @@ class _Batch:
         """What stands in place of `child` after the changes `start` to `end`, of keys below `path`."""
         if child is None or len(child) == LEAF_SIZE:
             return self._grow(path, child, start, end)
-        before = self._nodes[path]
-        children = list(before)
+        children = self._nodes[path]
+        hashes = checked_hashes(path, children, child[8:40])
+        changed = []
         for number, first, last in _runs(self._keys, start, end, len(path)):
-            children[number] = self.apply(path + _NIBBLES[number], children[number], first, last)
-        if children == before:
+            before = children[number]
+            after = self.apply(path + _NIBBLES[number], before, first, last)
+            if after is not before:
+                children[number] = after
+                changed.append(number)
+        if not changed:
             return child
         self.done.stale_nodes.append(NodeKey(path, version_of(child)))
-        return self._node(path, children)
+        return self._node(path, children, rehash(hashes, children, changed))
 
     def _grow(self, path: bytes, lone: bytes | None, start: int, end: int) -> bytes | None:
         """What becomes of nothing or of a lone leaf."""
@@ -167,17 +181,16 @@ class _Batch:
         keys = [key_hash for key_hash, _ in leaves]
         for number, first, last in _runs(keys, 0, len(keys), len(path)):
             children[number] = self._build(path + _NIBBLES[number], leaves[first:last])
-        return self._node(path, children)
+        return self._node(path, children, hashes_of(children)[1])
 
-    def _node(self, path: bytes, children: Sequence[bytes | None]) -> bytes | None:
-        """A new node; or, of a single leaf or nothing, no node: a lone leaf rises."""
-        present = [child for child in children if child is not None]
-        if not present:
+    def _node(self, path: bytes, children: Sequence[bytes | None], found: bytes | None) -> bytes | None:
+        """A new node of the hash `found`; or, of a single leaf or nothing, no node: a lone leaf rises."""
+        if found is None:
             return None
-        if len(present) == 1 and len(present[0]) == LEAF_SIZE:
-            return present[0]
+        if len(found) > DIGEST_SIZE:
+            return next(child for child in children if child is not None)
         self.done.written[NodeKey(path, self._version)] = join_node(children)
-        return self._stamp + hash_node(children)
+        return self._stamp + found
 
 
 def is_node(child: Child | None) -> TypeGuard[Child]:

@@ -8,8 +8,18 @@ from hypothesis import strategies as st
 
 from tests.tree_store import Changes, TreeStore, leaves_of, name
 from tree.hashing import EMPTY, branch_hash, hash_of, leaf_hash
-from tree.nodes import NODE_SIZE_MAX, Child, NodeKey, TreeDamaged, decode_child, decode_node, encode_child, encode_node
-from tree.update import update
+from tree.nodes import (
+    NODE_SIZE_MAX,
+    Child,
+    NodeKey,
+    TreeDamaged,
+    decode_child,
+    decode_node,
+    encode_child,
+    encode_node,
+    node_hash,
+)
+from tree.update import load, nibble, update
 
 CLOSE = [bytes(31) + bytes((n,)) for n in range(8)] + [bytes((n,)) + bytes(31) for n in (1, 128, 129, 255)]
 KEYS = st.one_of(st.sampled_from(CLOSE), st.integers(0, 40).map(name))
@@ -115,6 +125,46 @@ def test_a_missing_or_damaged_node_is_told() -> None:
             update(tree.root, 2, {name(1): None}, tree.read)
 
 
+@pytest.mark.parametrize("depth", [0, 1])
+def test_a_node_that_has_another_hash_than_its_parent_says_is_told(depth: int) -> None:
+    tree = TreeStore()
+    tree.change(leaves_of(range(300)))
+    key = NodeKey(bytes((nibble(name(1), 0),))[:depth], 1)
+    whole = tree.nodes[key]
+    beside = next(n for n, child in enumerate(decode_node(whole)) if child and n != nibble(name(1), depth))
+    for damaged in (_with_other_hash(whole, beside), _without(whole, beside)):
+        tree.nodes[key] = damaged
+        with pytest.raises(TreeDamaged, match="another hash"):
+            tree.change({name(1): name(2)})
+        with pytest.raises(TreeDamaged, match="another hash"):
+            load(tree.root, [name(1)], tree.read)
+    tree.nodes[key] = whole
+    tree.change({name(1): name(2)})
+    assert tree.root_hash() == tree.naive()
+
+
+def test_a_leaf_in_the_place_of_another_is_told_though_the_hash_is_the_same() -> None:
+    tree = TreeStore()
+    low, high, moved = bytes(32), b"\xf0" + bytes(31), b"\xc0" + bytes(31)
+    tree.change({low: name(1), high: name(2)})
+    key = NodeKey(b"", 1)
+    children = decode_node(tree.nodes[key])
+    children[12], children[15] = children[15], None
+    assert node_hash(children) == tree.root_hash()
+    tree.nodes[key] = encode_node(children)
+    for changes in ({low: name(3)}, {moved: name(3)}):
+        with pytest.raises(TreeDamaged, match="belongs elsewhere"):
+            tree.change(changes)
+
+
+def test_a_tree_deeper_than_its_keys_is_told() -> None:
+    tree = TreeStore()
+    below = Child(1, name(1), None)
+    tree.nodes = {NodeKey(bytes(depth), 1): encode_node([below, *[None] * 15]) for depth in range(70)}
+    with pytest.raises(TreeDamaged, match="deeper"):
+        update(below, 2, {bytes(32): name(1)}, tree.read)
+
+
 def test_nodes_and_children_read_back() -> None:
     children = [None, Child(7, name(1), None), Child(9, name(2), name(3)), *[None] * 12, Child(1 << 60, name(4), None)]
     assert decode_node(encode_node(children)) == children
@@ -122,3 +172,18 @@ def test_nodes_and_children_read_back() -> None:
         assert child is None or decode_child(encode_child(child)) == child
     with pytest.raises(TreeDamaged):
         decode_child(b"short")
+
+
+def _with_other_hash(node: bytes, number: int) -> bytes:
+    """The node, one bit of a child's hash turned."""
+    children = decode_node(node)
+    child = children[number]
+    assert child is not None
+    children[number] = child._replace(hash=bytes((child.hash[0] ^ 1,)) + child.hash[1:])
+    return encode_node(children)
+
+
+def _without(node: bytes, number: int) -> bytes:
+    children = decode_node(node)
+    children[number] = None
+    return encode_node(children)
