@@ -4,7 +4,7 @@ BACKBONE ?= embedded
 VALIDATORS ?= 4
 BIN := .venv/bin
 
-.PHONY: setup demo check test simulate nightly mutants soak faults bench kafka lock clean
+.PHONY: setup demo check test simulate nightly mutants soak faults bench kafka rules lock clean
 
 setup: .venv/.ready
 
@@ -50,6 +50,11 @@ bench: setup
 
 kafka: setup
 	$(BIN)/momus kafka
+
+# The alert rules against what raises them; needs promtool, which comes with Prometheus (Debian: apt install prometheus).
+rules:
+	promtool check config deploy/prometheus/prometheus.yml
+	promtool test rules deploy/prometheus/momus.rules.test.yml
 
 # Writes requirements.lock anew: every version pinned, every file hashed, no address of an index.
 lock: setup

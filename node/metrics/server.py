@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from ledger.genesis import Genesis
+from node import wiring
 from node.home import Home, HomeUnusable
 from node.metrics.page import age_s, is_living, metrics_page
 from node.metrics.values import Values
@@ -112,10 +113,11 @@ class MetricsServer:
 class NodePage:
     """The page of one node: what its processes wrote, and what the supervisor says of them."""
 
-    def __init__(self, home: Home, validator: str, starts: Starts) -> None:
+    def __init__(self, home: Home, settings: Settings, starts: Starts) -> None:
         self._home = home
         self._starts = starts
-        self._validator = validator
+        self._validator = settings.validator
+        self._services = [] if wiring.postgres_service(home, settings) is None else ["postgres"]
         self._genesis: Genesis | None = None
 
     def __call__(self) -> bytes:
@@ -125,9 +127,11 @@ class NodePage:
     def _values(self) -> Values:
         values = Values("supervisor")
         values.set("momus_info", 1, self._chain(), self._validator)
-        for name, count in self._starts().items():
-            values.set("momus_process_starts_total", count, name)
+        starts = self._starts()
+        for name in (*starts, *self._services):
             values.set("momus_process_up", is_living(self._home, name), name)
+        for name, count in starts.items():
+            values.set("momus_process_starts_total", count, name)
             age = age_s(self._home, name)
             if age is not None:
                 values.set("momus_metrics_age_seconds", age, name)
@@ -147,7 +151,7 @@ def metrics_served(home: Home, settings: Settings, starts: Starts) -> Iterator[N
     if not settings.metrics.port:
         yield
         return
-    server = MetricsServer(settings.metrics, NodePage(home, settings.validator, starts))
+    server = MetricsServer(settings.metrics, NodePage(home, settings, starts))
     thread = threading.Thread(target=server.run, name="metrics", daemon=True)
     thread.start()
     try:

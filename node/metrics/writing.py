@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric as Family
 
 WRITE_S: Final = 1.0
+JOIN_S: Final = 2.0
 COST_DIVISOR: Final = 200
 """Writing takes this part of the time at most: a process with thousands of series writes less often."""
 
@@ -47,7 +48,8 @@ class MetricsWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join()
+        # It may be asking a log that does not answer; what it writes then nobody reads.
+        self._thread.join(timeout=JOIN_S)
 
     def _run(self) -> None:
         wait_s = 0.0

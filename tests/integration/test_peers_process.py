@@ -1,5 +1,6 @@
 """The peers process of real nodes: what a committee made final is had from any of its members."""
 
+import re
 import socket
 import time
 from pathlib import Path
@@ -32,6 +33,8 @@ def test_records_of_final_blocks_come_from_every_other_validator() -> None:
             header = _final_with_records(homes[0])
             for home in homes:
                 _ask_each(home, header)
+            for home in homes:
+                _counted(home)
             assert committee.nodes[0].stop() == 0
             said = committee.nodes[0].status("peers")
             assert said is not None
@@ -89,6 +92,18 @@ def _ask_each(home: Home, header: Header) -> None:
         _check(source, home, header)
     assert sum(peer.answers for peer in source.peers) > 0
     assert [peer.wrongs + peer.failures for peer in source.peers] == [0, 0]
+
+
+def _counted(home: Home) -> None:
+    """Until the process' own numbers tell of an answer."""
+    answered = re.compile(rb'^momus_peers_requests_total\{outcome="answered",process="peers"\} [1-9]', re.MULTILINE)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        file = home.metrics_file("peers")
+        if file.exists() and answered.search(file.read_bytes()):
+            return
+        time.sleep(0.1)
+    raise AssertionError("no answer was counted")
 
 
 def _check(source: PeerRecords, home: Home, header: Header) -> None:

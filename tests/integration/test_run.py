@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -26,6 +27,7 @@ from node.status import is_running
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(180)]
 YOU = "ab" * 32
 (METRICS_PORT,) = free_ports(1)
+DASHBOARDS = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards"
 
 
 @dataclass
@@ -152,8 +154,16 @@ def test_metrics_tell_what_the_node_did(node: Node) -> None:
     node.run("submit", "burn", "dev", str(10**15), code=1)
     until(lambda: all(transactions(*result) > was for result, was in zip((executed, rejected), before, strict=True)))
     until(lambda: value("momus_consensus_height_blocks") >= height + 1)
-    assert value("momus_process_up", process="order") == 1
+    assert [value("momus_process_up", process=name) for name in ("order", "execute", "postgres")] == [1, 1, 1]
     assert sum(sample.value for sample in scraped()["momus_consensus_blocks_total"].samples) > 0
+
+
+@pytest.mark.parametrize("dashboard", sorted(DASHBOARDS.glob("*.json")), ids=lambda path: path.stem)
+def test_sql_of_every_panel_is_answered(node: Node, dashboard: Path) -> None:
+    for panel in json.loads(dashboard.read_text())["panels"]:
+        for target in panel["targets"]:
+            if "rawSql" in target:
+                node.run("sql", re.sub(r"\$__timeFilter\((\w+)\)", r"\1 <= now()", target["rawSql"]))
 
 
 def scraped() -> dict[str, Metric]:

@@ -8,7 +8,9 @@ import pytest
 from node.broker_files import KAFKA_VERSION
 
 FILE: Final = Path(__file__).parents[2] / "docker-compose.yml"
-SERVICES: Final = ("kafka", "postgres")
+SERVICES: Final = ("kafka", "postgres", "prometheus", "grafana")
+ON_THE_MACHINE: Final = ("prometheus", "grafana")
+"""Services in the machine's own network, to reach nodes at its loopback address."""
 
 
 def _parsed(text: str) -> dict[str, Any]:
@@ -55,16 +57,33 @@ def test_compose_file_brings_up_the_kafka_that_is_tested_and_postgres_18(compose
 def test_services_of_the_compose_file_are_reachable_from_this_machine_only(
     compose: dict[str, Any], service: str
 ) -> None:
-    ports = compose["services"][service]["ports"]
-    assert ports
-    assert all(port.startswith("127.0.0.1:") for port in ports)
+    said = compose["services"][service]
+    if service in ON_THE_MACHINE:
+        assert said["network_mode"] == "host"
+        listens = [*said.get("command", ()), *map("=".join, said.get("environment", {}).items())]
+        assert {"--web.listen-address=127.0.0.1:9090", "GF_SERVER_HTTP_ADDR=127.0.0.1"} & set(listens)
+        return
+    assert said["ports"]
+    assert all(port.startswith("127.0.0.1:") for port in said["ports"])
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_services_of_the_compose_file_keep_their_data_in_named_volumes(compose: dict[str, Any], service: str) -> None:
-    names = {volume.partition(":")[0] for volume in compose["services"][service]["volumes"]}
+    volumes = [volume.split(":") for volume in compose["services"][service]["volumes"]]
+    names = {volume[0] for volume in volumes if not volume[0].startswith("./")}
     assert names
     assert names <= compose["volumes"].keys()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_services_of_the_compose_file_only_read_the_files_that_we_give_them(
+    compose: dict[str, Any], service: str
+) -> None:
+    volumes = [volume.split(":") for volume in compose["services"][service]["volumes"]]
+    for volume in volumes:
+        if volume[0].startswith("./"):
+            assert volume[2:] == ["ro"]
+            assert (FILE.parent / volume[0]).is_dir()
 
 
 @pytest.mark.parametrize("service", SERVICES)
