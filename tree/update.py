@@ -125,7 +125,10 @@ class _Batch:
         changed = []
         for number, first, last in _runs(self._keys, start, end, len(path)):
             before = children[number]
-            after = self.apply(path + _NIBBLES[number], before, first, last)
+            if before is not None and last - first == 1 and before[40:] == self._keys[first]:
+                after = self._change(before, self._keys[first])
+            else:
+                after = self.apply(path + _NIBBLES[number], before, first, last)
             if after is not before:
                 children[number] = after
                 changed.append(number)
@@ -201,6 +204,9 @@ def is_node(child: Child | None) -> TypeGuard[Child]:
 def _runs(keys: Sequence[bytes], start: int, end: int, depth: int) -> Iterator[tuple[int, int, int]]:
     """(nibble, start, end) of the keys that have the same nibble at `depth`; they share the nibbles before."""
     place, is_low = depth >> 1, depth & 1
+    if end - start == 1:
+        yield _nibble(keys[start], place, is_low), start, end
+        return
     while start < end:
         byte = keys[start][place]
         number = byte & 15 if is_low else byte >> 4

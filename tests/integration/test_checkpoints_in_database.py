@@ -1,5 +1,6 @@
 """Checkpoints that executors write: their root is that of all the state, however it came about."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -148,3 +149,4 @@ def test_a_tree_that_lost_a_node_stops_execution(
         cursor = database.cursor()
     assert cursor is not None
     assert cursor.height < 10
+    assert gc.isenabled()
