@@ -7,6 +7,7 @@ from typing import Final
 
 from projections.connect import Connection, connect
 from projections.errors import translated
+from projections.pruning import oldest_height
 
 ORDER: Final[Mapping[str, str]] = {
     "cursor": "one",
@@ -55,11 +56,13 @@ def fingerprint(url: str) -> dict[str, Fingerprint]:
     return dict(image(url).tables)
 
 
-def image(url: str, above: int = 0) -> Image:
-    """Of a database that may be written to meanwhile, of history above a height. Raises: as `fingerprint`."""
+def image(url: str, above: int | None = 0) -> Image:
+    """Of a database that may be written to meanwhile, of history above a height; None: where its own begins, after it
+    was pruned or restored. Raises: as `fingerprint`."""
     with translated(), connect(url) as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         row = connection.execute("SELECT height FROM ledger.cursor").fetchone()
+        above = oldest_height(connection) if above is None else above
         tables = {table: fingerprint_of(connection, table, above) for table in ORDER}
     return Image(0 if row is None else int(row[0]), above, tables)
 

@@ -17,7 +17,7 @@ from node.make_database import beside, create_database, drop_database, empty_dat
 from node.only_one import only_one
 from node.replay import NotFresh, OnStep, replay, store_from_log
 from node.settings import Settings
-from projections.fingerprint import Image, fingerprint, image
+from projections.fingerprint import Image, image
 from projections.fingerprint import compare as differences_of
 
 SCRATCH_DATABASE = "momus_replay"
@@ -46,7 +46,7 @@ def command(
     settings = place.settings(dict(os.environ))
     with ExitStack() as stack:
         stack.enter_context(running_postgres(place, settings))
-        live = image(wiring.database_url(place, settings)) if compare else None
+        live = image(wiring.database_url(place, settings), None) if compare else None
         target = _target(place, settings, into, keep, stack)
         facts = _replay(place, settings, source, target, live, shown_steps(stack, as_json))
     facts["into"] = into if into != "scratch" else (SCRATCH_DATABASE if keep else None)
@@ -68,7 +68,7 @@ def _replay(
     seconds = time.monotonic() - started
     if source == "log":
         shutil.rmtree(store, ignore_errors=True)
-    differing = [] if live is None else differences_of(live.tables, fingerprint(url))
+    differing = [] if live is None else differences_of(live.tables, image(url, live.above).tables)
     return {
         "source": source,
         "height": height,

@@ -3,12 +3,16 @@
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 import sync.snapshots.export as exporting
+from backbone.store import StoreReader
+from node.blocks import StoreInconsistent
+from node.store_pruning import prune_below
 from projections.audit import audit_chain, audit_state
 from projections.audit_rows import begin
 from projections.connect import connect
@@ -18,6 +22,7 @@ from projections.findings import Findings
 from projections.fingerprint import compare, image
 from projections.migrate import migrate
 from projections.restoring import NotFresh
+from projections.restoring import begin as begin_restoring
 from sync.snapshots.manifest import NAME
 from sync.snapshots.places import Folder
 from sync.snapshots.restore import BadSnapshot, Snapshot, open_snapshot, restore, verify_snapshot
@@ -67,6 +72,7 @@ def test_restored_database_is_the_one_that_was_exported_and_goes_on_as_it(
     chain.execute(again, rehash=True)
     assert compare(image(again, HEIGHT - 1).tables, image(live, HEIGHT - 1).tables) != []
     assert compare(image(again, HEIGHT).tables, image(live, HEIGHT).tables) == []
+    assert image(again, None).above == HEIGHT
     findings = Findings()
     with connect(again) as connection, connection.transaction():
         changed = begin(connection)
@@ -228,6 +234,27 @@ def test_restore_that_was_broken_off_goes_on_and_another_snapshot_is_refused(
     again = new_database()
     restored(chain, place, again)
     assert compare(image(url).tables, image(again).tables) == []
+
+
+def test_database_below_a_pruned_store_and_one_half_restored_are_refused_with_a_remedy(
+    chain: SmallChain, place: Folder, new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    shutil.copytree(chain.store, tmp_path / "store")
+    with StoreReader(tmp_path / "store") as stored:
+        assert prune_below(stored, chain.genesis, HEIGHT) > 0
+    pruned = replace(chain, store=tmp_path / "store")
+    below, restored_one, half = new_database(), new_database(), new_database()
+    chain.execute(below, 7)
+    with pytest.raises(StoreInconsistent, match=r"the store begins at .*`momus recover`"):
+        pruned.execute(below)
+    restored(chain, place, restored_one)
+    pruned.execute(restored_one, rehash=True)
+    assert image(restored_one).height == chain.height
+    migrate(half)
+    with connect(half) as connection:
+        begin_restoring(connection, HEIGHT, bytes(32))
+    with pytest.raises(StoreInconsistent, match=r"half filled .*`momus recover`"):
+        chain.execute(half)
 
 
 def test_what_has_no_manifest_is_never_offered(tmp_path: Path) -> None:
