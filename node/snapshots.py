@@ -72,15 +72,25 @@ class Snapshots:
                 self._due_ms = self._last_ms(checkpoint.time_ms) + every_ms
             if checkpoint.time_ms < self._due_ms:
                 return
-            view = ExportedView(self._url)
-            if view.height != checkpoint.checkpoint.height:
-                view.close()
-                return
+            view = self._view(checkpoint.checkpoint.height)
         except _TROUBLE as error:
             _log.warning("snapshot postponed", reason=str(error))
             return
+        if view is None:
+            return
         self._due_ms = checkpoint.time_ms + every_ms
         self._make(view, checkpoint.checkpoint.height)
+
+    def _view(self, height: int) -> ExportedView | None:
+        """Of the database; None, if that is beyond the checkpoint by now."""
+        view = ExportedView(self._url)
+        is_there = False
+        try:
+            is_there = view.height == height
+        finally:
+            if not is_there:
+                view.close()
+        return view if is_there else None
 
     def _last_ms(self, now_ms: int) -> int:
         """The time of the newest snapshot, or of the oldest checkpoint."""
