@@ -13,9 +13,9 @@ from ledger.columns import Verdicts
 from ledger.genesis import Limits
 from ledger.keys import is_acceptable_key, verify
 from ledger.rejection import Reason, Rejection
-from ledger.transaction import Transaction, decode_body, decode_record
+from ledger.transaction import Body, Transaction, decode_body, decode_record
 
-__all__ = ["Record", "join", "judge"]
+__all__ = ["Record", "join", "judge", "verdict"]
 
 Record = tuple[int, int, int, bytes | None]
 """(partition, offset, time of the block that holds it in ms, value)"""
@@ -38,17 +38,22 @@ def judge(records: Iterable[Record], genesis_digest: bytes, limits: Limits) -> V
     return packer.pack()
 
 
+def verdict(transaction: Transaction, message: bytes, time_ms: int, limits: Limits) -> tuple[Reason, Body | None]:
+    """What every node says of a transaction in a block of `time_ms` before it looks at state (NONE: nothing against
+    it), and its body where it decodes. `message` is what the signature must be over."""
+    body = decode_body(transaction.body, limits)
+    if isinstance(body, Rejection):
+        return body.reason, None
+    return _outside_window(body.expires_at_ms, time_ms, limits) or _wrong_signature(transaction, message), body
+
+
 def _judge_item(
     packer: Packer, place: Place, transaction: Transaction, time_ms: int, genesis_digest: bytes, limits: Limits
 ) -> None:
-    body = decode_body(transaction.body, limits)
     message = digests.transaction_message(genesis_digest, transaction.public_key, transaction.body)
     identity = (sha256(message).digest(), digests.address_of(transaction.public_key))
-    if isinstance(body, Rejection):
-        packer.add_item(place, body.reason, identity, None, ())
-        return
-    reason = _outside_window(body.expires_at_ms, time_ms, limits) or _wrong_signature(transaction, message)
-    packer.add_item(place, reason, identity, body, () if reason else body.commands)
+    reason, body = verdict(transaction, message, time_ms, limits)
+    packer.add_item(place, reason, identity, body, () if reason or body is None else body.commands)
 
 
 def _outside_window(expires_at_ms: int, time_ms: int, limits: Limits) -> Reason:

@@ -81,3 +81,9 @@ def height_at(store: Path, genesis: Genesis, time_ms: int) -> int:
     if low == 0:
         raise Halted(f"No block is as old as {time_ms} ms since 1970.")
     return low
+
+
+def header_bytes_at(store: Path, height: int) -> bytes | None:
+    """The header of a final block, where the store in this folder still has it."""
+    with StoreReader(store) as reader:
+        return next((final.header_bytes for final in reader.final_after(height - 1, 1) if final.height == height), None)

@@ -1,4 +1,4 @@
-"""What `momus run` supervises: order, execute, peers where it is to listen, drills by the clock, Postgres."""
+"""What `momus run` supervises: order, execute, peers where it is to listen, drills by the clock, the API, Postgres."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -26,6 +26,8 @@ def supervisor_of(home: Home, settings: Settings, argv: Sequence[str]) -> Superv
         specs.append(ChildSpec("peers", [*argv, "peers"]))
     if settings.drills.every_ms:
         specs.append(ChildSpec("drills", [*argv, "drills"]))
+    if settings.api.port:
+        specs.append(ChildSpec("api", [*argv, "api"]))
     return Supervisor(home, settings.supervisor, specs, wiring.postgres_service(home, settings))
 
 

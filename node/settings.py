@@ -215,6 +215,22 @@ class MetricsSettings(Part):
     connection_ms: int = _whole(5_000, 100, 60_000, "ms", "Longest life of a connection.")
 
 
+class ApiSettings(Part):
+    """The HTTP API and the page, for applications and people."""
+
+    host: str = _words("127.0.0.1", "Address at which it is answered. Whoever reaches it may read everything.")
+    port: int = _whole(0, 0, 65_535, "", "Its port; 0: nothing is answered, and no process for it.")
+    connections_max: int = _whole(512, 4, 100_000, "connections", "Open at once; more are refused.")
+    streams_max: int = _whole(100, 1, 100_000, "streams", "Of events, open at once; more are refused.")
+    stream_ms: int = _whole(3_600_000, 100, 10**9, "ms", "Longest life of one; consumers go on where it ended.")
+    rate_per_s: int = _whole(200, 1, 10**6, "requests/s", "From one address; more are refused.")
+    burst: int = _whole(400, 1, 10**6, "requests", "From one address at once, before `rate_per_s` counts.")
+    body_bytes_max: int = _whole(4 << 20, 1 << 10, 1 << 30, "bytes", "Of a request.")
+    body_ms: int = _whole(10_000, 10, 600_000, "ms", "By then a request is whole.")
+    connections: int = _whole(8, 1, 100, "connections", "To the database.")
+    statement_ms: int = _whole(2_000, 10, 600_000, "ms", "Longest query of a request.")
+
+
 class SupervisorSettings(Part):
     """`momus run`, which keeps the processes alive."""
 
@@ -269,6 +285,7 @@ class Settings(BaseSettings):
     snapshots: SnapshotSettings = SnapshotSettings()
     drills: DrillSettings = DrillSettings()
     metrics: MetricsSettings = MetricsSettings()
+    api: ApiSettings = ApiSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     logging: LoggingSettings = LoggingSettings()
 

@@ -1,20 +1,22 @@
 """`momus prove balance|object|asset`: a file that shows a row of this node's state to somebody who trusts nobody."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from backbone.store import StoreReader
 from ledger import leaves
 from momus.commands.building import BadCommand, hex_digest
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, show
-from momus.commands.proven import proven_facts, proven_lines
+from momus.commands.proven import proven_lines
 from node import exits, wiring
+from node.final import header_bytes_at
 from node.home import Home
 from node.make_database import running_postgres
+from proofs.facts import proven_facts
 from proofs.making import Made, make_state_proof
 
 app = typer.Typer(
@@ -75,7 +77,7 @@ def _prove(key: bytes, home: Path, out: Path, as_json: bool) -> None:
     settings, genesis = place.settings(dict(os.environ)), place.genesis()
     with running_postgres(place, settings):
         made = make_state_proof(
-            wiring.database_url(place, settings), genesis, key, lambda height: _header(place, height)
+            wiring.database_url(place, settings), genesis, key, partial(header_bytes_at, place.store)
         )
     if made is None:
         raise Failure(exits.UNAVAILABLE, "this node has no certified checkpoint yet; try again after the next one.")
@@ -89,12 +91,6 @@ def _prove(key: bytes, home: Path, out: Path, as_json: bool) -> None:
     }
     written = f"Written to {out}, {len(made.data)} bytes. {_CHANGED[made.has_changed_since]}"
     show(as_json, facts, [*proven_lines(facts), written])
-
-
-def _header(home: Home, height: int) -> bytes | None:
-    """Of the checkpoint block, where the store still has it."""
-    with StoreReader(home.store) as store:
-        return next((final.header_bytes for final in store.final_after(height - 1, 1) if final.height == height), None)
 
 
 def _write(out: Path, made: Made) -> None:

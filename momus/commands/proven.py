@@ -1,34 +1,8 @@
-"""What a proof shows, for people and as JSON."""
+"""What a proof shows, for people."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
-
-from ledger.genesis import Genesis
-from ledger.leaf_reading import BalanceLeaf, LeafContent, ObjectLeaf
-from ledger.leaves import Kind
-from ledger.state import Asset
-from proofs.verifying import Proven
-
-
-def proven_facts(proven: Proven, genesis: Genesis) -> dict[str, Any]:
-    """One JSON object; digests, ids and addresses in hex."""
-    kind = Kind(proven.key[0])
-    return {
-        "chain": genesis.chain,
-        "genesis_digest": genesis.digest.hex(),
-        "kind": kind.name.lower(),
-        **_name(kind, proven.key),
-        "exists": proven.row is not None,
-        "row": None if proven.row is None else _row(proven.row),
-        "height": proven.checkpoint.height,
-        "time_ms": proven.time_ms,
-        "block_digest": proven.checkpoint.block_digest.hex(),
-        "state_root": proven.checkpoint.state_root.hex(),
-        "signers": [{"name": signer.name, "power": signer.power} for signer in proven.signers],
-        "power": proven.power,
-        "power_total": proven.power_total,
-    }
 
 
 def proven_lines(facts: Mapping[str, Any]) -> list[str]:
@@ -47,32 +21,6 @@ def proven_lines(facts: Mapping[str, Any]) -> list[str]:
         f"Genesis digest {facts['genesis_digest']}",
         f"State root {facts['state_root']}",
     ]
-
-
-def _name(kind: Kind, key: bytes) -> dict[str, str]:
-    if kind is Kind.BALANCE:
-        return {"asset": key[1:33].hex(), "address": key[33:].hex()}
-    return {kind.name.lower(): key[1:].hex()}
-
-
-def _row(row: LeafContent) -> dict[str, Any]:
-    match row:
-        case BalanceLeaf():
-            return {"amount": row.amount}
-        case Asset():
-            return {"name": row.name, "decimals": row.decimals, "issuer": row.issuer.hex(), "supply": row.supply}
-        case ObjectLeaf():
-            return {
-                "version": row.version,
-                "ownership": row.ownership.name.lower(),
-                "owner": row.owner.hex() or None,
-                "writers": [writer.hex() for writer in row.writers],
-                "type": row.type,
-                "media_type": row.media_type,
-                "content_size_bytes": row.content_size_bytes,
-                "content_sha256": row.content_digest.hex(),
-            }
-    raise AssertionError("a proof file holds no other kind of row")
 
 
 def _shown(value: object) -> str:

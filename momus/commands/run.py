@@ -17,7 +17,7 @@ from node.lifeline import die_with_parent
 from node.logging import start_logging
 from node.order import run_order
 from node.peers import run_peers
-from node.process import run_process
+from node.process import Process, run_process
 from node.run import execute_body, supervisor_of
 from node.settings import read_settings
 
@@ -75,12 +75,20 @@ def _end(code: int, halted: str | None, as_json: bool) -> NoReturn:
 
 
 def process(
-    name: Annotated[str, typer.Argument(help="order, execute, peers or drills")],
+    name: Annotated[str, typer.Argument(help="order, execute, peers, drills or api")],
     home: HomeOption = DEFAULT_HOME,
     parent: Annotated[int | None, typer.Option(help="Process id that this one must not outlive.")] = None,
 ) -> None:
     """One process of the node; `momus run` starts these."""
-    bodies = {"order": run_order, "execute": execute_body, "peers": run_peers, "drills": run_drills}
+    bodies = {"order": run_order, "execute": execute_body, "peers": run_peers, "drills": run_drills, "api": _run_api}
     if name not in bodies:
         raise typer.BadParameter(f"{name} is not a process: {', '.join(bodies)}")
     raise typer.Exit(run_process(name, Path(home).absolute(), parent, bodies[name]))
+
+
+def _run_api(process: Process) -> None:
+    # A process of its own loads what it alone needs.
+    from api.process import run_api
+    from momus.client.api_sender import client_sender
+
+    run_api(process, client_sender)

@@ -9,8 +9,9 @@ import typer
 from ledger.genesis import Genesis, GenesisError, parse_genesis
 from momus.commands.options import JsonOption
 from momus.commands.output import Failure, errors, show
-from momus.commands.proven import proven_facts, proven_lines
+from momus.commands.proven import proven_lines
 from node import exits
+from proofs.facts import proven_facts
 from proofs.proof_file import file_bytes_max
 from proofs.verifying import NotProven, verify_state_proof
 

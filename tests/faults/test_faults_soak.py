@@ -4,11 +4,13 @@ After each heal the next block is final within three views. In the end every pay
 blocks are equal, and no validator has contradicted himself in any topic or journal.
 """
 
+import time
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from momus.demo.local_node import LocalNode
 from node import exits
 from tests.faults.disk import SmallDisk
 from tests.faults.faults import faults_of_brokers, faults_of_links, faults_of_processes
@@ -63,11 +65,20 @@ def test_a_node_whose_disk_is_full_says_so_and_has_everything_once_there_is_room
         world.flow.until_final(PER_S)
         disk.fill()
         world.flow.until_final(2 * PER_S)
-        assert node.wait_ended(WAIT_S) == exits.HALT
-        assert "No space left on device" in detail_of(node, "order")
+        _until_said(node, "No space left on device")
         disk.clear()
-        node.start(WAIT_S)
+        if detail_of(node, "supervisor"):
+            # The journal hit the wall first, which halts. Where the store did, the node tries again by itself.
+            assert node.wait_ended(WAIT_S) == exits.HALT
+            node.start(WAIT_S)
         world.check()
+
+
+def _until_said(node: LocalNode, words: str) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while words not in detail_of(node, "order"):
+        assert time.monotonic() < deadline, f"order never said {words!r}"
+        time.sleep(0.02)
 
 
 def _slow(healed: list[Healed]) -> list[Healed]:

@@ -1,0 +1,153 @@
+"""The application: all routes below /v1, and problems for whatever goes wrong."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from importlib.metadata import version
+from typing import Any, Final
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.bounds import Bounds, Rate
+from api.database import Database
+from api.heights import Heights
+from api.intake import Intake, Sender
+from api.ledger_routes import ledger_router
+from api.node_routes import Node, node_router
+from api.numbers import Numbers
+from api.problems import Problem, ProblemDocument
+from api.proof_routes import proof_router
+from api.proving import HeaderAt, Prover
+from api.state_routes import state_router
+from api.stream_routes import Streaming, stream_router
+from api.submit_routes import SignedBatch, SignedTransaction, submit_router
+from ledger.genesis import Genesis
+from node.home import Home
+from node.settings import Settings
+
+PREFIX: Final = "/v1"
+OPENAPI: Final = f"{PREFIX}/openapi.json"
+_DESCRIPTION: Final = (
+    "Submit transactions and read what the ledger holds. Every read is of one height of this node's database, told in "
+    "the header `Momus-Height`. Ids are 64 hex digits, amounts decimal text, times RFC 3339 in UTC."
+)
+_SAID_BY_NAME: Final = (ProblemDocument, SignedTransaction, SignedBatch)
+_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application stands on. `is_ending`: its process is to stop."""
+
+    home: Home
+    settings: Settings
+    genesis: Genesis
+    url: str
+    sender: Sender
+    header_at: HeaderAt
+    is_ending: Callable[[], bool]
+
+
+def make_app(parts: Parts) -> FastAPI:
+    """The application; the database is connected while it runs."""
+    api = parts.settings.api
+    database = Database(parts.url, api.connections, api.statement_ms)
+    heights = Heights(parts.url)
+
+    @asynccontextmanager
+    async def running(app: FastAPI) -> AsyncIterator[None]:
+        await database.open()
+        following = asyncio.create_task(heights.run())
+        try:
+            yield
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+            await database.close()
+
+    app = FastAPI(
+        title="Momus",
+        version=version("momus"),
+        description=_DESCRIPTION,
+        openapi_url=OPENAPI,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=running,
+        redirect_slashes=False,
+    )
+    app.include_router(_routes(parts, database, heights), prefix=PREFIX)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
+    app.add_middleware(
+        Bounds, rate=Rate(api.rate_per_s, api.burst), body_bytes_max=api.body_bytes_max, body_s=api.body_ms / 1000
+    )
+    return app
+
+
+def _routes(parts: Parts, database: Database, heights: Heights) -> APIRouter:
+    api = parts.settings.api
+    intake = Intake(parts.genesis, parts.sender, heights)
+    streaming = Streaming(database, heights, api.streams_max, api.stream_ms / 1000, parts.is_ending)
+    routes = APIRouter()
+    # GET /transactions/{digest} is the submitter's: it knows also what is under way.
+    routes.include_router(submit_router(parts.genesis, intake, database))
+    prover = Prover(parts.url, parts.genesis, parts.header_at)
+    routes.include_router(ledger_router(database))
+    routes.include_router(state_router(database, prover))
+    routes.include_router(proof_router(prover))
+    routes.include_router(stream_router(streaming))
+    node = Node(parts.home, parts.settings, parts.genesis, database, Numbers(parts.home))
+    routes.include_router(node_router(node))
+    return routes
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        _, named = models_json_schema(
+            [(model, "validation") for model in _SAID_BY_NAME], ref_template="#/components/schemas/{model}"
+        )
+        document["components"]["schemas"] |= named["$defs"]
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+async def _on_problem(request: Request, problem: Problem) -> Response:
+    return problem.response()
+
+
+async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
+    first = error.errors()[0]
+    return Problem("invalid_request", f"{'.'.join(map(str, first['loc']))}: {first['msg']}").response()
+
+
+async def _on_http(request: Request, error: HTTPException) -> Response:
+    """What the routing says: no such path, no such method."""
+    code = _CODES.get(error.status_code, "invalid_request")
+    allowed = dict(error.headers or {})
+    return Problem(code, HTTPStatus(error.status_code).phrase, headers=allowed).response()
+
+
+async def _on_mistake(request: Request, error: Exception) -> Response:
+    _log.error("mistake of the API", path=request.url.path, reason=repr(error))
+    return Problem("internal").response()
+
+
+_HANDLERS: Final = {
+    Problem: _on_problem,
+    RequestValidationError: _on_invalid,
+    HTTPException: _on_http,
+    Exception: _on_mistake,
+}

@@ -1,0 +1,156 @@
+"""Server-sent events (HTML standard, §9.2): blocks, and what executed, from where a consumer was cut off."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header
+from fastapi import Query as Parameters
+from pydantic import Field
+from starlette.responses import Response, StreamingResponse
+
+from api.database import Database
+from api.heights import Heights
+from api.problems import Problem, described
+from api.streams import BlockFeed, EffectFeed, Event, Feed, Place
+from api.values import HEIGHT_MAX, Query
+
+MEDIA_TYPE: Final = "text/event-stream"
+RECONNECT_MS: Final = 500
+HEARTBEAT_S: Final = 10.0
+_PAUSE_S: Final = 0.03
+"""Between two readings, so that many streams do not ask the database more often than anybody can see."""
+_LOOK_S: Final = 0.5
+_START: Final = f"retry: {RECONNECT_MS}\n\n"
+_HEARTBEAT: Final = ": still here\n\n"
+
+
+@dataclass(slots=True)
+class Streaming:
+    """What all streams share. `is_ending`: the process is to stop."""
+
+    database: Database
+    heights: Heights
+    streams_max: int
+    life_s: float
+    is_ending: Callable[[], bool]
+    open: int = 0
+
+    async def response(self, feed: Feed) -> Response:
+        """A stream of what `feed` gives. Raises: Problem, before the first byte."""
+        if self.open >= self.streams_max:
+            raise Problem("back_pressure", f"{self.streams_max} streams are open.")
+        async with self.database.view() as view:
+            _check_floor(feed, await view.history_floor())
+        return StreamingResponse(
+            self._text(feed), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
+
+    async def _text(self, feed: Feed) -> AsyncIterator[str]:
+        self.open += 1
+        try:
+            yield _START
+            async for text in self._events(feed):
+                yield text
+        except Problem as problem:
+            yield f"event: problem\ndata: {problem.document().model_dump_json(exclude_none=True)}\n\n"
+        finally:
+            self.open -= 1
+
+    async def _events(self, feed: Feed) -> AsyncIterator[str]:
+        end = heard = time.monotonic()
+        end += self.life_s
+        while not self.is_ending() and (now := time.monotonic()) < end:
+            async with self.database.view() as view:
+                _check_floor(feed, await view.history_floor())
+                events = await feed.read(view)
+            if events:
+                yield "".join(map(_text_of, events))
+                heard = now
+                await asyncio.sleep(_PAUSE_S if len(events) == 1 else 0)
+            elif not await self.heights.above(view.height, min(_LOOK_S, end - now)) and now - heard > HEARTBEAT_S:
+                yield _HEARTBEAT
+                heard = now
+
+
+class BlocksQuery(Query):
+    """From where."""
+
+    after: Annotated[int, Field(ge=0, le=HEIGHT_MAX, description="Blocks above this height; none: from now on.")] | (
+        None
+    ) = None
+
+
+class EffectsQuery(Query):
+    """From where."""
+
+    after: Annotated[
+        str | None,
+        Field(pattern=r"^[0-9]{1,19}(-[01]-[0-9]{1,10})?$", description="An event's id, or a height; none: from now."),
+    ] = None
+
+
+BlockId = Annotated[
+    int | None,
+    Header(alias="Last-Event-ID", ge=0, le=HEIGHT_MAX, description="As `after`, and before it; browsers send it."),
+]
+EffectId = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID",
+        pattern=r"^[0-9]{1,19}(-[01]-[0-9]{1,10})?$",
+        description="As `after`, and before it; browsers send it.",
+    ),
+]
+
+
+def stream_router(streaming: Streaming) -> APIRouter:
+    """GET /streams/blocks and /streams/effects."""
+    router = APIRouter(prefix="/streams", tags=["streams"], default_response_class=StreamingResponse)
+    answers = described("history_pruned", "database_unavailable", "query_too_slow") | {
+        200: {"description": "Events, until the connection ends.", "content": {MEDIA_TYPE: {"schema": _TEXT}}}
+    }
+
+    @router.get("/blocks", responses=answers)
+    async def blocks(query: Annotated[BlocksQuery, Parameters()], last_event_id: BlockId = None) -> Response:
+        """Final, executed blocks. An event's id is the height."""
+        after = query.after if last_event_id is None else last_event_id
+        return await streaming.response(BlockFeed(await _now(streaming) if after is None else after))
+
+    @router.get("/effects", responses=answers)
+    async def effects(query: Annotated[EffectsQuery, Parameters()], last_event_id: EffectId = None) -> Response:
+        """What executed, and what was rejected: one event each, in the chain's order."""
+        after = query.after if last_event_id is None else last_event_id
+        place = Place(await _now(streaming), 1, _INDEX_MAX) if after is None else _place(after)
+        return await streaming.response(EffectFeed(place))
+
+    return router
+
+
+_TEXT: Final = {"type": "string"}
+
+
+def _place(text: str) -> Place:
+    height, *rest = map(int, text.split("-"))
+    if height > HEIGHT_MAX or (rest and rest[1] > _INDEX_MAX):
+        raise Problem("invalid_request", "There is no such place.")
+    return Place(height, *rest) if rest else Place(height, 1, _INDEX_MAX)
+
+
+_INDEX_MAX: Final = 2**31 - 1
+
+
+async def _now(streaming: Streaming) -> int:
+    async with streaming.database.view() as view:
+        return view.height
+
+
+def _check_floor(feed: Feed, floor: int) -> None:
+    if feed.height < floor:
+        raise Problem("history_pruned", f"History is there above height {floor}; go on `after` that.")
+
+
+def _text_of(event: Event) -> str:
+    return f"id: {event.id}\nevent: {event.kind}\ndata: {event.content.model_dump_json()}\n\n"
