@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import compile_path
 
 from api.bounds import Bounds, Rate
 from api.database import Database
@@ -120,8 +121,17 @@ def _document(app: FastAPI) -> dict[str, Any]:
             [(model, "validation") for model in _SAID_BY_NAME], ref_template="#/components/schemas/{model}"
         )
         document["components"]["schemas"] |= named["$defs"]
+        for operation in (each for path in document["paths"].values() for each in path.values()):
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = _without_null(parameter["schema"])
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """What is not given is not there: a parameter has no null."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    return {**{name: value for name, value in schema.items() if name != "anyOf"}, **kinds[0]} if kinds else schema
 
 
 async def _on_problem(request: Request, problem: Problem) -> Response:
@@ -136,8 +146,15 @@ async def _on_invalid(request: Request, error: RequestValidationError) -> Respon
 async def _on_http(request: Request, error: HTTPException) -> Response:
     """What the routing says: no such path, no such method."""
     code = _CODES.get(error.status_code, "invalid_request")
-    allowed = dict(error.headers or {})
+    allowed = {"Allow": ", ".join(_methods(request))} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else {}
     return Problem(code, HTTPStatus(error.status_code).phrase, headers=allowed).response()
+
+
+def _methods(request: Request) -> list[str]:
+    """Those of all routes of a path: one route knows its own only."""
+    paths = _document(request.app)["paths"]
+    matching = [methods for path, methods in paths.items() if compile_path(path)[0].match(request.url.path)]
+    return sorted({method.upper() for methods in matching[:1] for method in methods}) or ["GET"]
 
 
 async def _on_mistake(request: Request, error: Exception) -> Response:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problems import Problem
 
 ADDRESSES_MAX: Final = 10_000
+HEAD_BYTES_MAX: Final = 16 << 10
 UNBOUNDED: Final = frozenset(("/healthz", "/readyz"))
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -67,6 +68,8 @@ class Bounds:
         address = (scope.get("client") or ("",))[0]
         if scope["path"] not in UNBOUNDED and not self._rate.takes(address):
             raise Problem("rate_limited", f"{self._rate.per_s:g} a second are let through.")
+        if sum(len(name) + len(value) for name, value in scope["headers"]) + len(scope["raw_path"]) > HEAD_BYTES_MAX:
+            raise Problem("head_too_large", f"A head has at most {HEAD_BYTES_MAX} bytes.")
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self._body_bytes_max:
             raise self._too_large()

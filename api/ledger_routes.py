@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from api.answers import answer, of
 from api.database import Database, View, columns_of
-from api.listing import Listing, Page, PageQuery, R
+from api.listing import Listing, NumberPageQuery, Page, PageQuery, PlacePageQuery, R
 from api.problems import Problem, described
 from api.rows import (
     Block,
@@ -42,7 +42,7 @@ class Nothing(Query):
     """No parameters."""
 
 
-class HeightQuery(PageQuery):
+class HeightQuery(PlacePageQuery):
     """A page, of one block."""
 
     height: Annotated[int, Parameters(ge=1, le=2**63 - 1, description="Only of this block.")] | None = None
@@ -68,7 +68,7 @@ class Heads(BaseModel):
     items: list[Head]
 
 
-PageQ = Annotated[PageQuery, Parameters()]
+NumberPageQ = Annotated[NumberPageQuery, Parameters()]
 NothingQ = Annotated[Nothing, Parameters()]
 
 
@@ -80,7 +80,7 @@ def ledger_router(database: Database) -> APIRouter:
     missing = described("not_found")
 
     def lists(path: str, listing: Listing[R], what: str) -> None:
-        async def page(request: Request, query: PageQ) -> Response:
+        async def page(request: Request, query: NumberPageQ) -> Response:
             async with database.view() as view:
                 found = await listing.page(view, query)
             return answer(request, found, found.height)

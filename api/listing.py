@@ -2,30 +2,48 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from psycopg import sql
 from pydantic import BaseModel, Field
 
 from api.database import View, columns_of
-from api.problems import Problem
-from api.values import HEIGHT_MAX, Height, Query, Row
+from api.values import Height, Query, Row
 
 PAGE_MAX: Final = 1_000
 PAGE: Final = 50
-CURSOR_PATTERN: Final = r"^[0-9a-f]{1,64}(-[0-9a-f]{1,64}){0,2}$"
-
 R = TypeVar("R", bound=Row)
 
 
 class PageQuery(Query):
-    """Which page of a list."""
+    """Which page of a list. The lists differ in their cursors: each has a query of its own."""
 
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX, description="Rows of a page.")] = PAGE
-    cursor: Annotated[
-        str | None, Field(pattern=CURSOR_PATTERN, description="The `next` of the page before; none: the first page.")
-    ] = None
     order: Annotated[Literal["newest", "oldest"], Field(description="By height, or by id.")] = "newest"
+    cursor: str | None = None
+
+
+def cursor(pattern: str) -> Any:
+    """The field of a query whose cursors look like this, and no other."""
+    return Field(None, pattern=f"^{pattern}$", description="The `next` of the page before; none: the first page.")
+
+
+class NumberPageQuery(PageQuery):
+    """A page of rows that a number orders."""
+
+    cursor: str | None = cursor("[0-9]{1,18}")
+
+
+class PlacePageQuery(PageQuery):
+    """A page of rows that height and index order."""
+
+    cursor: str | None = cursor("[0-9]{1,18}-[0-9]{1,9}")
+
+
+class IdPageQuery(PageQuery):
+    """A page of rows that an id orders."""
+
+    cursor: str | None = cursor("[0-9a-f]{64}")
 
 
 class Page(BaseModel, Generic[R]):
@@ -52,10 +70,8 @@ class Listing(Generic[R]):
         conditions: Sequence[str] = (),
         values: Mapping[str, object] | None = None,
     ) -> Page[R]:
-        """The page of the rows that meet all `conditions`, SQL with `%(name)s` for `values`.
-
-        Raises: Problem, for a cursor of something else.
-        """
+        """The page of the rows that meet all `conditions`, SQL with `%(name)s` for `values`. The query's cursor must be
+        one of such a key: its class sees to that."""
         is_newest = query.order == "newest"
         given = dict(values or {})
         where: list[sql.Composable] = [sql.SQL(condition) for condition in conditions]
@@ -88,11 +104,5 @@ class Listing(Generic[R]):
         return "-".join(str(getattr(row, name)) for name in self.key)
 
     def _keys(self, cursor: str) -> list[int | str]:
-        parts = cursor.split("-")
-        are_whole = all(part.isdecimal() and int(part) <= HEIGHT_MAX for part in self._whole(parts))
-        if len(parts) != len(self.key) or not are_whole:
-            raise Problem("invalid_request", "The cursor is not one of this list.")
-        return [part if name in self.texts else int(part) for name, part in zip(self.key, parts, strict=True)]
-
-    def _whole(self, parts: Sequence[str]) -> list[str]:
-        return [part for name, part in zip(self.key, parts, strict=False) if name not in self.texts]
+        parts = zip(self.key, cursor.split("-"), strict=True)
+        return [part if name in self.texts else int(part) for name, part in parts]

@@ -10,15 +10,14 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
 from fastapi import Path as PathPart
-from fastapi import Query as Parameters
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import answer, of
 from api.database import Database, View
-from api.ledger_routes import NothingQ
-from api.listing import Listing, Page, PageQuery
+from api.ledger_routes import NothingQ, NumberPageQ
+from api.listing import Listing, Page
 from api.numbers import Numbers
 from api.problems import Problem, described
 from api.rows import Drill
@@ -210,7 +209,7 @@ def node_router(node: Node) -> APIRouter:
         return answer(request, found, found.height)
 
     @router.get("/drills", responses=of(Page[Drill]) | answers)
-    async def drills(request: Request, query: Annotated[PageQuery, Parameters()]) -> Response:
+    async def drills(request: Request, query: NumberPageQ) -> Response:
         """Ways back that this node has walked."""
         async with node.database.view() as view:
             found = await DRILLS.page(view, query)

@@ -13,7 +13,7 @@ TYPE: Final = "urn:momus:problem:"
 RETRY_S: Final = 1
 
 CODES: Final[Mapping[str, tuple[int, str]]] = {
-    "invalid_request": (422, "The request is not as the API's document describes it."),
+    "invalid_request": (422, "The request is not as the document of the API describes it."),
     "rejected": (422, "No node would execute this transaction."),
     "not_found": (404, "There is no such thing."),
     "nothing_certified": (404, "This node holds no certified checkpoint yet."),
@@ -23,6 +23,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
     "body_too_large": (413, "The body is larger than this node takes."),
     "unsupported_media_type": (415, "This path does not take this media type."),
     "rate_limited": (429, "Too many requests from this address."),
+    "head_too_large": (431, "The headers and the address are longer than this node takes."),
     "internal": (500, "The node has made a mistake; its log has the details."),
     "back_pressure": (503, "The node has as much to do as it can hold."),
     "log_unavailable": (503, "The log does not take transactions now."),
@@ -33,7 +34,7 @@ CODES: Final[Mapping[str, tuple[int, str]]] = {
 """code: (HTTP status, what it means). docs/api.md lists them; a test compares."""
 
 
-ANYWHERE: Final = ("invalid_request", "body_too_large", "rate_limited", "back_pressure")
+ANYWHERE: Final = ("invalid_request", "body_too_large", "head_too_large", "rate_limited", "back_pressure")
 
 
 class ProblemDocument(BaseModel):

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 NICENESS: Final = 3
 """What is asked for must not take the processor from consensus and execution."""
-HEAD_BYTES_MAX: Final = 16 << 10
 RETRY_S: Final = 0.5
 RETRY_S_MAX: Final = 30.0
 _BACKLOG: Final = 256
@@ -58,6 +57,7 @@ def _server(process: Process, sender: "Sender") -> "uvicorn.Server":
     import uvicorn
 
     from api.app import Parts, make_app
+    from api.bounds import HEAD_BYTES_MAX
 
     home, settings = process.home, process.settings
     app = make_app(

@@ -11,8 +11,8 @@ from starlette.responses import Response
 
 from api.answers import answer, of
 from api.database import Database, Statement, columns_of
-from api.ledger_routes import PageQ, id_path, page_of
-from api.listing import Listing, Page
+from api.ledger_routes import NumberPageQ, id_path, page_of
+from api.listing import IdPageQuery, Listing, Page
 from api.problems import Problem, described
 from api.proving import Proof, Prover
 from api.rows import Asset, Balance, Object, ObjectVersion
@@ -52,6 +52,7 @@ class BalanceAnswer(Balance):
     proof: Proof | None
 
 
+IdPageQ = Annotated[IdPageQuery, Parameters()]
 ProofQ = Annotated[ProofQuery, Parameters()]
 AssetId = Annotated[str, id_path("An asset")]
 ObjectId = Annotated[str, id_path("An object")]
@@ -75,7 +76,7 @@ def state_router(database: Database, prover: Prover) -> APIRouter:
         return answer(request, model.model_validate({**row, "proof": proof}), view.height)
 
     @router.get("/assets", responses=of(Page[Asset]) | listed)
-    async def assets(request: Request, query: PageQ) -> Response:
+    async def assets(request: Request, query: IdPageQ) -> Response:
         """Assets, by id."""
         return await page_of(request, database, ASSETS, query)
 
@@ -90,12 +91,12 @@ def state_router(database: Database, prover: Prover) -> APIRouter:
         return await one(request, ObjectAnswer, (_OBJECT, (object,)), leaves.object_key(bytes.fromhex(object)), query)
 
     @router.get("/objects/{object}/history", responses=of(Page[ObjectVersion]) | listed)
-    async def history(request: Request, object: ObjectId, query: PageQ) -> Response:
+    async def history(request: Request, object: ObjectId, query: NumberPageQ) -> Response:
         """Every version that an object had."""
         return await page_of(request, database, VERSIONS, query, object=object)
 
     @router.get("/addresses/{address}/balances", responses=of(Page[Balance]) | listed)
-    async def balances(request: Request, address: Address, query: PageQ) -> Response:
+    async def balances(request: Request, address: Address, query: IdPageQ) -> Response:
         """What an address holds; of what it holds none there is no row."""
         return await page_of(request, database, BALANCES, query, address=address)
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header
 from fastapi import Query as Parameters
@@ -109,17 +109,15 @@ EffectId = Annotated[
 def stream_router(streaming: Streaming) -> APIRouter:
     """GET /streams/blocks and /streams/effects."""
     router = APIRouter(prefix="/streams", tags=["streams"], default_response_class=StreamingResponse)
-    answers = described("history_pruned", "database_unavailable", "query_too_slow") | {
-        200: {"description": "Events, until the connection ends.", "content": {MEDIA_TYPE: {"schema": _TEXT}}}
-    }
+    problems = described("history_pruned", "database_unavailable", "query_too_slow")
 
-    @router.get("/blocks", responses=answers)
+    @router.get("/blocks", responses=problems | _events("block"))
     async def blocks(query: Annotated[BlocksQuery, Parameters()], last_event_id: BlockId = None) -> Response:
         """Final, executed blocks. An event's id is the height."""
         after = query.after if last_event_id is None else last_event_id
         return await streaming.response(BlockFeed(await _now(streaming) if after is None else after))
 
-    @router.get("/effects", responses=answers)
+    @router.get("/effects", responses=problems | _events("executed", "rejected"))
     async def effects(query: Annotated[EffectsQuery, Parameters()], last_event_id: EffectId = None) -> Response:
         """What executed, and what was rejected: one event each, in the chain's order."""
         after = query.after if last_event_id is None else last_event_id
@@ -129,7 +127,15 @@ def stream_router(streaming: Streaming) -> APIRouter:
     return router
 
 
-_TEXT: Final = {"type": "string"}
+def _events(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's answer: what one event is."""
+    data = {"type": "string", "contentMediaType": "application/json", "description": "JSON, as docs/api.md describes."}
+    event = {
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "event": {"enum": [*kinds, "problem"]}, "data": data},
+    }
+    text = "Events, until the connection ends."
+    return {200: {"description": text, "content": {MEDIA_TYPE: {"schema": event}}}}
 
 
 def _place(text: str) -> Place:
