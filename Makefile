@@ -4,7 +4,7 @@ BACKBONE ?= embedded
 VALIDATORS ?= 4
 BIN := .venv/bin
 
-.PHONY: setup demo check test simulate nightly mutants soak faults bench kafka rules lock clean
+.PHONY: setup demo check test browser simulate nightly mutants soak faults bench kafka rules lock clean
 
 setup: .venv/.ready
 
@@ -25,6 +25,10 @@ check: setup
 
 test: setup
 	$(BIN)/pytest
+
+# Walks the page on a live chain; needs chromium with its driver (Debian: apt install chromium chromium-driver).
+browser: setup
+	$(BIN)/pytest -m browser tests/browser
 
 # Kills and faults that take minutes by design, on both logs.
 soak: setup

@@ -25,6 +25,7 @@ from api.intake import Intake, Sender
 from api.ledger_routes import ledger_router
 from api.node_routes import Node, node_router
 from api.numbers import Numbers
+from api.page_routes import PageFiles, page_router
 from api.problems import Problem, ProblemDocument
 from api.proof_routes import proof_router
 from api.proving import HeaderAt, Prover
@@ -88,6 +89,8 @@ def make_app(parts: Parts) -> FastAPI:
         redirect_slashes=False,
     )
     app.include_router(_routes(parts, database, heights), prefix=PREFIX)
+    app.include_router(page_router())
+    app.mount("/page", PageFiles())
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)  # type: ignore[arg-type]

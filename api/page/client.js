@@ -1,0 +1,59 @@
+// What the page asks of its node.
+
+const BASE = "/v1";
+
+export class Problem extends Error {
+  constructor(document) {
+    super(document.detail || document.title);
+    this.code = document.code;
+  }
+}
+
+/** JSON of a path below /v1; a problem is thrown. */
+export async function get(path, parameters = {}) {
+  const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
+  const query = new URLSearchParams(given).toString();
+  let answer;
+  try {
+    answer = await fetch(`${BASE}${path}${query ? `?${query}` : ""}`, { headers: { Accept: "application/json" } });
+  } catch {
+    throw new Problem({ code: "unreachable", title: "The node does not answer." });
+  }
+  const document = await answer.json();
+  if (!answer.ok) throw new Problem(document);
+  return document;
+}
+
+/** The same, or null where there is no such thing. */
+export async function find(path) {
+  try {
+    return await get(path);
+  } catch (problem) {
+    if (problem.code === "not_found") return null;
+    throw problem;
+  }
+}
+
+const listeners = new Set();
+
+/** Calls `heard(block)` for every block from now on; the answer ends it. */
+export function onBlock(heard) {
+  listeners.add(heard);
+  return () => listeners.delete(heard);
+}
+
+/** Follow the blocks for as long as the page is open. `said(state)`: live, or reconnecting. */
+export function follow(said) {
+  const source = new EventSource(`${BASE}/streams/blocks`);
+  source.addEventListener("open", () => said("live"));
+  source.addEventListener("error", () => {
+    said("reconnecting");
+    if (source.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => follow(said), 2000);
+  });
+  source.addEventListener("block", (event) => {
+    said("live");
+    const block = JSON.parse(event.data);
+    for (const heard of [...listeners]) heard(block);
+  });
+}

@@ -1,0 +1,104 @@
+// Which page is shown; what all pages share.
+
+import { Problem, follow, get } from "./client.js";
+import { card, el } from "./dom.js";
+import { COLUMNS, listPage } from "./lists.js";
+import { drills, evidence, node, validators } from "./node.js";
+import { overview } from "./overview.js";
+import { address, asset, block, lookUp, object, transaction } from "./things.js";
+
+const tabs = (current) => () => el("div", { class: "tabs" },
+  ...["transactions", "rejections", "transfers"].map((name) => el("a",
+    { href: `#/${name}`, "aria-current": name === current ? "page" : null, class: `badge ${name === current ? "good" : ""}` }, name)));
+
+const PAGES = {
+  "": ["Overview", overview],
+  validators: ["Validators", validators],
+  blocks: ["Blocks", listPage("Blocks", "/blocks", COLUMNS.blocks, { caption: "Final, executed blocks" })],
+  transactions: ["Transactions", listPage("Transactions", "/transactions", COLUMNS.transactions,
+    { caption: "What executed", tabs: tabs("transactions") })],
+  assets: ["Assets", listPage("Assets", "/assets", COLUMNS.assets)],
+  checkpoints: ["Checkpoints", listPage("Checkpoints", "/checkpoints", COLUMNS.checkpoints,
+    { caption: "The state after each checkpoint block" })],
+  drills: ["Drills", drills],
+  evidence: ["Evidence", evidence],
+  node: ["This node", node],
+};
+const OTHERS = {
+  rejections: ["Transactions", listPage("Transactions", "/rejections", COLUMNS.rejections,
+    { caption: "What had no effect, and why", tabs: tabs("rejections"), empty: "Nothing was rejected." })],
+  transfers: ["Transactions", listPage("Transactions", "/transfers", COLUMNS.transfers,
+    { caption: "Movements of units", tabs: tabs("transfers") })],
+  block: ["Blocks", block],
+  transaction: ["Transactions", transaction],
+  address: ["Address", address],
+  object: ["Object", object],
+  asset: ["Assets", asset],
+};
+
+const content = document.getElementById("content");
+let end = () => {};
+let shown = 0;
+
+async function show() {
+  const [name, id] = location.hash.replace(/^#\/?/, "").split("/");
+  const [title, page] = PAGES[name] ?? OTHERS[name] ?? PAGES[""];
+  const turn = shown += 1;
+  end();
+  end = () => {};
+  document.title = `${title} · Momus`;
+  for (const link of document.querySelectorAll("nav a")) {
+    if (link.textContent === title) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+  const into = el("div");
+  try {
+    const ended = await page(into, id);
+    if (turn !== shown) { ended(); return; }
+    end = ended;
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (turn !== shown) return;
+    into.replaceChildren(el("h1", {}, title), card("It did not work", el("p", {}, problem.message)));
+    const again = setTimeout(show, 3000);
+    end = () => clearTimeout(again);
+  }
+  content.replaceChildren(into);
+}
+
+function drawMenu() {
+  document.getElementById("pages").replaceChildren(...Object.entries(PAGES).map(([name, [title]]) =>
+    el("li", {}, el("a", { href: `#/${name}` }, title))));
+}
+
+function switchTheme() {
+  const isDark = getComputedStyle(document.documentElement).colorScheme === "dark";
+  document.documentElement.dataset.theme = isDark ? "light" : "dark";
+  localStorage.setItem("theme", document.documentElement.dataset.theme);
+}
+
+function say(state) {
+  const badge = document.getElementById("live");
+  if (badge.textContent === state) return;
+  badge.textContent = state;
+  badge.className = `badge ${state === "live" ? "good" : "warn"}`;
+}
+
+const theme = localStorage.getItem("theme");
+if (theme) document.documentElement.dataset.theme = theme;
+document.getElementById("theme").addEventListener("click", switchTheme);
+document.getElementById("search").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const wanted = new FormData(event.target).get("wanted").trim().toLowerCase();
+  const found = await lookUp(wanted).catch(() => null);
+  if (found) location.hash = found;
+  else content.replaceChildren(el("h1", {}, "Nothing found"), card("Search", el("p", {},
+    "Give a height, or the 64 hex digits of a transaction, an address, an object or an asset.")));
+});
+window.addEventListener("hashchange", () => show().then(() => content.focus({ preventScroll: true })));
+drawMenu();
+follow(say);
+get("/status").then((status) => {
+  document.getElementById("chain").textContent = `${status.chain} · ${status.validator}`;
+}).catch(() => {});
+show();

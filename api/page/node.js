@@ -1,0 +1,119 @@
+// The committee and this node: validators, health, drills, evidence, peers.
+
+import { find, get } from "./client.js";
+import { badge, blockLink, bytes, card, el, facts, hash, table, when, whole } from "./dom.js";
+import { health, state } from "./overview.js";
+
+function refreshed(into, draw, everyMs = 2000) {
+  const asking = setInterval(() => draw().catch(() => {}), everyMs);
+  return draw().then(() => () => clearInterval(asking));
+}
+
+export async function validators(into) {
+  const body = el("div");
+  into.replaceChildren(el("h1", {}, "Validators"), card("The committee", body));
+  return refreshed(into, async () => {
+    const { items } = await get("/validators");
+    const total = items.reduce((sum, each) => sum + each.power, 0);
+    body.replaceChildren(table([
+      { label: "Validator", cell: (m) => el("span", {}, el("span", { class: `key c${m.index % 8}` }), m.name) },
+      { label: "Power", number: true, cell: (m) => `${whole(m.power)} (${Math.round((100 * m.power) / total)} %)` },
+      { label: "Blocks of the last 1,000", number: true, cell: (m) => whole(m.blocks) },
+      { label: "Missed votes", number: true, cell: (m) => whole(m.missed_votes) },
+      { label: "Its views without a block", number: true, cell: (m) => whole(m.nullified_views) },
+      { label: "State", cell: (m) => state(m) },
+      { label: "Consensus key", cell: (m) => hash(m.consensus_key) },
+      { label: "Operator", cell: (m) => hash(m.operator_address, `#/address/${m.operator_address}`) },
+    ], items),
+    el("p", { class: "tile-more" }, "Votes and views: as this node has seen them since its order process started."));
+  });
+}
+
+export async function node(into) {
+  const body = el("div");
+  into.replaceChildren(el("h1", {}, "This node"), body);
+  return refreshed(into, async () => {
+    const [status, heads, peers] = await Promise.all([get("/status"), get("/heads").catch(() => null), find("/peers")]);
+    const [kind, why] = health(status);
+    body.replaceChildren(
+      card("Health", facts([
+        ["State", el("span", {}, badge({ good: "well", warn: "behind", bad: "ill" }[kind], kind), " ", why)],
+        ["Validator", status.validator],
+        ["Chain", status.chain],
+        ["Genesis", hash(status.genesis_digest, null, true)],
+        ["Version", `${status.version}, protocol ${status.protocol_version}, log on ${status.log}`],
+        ["Height in SQL", whole(status.database?.height)],
+        ["Final height", whole(status.database?.final_height)],
+        ["Certified state", whole(status.database?.certified_height)],
+        ["History above", whole(status.database?.history_floor)],
+        ["Finality", status.consensus ? `${within(status.consensus.finality_p50_ms)} for half, ${within(status.consensus.finality_p99_ms)} for 99 of 100 blocks` : "–"],
+      ])),
+      card("Processes", table([
+        { label: "Process", cell: (p) => p.name },
+        { label: "State", cell: (p) => badge(p.state, p.is_alive ? "good" : p.state === "stopped" ? "" : "bad") },
+        { label: "Since", cell: (p) => when(p.since_ms) },
+        { label: "What it says", words: true, cell: (p) => p.detail },
+      ], status.processes)),
+      card("Log heads", heads ? table([
+        { label: "Partition", number: true, cell: (h) => whole(h.partition) },
+        { label: "Incarnation", number: true, cell: (h) => whole(h.incarnation) },
+        { label: "End offset", number: true, cell: (h) => whole(h.end_offset) },
+        { label: "Chain digest", cell: (h) => hash(h.chain_digest) },
+      ], heads.items) : el("p", { class: "empty" }, "The database does not answer.")),
+      peers ? card("Peers", table(PEERS, peers.items, "No other node was heard.")) : "");
+  });
+}
+
+const PEERS = [
+  { label: "Validator", cell: (p) => p.validator },
+  { label: "State", cell: (p) => badge(p.state, p.state === "fresh" ? "good" : "warn") },
+  { label: "Height", number: true, cell: (p) => whole(p.height) },
+  { label: "Version", words: true, cell: (p) => p.version ?? "–" },
+  { label: "API", words: true, cell: (p) => p.api || "–" },
+  { label: "Records", words: true, cell: (p) => p.sync || "–" },
+];
+
+const within = (ms) => (ms === null ? "–" : `at most ${whole(Math.round(ms))} ms`);
+
+const VERDICTS = { passed: "good", healed: "good", detected: "good", failed: "bad" };
+
+export async function drills(into) {
+  const { items } = await get("/drills", { limit: 100 });
+  const longest = Math.max(...items.map((each) => Number(each.seconds ?? 0)), 0.001);
+  into.replaceChildren(el("h1", {}, "Drills"),
+    card("Ways back that this node has walked", table([
+      { label: "Drill", number: true, cell: (d) => whole(d.drill) },
+      { label: "When", cell: (d) => when(d.started_at) },
+      { label: "Verdict", cell: (d) => badge(d.verdict, VERDICTS[d.verdict] ?? "warn") },
+      { label: "Damage", cell: (d) => d.injected ?? "none" },
+      { label: "Way back", cell: (d) => d.way ?? "–" },
+      { label: "Height", number: true, cell: (d) => (d.height === null ? "–" : blockLink(d.height)) },
+      { label: "Records", number: true, cell: (d) => whole(d.records) },
+      { label: "Time", number: true, cell: (d) => (d.seconds === null ? "–" : `${Number(d.seconds).toFixed(1)} s`) },
+      { label: "", cell: (d) => meter(Number(d.seconds ?? 0), longest) },
+      { label: "Records/s", number: true, cell: (d) => (d.records_per_s === null ? "–" : whole(Math.round(Number(d.records_per_s)))) },
+    ], items, "No drill yet: `momus drill` walks one, `drills.every_ms` lets the node walk them by itself.")));
+  return () => {};
+}
+
+function meter(value, max) {
+  return el("meter", { min: 0, max, value, "aria-label": `${value.toFixed(1)} s of at most ${max.toFixed(1)} s` });
+}
+
+export async function evidence(into) {
+  const { items } = await get("/evidence");
+  const shown = el("div");
+  const show = async (name) => {
+    const document = await get(`/evidence/${name}`);
+    shown.replaceChildren(card(name, el("pre", { tabindex: 0 }, JSON.stringify(document, null, 2))));
+    shown.scrollIntoView({ block: "nearest" });
+  };
+  into.replaceChildren(el("h1", {}, "Evidence"),
+    card("Signed messages that speak against a validator", table([
+      { label: "What", cell: (e) => badge(e.what.replaceAll("_", " "), "bad") },
+      { label: "Kept", cell: (e) => when(e.kept_at_ms) },
+      { label: "Size", number: true, cell: (e) => bytes(e.size_bytes) },
+      { label: "File", words: true, cell: (e) => el("button", { type: "button", click: () => show(e.name) }, e.name) },
+    ], items, "None: nobody has contradicted himself.")), shown);
+  return () => {};
+}

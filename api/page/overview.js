@@ -1,0 +1,125 @@
+// How the chain and this node do, second by second.
+
+import { get, onBlock } from "./client.js";
+import { badge, blockLink, card, el, hash, table, when, whole } from "./dom.js";
+import { bars, leaders, points } from "./charts.js";
+
+const SECONDS = 120;
+const KEPT = 600;
+
+function tile(name, value, unit, more) {
+  return el("div", { class: "card" },
+    el("div", { class: "tile-name" }, name),
+    el("div", { class: "tile-value" }, value, unit ? el("span", { class: "unit" }, unit) : null),
+    el("div", { class: "tile-more" }, more ?? " "));
+}
+
+function perSecond(blocks, now) {
+  const counts = new Array(SECONDS).fill(0);
+  for (const block of blocks) {
+    const at = SECONDS - 1 - Math.floor((now - Date.parse(block.time)) / 1000);
+    if (at >= 0 && at < SECONDS) counts[at] += block.transactions + block.rejections;
+  }
+  return counts;
+}
+
+function quantile(values, part) {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] : null;
+}
+
+/** What the processes say, in a word and in a sentence. */
+export function health(status) {
+  const ended = status.processes.filter((each) => !each.is_alive && each.state !== "stopped");
+  if (ended.length) return ["bad", ended.map((each) => `${each.name}: ${each.detail || each.state}`).join("; ")];
+  if (!status.database) return ["bad", "The database does not answer."];
+  if (status.database.lag_blocks > 10) return ["warn", `${whole(status.database.lag_blocks)} final blocks to execute.`];
+  return ["good", "All processes run; the database has every final block."];
+}
+
+const WORDS = { good: "well", warn: "behind", bad: "ill" };
+
+function tiles(status, blocks, ages) {
+  const [kind, why] = health(status);
+  const counts = perSecond(blocks, Date.now());
+  const recent = counts.slice(-11, -1);
+  const database = status.database;
+  return [
+    tile("This node", badge(WORDS[kind], kind), "", why),
+    tile("Height", whole(database?.height), "blocks", database ? `final: ${whole(database.final_height)}` : null),
+    tile("Throughput", whole(Math.round(recent.reduce((a, b) => a + b, 0) / recent.length)), "tx/s", "over the last 10 s"),
+    tile("Proposal to SQL", ages.length ? whole(quantile(ages, 0.5)) : "–", "ms", `99 of 100 within ${whole(quantile(ages, 0.99))} ms`),
+    tile("View", whole(status.consensus?.view), "", "of consensus, on this node"),
+    tile("Certified state", whole(database?.certified_height), "height", "the newest certified checkpoint"),
+  ];
+}
+
+const BLOCKS = [
+  { label: "Height", number: true, cell: (b) => blockLink(b.height) },
+  { label: "Time", cell: (b) => when(b.time) },
+  { label: "Transactions", number: true, cell: (b) => whole(b.transactions) },
+  { label: "Rejected", number: true, cell: (b) => whole(b.rejections) },
+  { label: "Digest", cell: (b) => hash(b.digest, `#/block/${b.height}`) },
+];
+
+function committee(members, blocks) {
+  const total = members.reduce((sum, each) => sum + each.blocks, 0) || 1;
+  return table([
+    { label: "Validator", cell: (m) => el("span", {}, el("span", { class: `key c${m.index % 8}` }), m.name) },
+    { label: "Led", number: true, cell: (m) => `${Math.round((100 * m.blocks) / total)} %` },
+    { label: "Missed votes", number: true, cell: (m) => whole(m.missed_votes) },
+    { label: "Views without a block", number: true, cell: (m) => whole(m.nullified_views) },
+    { label: "State", cell: (m) => state(m) },
+  ], members);
+}
+
+/** Whether a validator is heard. */
+export function state(member) {
+  if (member.is_this_node) return badge("this node", "good");
+  if (member.behind_views === null) return badge("unknown");
+  return member.behind_views > 20 ? badge(`silent for ${whole(member.behind_views)} views`, "bad") : badge("heard", "good");
+}
+
+/** The page; its answer ends it. */
+export async function overview(into) {
+  let [status, { items: members }, { items }] = await Promise.all([
+    get("/status"), get("/validators"), get("/blocks", { limit: KEPT }),
+  ]);
+  const blocks = items.reverse();
+  const ages = [];
+  const parts = { tiles: el("div", { class: "tiles" }), throughput: el("div"), ages: el("div"), leaders: el("div"),
+    committee: el("div"), blocks: el("div") };
+  into.replaceChildren(el("h1", { class: "hidden" }, "Overview"), parts.tiles,
+    el("div", { class: "pair" },
+      card("Transactions a second", parts.throughput), card("From proposal to SQL", parts.ages)),
+    el("div", { class: "pair" },
+      card("Who led the last blocks", parts.leaders, parts.committee), card("Newest blocks", parts.blocks)));
+
+  const draw = () => {
+    parts.tiles.replaceChildren(...tiles(status, blocks, ages));
+    parts.throughput.replaceChildren(bars(perSecond(blocks, Date.now()), "Transactions a second", "tx/s", `${SECONDS} s`));
+    parts.ages.replaceChildren(ages.length
+      ? points(ages.slice(-120), "From proposal to SQL", "ms", `${Math.min(ages.length, 120)} blocks`)
+      : el("p", { class: "empty" }, "Measured from the next block on."));
+    parts.leaders.replaceChildren(leaders(blocks.slice(-120), members.map((each) => each.name)));
+    parts.committee.replaceChildren(committee(members));
+    parts.blocks.replaceChildren(table(BLOCKS, blocks.slice(-8).reverse()));
+  };
+  draw();
+  const stopHearing = onBlock((block) => {
+    if (blocks.length && block.height <= blocks.at(-1).height) return;
+    blocks.push(block);
+    ages.push(Math.max(block.age_ms, 0));
+    if (blocks.length > 4 * KEPT) blocks.splice(0, KEPT);
+    if (ages.length > KEPT) ages.splice(0, ages.length - KEPT);
+  });
+  const drawing = setInterval(draw, 500);
+  const asking = setInterval(async () => {
+    try {
+      [status, { items: members }] = await Promise.all([get("/status"), get("/validators")]);
+    } catch {
+      return; // the badge says that the node is not reached
+    }
+  }, 2000);
+  return () => { stopHearing(); clearInterval(drawing); clearInterval(asking); };
+}
