@@ -82,6 +82,11 @@ class Home:
         return self.run / "checkpoints"
 
     @property
+    def peers_file(self) -> Path:
+        """What is known of the other validators' nodes."""
+        return self.run / "peers"
+
+    @property
     def drills_page(self) -> Path:
         """What drills by the clock have shown."""
         return self.path / "drills.html"
