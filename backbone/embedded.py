@@ -268,7 +268,7 @@ class EmbeddedReader:
             bytes_left -= sum(len(record.value or b"") for record in taken)
             found += taken
             del self._next[partition]
-            self._next[partition] = taken[-1].offset + 1
+            self._next[partition] = taken[-1].offset + 1 if taken else now[partition][1]
         return found
 
     def _check_position(self, partition: int, position: int, first: int, end: int) -> None:
@@ -290,7 +290,11 @@ def _append(connection: sqlite3.Connection, info: TopicInfo, sent: list[_Sent]) 
         elif len(value) > size_max:
             refused[index] = sentences.oversize(info.name, len(value), size_max)
     taken = [(item[1], item[2], item[3]) for index, item in enumerate(sent) if index not in refused]
-    offsets = iter(embedded_file.append(connection, taken, {p: end for p, (_, end) in ends(connection).items()}))
+    written = embedded_file.append(connection, taken, {p: end for p, (_, end) in ends(connection).items()})
+    if "compact" in info.settings.get("cleanup.policy", ""):
+        keyed = zip(taken, written, strict=True)
+        embedded_file.compact(connection, {(p, key): offset for (p, key, _), offset in keyed if key is not None})
+    offsets = iter(written)
     return [
         Delivery(info.name, item[1], -1, refused[index])
         if index in refused

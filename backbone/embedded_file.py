@@ -173,6 +173,12 @@ def append(
     return offsets
 
 
+def compact(connection: sqlite3.Connection, newest: Mapping[tuple[int, bytes], int]) -> None:
+    """Delete what is older than `newest`, (partition, key) -> offset, and has the same key."""
+    ranges = [(_rowid(partition, 0), _rowid(partition, offset), key) for (partition, key), offset in newest.items()]
+    connection.executemany("DELETE FROM records WHERE id >= ? AND id < ? AND key = ?", ranges)
+
+
 def read(
     connection: sqlite3.Connection, name: str, partition: int, position: int, records_max: int, bytes_max: int
 ) -> list[LogRecord]:

@@ -1,7 +1,4 @@
-"""The topics of a chain: how they are made, and whether a log keeps them as they must be kept.
-
-`registry` is named in the design and made with what uses it.
-"""
+"""The topics of a chain: how they are made, and whether a log keeps them as they must be kept."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +8,9 @@ from backbone.log import TopicInfo, TopicSpec
 
 MESSAGE_BYTES_MAX: Final = 2_000_000
 CONSENSUS_RETENTION_MS: Final = 7 * 86_400_000
+REGISTRY_MESSAGE_BYTES_MAX: Final = 65_536
+REGISTRY_SEGMENT_MS: Final = 3_600_000
+"""Kafka compacts what is not the newest segment, so a new one begins now and then."""
 SAFE_REPLICAS: Final = 3
 """From so many replicas on, two of them acknowledge a record; with fewer, that would stop writing at one failure."""
 UNLIMITED: Final = -1
@@ -19,7 +19,14 @@ UNLIMITED: Final = -1
 def chain_topics(
     chain: str, validators: Sequence[str], partitions: int, replicas: int, record_bytes_max: int = 1_000_000
 ) -> list[TopicSpec]:
-    """All topics of a new chain, `transactions` first; nothing is ever deleted from it, `blocks` and `checkpoints`.
+    """All topics of a new chain: those that consensus needs, then the registry."""
+    return [*needed_topics(chain, validators, partitions, replicas, record_bytes_max), registry_topic(chain, replicas)]
+
+
+def needed_topics(
+    chain: str, validators: Sequence[str], partitions: int, replicas: int, record_bytes_max: int = 1_000_000
+) -> list[TopicSpec]:
+    """What consensus needs, `transactions` first; nothing is ever deleted from it, `blocks` and `checkpoints`.
 
     A record over `record_bytes_max` is rejected by all validators, so some room for it to arrive is left above.
     """
@@ -31,6 +38,17 @@ def chain_topics(
         TopicSpec(f"momus.{chain}.checkpoints", 1, kept, replicas),
         *(TopicSpec(f"momus.{chain}.consensus.{name}", 1, passing, replicas) for name in validators),
     ]
+
+
+def registry_topic(chain: str, replicas: int) -> TopicSpec:
+    """Where nodes say where they are: of each key the newest record is enough, and that for a while."""
+    passing = _settings(replicas, CONSENSUS_RETENTION_MS, REGISTRY_MESSAGE_BYTES_MAX)
+    compacted = {
+        "cleanup.policy": "compact,delete",
+        "segment.ms": str(REGISTRY_SEGMENT_MS),
+        "min.cleanable.dirty.ratio": "0.1",
+    }
+    return TopicSpec(f"momus.{chain}.registry", 1, passing | compacted, replicas)
 
 
 def _settings(replicas: int, retention_ms: int, message_bytes_max: int) -> dict[str, str]:
@@ -80,6 +98,7 @@ class _Rule:
     is_kept: Callable[[str, str], bool]
     """From the given and the wanted value."""
     danger: str
+    """Of a setting that is not kept; of `cleanup.policy` where nothing is to be compacted."""
 
 
 def _is_equal(given: str, wanted: str) -> bool:
@@ -105,7 +124,9 @@ _RULES: Final = (
 
 
 def _sentence(topic: str, rule: _Rule, given: str, wanted: str) -> str:
+    danger = "records that were superseded would pile up" if wanted.startswith("compact") else rule.danger
+    value = f"[{wanted}]" if "," in wanted else wanted
     return (
-        f"The topic {topic} has {rule.setting}={given}, so {rule.danger}. Set it with: kafka-configs.sh --alter "
-        f"--bootstrap-server ADDRESS --entity-type topics --entity-name {topic} --add-config {rule.setting}={wanted}"
+        f"The topic {topic} has {rule.setting}={given}, so {danger}. Set it with: kafka-configs.sh --alter "
+        f"--bootstrap-server ADDRESS --entity-type topics --entity-name {topic} --add-config {rule.setting}={value}"
     )

@@ -1,14 +1,14 @@
 """What is checked before a node may order: the log is the one that it knows, and keeps what it is given."""
 
 from backbone.log import Log, PositionLost, TopicMissing
-from backbone.topics import chain_topics, check_topic
+from backbone.topics import check_topic, needed_topics
 from ledger.genesis import Genesis
 from node.process import Halted
 from node.settings import Settings
 
 
 def check_log(log: Log, genesis: Genesis, settings: Settings) -> None:
-    """Cluster, topics and their settings. Raises: Halted, TopicMissing, LogUnavailable."""
+    """Cluster, topics that consensus needs, and their settings. Raises: Halted, TopicMissing, LogUnavailable."""
     cluster_id = log.cluster_id()
     if settings.log.cluster_id not in ("", cluster_id):
         raise Halted(
@@ -17,7 +17,7 @@ def check_log(log: Log, genesis: Genesis, settings: Settings) -> None:
             f'the same topics, set log.cluster_id = "{cluster_id}".'
         )
     names = [validator.name for validator in genesis.validators]
-    specs = chain_topics(genesis.chain, names, genesis.partitions, 1, genesis.limits.record_bytes_max)
+    specs = needed_topics(genesis.chain, names, genesis.partitions, 1, genesis.limits.record_bytes_max)
     problems: list[str] = []
     for spec in specs:
         # Which topic id is the right one the chain decides: a recreated topic is opened as a next incarnation.

@@ -18,7 +18,7 @@ from backbone.log import (
     TopicMissing,
     TopicSpec,
 )
-from backbone.topics import chain_topics, check_topic
+from backbone.topics import chain_topics, check_topic, registry_topic
 
 VALUE_BYTES_MAX = 1_500_000
 WAIT_S = 30
@@ -293,6 +293,22 @@ class LogContract:
         problems = check_topic(log.describe(specs[0].name), specs[0], info.topic_id)
         assert len(problems) == 1
         assert "recreated" in problems[0]
+
+    def test_a_compacted_topic_keeps_the_newest_record_of_each_key_in_order(self, log: Log) -> None:
+        spec = registry_topic(f"c{uuid4().hex}", 1)
+        log.create([spec])
+        with closing(log.producer()) as producer:
+            for number in range(40):
+                producer.send(spec.name, 0, b"%d" % number, b"key %d" % (number % 3 if number < 30 else 0))
+                if number % 7 == 0:
+                    producer.flush(WAIT_S * 1_000)
+            assert producer.flush(WAIT_S * 1_000) == 0
+        with closing(log.reader(spec.name, {0: 0})) as reader:
+            found = read_to_end(reader)
+        newest = {record.key: (record.offset, record.value) for record in found}
+        assert newest == {b"key 1": (28, b"28"), b"key 2": (29, b"29"), b"key 0": (39, b"39")}
+        assert [record.offset for record in found] == sorted(record.offset for record in found)
+        assert log.ends(spec.name) == {0: 40}
 
     # Positions that are gone
 

@@ -84,8 +84,9 @@ def test_sealing_makes_the_topics_of_the_chain_and_never_twice(folder: Path, run
     assert sealed["topics"][2:] == [
         "momus.orchard.checkpoints",
         *(f"momus.orchard.consensus.{party}" for party in PARTIES),
+        "momus.orchard.registry",
     ]
-    assert [log.describe(topic).partitions for topic in sealed["topics"]] == [4, 1, 1, 1, 1, 1]
+    assert [log.describe(topic).partitions for topic in sealed["topics"]] == [4, 1, 1, 1, 1, 1, 1]
     place = ["--backbone", "embedded", "--log-path", folder / "log"]
     again = ["genesis", "seal", *place, "--out", folder / "again.json", "--draft"]
     assert "exists already" in run(*again, draft, code=2)

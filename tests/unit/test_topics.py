@@ -6,7 +6,7 @@ import pytest
 
 from backbone.log import TopicInfo, TopicSpec
 from backbone.simulated import SimulatedLog
-from backbone.topics import chain_topics, check_topic
+from backbone.topics import chain_topics, check_topic, needed_topics
 
 ID = "id-1"
 
@@ -26,12 +26,14 @@ def test_topics_of_a_chain_are_named_after_it_and_its_validators() -> None:
         ("momus.c.checkpoints", 1),
         ("momus.c.consensus.alice", 1),
         ("momus.c.consensus.bob", 1),
+        ("momus.c.registry", 1),
     ]
+    assert needed_topics("c", ["alice", "bob"], 4, 3) == specs()[:-1]
 
 
-def test_transactions_blocks_and_checkpoints_are_kept_for_ever_and_votes_for_a_week() -> None:
+def test_transactions_blocks_and_checkpoints_are_kept_for_ever_and_what_passes_for_a_week() -> None:
     kept = [spec.settings["retention.ms"] for spec in specs()]
-    assert kept == ["-1", "-1", "-1", str(7 * 86_400_000), str(7 * 86_400_000)]
+    assert kept == ["-1"] * 3 + [str(7 * 86_400_000)] * 3
     assert {spec.settings["retention.bytes"] for spec in specs()} == {"-1"}
 
 
@@ -82,6 +84,12 @@ def test_setting_that_would_lose_records_is_named_with_the_command_that_mends_it
     (problem,) = check_topic(info_of(specs()[0], **{setting: given}), specs()[0], ID)
     assert f"momus.c.transactions has {setting}={given}" in problem
     assert problem.endswith(f"--entity-name momus.c.transactions --add-config {setting}={wanted}")
+
+
+def test_registry_that_is_not_compacted_is_named_with_the_command_that_mends_it() -> None:
+    (problem,) = check_topic(info_of(specs()[-1], **{"cleanup.policy": "delete"}), specs()[-1])
+    assert "pile up" in problem
+    assert problem.endswith("--entity-name momus.c.registry --add-config cleanup.policy=[compact,delete]")
 
 
 @pytest.mark.parametrize(
