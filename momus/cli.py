@@ -18,6 +18,7 @@ from momus.commands import (
     init,
     joining,
     kafka,
+    peers,
     prove,
     recover,
     replay,
@@ -88,6 +89,7 @@ app.add_typer(joining.genesis_app, name="genesis")
 app.add_typer(submit.app, name="submit")
 app.command("tx")(tx.command)
 app.command("status")(status.command)
+app.command("peers")(peers.command)
 app.command("sql")(sql.command)
 app.command("replay")(replay.command)
 app.command("audit")(audit.command)

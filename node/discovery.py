@@ -108,8 +108,8 @@ def write_known(home: Home, known: Known, now_ms: int) -> None:
     replace_file(home.peers_file, json.dumps(document).encode(), durable=False)
 
 
-def read_known(home: Home) -> Known:
-    """What the file holds, aged to now; nothing where there is none, or it is damaged.
+def read_known(home: Home, now_ms: int = 0) -> Known:
+    """What the file holds, aged to now, which is `now_ms`; nothing where there is none, or it is damaged.
 
     Ages are a steady clock's up to the writing, which is at most some seconds ago while the node runs, and the wall
     clock's from there on.
@@ -117,12 +117,12 @@ def read_known(home: Home) -> Known:
     try:
         with home.peers_file.open("rb") as stream:
             document = json.loads(stream.read(FILE_BYTES_MAX))
-        return _known(document)
+        return _known(document, now_ms)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Known({})
 
 
-def _known(document: Mapping[str, Any]) -> Known:
+def _known(document: Mapping[str, Any], now_ms: int) -> Known:
     """Raises: ValueError, TypeError, KeyError, AttributeError."""
     if document["format"] != FORMAT:
         raise ValueError(f"format {document['format']}")
@@ -130,7 +130,9 @@ def _known(document: Mapping[str, Any]) -> Known:
     heard = {}
     for row in document["heard"]:
         record = NodeRecord(**{**row["record"], "roles": tuple(row["record"]["roles"])})
-        heard[bytes.fromhex(row["public_key"])] = Heard(record, -int(row["age_ms"]) - passed_ms, int(row["own_height"]))
+        heard[bytes.fromhex(row["public_key"])] = Heard(
+            record, now_ms - int(row["age_ms"]) - passed_ms, int(row["own_height"])
+        )
     return Known(heard, int(document["sent_sequence"]))
 
 

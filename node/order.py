@@ -15,6 +15,7 @@ from ledger import digests
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from node import checks, wiring
+from node.announcing import announcing
 from node.claims import ClaimsReader
 from node.evidence import EvidenceFolder
 from node.final import final_heads, sources
@@ -85,8 +86,9 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
             partial(metrics.of_intake, intake.partitions),
             partial(metrics.of_disk, log, intake.partitions, lag),
         )
+        discovery = announcing(home, genesis, settings, key, log, driver.status, metrics.values)
         try:
-            with writing(home, "order", settings.metrics, metrics.values, *samples):
+            with writing(home, "order", settings.metrics, metrics.values, *samples), discovery:
                 _drive(process, driver)
         finally:
             intake.close()

@@ -21,10 +21,14 @@ from pydantic_settings import (
 
 from node.secrets import SecretInline, checked_properties, checked_url
 from sync.address import checked_address, host_and_port
+from sync.node_record import VALID_FOR_MS_MAX, VALID_FOR_MS_MIN, is_address
 
 PREFIX: Final = "MOMUS_"
 NOT_SETTINGS: Final = frozenset({"MOMUS_HOME", "MOMUS_KAFKA", "MOMUS_POSTGRES"})
 """Variables with our prefix that the command line and the tests read, not a node."""
+
+EVERY_MS_MIN: Final = 200
+"""Announcements that come faster would only fill the topic."""
 
 
 class BadSettings(Exception):
@@ -179,6 +183,42 @@ class PeersSettings(Part):
         return self
 
 
+def _checked_own_address(text: str) -> str:
+    if not is_address(text):
+        raise ValueError(f"{text!r} is no address: http://host:port or https://host:port")
+    return text
+
+
+class DiscoverySettings(Part):
+    """What this node tells the others of itself through the registry topic, and hears from them."""
+
+    every_ms: int = _whole(
+        10_000,
+        0,
+        300_000,
+        "ms",
+        "From one announcement to the next; 0: this node neither announces itself nor listens.",
+    )
+    valid_ms: int = _whole(
+        35_000, VALID_FOR_MS_MIN, VALID_FOR_MS_MAX, "ms", "So long after an announcement the others hold it for true."
+    )
+    api_address: Annotated[str, AfterValidator(_checked_own_address)] = _words(
+        "",
+        "`http://host:port` or `https://host:port` at which others reach this node's HTTP API; none: it is not told.",
+    )
+    sync_address: Annotated[str, AfterValidator(_checked_own_address)] = _words(
+        "", "The same of its records for the other validators; none: `peers.listen`, unless that is every address."
+    )
+
+    @model_validator(mode="after")
+    def _outlasts_the_next(self) -> "DiscoverySettings":
+        if 0 < self.every_ms < EVERY_MS_MIN:
+            raise ValueError(f"every_ms is 0, or at least {EVERY_MS_MIN}")
+        if self.valid_ms <= self.every_ms:
+            raise ValueError("valid_ms must be more than every_ms")
+        return self
+
+
 class PruningSettings(Part):
     """How much history the database keeps. The strictest bound wins; 0: none. Old tree nodes always go."""
 
@@ -281,6 +321,7 @@ class Settings(BaseSettings):
     execute: ExecuteSettings = ExecuteSettings()
     projections: ProjectionsSettings = ProjectionsSettings()
     peers: PeersSettings = PeersSettings()
+    discovery: DiscoverySettings = DiscoverySettings()
     pruning: PruningSettings = PruningSettings()
     snapshots: SnapshotSettings = SnapshotSettings()
     drills: DrillSettings = DrillSettings()

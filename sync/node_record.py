@@ -29,7 +29,7 @@ ROLES_MAX: Final = 8
 
 _VERSION: Final = re.compile(r"[0-9A-Za-z.+-]{1,32}")
 _ROLE: Final = re.compile(r"[a-z0-9-]{1,16}")
-_ADDRESS: Final = re.compile(r"https?://([0-9A-Za-z.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+_ADDRESS: Final = re.compile(r"https?://([0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 _PORT_MAX: Final = 65_535
 
 _RECORD: Final = Codec("NodeRecord", "sync")

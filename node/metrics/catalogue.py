@@ -28,6 +28,7 @@ _store = Declared("order", "momus_")
 _execution = Declared("execute", "momus_execution_")
 _state = Declared("execute", "momus_")
 _peers = Declared("peers", "momus_peers_")
+_discovery = Declared("order", "momus_discovery_")
 _any = Declared("every", "process_")
 
 NODE: Final = (
@@ -128,6 +129,18 @@ PEERS: Final = (
     _peers.counter("requests", "requests", "Requests of other validators for records, by how they ended.", "outcome"),
 )
 
+DISCOVERY: Final = (
+    _discovery.gauge("peers", "validators", "Validators, our own too, by what is known of their nodes.", "state"),
+    _discovery.gauge("fresh", "", "1 where this validator's node was heard of in time, 0 where not.", "validator"),
+    _discovery.counter("announced_records", "records", "Records of our own node that the log has acknowledged."),
+    _discovery.counter("refused_records", "records", "Records that were not believed, by why.", "reason"),
+    _discovery.counter("skipped_records", "records", "Records that were left out, since too many came."),
+    _discovery.counter("failures", "failures", "How often the registry topic did not answer or take our record."),
+    _discovery.counter(
+        "foreign_records", "records", "Records that bear our validator's signature and that this process did not send."
+    ),
+)
+
 PROCESS: Final = (
     _any.counter("cpu_seconds", "seconds", "User and system time."),
     _any.gauge("resident_memory_bytes", "bytes", "Resident memory."),
@@ -146,6 +159,7 @@ GROUPS: Final = {
     "Execution": EXECUTION,
     "Database, checkpoints, pruning": STATE,
     "Records for other validators": PEERS,
+    "Discovery": DISCOVERY,
     "Every process": PROCESS,
 }
 METRICS: Final[tuple[Metric, ...]] = tuple(metric for group in GROUPS.values() for metric in group)
