@@ -9,9 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import Final
 
 import structlog
@@ -22,10 +20,10 @@ from ledger.keys import PrivateKey
 from node.discovery import FRESH, STATES, Known, peers_of, read_known, write_known
 from node.home import Home
 from node.metrics.values import Values
+from node.own_record import Own, own_of
 from node.registry_topic import RegistryTopic
 from node.settings import Settings
-from sync.address import host_and_port
-from sync.node_record import SEQUENCE_MAX, NodeRecord, NodeRecords, is_address
+from sync.node_record import SEQUENCE_MAX, NodeRecords
 from sync.registry import Registry
 
 TICK_S: Final = 1.0
@@ -37,66 +35,10 @@ RETRY_S_MAX: Final = 30.0
 COST_DIVISOR: Final = 50
 JOIN_S: Final = 2.0
 
-_ANYWHERE: Final = ("0.0.0.0", "::")
-
 _log = structlog.get_logger()
 
 Status = Callable[[], Mapping[str, int]]
 """`Driver.status`: `height` and `certified_height` among others; empty before the boot is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Own:
-    """What a node says of itself that does not change while it runs."""
-
-    key: PrivateKey
-    name: str
-    version: str
-    roles: tuple[str, ...]
-    api_address: str
-    sync_address: str
-    every_ms: int
-    valid_ms: int
-
-    def record(self, sequence: int, status: Mapping[str, int]) -> NodeRecord:
-        """The next one."""
-        return NodeRecord(
-            sequence=sequence,
-            valid_for_ms=self.valid_ms,
-            version=self.version,
-            roles=self.roles,
-            api_address=self.api_address,
-            sync_address=self.sync_address,
-            height=status["height"],
-            checkpoint_height=status["certified_height"],
-        )
-
-
-def own_of(settings: Settings, key: PrivateKey) -> Own:
-    """As the settings say it."""
-    discovery = settings.discovery
-    sync_address = discovery.sync_address or _listened(settings)
-    offered = (("api", discovery.api_address), ("records", sync_address), ("validator", "always"))
-    roles = tuple(role for role, is_offered in offered if is_offered)
-    return Own(
-        key=key,
-        name=settings.validator,
-        version=version("momus"),
-        roles=roles,
-        api_address=discovery.api_address,
-        sync_address=sync_address,
-        every_ms=discovery.every_ms,
-        valid_ms=discovery.valid_ms,
-    )
-
-
-def _listened(settings: Settings) -> str:
-    """Where records are served; empty where that is every address of the machine, which tells nobody anything."""
-    listen = settings.peers.listen
-    if not listen or host_and_port(listen)[0] in _ANYWHERE:
-        return ""
-    address = f"{'https' if settings.peers.certificate_file else 'http'}://{listen}"
-    return address if is_address(address) else ""
 
 
 class Announcer:

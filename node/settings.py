@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -19,35 +19,20 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from node.discovery_settings import DiscoverySettings
 from node.secrets import SecretInline, checked_properties, checked_url
+from node.setting import Part
+from node.setting import whole as _whole
+from node.setting import words as _words
 from sync.address import checked_address, host_and_port
-from sync.node_record import VALID_FOR_MS_MAX, VALID_FOR_MS_MIN, is_address
 
 PREFIX: Final = "MOMUS_"
 NOT_SETTINGS: Final = frozenset({"MOMUS_HOME", "MOMUS_KAFKA", "MOMUS_POSTGRES"})
 """Variables with our prefix that the command line and the tests read, not a node."""
 
-EVERY_MS_MIN: Final = 200
-"""Announcements that come faster would only fill the topic."""
-
 
 class BadSettings(Exception):
     """The settings cannot be used. The message names every key that is wrong, and where it stands."""
-
-
-def _whole(default: int, low: int, high: int, unit: str, text: str) -> Any:
-    """A whole number in [low, high] of `unit`."""
-    return Field(default, ge=low, le=high, description=text, json_schema_extra={"unit": unit})
-
-
-def _words(default: Any, text: str) -> Any:
-    return Field(default, description=text, json_schema_extra={"unit": ""})
-
-
-class Part(BaseModel):
-    """A branch of the tree."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class LogSettings(Part):
@@ -180,42 +165,6 @@ class PeersSettings(Part):
     def _has_both_files(self) -> "PeersSettings":
         if (self.certificate_file is None) != (self.certificate_key_file is None):
             raise ValueError("certificate_file and certificate_key_file go together")
-        return self
-
-
-def _checked_own_address(text: str) -> str:
-    if not is_address(text):
-        raise ValueError(f"{text!r} is no address: http://host:port or https://host:port")
-    return text
-
-
-class DiscoverySettings(Part):
-    """What this node tells the others of itself through the registry topic, and hears from them."""
-
-    every_ms: int = _whole(
-        10_000,
-        0,
-        300_000,
-        "ms",
-        "From one announcement to the next; 0: this node neither announces itself nor listens.",
-    )
-    valid_ms: int = _whole(
-        35_000, VALID_FOR_MS_MIN, VALID_FOR_MS_MAX, "ms", "So long after an announcement the others hold it for true."
-    )
-    api_address: Annotated[str, AfterValidator(_checked_own_address)] = _words(
-        "",
-        "`http://host:port` or `https://host:port` at which others reach this node's HTTP API; none: it is not told.",
-    )
-    sync_address: Annotated[str, AfterValidator(_checked_own_address)] = _words(
-        "", "The same of its records for the other validators; none: `peers.listen`, unless that is every address."
-    )
-
-    @model_validator(mode="after")
-    def _outlasts_the_next(self) -> "DiscoverySettings":
-        if 0 < self.every_ms < EVERY_MS_MIN:
-            raise ValueError(f"every_ms is 0, or at least {EVERY_MS_MIN}")
-        if self.valid_ms <= self.every_ms:
-            raise ValueError("valid_ms must be more than every_ms")
         return self
 
 

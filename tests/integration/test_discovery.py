@@ -18,10 +18,11 @@ from ledger.genesis import Genesis
 from momus.cli import run_line
 from momus.demo.local_committee import LocalCommittee
 from node import wiring
-from node.announcing import Announcer, Own
+from node.announcing import Announcer
 from node.discovery import Peer, peers, peers_of, read_known
 from node.home import Home
 from node.metrics.values import Values
+from node.own_record import Own
 from node.registry_topic import RegistryTopic
 from sync.node_record import NodeRecord, NodeRecords
 from tests import builders

@@ -9,12 +9,12 @@ import pytest
 from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, TopicMissing
 from backbone.simulated import SimulatedLog
 from backbone.topics import registry_topic
-from node.announcing import CATCH_UP_MS_MAX, CATCH_UP_S, RETRY_S_MAX, TICK_S, Announcer, Own, own_of
+from node.announcing import CATCH_UP_MS_MAX, CATCH_UP_S, RETRY_S_MAX, TICK_S, Announcer
 from node.discovery import Known, peers_of, read_known, write_known
 from node.home import Home
 from node.metrics.values import Values
+from node.own_record import Own
 from node.registry_topic import FULL_BATCHES_MAX, READ_RECORDS_MAX, TAIL_RECORDS_MAX, RegistryTopic
-from node.settings import BadSettings, read_settings
 from sync.node_record import SEQUENCE_MAX, NodeRecords, Signed
 from sync.registry import Heard
 from tests.builders import genesis, genesis_bytes, validator_key
@@ -313,53 +313,3 @@ def test_file_of_former_days_is_taken_over(log: MoodyLog, tmp_path: Path) -> Non
     node.tick()
     assert node.number_of("refused_records_total", "stale") == 1
     assert said(log)[-1].record.sequence == WALL_MS + 71
-
-
-@pytest.mark.parametrize(
-    ("environment", "sync_address", "roles"),
-    [
-        ({}, "", ("validator",)),
-        ({"MOMUS_PEERS__LISTEN": "127.0.0.1:7400"}, "http://127.0.0.1:7400", ("records", "validator")),
-        ({"MOMUS_PEERS__LISTEN": "[::1]:7400"}, "http://[::1]:7400", ("records", "validator")),
-        ({"MOMUS_PEERS__LISTEN": "0.0.0.0:7400"}, "", ("validator",)),
-        ({"MOMUS_PEERS__LISTEN": "[::]:7400"}, "", ("validator",)),
-        (
-            {"MOMUS_PEERS__LISTEN": "0.0.0.0:7400", "MOMUS_DISCOVERY__SYNC_ADDRESS": "https://a.example:7400"},
-            "https://a.example:7400",
-            ("records", "validator"),
-        ),
-        (
-            {
-                "MOMUS_PEERS__LISTEN": "a:1",
-                "MOMUS_PEERS__CERTIFICATE_FILE": "c",
-                "MOMUS_PEERS__CERTIFICATE_KEY_FILE": "k",
-            },
-            "https://a:1",
-            ("records", "validator"),
-        ),
-        ({"MOMUS_DISCOVERY__API_ADDRESS": "https://a:2"}, "", ("api", "validator")),
-    ],
-)
-def test_node_offers_what_it_serves_where_that_can_be_reached(
-    environment: dict[str, str], sync_address: str, roles: tuple[str, ...]
-) -> None:
-    told = own_of(read_settings(None, environment), validator_key(0))
-    assert (told.sync_address, told.roles) == (sync_address, roles)
-    assert told.record(1, {"height": 1, "certified_height": 0}).api_address == environment.get(
-        "MOMUS_DISCOVERY__API_ADDRESS", ""
-    )
-
-
-@pytest.mark.parametrize(
-    ("environment", "what"),
-    [
-        ({"MOMUS_DISCOVERY__API_ADDRESS": "javascript:alert(1)"}, "is no address"),
-        ({"MOMUS_DISCOVERY__SYNC_ADDRESS": "a.example:7400"}, "is no address"),
-        ({"MOMUS_DISCOVERY__EVERY_MS": "100"}, "at least 200"),
-        ({"MOMUS_DISCOVERY__EVERY_MS": "40000"}, "more than every_ms"),
-        ({"MOMUS_DISCOVERY__VALID_MS": "600001"}, "600000"),
-    ],
-)
-def test_setting_that_nobody_could_use_is_refused(environment: dict[str, str], what: str) -> None:
-    with pytest.raises(BadSettings, match=what):
-        read_settings(None, environment)
