@@ -10,7 +10,7 @@ from momus.cli import EXPECTED, run_line
 from momus.commands import submit
 from node import exits
 
-NAMES = ("init", "run", "submit", "tx", "status", "sql", "replay", "kafka", "demo", "bench", "verify")
+NAMES = ("init", "run", "submit", "tx", "status", "peers", "sql", "replay", "kafka", "demo", "bench", "verify")
 
 
 def help_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
@@ -56,7 +56,7 @@ def test_wrong_usage_has_its_exit_code(arguments: list[str], capsys: pytest.Capt
     assert "Traceback" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [["status"], ["run"], ["sql", "select"], ["tx", "00" * 32], ["replay"]])
+@pytest.mark.parametrize("command", [["status"], ["peers"], ["run"], ["sql", "select"], ["tx", "00" * 32], ["replay"]])
 def test_folder_that_is_no_home_is_said_in_one_sentence(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
