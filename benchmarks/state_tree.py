@@ -111,7 +111,7 @@ class TreeInPostgres(Tree):
 
     def change(self, changes: Changes) -> None:
         with self._connection.transaction():
-            change_tree(self._connection, self.version, changes)
+            change_tree(self._connection, self.version, changes, lambda keys: {key: changes[key] for key in keys})
 
     def prune(self) -> None:
         while prune_tree(self._connection, self.version):

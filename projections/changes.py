@@ -3,8 +3,7 @@
 The same key may be there many times. Its value is read from the state when the checkpoint is made.
 """
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from ledger import leaves
 from ledger.state import Effects, Wanted
@@ -24,13 +23,19 @@ def note_changes(connection: Connection, effects: Effects) -> None:
     copy(connection, "ledger.changed_keys", pack_rows((key,) for key in _keys(effects)))
 
 
-def take_changes(connection: Connection) -> dict[bytes, bytes | None]:
-    """Leaf key -> value now, None where it is gone, of all that changed since this was last called."""
-    wanted = _wanted(
-        connection.execute(_BALANCES, binary=True).fetchall(), connection.execute(_KEYS, binary=True).fetchall()
-    )
-    found = prefetch(connection, wanted)
+def take_keys(connection: Connection) -> list[bytes]:
+    """The leaf keys of all that changed since this was last called, each once."""
+    balances = connection.execute(_BALANCES, binary=True)
+    keys = [leaves.balance_key(asset, address) for asset, address in balances]
+    keys += [key for (key,) in connection.execute(_KEYS, binary=True)]
     connection.execute("TRUNCATE ledger.changed_balances, ledger.changed_keys")
+    return keys
+
+
+def values_of(connection: Connection, keys: Iterable[bytes]) -> dict[bytes, bytes | None]:
+    """Leaf key -> value now, None where it is gone."""
+    wanted = _wanted(keys)
+    found = prefetch(connection, wanted)
     values: dict[bytes, bytes | None] = {}
     for asset, addresses in wanted.balances.items():
         amounts = found.balances.get(asset, {})
@@ -57,13 +62,14 @@ def _keys(effects: Effects) -> Iterator[bytes]:
     yield from map(leaves.bucket_key, effects.buckets)
 
 
-def _wanted(balances: list[tuple[Any, ...]], keys: list[tuple[Any, ...]]) -> Wanted:
+def _wanted(keys: Iterable[bytes]) -> Wanted:
     by_asset: dict[bytes, list[bytes]] = {}
-    for asset, address in balances:
-        by_asset.setdefault(asset, []).append(address)
     ids: dict[int, list[bytes]] = {kind: [] for kind in leaves.Kind}
-    for (key,) in keys:
-        ids[key[0]].append(key[1:])
+    for key in keys:
+        if key[0] == leaves.Kind.BALANCE:
+            by_asset.setdefault(key[1:33], []).append(key[33:])
+        else:
+            ids[key[0]].append(key[1:])
     return Wanted(
         balances={asset: tuple(addresses) for asset, addresses in by_asset.items()},
         assets=tuple(ids[leaves.Kind.ASSET]),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from ledger.checkpoint import Checkpoint, checkpoint_digest, encode_checkpoint
@@ -9,7 +10,7 @@ from ledger.genesis import Genesis
 from ledger.header import Head
 from ledger.leaves import genesis_leaves
 from ledger.state import Cursor
-from projections.changes import take_changes
+from projections.changes import take_keys, values_of
 from projections.connect import Connection
 from projections.heads import heads_from_json, heads_to_json
 from projections.tree import change_tree
@@ -40,16 +41,20 @@ def write_checkpoint(connection: Connection, genesis: Genesis, epoch: int, curso
 
     Raises: StateDiffers.
     """
-    changes = take_changes(connection)
     last = next(iter(newest_checkpoints(connection, 1)), None)
-    if last is None:
-        changes.update(genesis_leaves(genesis))
+    fixed = dict(genesis_leaves(genesis)) if last is None else {}
+
+    def values(keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        found = values_of(connection, (key for key in keys if key not in fixed))
+        found.update((key, fixed[key]) for key in keys if key in fixed)
+        return found
+
     checkpoint = Checkpoint(
         epoch=epoch,
         height=cursor.height,
         block_digest=cursor.block_digest,
         heads=cursor.heads,
-        state_root=change_tree(connection, cursor.height, changes),
+        state_root=change_tree(connection, cursor.height, chain(take_keys(connection), fixed), values),
         previous=genesis.digest if last is None else last.digest,
     )
     return insert_checkpoint(connection, genesis, checkpoint, cursor.time_ms)

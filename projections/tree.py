@@ -1,7 +1,7 @@
 """The state tree in Postgres: nodes and leaves of every version that is kept, and which are stale since when."""
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
@@ -12,7 +12,10 @@ from projections.errors import StateDiffers
 from projections.packing import boolean, bytes_array, int8, int8_array, pack_rows
 from tree.hashing import EMPTY
 from tree.nodes import Child, NodeKey, TreeDamaged, decode_child, encode_child
-from tree.update import Update, update
+from tree.update import Update, update_in_parts
+
+Values = Callable[[Sequence[bytes]], Mapping[bytes, bytes | None]]
+"""The values of these leaf keys now, None of what is gone."""
 
 _ROOT = "SELECT root FROM ledger.tree_root"
 _SET_ROOT = """INSERT INTO ledger.tree_root VALUES (true, %s) ON CONFLICT (one) DO UPDATE SET root = excluded.root"""
@@ -38,21 +41,25 @@ def read_nodes(connection: Connection, keys: Sequence[NodeKey]) -> dict[NodeKey,
     return found
 
 
-def change_tree(connection: Connection, version: int, changes: Mapping[bytes, bytes | None]) -> bytes:
-    """Give leaf keys other values, or none; the new root. Within the caller's transaction. Raises: StateDiffers."""
+def change_tree(connection: Connection, version: int, keys: Iterable[bytes], values: Values) -> bytes:
+    """Give the leaves of these keys, each once, what `values` says, or take them away; the new root. Within the
+    caller's transaction. Holds a part of the values and of the tree at a time. Raises: StateDiffers.
+    """
     with _uncollected():
-        return _change_tree(connection, version, changes)
-
-
-def _change_tree(connection: Connection, version: int, changes: Mapping[bytes, bytes | None]) -> bytes:
-    by_hash = {leaves.key_hash(key): (key, value) for key, value in changes.items()}
-    hashes = {key_hash: None if value is None else leaves.value_hash(value) for key_hash, (_, value) in by_hash.items()}
-    try:
-        done = update(root_of(connection), version, hashes, lambda keys: read_nodes(connection, keys))
-    except TreeDamaged as error:
-        raise StateDiffers(f"{error} `momus replay` builds a good database.") from error
-    _write(connection, version, done, by_hash)
-    return EMPTY if done.root is None else done.root.hash
+        part = _Part(connection, version, keys, values)
+        try:
+            root = update_in_parts(
+                root_of(connection),
+                version,
+                sorted(part.keys),
+                part.value_hashes,
+                lambda wanted: read_nodes(connection, wanted),
+                part.write,
+            )
+        except TreeDamaged as error:
+            raise StateDiffers(f"{error} `momus replay` builds a good database.") from error
+        set_root(connection, root)
+        return EMPTY if root is None else root.hash
 
 
 def write_nodes(connection: Connection, nodes: Mapping[NodeKey, bytes]) -> None:
@@ -65,15 +72,32 @@ def set_root(connection: Connection, root: Child | None) -> None:
     connection.execute(_SET_ROOT, [b"" if root is None else encode_child(root)])
 
 
-def _write(
-    connection: Connection, version: int, done: Update, by_hash: Mapping[bytes, tuple[bytes, bytes | None]]
-) -> None:
-    stamp = int8(version)
-    write_nodes(connection, done.written)
-    written = ((key_hash, stamp, *by_hash[key_hash]) for key_hash in done.leaves)
-    copy(connection, "ledger.tree_leaves", pack_rows(written))
-    copy(connection, "ledger.tree_stale", pack_rows(_stale(stamp, done)))
-    set_root(connection, done.root)
+class _Part:
+    """The leaf keys of a batch by their hashes, and the values of the part of it that is being changed."""
+
+    def __init__(self, connection: Connection, version: int, keys: Iterable[bytes], values: Values) -> None:
+        self.keys = {leaves.key_hash(key): key for key in keys}
+        self._connection = connection
+        self._stamp = int8(version)
+        self._ask = values
+        self._values: Mapping[bytes, bytes | None] = {}
+
+    def value_hashes(self, key_hashes: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        """Of the next part."""
+        keys = [self.keys[key_hash] for key_hash in key_hashes]
+        self._values = values = self._ask(keys)
+        return {
+            key_hash: None if (value := values[key]) is None else leaves.value_hash(value)
+            for key_hash, key in zip(key_hashes, keys, strict=True)
+        }
+
+    def write(self, done: Update) -> None:
+        """What became of it."""
+        stamp, keys, values = self._stamp, self.keys, self._values
+        write_nodes(self._connection, done.written)
+        written = ((key_hash, stamp, key := keys[key_hash], values[key]) for key_hash in done.leaves)
+        copy(self._connection, "ledger.tree_leaves", pack_rows(written))
+        copy(self._connection, "ledger.tree_stale", pack_rows(_stale(stamp, done)))
 
 
 @contextmanager

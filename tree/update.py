@@ -1,4 +1,8 @@
-"""Changing many leaves at once: every node on the way is read once, checked once and written once."""
+"""Changing many leaves at once: every node on the way is read once, checked once and written once.
+
+What `update_in_parts` holds at a time is a part of the changes and of the tree, whatever the number of changes: a
+subtree with few enough of them is changed, handed over and forgotten before the next.
+"""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,6 +15,7 @@ from tree.nodes import (
     NIBBLES,
     Child,
     Children,
+    Hashes,
     LeafKey,
     NodeKey,
     TreeDamaged,
@@ -27,6 +32,10 @@ from tree.nodes import (
 Read = Callable[[Sequence[NodeKey]], Mapping[NodeKey, bytes]]
 """The bytes of nodes by their keys; what it does not know it leaves out."""
 
+ValueHashes = Callable[[Sequence[bytes]], Mapping[bytes, bytes | None]]
+"""The value hashes by these key hashes, None of what is to go; it may know more."""
+
+PART_MAX: Final = 32_768
 _NIBBLES: Final = tuple(bytes((number,)) for number in range(16))
 _FEW: Final = 64
 _Lone = tuple[bytes, bytes]
@@ -52,16 +61,42 @@ def update(root: Child | None, version: int, changes: Mapping[bytes, bytes | Non
     `read` is called once for each level of the tree. A change that changes nothing leaves no trace.
     Raises: TreeDamaged, where a node is missing or damaged.
     """
-    keys = sorted(changes)
-    batch = _Batch(version, keys, changes, _load(root, keys, read))
-    top = batch.apply(b"", None if root is None else encode_child(root), 0, len(keys))
-    batch.done.root = None if top is None else decode_child(top)
-    return batch.done
+    done = Update()
+
+    def write(part: Update) -> None:
+        done.written.update(part.written)
+        done.leaves += part.leaves
+        done.stale_nodes += part.stale_nodes
+        done.stale_leaves += part.stale_leaves
+
+    done.root = update_in_parts(root, version, sorted(changes), lambda _: changes, read, write, max(1, len(changes)))
+    return done
+
+
+def update_in_parts(
+    root: Child | None,
+    version: int,
+    keys: Sequence[bytes],
+    value_hashes: ValueHashes,
+    read: Read,
+    write: Callable[[Update], None],
+    part_max: int = PART_MAX,
+) -> Child | None:
+    """As `update`, of sorted key hashes; the new root. Value hashes are asked for once each, at most `part_max` at a
+    time, and what was done with them goes to `write` before the next are; `read` is called for each level of a part.
+
+    Raises: TreeDamaged. Then some of it has been written, which must be undone.
+    """
+    batch = _Batch(version, keys, value_hashes, read, write, part_max)
+    top = batch.change(b"", None if root is None else encode_child(root), 0, len(keys))
+    batch.hand_over()
+    return None if top is None else decode_child(top)
 
 
 def load(root: Child | None, key_hashes: Iterable[bytes], read: Read) -> dict[bytes, Children]:
     """The nodes on the way to some keys, by path. Raises: TreeDamaged."""
-    nodes = _load(root, sorted(key_hashes), read)
+    keys = sorted(key_hashes)
+    nodes = _load(b"", root.version, keys, 0, len(keys), read) if is_node(root) else {}
     for path, children in nodes.items():
         above = encode_child(root) if not path and root is not None else nodes[path[:-1]][path[-1]]
         assert above is not None
@@ -71,26 +106,32 @@ def load(root: Child | None, key_hashes: Iterable[bytes], read: Read) -> dict[by
     }
 
 
-def _load(root: Child | None, keys: Sequence[bytes], read: Read) -> dict[bytes, list[bytes | None]]:
-    """As `load`, with children as their bytes, and hashes not yet checked."""
+def _load(
+    path: bytes, version: int, keys: Sequence[bytes], start: int, end: int, read: Read
+) -> dict[bytes, list[bytes | None]]:
+    """As `load`, of the subtree of a node, with children as their bytes, and hashes not yet checked."""
     nodes: dict[bytes, list[bytes | None]] = {}
-    level = [(NodeKey(b"", root.version), 0, len(keys))] if is_node(root) else []
+    level = [(NodeKey(path, version), start, end)]
     while level:
         if len(level[0][0].path) >= NIBBLES:
             raise TreeDamaged("The state tree is deeper than its keys are long.")
         found = read([key for key, _, _ in level])
         below = []
-        for key, start, end in level:
-            data = found.get(key)
-            if data is None:
-                raise TreeDamaged(f"The node {key.path.hex()} of version {key.version} of the state tree is missing.")
-            nodes[key.path] = children = split_node(data)
-            for number, first, last in _runs(keys, start, end, len(key.path)):
+        for key, begin, stop in level:
+            nodes[key.path] = children = _children(found, key)
+            for number, first, last in _runs(keys, begin, stop, len(key.path)):
                 child = children[number]
                 if child is not None and len(child) != LEAF_SIZE:
                     below.append((NodeKey(key.path + _NIBBLES[number], version_of(child)), first, last))
         level = below
     return nodes
+
+
+def _children(found: Mapping[NodeKey, bytes], key: NodeKey) -> list[bytes | None]:
+    data = found.get(key)
+    if data is None:
+        raise TreeDamaged(f"The node {key.path.hex()} of version {key.version} of the state tree is missing.")
+    return split_node(data)
 
 
 def nibble(key_hash: bytes, depth: int) -> int:
@@ -106,15 +147,53 @@ class _Batch:
         self,
         version: int,
         keys: Sequence[bytes],
-        changes: Mapping[bytes, bytes | None],
-        nodes: dict[bytes, list[bytes | None]],
+        value_hashes: ValueHashes,
+        read: Read,
+        write: Callable[[Update], None],
+        part_max: int,
     ) -> None:
         self._version = version
         self._stamp = version.to_bytes(8)
         self._keys = keys
-        self._changes = changes
-        self._nodes = nodes
+        self._value_hashes = value_hashes
+        self._read = read
+        self._write = write
+        self._part_max = part_max
+        self._changes: Mapping[bytes, bytes | None] = {}  # of the part
+        self._nodes: dict[bytes, list[bytes | None]] = {}  # of the part
         self.done = Update()
+
+    def change(self, path: bytes, child: bytes | None, start: int, end: int) -> bytes | None:
+        """As `apply`, part by part: where there are too many changes for one, child by child."""
+        if end - start <= self._part_max or (child is not None and len(child) == LEAF_SIZE):
+            return self._change_part(path, child, start, end)
+        children: list[bytes | None] = [None] * 16
+        hashes: Hashes = [None] * 32
+        if child is not None:
+            key = NodeKey(path, version_of(child))
+            children = _children(self._read([key]), key)
+            hashes = checked_hashes(path, children, child[8:40])
+        changed: list[int] = []
+        for number, first, last in _runs(self._keys, start, end, len(path)):
+            before = children[number]
+            children[number] = self.change(path + _NIBBLES[number], before, first, last)
+            if children[number] is not before:
+                changed.append(number)
+        return self._changed(path, child, children, hashes, changed)
+
+    def hand_over(self) -> None:
+        """Give away what was done since the last time."""
+        self._changes, self._nodes = {}, {}
+        done, self.done = self.done, Update()
+        self._write(done)
+
+    def _change_part(self, path: bytes, child: bytes | None, start: int, end: int) -> bytes | None:
+        self._changes = self._value_hashes(self._keys[start:end])
+        if child is not None and len(child) != LEAF_SIZE:
+            self._nodes = _load(path, version_of(child), self._keys, start, end, self._read)
+        after = self.apply(path, child, start, end)
+        self.hand_over()
+        return after
 
     def apply(self, path: bytes, child: bytes | None, start: int, end: int) -> bytes | None:
         """What stands in place of `child` after the changes `start` to `end`, of keys below `path`."""
@@ -132,9 +211,21 @@ class _Batch:
             if after is not before:
                 children[number] = after
                 changed.append(number)
+        return self._changed(path, child, children, hashes, changed)
+
+    def _changed(
+        self,
+        path: bytes,
+        child: bytes | None,
+        children: Sequence[bytes | None],
+        hashes: Hashes,
+        changed: Sequence[int],
+    ) -> bytes | None:
+        """What stands in place of a node (None: of nothing) after these of its children have changed."""
         if not changed:
             return child
-        self.done.stale_nodes.append(NodeKey(path, version_of(child)))
+        if child is not None:
+            self.done.stale_nodes.append(NodeKey(path, version_of(child)))
         return self._node(path, children, rehash(hashes, children, changed))
 
     def _grow(self, path: bytes, lone: bytes | None, start: int, end: int) -> bytes | None:

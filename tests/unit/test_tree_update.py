@@ -1,5 +1,6 @@
 """The state tree: its root is that of the set of leaves, whatever led there, and every version stays whole."""
 
+from collections.abc import Sequence
 from random import Random
 
 import pytest
@@ -19,7 +20,7 @@ from tree.nodes import (
     encode_node,
     node_hash,
 )
-from tree.update import load, nibble, update
+from tree.update import Update, load, nibble, update, update_in_parts
 
 CLOSE = [bytes(31) + bytes((n,)) for n in range(8)] + [bytes((n,)) + bytes(31) for n in (1, 128, 129, 255)]
 KEYS = st.one_of(st.sampled_from(CLOSE), st.integers(0, 40).map(name))
@@ -50,6 +51,48 @@ def test_what_is_stale_is_what_no_later_version_reaches(batches: list[Changes]) 
     assert tree.stored() == set.union(*(tree.reachable(version) for version in tree.roots))
     tree.prune(tree.version)
     assert tree.stored() == tree.reachable(tree.version)
+
+
+@settings(max_examples=300, deadline=None)
+@given(BATCHES, st.integers(1, 5))
+def test_a_batch_in_parts_does_what_it_does_at_once(batches: list[Changes], part_max: int) -> None:
+    tree = TreeStore()
+    for batch in batches:
+        before, parts, asked = tree.root, list[Update](), list[bytes]()
+
+        def value_hashes(keys: Sequence[bytes], batch: Changes = batch, asked: list[bytes] = asked) -> Changes:
+            asked += keys
+            return {key: batch[key] for key in keys}
+
+        nodes = dict(tree.nodes)
+        root = update_in_parts(
+            before,
+            tree.version + 1,
+            sorted(batch),
+            value_hashes,
+            lambda keys, nodes=nodes: {key: nodes[key] for key in keys},  # type: ignore[misc]
+            parts.append,
+            part_max,
+        )
+        done = tree.change(batch)
+        assert root == done.root
+        assert asked == sorted(batch)
+        for which in ("stale_nodes", "stale_leaves", "leaves"):
+            assert sorted(item for part in parts for item in getattr(part, which)) == sorted(getattr(done, which))
+        assert {key: node for part in parts for key, node in part.written.items()} == done.written
+        assert sum(len(part.written) for part in parts) == len(done.written)
+
+
+def test_a_part_of_a_large_batch_is_small() -> None:
+    tree = TreeStore()
+    tree.change(leaves_of(range(2_000)))
+    parts: list[Update] = []
+    changes = {name(number): name(number + (1 << 41)) for number in range(2_000)}
+    update_in_parts(
+        tree.root, 2, sorted(changes), lambda keys: {k: changes[k] for k in keys}, tree.read, parts.append, 50
+    )
+    assert max(len(part.leaves) for part in parts) <= 50
+    assert sum(len(part.leaves) for part in parts) == 2_000
 
 
 def test_a_thousand_leaves_in_one_batch_or_many_in_any_order_make_the_same_root() -> None:
