@@ -46,12 +46,33 @@ def pack_columns(rows: NDArray[Any]) -> Iterator[memoryview]:
 
 
 def pack_rows(rows: Iterable[Sequence[bytes | None]]) -> bytes:
-    """The COPY rows of fields that are bytes already (None: NULL)."""
+    """The COPY rows of fields that are bytes already (None: NULL). Quick where many rows have fields of the same sizes:
+    what frames them is put together once."""
     parts: list[bytes] = []
+    frames: dict[tuple[int, ...], bytes] = {}
     for row in rows:
-        parts.append(len(row).to_bytes(2, "big"))
-        for field in row:
-            parts.append(b"\xff\xff\xff\xff" if field is None else len(field).to_bytes(4, "big") + field)
+        try:
+            sizes = tuple(map(len, row))  # type: ignore[arg-type]
+        except TypeError:
+            parts.append(_pack_row(row))
+            continue
+        frame = frames.get(sizes)
+        if frame is None:
+            frame = frames[sizes] = _frame(sizes)
+        parts.append(frame % tuple(row))
+    return b"".join(parts)
+
+
+def _frame(sizes: tuple[int, ...]) -> bytes:
+    """A row without its fields, for the operator %."""
+    lengths = b"".join(size.to_bytes(4, "big").replace(b"%", b"%%") + b"%b" for size in sizes)
+    return len(sizes).to_bytes(2, "big").replace(b"%", b"%%") + lengths
+
+
+def _pack_row(row: Sequence[bytes | None]) -> bytes:
+    parts = [len(row).to_bytes(2, "big")]
+    for field in row:
+        parts.append(b"\xff\xff\xff\xff" if field is None else len(field).to_bytes(4, "big") + field)
     return b"".join(parts)
 
 
