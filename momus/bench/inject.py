@@ -36,11 +36,15 @@ class Injector:
     def run(self, entries: Sequence[LogEntry]) -> Injected:
         """Append all and wait for all of them. Raises: BenchFailed."""
         started_at = time.monotonic()
-        self._append(entries)
-        header = self._watch.until(self._is_covered, "the finality of everything appended", WAIT_S)
+        header = self.finalize(entries)
         final_at = time.monotonic()
         executed_at = max(executed(heights, header.height, WAIT_S) for heights in self._databases)
         return Injected(final_at - started_at, executed_at - started_at)
+
+    def finalize(self, entries: Sequence[LogEntry]) -> Header:
+        """Append all and wait until all is final; a header that covers it. Raises: BenchFailed."""
+        self._append(entries)
+        return self._watch.until(self._is_covered, "the finality of everything appended", WAIT_S)
 
     def _append(self, entries: Sequence[LogEntry]) -> None:
         producer = self._log.producer()

@@ -1,6 +1,6 @@
 """Signed input for the measurements, made before the clock runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -45,7 +45,8 @@ class Maker:
 
     def __init__(self, genesis: Genesis, expires_at_ms: int) -> None:
         self._genesis = genesis
-        self._expires_at_ms = expires_at_ms
+        self.expires_at_ms = expires_at_ms
+        """Of what is signed from now on; the asset is of the maker's first."""
         self._bank = PrivateKey.from_seed(sha256(b"bench bank").digest())
         self._payers = [PrivateKey.from_seed(sha256(b"bench payer %d" % n).digest()) for n in range(_PAYERS)]
         self._creation = self._sign(self._bank, b"create", CreateAsset("BENCH", 0, self._bank.address))
@@ -54,16 +55,8 @@ class Maker:
     def single(self, transactions: int, first: int = 0, accounts: int = 0) -> Load:
         """One transfer under each signature, from 64 payers in turn; 100 transactions a record, as the client packs
         them under load. `first` and `accounts`: as of `payments`."""
-        by_partition: dict[int, list[Transaction]] = {}
-        entries: list[LogEntry] = []
-        for transaction in self.payments(transactions, first, accounts):
-            partition = partition_of(transaction.signer, self._genesis.partitions)
-            packed = by_partition.setdefault(partition, [])
-            packed.append(transaction)
-            if len(packed) == RECORD_TRANSACTIONS:
-                entries.append(self._entry(partition, by_partition.pop(partition)))
-        entries += [self._entry(partition, packed) for partition, packed in by_partition.items()]
-        return Load(self.opening(), tuple(entries), transactions, transactions)
+        entries = packed(self.payments(transactions, first, accounts), self._genesis.partitions)
+        return Load(self.opening(), entries, transactions, transactions)
 
     def batched(self, transactions: int, accounts: int) -> Load:
         """A thousand transfers under each signature, to accounts drawn from `accounts`; one transaction a record."""
@@ -95,7 +88,7 @@ class Maker:
             payer = self._payers[number % _PAYERS]
             recipients = table[chance.integers(0, accounts, TRANSFERS_A_SIGNATURE)].tobytes()
             transaction = self._sign(payer, b"batched %d" % number, Transfer(self._asset, recipients, amounts))
-            yield self._entry(partition_of(payer.address, self._genesis.partitions), [transaction])
+            yield _entry(partition_of(payer.address, self._genesis.partitions), [transaction])
 
     def opening(self) -> tuple[Transaction, ...]:
         """The asset, then funds for every payer; all by one signer, so in this order."""
@@ -104,10 +97,27 @@ class Maker:
         parts = [mints[at : at + step] for at in range(0, len(mints), step)]
         return (self._creation, *(self._sign(self._bank, b"mint %d" % n, *part) for n, part in enumerate(parts)))
 
-    def _entry(self, partition: int, transactions: list[Transaction]) -> LogEntry:
-        value = encode_transaction(transactions[0]) if len(transactions) == 1 else encode_batch(transactions)
-        return LogEntry(partition, transactions[0].signer, value)
-
     def _sign(self, key: PrivateKey, name: bytes, *commands: Command) -> Transaction:
-        body = Body(sha256(name).digest()[:16], self._expires_at_ms, b"", commands)
+        body = Body(sha256(name).digest()[:16], self.expires_at_ms, b"", commands)
         return sign_body(key, self._genesis.digest, body)
+
+
+def packed(
+    transactions: Iterable[Transaction], partitions: int, record_transactions: int = RECORD_TRANSACTIONS
+) -> tuple[LogEntry, ...]:
+    """So many transactions a record, by the partitions of their signers, as the client packs them under load."""
+    waiting: dict[int, list[Transaction]] = {}
+    entries: list[LogEntry] = []
+    for transaction in transactions:
+        partition = partition_of(transaction.signer, partitions)
+        record = waiting.setdefault(partition, [])
+        record.append(transaction)
+        if len(record) == record_transactions:
+            entries.append(_entry(partition, waiting.pop(partition)))
+    entries += [_entry(partition, record) for partition, record in waiting.items()]
+    return tuple(entries)
+
+
+def _entry(partition: int, transactions: list[Transaction]) -> LogEntry:
+    value = encode_transaction(transactions[0]) if len(transactions) == 1 else encode_batch(transactions)
+    return LogEntry(partition, transactions[0].signer, value)
