@@ -94,7 +94,7 @@ class Site:
         figures.checkpoints.append(self._checkpoints() - checkpoints)
 
     def updates(self, steps: int, chance: Random, is_fresh: bool) -> list[tuple[LogEntry, ...]]:
-        """Signed steps: of all objects where there are no more than a step has, else drawn for all steps or for each."""
+        """Signed steps: of all objects where there are no more than a step has, else drawn for all steps or each."""
         count = len(self.objects)
         numbers = range(count) if count <= DISTINCT else chance.sample(range(count), DISTINCT)
         made = []
