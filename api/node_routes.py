@@ -3,10 +3,10 @@ as far as it can."""
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
 from fastapi import Path as PathPart
@@ -23,6 +23,7 @@ from api.problems import Problem, described
 from api.rows import Drill
 from api.values import Count, Height, Hex32, Row, Time
 from ledger.genesis import Genesis
+from node.discovery import peers
 from node.home import Home
 from node.settings import Settings
 from node.status import StatusFile
@@ -124,6 +125,32 @@ class EvidenceList(BaseModel):
     items: list[Evidence]
 
 
+class PeerAnswer(Row):
+    """Another validator, by its own word: signed by its key, and not proven. From `age_ms` on null, where it was never
+    heard; addresses are empty where it offers none."""
+
+    validator: str
+    public_key: Hex32
+    is_self: bool
+    state: Literal["fresh", "expired", "never seen"]
+    age_ms: int | None
+    valid_for_ms: int | None
+    height: Height | None
+    checkpoint_height: Height | None
+    behind_blocks: int | None
+    version: str | None
+    roles: list[str] | None
+    api_address: str | None
+    sync_address: str | None
+    sequence: int | None
+
+
+class Peers(BaseModel):
+    """The validators of genesis, this node among them."""
+
+    items: list[PeerAnswer]
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """What the answers are made of."""
@@ -191,7 +218,7 @@ class Node:
 
 
 def node_router(node: Node) -> APIRouter:
-    """GET /status, /validators, /evidence, /drills."""
+    """GET /status, /validators, /evidence, /drills, /peers."""
     router = APIRouter(tags=["node"])
     answers = described("database_unavailable", "query_too_slow")
 
@@ -219,6 +246,12 @@ def node_router(node: Node) -> APIRouter:
     async def evidence(request: Request, query: NothingQ) -> Response:
         """What this node keeps against validators."""
         return answer(request, EvidenceList(items=await asyncio.to_thread(_evidence, node.home.evidence)), None)
+
+    @router.get("/peers", responses=of(Peers) | described())
+    async def heard(request: Request, query: NothingQ) -> Response:
+        """The other nodes, as they announce themselves (docs/discovery.md)."""
+        known = await asyncio.to_thread(peers, node.home, node.settings.validator)
+        return answer(request, Peers.model_validate({"items": [asdict(peer) for peer in known]}), None)
 
     @router.get("/evidence/{name}", responses=described("not_found"))
     async def evidence_file(

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header
@@ -36,20 +37,30 @@ class Streaming:
     streams_max: int
     life_s: float
     is_ending: Callable[[], bool]
-    open: int = 0
+    open: set[object] = field(default_factory=set)
 
     async def response(self, feed: Feed) -> Response:
         """A stream of what `feed` gives. Raises: Problem, before the first byte."""
-        if self.open >= self.streams_max:
+        if len(self.open) >= self.streams_max:
             raise Problem("back_pressure", f"{self.streams_max} streams are open.")
-        async with self.database.view() as view:
-            _check_floor(feed, await view.history_floor())
-        return StreamingResponse(
-            self._text(feed), media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        place = object()
+        self.open.add(place)
+        try:
+            async with self.database.view() as view:
+                _check_floor(feed, await view.history_floor())
+        except BaseException:
+            self.open.discard(place)
+            raise
+        response = StreamingResponse(
+            self._text(feed, place),
+            media_type=MEDIA_TYPE,
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
         )
+        # Who is gone before the first byte never starts the stream, which would give the place back.
+        weakref.finalize(response, self.open.discard, place)
+        return response
 
-    async def _text(self, feed: Feed) -> AsyncIterator[str]:
-        self.open += 1
+    async def _text(self, feed: Feed, place: object) -> AsyncIterator[str]:
         try:
             yield _START
             async for text in self._events(feed):
@@ -57,7 +68,7 @@ class Streaming:
         except Problem as problem:
             yield f"event: problem\ndata: {problem.document().model_dump_json(exclude_none=True)}\n\n"
         finally:
-            self.open -= 1
+            self.open.discard(place)
 
     async def _events(self, feed: Feed) -> AsyncIterator[str]:
         end = heard = time.monotonic()

@@ -1,6 +1,6 @@
 // The committee and this node: validators, health, drills, evidence, peers.
 
-import { find, get } from "./client.js";
+import { get } from "./client.js";
 import { badge, blockLink, bytes, card, el, facts, hash, table, when, whole } from "./dom.js";
 import { health, state } from "./overview.js";
 
@@ -33,7 +33,7 @@ export async function node(into) {
   const body = el("div");
   into.replaceChildren(el("h1", {}, "This node"), body);
   return refreshed(into, async () => {
-    const [status, heads, peers] = await Promise.all([get("/status"), get("/heads").catch(() => null), find("/peers")]);
+    const [status, heads, peers] = await Promise.all([get("/status"), get("/heads").catch(() => null), get("/peers").catch(() => null)]);
     const [kind, why] = health(status);
     body.replaceChildren(
       card("Health", facts([
@@ -60,7 +60,7 @@ export async function node(into) {
         { label: "End offset", number: true, cell: (h) => whole(h.end_offset) },
         { label: "Chain digest", cell: (h) => hash(h.chain_digest) },
       ], heads.items) : el("p", { class: "empty" }, "The database does not answer.")),
-      peers ? card("Peers", table(PEERS, peers.items, "No other node was heard.")) : "");
+      peers ? card("Peers", table(PEERS, peers.items, "No node was heard.")) : "");
   });
 }
 
@@ -68,9 +68,10 @@ const PEERS = [
   { label: "Validator", cell: (p) => p.validator },
   { label: "State", cell: (p) => badge(p.state, p.state === "fresh" ? "good" : "warn") },
   { label: "Height", number: true, cell: (p) => whole(p.height) },
-  { label: "Version", words: true, cell: (p) => p.version ?? "–" },
-  { label: "API", words: true, cell: (p) => p.api || "–" },
-  { label: "Records", words: true, cell: (p) => p.sync || "–" },
+  { label: "Heard", number: true, cell: (p) => (p.age_ms === null ? "–" : `${Math.round(p.age_ms / 1000)} s ago`) },
+  { label: "Version", cell: (p) => p.version ?? "–" },
+  { label: "API", words: true, cell: (p) => p.api_address || "–" },
+  { label: "Records", words: true, cell: (p) => p.sync_address || "–" },
 ];
 
 const within = (ms) => (ms === null ? "–" : `at most ${whole(Math.round(ms))} ms`);
