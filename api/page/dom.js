@@ -31,13 +31,19 @@ export function hash(value, href = null, whole = false) {
 }
 
 function copyButton(value) {
-  const button = el("button", { class: "copy", type: "button", "aria-label": `Copy ${value.slice(0, 8)}…` }, "⧉");
+  const button = el("button", { class: "copy", type: "button", "aria-label": `Copy ${value.slice(0, 8)}…` }, copyIcon());
   button.addEventListener("click", async () => {
     await copy(value);
-    button.textContent = "✓";
-    setTimeout(() => { button.textContent = "⧉"; }, 1200);
+    button.replaceChildren("copied");
+    setTimeout(() => button.replaceChildren(copyIcon()), 1200);
   });
   return button;
+}
+
+/** Two sheets: drawn, since not every font has them. */
+function copyIcon() {
+  const sheet = (x, y) => svg("rect", { x, y, width: 9, height: 10, rx: 2, fill: "none", stroke: "currentColor", "stroke-width": 1.4 });
+  return svg("svg", { class: "icon", viewBox: "0 0 16 16", "aria-hidden": "true" }, sheet(2, 2), sheet(5, 5));
 }
 
 async function copy(value) {

@@ -9,7 +9,7 @@ import { address, asset, block, lookUp, object, transaction } from "./things.js"
 
 const tabs = (current) => () => el("div", { class: "tabs" },
   ...["transactions", "rejections", "transfers"].map((name) => el("a",
-    { href: `#/${name}`, "aria-current": name === current ? "page" : null, class: `badge ${name === current ? "good" : ""}` }, name)));
+    { href: `#/${name}`, "aria-current": name === current ? "page" : null, class: "tab" }, name)));
 
 const PAGES = {
   "": ["Overview", overview],

@@ -99,6 +99,7 @@ def chain() -> Iterator[Chain]:
 
 def _filled(api: ApiNode, page: str, home: Path) -> Iterator[Chain]:
     """Some of everything, and payments for as long as the tests take."""
+    assert api.asset  # before there is another
     made = api.post(api.sign(CreateObject("note", "text/plain", HOSTILE.encode(), None))).json()
     thing = made["objects"][0]["object"]
     update = UpdateObject(bytes.fromhex(thing), 1, "application/json", json.dumps({"a": HOSTILE}).encode())
