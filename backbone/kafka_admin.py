@@ -38,6 +38,9 @@ _DEFAULTS: Final = {"topic.metadata.refresh.interval.ms": "1000"}
 has no topics of its own, nothing else asks again for the next five minutes."""
 _SILENCE: Final = frozenset({KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN})
 
+_LEADERLESS: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
+_LEADER_S: Final = 0.05
+
 
 class Admin:
     """One admin client; any thread may use it. Every question is answered or fails within about `timeout_ms`."""
@@ -83,9 +86,19 @@ class Admin:
         return self._offsets(topic, range(self.identity(topic)[1]), latest)
 
     def _offsets(self, topic: str, partitions: Iterable[int], which: OffsetSpec) -> dict[int, int]:
+        """Asked again while a partition's leader is not known yet, as just after its topic was made."""
         places = {partition: TopicPartition(topic, partition) for partition in partitions}
-        futures = self._client.list_offsets(dict.fromkeys(places.values(), which), request_timeout=self._timeout_s)
-        return {partition: int(self._answer(futures[place], topic).offset) for partition, place in places.items()}
+        deadline = time.monotonic() + self._timeout_s
+        while True:
+            futures = self._client.list_offsets(dict.fromkeys(places.values(), which), request_timeout=self._timeout_s)
+            try:
+                return {
+                    partition: int(self._answer(futures[place], topic).offset) for partition, place in places.items()
+                }
+            except LogUnavailable as error:
+                if not _is_leaderless(error) or time.monotonic() >= deadline:
+                    raise
+            time.sleep(_LEADER_S)
 
     def ask(self, topic: str) -> "Future[Any]":
         """The description of a topic, when it comes; to be read with `topic_id_of`."""
@@ -184,3 +197,8 @@ def translated(error: KafkaError, topic: str) -> Exception:
         return TopicExists(sentences.exists(topic))
     about = f" about the topic {topic}" if topic else ""
     return LogUnavailable(f"Kafka did not answer{about}: {error.str()} ({error.name()}).")
+
+
+def _is_leaderless(error: LogUnavailable) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, KafkaException) and cause.args[0].code() in _LEADERLESS

@@ -326,7 +326,7 @@ class LogContract:
             assert [record.offset for record in read_to_end(reader)] == [3, 4]
 
     def test_a_topic_begins_at_the_first_offset_that_it_holds(self, log: Log, topic: str) -> None:
-        # Not before a record is in: a broker may need a moment until a new topic's partitions have their leaders.
+        assert log.begin(topic, 1) == 0
         send_all(log, topic, 1, [b"a", b"b", b"c"])
         assert log.begin(topic, 1) == 0
         self.prune(log, topic, 1, 2)
