@@ -4,29 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final
 
-import structlog
 from fastapi import APIRouter, FastAPI
-from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import compile_path
 
-from api.bounds import Bounds, Rate
 from api.database import Database
+from api.handlers import Bounded, with_bounds
+from api.health_routes import health_router
 from api.heights import Heights
 from api.intake import Intake, Sender
 from api.ledger_routes import ledger_router
 from api.node_routes import Node, node_router
 from api.numbers import Numbers
 from api.page_routes import PageFiles, page_router
-from api.problems import Problem, ProblemDocument
+from api.problems import ProblemDocument
 from api.proof_routes import proof_router
 from api.proving import HeaderAt, Prover
 from api.state_routes import state_router
@@ -43,9 +37,6 @@ _DESCRIPTION: Final = (
     "the header `Momus-Height`. Ids are 64 hex digits, amounts decimal text, times RFC 3339 in UTC."
 )
 _SAID_BY_NAME: Final = (ProblemDocument, SignedTransaction, SignedBatch)
-_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
-
-_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +81,10 @@ def make_app(parts: Parts) -> FastAPI:
     )
     app.include_router(_routes(parts, database, heights), prefix=PREFIX)
     app.include_router(page_router())
+    app.include_router(health_router(parts.home, parts.settings, database))
     app.mount("/page", PageFiles())
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
-    for kind, handler in _HANDLERS.items():
-        app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
-    app.add_middleware(
-        Bounds, rate=Rate(api.rate_per_s, api.burst), body_bytes_max=api.body_bytes_max, body_s=api.body_ms / 1000
-    )
+    with_bounds(app, Bounded(api.rate_per_s, api.burst, api.body_bytes_max, api.body_ms / 1000))
     return app
 
 
@@ -135,39 +123,3 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """What is not given is not there: a parameter has no null."""
     kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
     return {**{name: value for name, value in schema.items() if name != "anyOf"}, **kinds[0]} if kinds else schema
-
-
-async def _on_problem(request: Request, problem: Problem) -> Response:
-    return problem.response()
-
-
-async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
-    first = error.errors()[0]
-    return Problem("invalid_request", f"{'.'.join(map(str, first['loc']))}: {first['msg']}").response()
-
-
-async def _on_http(request: Request, error: HTTPException) -> Response:
-    """What the routing says: no such path, no such method."""
-    code = _CODES.get(error.status_code, "invalid_request")
-    allowed = {"Allow": ", ".join(_methods(request))} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else {}
-    return Problem(code, HTTPStatus(error.status_code).phrase, headers=allowed).response()
-
-
-def _methods(request: Request) -> list[str]:
-    """Those of all routes of a path: one route knows its own only."""
-    paths = _document(request.app)["paths"]
-    matching = [methods for path, methods in paths.items() if compile_path(path)[0].match(request.url.path)]
-    return sorted({method.upper() for methods in matching[:1] for method in methods}) or ["GET"]
-
-
-async def _on_mistake(request: Request, error: Exception) -> Response:
-    _log.error("mistake of the API", path=request.url.path, reason=repr(error))
-    return Problem("internal").response()
-
-
-_HANDLERS: Final = {
-    Problem: _on_problem,
-    RequestValidationError: _on_invalid,
-    HTTPException: _on_http,
-    Exception: _on_mistake,
-}

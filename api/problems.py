@@ -14,6 +14,10 @@ RETRY_S: Final = 1
 
 CODES: Final[Mapping[str, tuple[int, str]]] = {
     "invalid_request": (422, "The request is not as the document of the API describes it."),
+    "unauthorized": (401, "Management needs a token that is good."),
+    "forbidden": (403, "The role of this token may not do this."),
+    "busy": (409, "The same is under way already."),
+    "not_recorded": (503, "The action could not be written down, so it was not begun."),
     "rejected": (422, "No node would execute this transaction."),
     "not_found": (404, "There is no such thing."),
     "nothing_certified": (404, "This node holds no certified checkpoint yet."),

@@ -13,6 +13,7 @@ from ledger.genesis import GenesisError
 from momus import bench, demo
 from momus.client import BackPressure, ClientStopped, NotFinal, TooLarge
 from momus.commands import (
+    admin,
     audit,
     drill,
     init,
@@ -90,6 +91,7 @@ app.add_typer(submit.app, name="submit")
 app.command("tx")(tx.command)
 app.command("status")(status.command)
 app.command("peers")(peers.command)
+app.add_typer(admin.app, name="admin")
 app.command("sql")(sql.command)
 app.command("replay")(replay.command)
 app.command("audit")(audit.command)

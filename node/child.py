@@ -16,6 +16,7 @@ RUNNING: Final = "running"
 WAITING: Final = "waiting"
 STOPPED: Final = "stopped"
 HALTED: Final = "halted"
+PAUSED: Final = "paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._start_at = 0.0
+        self._is_paused = False
+        self._kill_at = 0.0
         self.state = WAITING
         self.starts = 0
         self.detail = ""
@@ -71,9 +74,24 @@ class Child:
         """Seconds until it is to be started again; None if it is not waiting."""
         return max(0.0, self._start_at - self._clock()) if self.state == WAITING else None
 
+    def pause(self, is_paused: bool, within_s: float) -> None:
+        """Let it stand still from now on, or go on. One that runs is asked to finish, and killed if it has not after
+        `within_s`; to be called again and again."""
+        if is_paused and self.state == RUNNING and self._is_paused and self._clock() >= self._kill_at:
+            self.kill()
+        if is_paused == self._is_paused:
+            return
+        self._is_paused, self._kill_at = is_paused, self._clock() + within_s
+        if is_paused and self.state == WAITING:
+            self._stand_still()
+        elif is_paused:
+            self.terminate()
+        elif self.state == PAUSED:
+            self.state, self._start_at = WAITING, self._clock()
+
     def stop_waiting(self) -> None:
-        """A process that waits to be started again is not."""
-        if self.state == WAITING:
+        """A process that waits to be started again, or stands still, is not."""
+        if self.state in (WAITING, PAUSED):
             self.state = STOPPED
             self._file.write(status.STOPPED, pid=self._pid())
 
@@ -100,6 +118,8 @@ class Child:
         if code in (HALT, USAGE):
             self.state = HALTED
             self._file.write(status.HALTED, self.detail, self._pid())
+        elif restart and self._is_paused:
+            self._stand_still()
         elif not restart:
             self.state = STOPPED
             self._file.write(status.STOPPED, pid=self._pid())
@@ -109,6 +129,10 @@ class Child:
             why = f": {self.detail}" if self.detail else ""
             self.detail = f"{_cause(code)}{why}; starts again in {wait_s:.1f} s"
             self._file.write(status.CRASHED, self.detail, self._pid())
+
+    def _stand_still(self) -> None:
+        self.state, self.detail = PAUSED, ""
+        self._file.write(status.PAUSED, "until an operator lets it go on", self._pid())
 
     def _has_ended(self) -> bool:
         """Whether it has ended, leaving it to be waited for: until then its group cannot be another's."""

@@ -15,6 +15,7 @@ from ledger.genesis import Genesis
 from ledger.state import Cursor
 from node.blocks import StoreInconsistent
 from node.claims import ClaimsWriter
+from node.control import ControlFile
 from node.home import Home
 from node.metrics.execution import ExecutionMetrics
 from node.metrics.writing import writing
@@ -70,6 +71,7 @@ class ExecuteProcess:
     database_url: str
     stop: threading.Event
     on_running: Callable[[], None]
+    on_waiting: Callable[[str], None]
 
     def run(self) -> None:
         """Until `stop`. Raises: Halted."""
@@ -85,7 +87,10 @@ class ExecuteProcess:
         )
         place = snapshot_place(self.home, self.settings)
         keep = keep_of(self.settings.pruning)
-        upkeep = Upkeep(self.database_url, self.home.store, self.genesis, keep, place, self.stop, metrics.measured)
+        control = ControlFile(self.home.control_file)
+        upkeep = Upkeep(
+            self.database_url, self.home.store, self.genesis, keep, place, self.stop, metrics.measured, control.read
+        )
         upkeep.start()
         snapshots = Snapshots(self.home, self.settings, self.genesis, place)
         try:
@@ -115,14 +120,19 @@ class ExecuteProcess:
                 snapshots.reached(checkpoints[-1])
             self.on_running()
 
+        def stops() -> bool:
+            snapshots.look()
+            return self.stop.is_set()
+
         while not self.stop.is_set():
             try:
                 if not is_migrated:
                     migrate(self.database_url)
                     is_migrated = True
-                session.run(pool, partial(flushed, ClaimsWriter(self.home.claims_file)), self.stop.is_set)
+                session.run(pool, partial(flushed, ClaimsWriter(self.home.claims_file)), stops)
             except DatabaseUnavailable as error:
                 session.watch.unavailable()
+                self.on_waiting(f"the database does not answer: {error}")
                 log.warning("database unavailable, trying again", reason=str(error), wait_ms=wait_ms)
                 self.stop.wait(wait_ms / 1000)
                 wait_ms = min(2 * wait_ms, RETRY_MS_MAX)

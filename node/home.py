@@ -4,6 +4,7 @@ genesis.json    the chain            momus.toml   this node's settings
 keys/           key files, 0600      journal/     everything this validator ever signed above its floor
 store/          records, headers     log/         the embedded log (may be shared with other homes)
 pg/             embedded Postgres    run/         status and metrics of each process, the executor's progress
+control.json    what operators want      actions.jsonl    what they did      tokens.json    who may, as hashes
 evidence/       who contradicted itself, and reports of forks; made when there is something to keep
 """
 
@@ -90,6 +91,36 @@ class Home:
     def drills_page(self) -> Path:
         """What drills by the clock have shown."""
         return self.path / "drills.html"
+
+    @property
+    def control_file(self) -> Path:
+        """What operators want of the node."""
+        return self.path / "control.json"
+
+    @property
+    def actions_file(self) -> Path:
+        """What operators did."""
+        return self.path / "actions.jsonl"
+
+    @property
+    def tokens_file(self) -> Path:
+        """Who may manage the node."""
+        return self.path / "tokens.json"
+
+    @property
+    def own_token_file(self) -> Path:
+        """The token of who holds this home."""
+        return self.keys / "admin.token"
+
+    @property
+    def admin_socket(self) -> Path:
+        """Where management is answered, by default."""
+        return self.run / "admin.sock"
+
+    @property
+    def diagnostics(self) -> Path:
+        """Bundles for a support case."""
+        return self.path / "diagnostics"
 
     @property
     def evidence(self) -> Path:

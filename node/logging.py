@@ -1,14 +1,32 @@
 """Structured logs: one event a line, JSON for machines, coloured text for people at a terminal."""
 
 import sys
+import threading
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import structlog
 
+from node.control import ControlFile
 from node.settings import LoggingSettings
 
-_LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+FOLLOW_S: Final = 0.5
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+class _Level:
+    """Of this process. Changed while it runs; each event is held against what it is then."""
+
+    def __init__(self) -> None:
+        self.least = _LEVELS["info"]
+
+    def __call__(self, logger: Any, method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+        if _LEVELS.get(method, _LEVELS["error"]) < self.least:
+            raise structlog.DropEvent
+        return event
+
+
+_level: Final = _Level()
 
 
 def start_logging(settings: LoggingSettings, home: Path, process: str) -> None:
@@ -16,18 +34,36 @@ def start_logging(settings: LoggingSettings, home: Path, process: str) -> None:
     stream: TextIO = sys.stderr
     if settings.file is not None:
         stream = (home / settings.file).open("a", buffering=1)
+    _level.least = _LEVELS[settings.level]
     structlog.configure(
         processors=[
+            _level,
             _naming(process),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             _renderer(settings, stream),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS["debug"]),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
+
+
+def follow_level(settings: LoggingSettings, control: ControlFile) -> None:
+    """Log from now on at the level that operators want, in the end that of the settings."""
+    _level.least = _LEVELS[control.read().log_level or settings.level]
+
+
+def following_level(settings: LoggingSettings, file: Path) -> None:
+    """`follow_level` as long as the process lives, in a thread of its own."""
+    control, never = ControlFile(file), threading.Event()
+
+    def follow() -> None:
+        while not never.wait(FOLLOW_S):
+            follow_level(settings, control)
+
+    threading.Thread(target=follow, name="log level", daemon=True).start()
 
 
 def _naming(process: str) -> structlog.types.Processor:

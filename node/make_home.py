@@ -100,11 +100,12 @@ def _new_homes(folder: Path, plan: Plan) -> list[NewHome]:
     shared = folder / "log" if plan.places.kafka is None else None
     workers = max(1, (os.cpu_count() or 1) // len(plan.validators))
     places = replace(plan.places, log_path=plan.places.log_path or shared, workers=workers)
-    free = _free_addresses(2 * len(plan.validators))
-    listens, metrics = free[: len(plan.validators)], free[len(plan.validators) :]
+    count = len(plan.validators)
+    free = _free_addresses(3 * count)
+    listens, metrics, api = free[:count], free[count : 2 * count], free[2 * count :]
     return [
-        NewHome(folder / name, name, replace(places, listen=own, peers=_urls(listens, own), metrics=numbers))
-        for name, own, numbers in zip(plan.validators, listens, metrics, strict=True)
+        NewHome(folder / name, name, replace(places, listen=own, peers=_urls(listens, own), metrics=numbers, api=page))
+        for name, own, numbers, page in zip(plan.validators, listens, metrics, api, strict=True)
     ]
 
 

@@ -15,8 +15,8 @@ class Places:
     """Where a node finds its parts. `kafka` are client properties, None: the embedded log, in `log_path` if given.
 
     `postgres` is "embedded", a URL, or the path of a file that holds one. `workers` None: as the default. `listen`:
-    where the other validators get records, `peers`: the addresses of those. `metrics`: `host:port` of the
-    numbers, none: as the default.
+    where the other validators get records, `peers`: the addresses of those. `metrics`, `api`: `host:port` of the
+    numbers and of the API, none: as the default.
     """
 
     kafka: Mapping[str, str] | None = None
@@ -27,6 +27,7 @@ class Places:
     listen: str = ""
     peers: tuple[str, ...] = ()
     metrics: str = ""
+    api: str = ""
 
 
 def settings_text(validator: str, places: Places) -> str:
@@ -47,9 +48,10 @@ def settings_text(validator: str, places: Places) -> str:
     if places.listen:
         urls = ", ".join(map(quoted, places.peers))
         lines += ["", "[peers]", f"listen = {quoted(places.listen)}", f"urls = [{urls}]"]
-    if places.metrics:
-        host, _, port = places.metrics.rpartition(":")
-        lines += ["", "[metrics]", f"host = {quoted(host)}", f"port = {port}"]
+    for part, place in (("metrics", places.metrics), ("api", places.api)):
+        if place:
+            host, _, port = place.rpartition(":")
+            lines += ["", f"[{part}]", f"host = {quoted(host)}", f"port = {port}"]
     if places.passphrase_file is not None:
         lines += ["", "[keys]", f"passphrase_file = {quoted(str(places.passphrase_file.absolute()))}"]
     return "\n".join(lines) + "\n"

@@ -15,8 +15,11 @@ from node.keystore import create_key
 from node.make_database import make_database
 from node.make_settings import Places, settings_text
 from node.settings import Settings, read_settings
+from node.tokens import ADMIN, Tokens
 
 _DRAFT = "momus.toml.draft"
+OWNER = "owner"
+"""Whose token lies in the home: who can read that can do everything anyway."""
 
 
 class NewHome:
@@ -53,10 +56,13 @@ class NewHome:
         return wiring.open_log(self.home, self.settings)
 
     def finish(self, genesis: bytes, public_key: bytes, cluster_id: str) -> bytes:
-        """Genesis, the journal of a key that has never signed, the settings file. The digest of genesis."""
+        """Genesis, the journal of a key that has never signed, a token to manage the node with, the settings file. The
+        digest of genesis."""
         digest = parse_genesis(genesis).digest
         create_file(self.home.genesis_file, genesis)
         create_journal(self.home.journal_file, digest, public_key)
+        own = Tokens(self.home.tokens_file).add(OWNER, ADMIN)
+        create_file(self.home.own_token_file, own.encode() + b"\n", 0o600)
         text = self._text.replace("[log]\n", f'[log]\ncluster_id = "{cluster_id}"\n')
         create_file(self.home.settings_file, text.encode())
         return digest

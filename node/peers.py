@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from ledger.genesis import Genesis
-from node import status
 from node.home import Home
 from node.metrics.values import Values
 from node.metrics.writing import writing
@@ -61,7 +60,7 @@ def _serve_until_stopped(process: Process, records: "Records") -> None:
             server = _server(process, records)
         except OSError as error:
             what = f"cannot serve records at {process.settings.peers.listen}: {error}"
-            process.status.write(status.STARTING, what)
+            process.on_waiting(what)
             _log.warning("peers", reason=what, again_in_s=wait_s)
         else:
             _serve(process, server)

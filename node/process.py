@@ -14,7 +14,7 @@ from node import exits, status
 from node.home import Home, HomeUnusable
 from node.keystore import KeyUnusable
 from node.lifeline import die_with_parent
-from node.logging import start_logging
+from node.logging import following_level, start_logging
 from node.settings import BadSettings, Settings
 from node.status import StatusFile
 
@@ -45,6 +45,11 @@ class Process:
         if said is None or said.state != status.RUNNING:
             self.status.write(status.RUNNING)
 
+    def on_waiting(self, reason: str) -> None:
+        """Say that it cannot do its work now, until `on_running`."""
+        if not self.stop.is_set():
+            self.status.write(status.STARTING, reason)
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.stop.set()
         self.status.write(status.DRAINING)
@@ -65,6 +70,7 @@ def run_process(name: str, path: Path, parent_pid: int | None, body: Callable[[P
         file.write(status.STARTING)
         settings = home.settings(dict(os.environ))
         start_logging(settings.logging, path, name)
+        following_level(settings.logging, home.control_file)
         process = Process(home, settings, file)
         process.listen()
         body(process)

@@ -1,4 +1,5 @@
-"""What `momus run` supervises: order, execute, peers where it is to listen, drills by the clock, the API, Postgres."""
+"""What `momus run` supervises: order, execute, peers where it is to listen, drills by the clock, the API, management,
+Postgres."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -28,6 +29,8 @@ def supervisor_of(home: Home, settings: Settings, argv: Sequence[str]) -> Superv
         specs.append(ChildSpec("drills", [*argv, "drills"]))
     if settings.api.port:
         specs.append(ChildSpec("api", [*argv, "api"]))
+    if settings.admin.listen:
+        specs.append(ChildSpec("admin", [*argv, "admin"]))
     return Supervisor(home, settings.supervisor, specs, wiring.postgres_service(home, settings))
 
 
@@ -43,6 +46,7 @@ def execute_body(process: Process) -> None:
         database_url=wiring.database_url(home, settings),
         stop=process.stop,
         on_running=process.on_running,
+        on_waiting=process.on_waiting,
     )
     try:
         executing.run()

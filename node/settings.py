@@ -19,6 +19,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from node.admin_settings import AdminSettings
 from node.discovery_settings import DiscoverySettings
 from node.secrets import SecretInline, checked_properties, checked_url
 from node.setting import Part
@@ -27,7 +28,7 @@ from node.setting import words as _words
 from sync.address import checked_address, host_and_port
 
 PREFIX: Final = "MOMUS_"
-NOT_SETTINGS: Final = frozenset({"MOMUS_HOME", "MOMUS_KAFKA", "MOMUS_POSTGRES"})
+NOT_SETTINGS: Final = frozenset({"MOMUS_HOME", "MOMUS_KAFKA", "MOMUS_POSTGRES", "MOMUS_TOKEN_FILE"})
 """Variables with our prefix that the command line and the tests read, not a node."""
 
 
@@ -208,7 +209,7 @@ class ApiSettings(Part):
     """The HTTP API and the page, for applications and people."""
 
     host: str = _words("127.0.0.1", "Address at which it is answered. Whoever reaches it may read everything.")
-    port: int = _whole(0, 0, 65_535, "", "Its port; 0: nothing is answered, and no process for it.")
+    port: int = _whole(8464, 0, 65_535, "", "Its port; 0: nothing is answered, and no process for it.")
     connections_max: int = _whole(512, 4, 100_000, "connections", "Open at once; more are refused.")
     streams_max: int = _whole(100, 1, 100_000, "streams", "Of events, open at once; more are refused.")
     stream_ms: int = _whole(3_600_000, 100, 10**9, "ms", "Longest life of one; consumers go on where it ended.")
@@ -276,6 +277,7 @@ class Settings(BaseSettings):
     drills: DrillSettings = DrillSettings()
     metrics: MetricsSettings = MetricsSettings()
     api: ApiSettings = ApiSettings()
+    admin: AdminSettings = AdminSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     logging: LoggingSettings = LoggingSettings()
 

@@ -19,6 +19,7 @@ import structlog
 from backbone.store import StoreDamaged, StoreReader
 from ledger.genesis import Genesis
 from node import wiring
+from node.control import ControlFile
 from node.home import Home
 from node.lifeline import die_with_parent
 from node.logging import start_logging
@@ -34,6 +35,7 @@ from sync.snapshots.restore import BadSnapshot, open_snapshot
 
 CERTIFICATE_WAIT_S: Final = 600.0
 _POLL_S: Final = 0.2
+_LOOK_S: Final = 1.0
 _NICENESS: Final = 19
 _OLDEST: Final = "SELECT min(time_ms) FROM ledger.checkpoints"
 _TROUBLE: Final = (DatabaseUnavailable, DatabaseUnusable, StateDiffers, StoreDamaged, PlaceUnavailable, OSError)
@@ -60,17 +62,27 @@ class Snapshots:
         self._url = wiring.database_url(home, settings)
         self._due_ms: int | None = None
         self._making: threading.Thread | None = None
+        self._control = ControlFile(home.control_file)
+        self._made_from = 0
+        self._last: StoredCheckpoint | None = None
+        self._look_at = 0.0
+
+    def look(self) -> None:
+        """Between flushes: begin the snapshot that an operator has wanted since the last checkpoint was reached."""
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_S
+            if self._last is not None and self._control.read().snapshot_from > self._made_from:
+                self.reached(self._last)
 
     def reached(self, checkpoint: StoredCheckpoint) -> None:
         """The flush of a checkpoint has committed, the next has not begun. Begins a snapshot if one is due; a failure
         to do so is told, and the next checkpoint is as good."""
-        every_ms = self._settings.snapshots.every_ms
-        if not every_ms or (self._making is not None and self._making.is_alive()):
+        self._last = checkpoint
+        if self._making is not None and self._making.is_alive():
             return
         try:
-            if self._due_ms is None:
-                self._due_ms = self._last_ms(checkpoint.time_ms) + every_ms
-            if checkpoint.time_ms < self._due_ms:
+            if not self._is_wanted(checkpoint) and not self._is_due(checkpoint):
                 return
             view = self._view(checkpoint.checkpoint.height)
         except _TROUBLE as error:
@@ -78,8 +90,27 @@ class Snapshots:
             return
         if view is None:
             return
-        self._due_ms = checkpoint.time_ms + every_ms
+        self._due_ms = checkpoint.time_ms + self._settings.snapshots.every_ms
         self._make(view, checkpoint.checkpoint.height)
+
+    def _is_due(self, checkpoint: StoredCheckpoint) -> bool:
+        """By the clock."""
+        every_ms = self._settings.snapshots.every_ms
+        if not every_ms:
+            return False
+        if self._due_ms is None:
+            self._due_ms = self._last_ms(checkpoint.time_ms) + every_ms
+        return checkpoint.time_ms >= self._due_ms
+
+    def _is_wanted(self, checkpoint: StoredCheckpoint) -> bool:
+        """By an operator; until one is offered, each checkpoint tries."""
+        wanted = self._control.read().snapshot_from
+        if wanted <= self._made_from:
+            return False
+        kept = offered(self._place, self._genesis)
+        if kept and kept[-1].height >= wanted:
+            self._made_from = wanted
+        return wanted > self._made_from and checkpoint.checkpoint.height >= wanted
 
     def _view(self, height: int) -> ExportedView | None:
         """Of the database; None, if that is beyond the checkpoint by now."""

@@ -16,7 +16,8 @@ DRAINING: Final = "draining"
 STOPPED: Final = "stopped"
 CRASHED: Final = "crashed"
 HALTED: Final = "halted"
-STATES: Final = (STARTING, RUNNING, DRAINING, STOPPED, CRASHED, HALTED)
+PAUSED: Final = "paused"
+STATES: Final = (STARTING, RUNNING, DRAINING, STOPPED, CRASHED, HALTED, PAUSED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import structlog
 
 from node import exits, status
 from node.child import HALTED, RUNNING, STOPPED, Child, ChildSpec
+from node.control import ControlFile
 from node.home import Home
 from node.only_one import only_one
 from node.postgres_files import PostgresUnusable
@@ -61,6 +62,7 @@ class Supervisor:
         self._service_restarts = Restarts(settings)
         self._service_due = 0.0
         self._file = StatusFile(home.status_file("supervisor"))
+        self._control = ControlFile(home.control_file)
         self._children = [
             Child(spec, StatusFile(home.status_file(spec.name)), Restarts(settings), clock) for spec in specs
         ]
@@ -94,8 +96,9 @@ class Supervisor:
 
     def _supervise(self) -> int:
         self._start_service()
+        self._pause()
         for child in self._children:
-            child.start()
+            child.watch(restart=True)
         self._file.write(status.RUNNING)
         while not self._signals and self._halted() is None:
             self._watch(restart=True)
@@ -138,6 +141,7 @@ class Supervisor:
     def _watch(self, restart: bool) -> None:
         if restart:
             self._watch_service()
+            self._pause()
         for child in self._children:
             starts = child.starts
             if child.watch(restart):
@@ -145,6 +149,11 @@ class Supervisor:
                 report("process ended", child=child.spec.name, state=child.state, detail=child.detail)
             if child.starts > starts:
                 _log.info("process started", child=child.spec.name, starts=child.starts)
+
+    def _pause(self) -> None:
+        paused = self._control.read().paused
+        for child in self._children:
+            child.pause(child.spec.name in paused, self._settings.drain_ms / 1000)
 
     def _start_service(self) -> None:
         """What does not start even after a few tries is for the person to see who has just typed the command."""

@@ -4,6 +4,7 @@ indexes, `api.status` its lag.
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ import structlog
 from backbone.store import StoreDamaged, StoreReader
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.genesis import Genesis
+from node.control import Control
 from node.process import Halted
 from node.session import CHECKPOINTS_MAX
 from node.store_pruning import prune_below
@@ -47,13 +49,16 @@ class Upkeep:
         place: Place,
         stop: threading.Event,
         on_measured: OnMeasured | None = None,
+        wanted: Callable[[], Control] = Control,
     ) -> None:
+        """`wanted`: what operators want, of which `prune_to` concerns it."""
         self._url = database_url
         self._store = StoreReader(store)
         self._keep = keep
         self._place = place
         self._genesis = genesis
         self._on_measured = on_measured
+        self._wanted = wanted
         self._pruned = 0
         self._stop = stop
         self._told = -1
@@ -102,22 +107,30 @@ class Upkeep:
 
     def _prune(self, database: Database) -> None:
         """What is certified is not to be looked up any more below."""
-        certified_height = database.certified_height()
+        certified_height, keep = database.certified_height(), self._kept(database)
         while certified_height and not self._stop.is_set():
-            if database.prune(self._keep, certified_height).pieces < STALE_AT_ONCE:
+            if database.prune(keep, certified_height).pieces < STALE_AT_ONCE:
                 break
-        self._prune_store(database, certified_height)
+        self._prune_store(database, certified_height, keep)
+
+    def _kept(self, database: Database) -> Keep:
+        """By the settings; less, where an operator wants that."""
+        cursor, prune_to = database.cursor(), self._wanted().prune_to
+        if cursor is None or not 0 < prune_to < cursor.height:
+            return self._keep
+        heights = cursor.height - prune_to
+        return replace(self._keep, heights=min(heights, self._keep.heights or heights))
 
     def _measure(self, database: Database) -> None:
         if self._on_measured is not None:
             self._on_measured(database.measured(), database.certified_height(), self._place.heights())
 
-    def _prune_store(self, database: Database, certified_height: int) -> None:
+    def _prune_store(self, database: Database, certified_height: int, keep: Keep) -> None:
         """As far as history goes, but not what executing on from the oldest snapshot takes; nothing without one."""
         kept = self._place.heights()
-        if self._keep.is_all or not kept:
+        if keep.is_all or not kept:
             return
-        floor = min(kept[0], certified_height, database.history_floor(self._keep))
+        floor = min(kept[0], certified_height, database.history_floor(keep))
         if floor > self._pruned:
             removed = prune_below(self._store, self._genesis, floor)
             if removed:

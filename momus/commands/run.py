@@ -45,6 +45,10 @@ def _run_all(folder: Path, homes: list[Home], as_json: bool) -> NoReturn:
     committee = Committee(folder, homes, argv, settings.supervisor)
     if not as_json:
         note(f"Running {len(homes)} validators in {folder}. Ctrl-C stops them.")
+        for each in homes:
+            api = each.settings(dict(os.environ)).api
+            if api.port:
+                note(f"  {each.path.name}: http://{api.host}:{api.port}/")
     code = committee.run()
     halted = "; ".join(f"{name}: {why}" for name, why in committee.halted().items()) or None
     _end(code, halted, as_json)
@@ -60,7 +64,8 @@ def _run_one(home: Path, as_json: bool) -> NoReturn:
     argv = [sys.executable, "-m", "momus", "process", "--home", str(place.path), "--parent", str(os.getpid())]
     supervisor = supervisor_of(place, settings, argv)
     if not as_json:
-        note(f"Running {place.path}. `momus status --home {home}` shows how it does; Ctrl-C stops it.")
+        page = f"http://{settings.api.host}:{settings.api.port}/" if settings.api.port else "`momus status`"
+        note(f"Running {place.path}. {page} shows how it does; Ctrl-C stops it.")
     with metrics_served(place, settings, supervisor.starts):
         code = supervisor.run()
     _end(code, supervisor.halt_message() or None, as_json)
@@ -75,12 +80,19 @@ def _end(code: int, halted: str | None, as_json: bool) -> NoReturn:
 
 
 def process(
-    name: Annotated[str, typer.Argument(help="order, execute, peers, drills or api")],
+    name: Annotated[str, typer.Argument(help="order, execute, peers, drills, api or admin")],
     home: HomeOption = DEFAULT_HOME,
     parent: Annotated[int | None, typer.Option(help="Process id that this one must not outlive.")] = None,
 ) -> None:
     """One process of the node; `momus run` starts these."""
-    bodies = {"order": run_order, "execute": execute_body, "peers": run_peers, "drills": run_drills, "api": _run_api}
+    bodies = {
+        "order": run_order,
+        "execute": execute_body,
+        "peers": run_peers,
+        "drills": run_drills,
+        "api": _run_api,
+        "admin": _run_admin,
+    }
     if name not in bodies:
         raise typer.BadParameter(f"{name} is not a process: {', '.join(bodies)}")
     raise typer.Exit(run_process(name, Path(home).absolute(), parent, bodies[name]))
@@ -92,3 +104,9 @@ def _run_api(process: Process) -> None:
     from momus.client.api_sender import client_sender
 
     run_api(process, client_sender)
+
+
+def _run_admin(process: Process) -> None:
+    from api.admin.process import run_admin
+
+    run_admin(process)

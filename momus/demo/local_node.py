@@ -16,6 +16,8 @@ from node.home import Home
 from node.status import RUNNING, Status, StatusFile
 
 PROCESSES = ("order", "execute")
+ALONE = {"MOMUS_API__PORT": "0", "MOMUS_ADMIN__LISTEN": ""}
+"""Nobody asks these nodes over HTTP, unless their environment says so."""
 _POLL_S = 0.02
 
 
@@ -39,7 +41,7 @@ class LocalNode(Started):
 
     def __init__(self, home: Path, environment: Mapping[str, str] | None = None) -> None:
         self.home = Home(home)
-        self._environment = environment
+        self._environment = {**ALONE, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._pids_before: set[int] = set()
 

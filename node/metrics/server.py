@@ -1,10 +1,12 @@
-"""Answers `GET /metrics` for the whole node, in a thread of the supervisor, which outlives every other process.
+"""Answers `GET /metrics`, `/healthz` and `/readyz` for the whole node, in a thread of the supervisor, which outlives
+every other process.
 
 Nothing of the node waits for it: an address that is taken is said, and tried again. A connection lives
 `connection_ms` at most and carries one request; of its head as much is read as fits a small buffer.
 """
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,6 +17,7 @@ import structlog
 
 from ledger.genesis import Genesis
 from node import wiring
+from node.health import health_of
 from node.home import Home, HomeUnusable
 from node.metrics.page import age_s, is_living, metrics_page
 from node.metrics.values import Values
@@ -24,11 +27,17 @@ from node.settings import MetricsSettings, Settings
 HEAD_BYTES_MAX: Final = 8 << 10
 RETRY_S: Final = 0.5
 RETRY_S_MAX: Final = 30.0
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-PATH: Final = "/metrics"
+_PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
+_TEXT: Final = "text/plain; charset=utf-8"
+_JSON: Final = "application/json"
 
 Starts = Callable[[], Mapping[str, int]]
 """How often each process of the node was started, by name."""
+
+Answer = tuple[HTTPStatus, str, bytes]
+"""With its content type."""
+Pages = Mapping[bytes, Callable[[], Answer]]
+"""By path."""
 
 _log = structlog.get_logger()
 
@@ -36,9 +45,9 @@ _log = structlog.get_logger()
 class MetricsServer:
     """One listener; `run` blocks, in a thread of its own, until `stop`."""
 
-    def __init__(self, settings: MetricsSettings, page: Callable[[], bytes]) -> None:
+    def __init__(self, settings: MetricsSettings, pages: Pages) -> None:
         self._settings = settings
-        self._page = page
+        self._pages = pages
         self._open = 0
         self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
@@ -54,7 +63,8 @@ class MetricsServer:
             self._loop.call_soon_threadsafe(self._ended.set)
 
     async def _serve(self) -> None:
-        self._page()  # loads what the first answer would have to wait for
+        for page in self._pages.values():
+            page()  # loads what the first answer would have to wait for
         wait_s = RETRY_S
         while not self._ended.is_set():
             host, port = self._settings.host, self._settings.port
@@ -89,25 +99,26 @@ class MetricsServer:
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        status, body = self._response(head.split(b"\r\n", 1)[0].split(b" "))
+        status, kind, body = self._response(head.split(b"\r\n", 1)[0].split(b" "))
         is_head = head.startswith(b"HEAD ")
         lines = (
             f"HTTP/1.1 {status.value} {status.phrase}",
-            f"Content-Type: {CONTENT_TYPE}",
+            f"Content-Type: {kind}",
             f"Content-Length: {len(body)}",
             "Connection: close",
         )
         writer.write("\r\n".join((*lines, "", "")).encode() + (b"" if is_head else body))
         await writer.drain()
 
-    def _response(self, request: list[bytes]) -> tuple[HTTPStatus, bytes]:
+    def _response(self, request: list[bytes]) -> Answer:
         if len(request) != 3 or not request[2].startswith(b"HTTP/1."):
-            return HTTPStatus.BAD_REQUEST, b"this is not HTTP/1\n"
+            return HTTPStatus.BAD_REQUEST, _TEXT, b"this is not HTTP/1\n"
         if request[0] not in (b"GET", b"HEAD"):
-            return HTTPStatus.METHOD_NOT_ALLOWED, b"only GET and HEAD\n"
-        if request[1].split(b"?", 1)[0] != PATH.encode():
-            return HTTPStatus.NOT_FOUND, b"only /metrics\n"
-        return HTTPStatus.OK, self._page()
+            return HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"only GET and HEAD\n"
+        page = self._pages.get(request[1].split(b"?", 1)[0])
+        if page is None:
+            return HTTPStatus.NOT_FOUND, _TEXT, b"only " + b", ".join(self._pages) + b"\n"
+        return page()
 
 
 class NodePage:
@@ -120,9 +131,9 @@ class NodePage:
         self._services = [] if wiring.postgres_service(home, settings) is None else ["postgres"]
         self._genesis: Genesis | None = None
 
-    def __call__(self) -> bytes:
+    def __call__(self) -> Answer:
         """As of now."""
-        return metrics_page(self._home, text_of(self._values(), "supervisor"))
+        return HTTPStatus.OK, _PROMETHEUS, metrics_page(self._home, text_of(self._values(), "supervisor"))
 
     def _values(self) -> Values:
         values = Values("supervisor")
@@ -145,13 +156,28 @@ class NodePage:
         return self._genesis.chain
 
 
+def pages_of(home: Home, settings: Settings, starts: Starts) -> Pages:
+    """What is answered for a node."""
+
+    def alive() -> Answer:
+        """The supervisor answers, and starts whatever else is not there."""
+        return HTTPStatus.OK, _JSON, b'{"alive": true}\n'
+
+    def ready() -> Answer:
+        health = health_of(home, settings)
+        status = HTTPStatus.OK if health.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return status, _JSON, json.dumps(health.document()).encode() + b"\n"
+
+    return {b"/metrics": NodePage(home, settings, starts), b"/healthz": alive, b"/readyz": ready}
+
+
 @contextmanager
 def metrics_served(home: Home, settings: Settings, starts: Starts) -> Iterator[None]:
     """Serve while the body runs, where `metrics.port` names a port."""
     if not settings.metrics.port:
         yield
         return
-    server = MetricsServer(settings.metrics, NodePage(home, settings, starts))
+    server = MetricsServer(settings.metrics, pages_of(home, settings, starts))
     thread = threading.Thread(target=server.run, name="metrics", daemon=True)
     thread.start()
     try:

@@ -13,7 +13,17 @@ from tests.flush_effects import cursor_at
 
 pytestmark = pytest.mark.postgres
 
-BESIDE = {"layout", "progress", "alembic_version", "certificates", "drills", "pruning", "restoring", "restored_parts"}
+BESIDE = {
+    "layout",
+    "progress",
+    "alembic_version",
+    "certificates",
+    "drills",
+    "admin_actions",
+    "pruning",
+    "restoring",
+    "restored_parts",
+}
 """Tables that consensus does not determine."""
 TREE = {"changed_balances", "changed_keys", "tree_nodes", "tree_leaves", "tree_stale", "tree_root"}
 """Tables that follow from the state: the checkpoints' state roots are compared in their place."""

@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http import HTTPStatus
 
 import pytest
 
@@ -27,7 +28,7 @@ def served(connections_max: int = 4, connection_ms: int = 10_000) -> Iterator[in
 @contextmanager
 def served_at(port: int, connections_max: int = 4, connection_ms: int = 10_000) -> Iterator[None]:
     settings = MetricsSettings(port=port, connections_max=connections_max, connection_ms=connection_ms)
-    server = MetricsServer(settings, lambda: b"x 1\n")
+    server = MetricsServer(settings, {b"/metrics": lambda: (HTTPStatus.OK, "text/plain", b"x 1\n")})
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

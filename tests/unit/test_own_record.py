@@ -31,7 +31,7 @@ TLS = {"MOMUS_PEERS__CERTIFICATE_FILE": "c", "MOMUS_PEERS__CERTIFICATE_KEY_FILE"
 def test_node_tells_where_its_records_are_had_if_others_can_reach_that(
     environment: dict[str, str], address: str
 ) -> None:
-    told = own_of(read_settings(None, environment), validator_key(0))
+    told = own_of(read_settings(None, {"MOMUS_API__PORT": "0", **environment}), validator_key(0))
     assert told.sync_address == address
     assert told.roles == (("records", "validator") if address else ("validator",))
     assert told.record(1, {"height": 7, "certified_height": 5}).sync_address == address
@@ -40,7 +40,8 @@ def test_node_tells_where_its_records_are_had_if_others_can_reach_that(
 @pytest.mark.parametrize(
     ("environment", "address"),
     [
-        ({}, ""),
+        ({}, "http://127.0.0.1:8464"),
+        ({"MOMUS_API__PORT": "0"}, ""),
         ({"MOMUS_API__PORT": "8080"}, "http://127.0.0.1:8080"),
         ({"MOMUS_API__PORT": "8080"} | KAFKA, ""),
         ({"MOMUS_API__PORT": "8080", "MOMUS_API__HOST": "0.0.0.0"}, ""),

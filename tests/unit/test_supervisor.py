@@ -11,6 +11,7 @@ import pytest
 
 from node import exits, status
 from node.child import ChildSpec
+from node.control import ControlFile
 from node.home import Home
 from node.postgres_files import PostgresUnusable
 from node.restarts import Restarts
@@ -205,3 +206,62 @@ def test_status_of_a_living_process_says_so(home: Home) -> None:
     StatusFile(home.status_file("order")).write(status.RUNNING)
     assert status_of(home, "order").is_alive
     assert status_of(home, "order").pid == os.getpid()
+
+
+def test_a_paused_process_stands_still_until_it_may_go_on_also_over_a_restart(home: Home, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    spec = python("worker", WAITS.format(ready=str(ready)))
+    control = ControlFile(home.control_file)
+
+    def drive() -> None:
+        until(lambda: ready.exists() and has_state(home, "worker", status.STARTING))
+        control.change(paused=["worker"])
+        until(lambda: has_state(home, "worker", status.PAUSED))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    driven = threading.Thread(target=drive, daemon=True)
+    driven.start()
+    assert Supervisor(home, QUICK, [spec]).run() == exits.OK
+    driven.join()
+    ready.unlink()
+
+    def drive_again() -> None:
+        until(lambda: has_state(home, "worker", status.PAUSED))
+        assert not ready.exists()
+        control.change(paused=[])
+        until(ready.exists)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    again = threading.Thread(target=drive_again, daemon=True)
+    again.start()
+    supervisor = Supervisor(home, QUICK, [spec])
+    assert supervisor.run() == exits.OK
+    again.join()
+    assert supervisor.starts() == {"worker": 1}
+
+
+def test_a_process_that_does_not_stop_to_be_paused_is_killed(home: Home, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    quick = SupervisorSettings(backoff_ms=1, backoff_max_ms=4, drain_ms=100)
+    supervisor = Supervisor(home, quick, [python("worker", STUBBORN.format(ready=str(ready)))])
+
+    def drive() -> None:
+        until(ready.exists)
+        pid = status_of(home, "worker").pid
+        ControlFile(home.control_file).change(paused=["worker"])
+        until(lambda: has_state(home, "worker", status.PAUSED))
+        assert not is_running(pid)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    driven = threading.Thread(target=drive, daemon=True)
+    driven.start()
+    assert supervisor.run() == exits.OK
+    driven.join()
+    assert supervisor.starts() == {"worker": 1}
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it; the test's own time is the bound."""
+    pause = threading.Event()
+    while not condition():
+        pause.wait(0.005)

@@ -1,0 +1,166 @@
+"""The application of management: reads for viewers, deeds for those whose role may."""
+
+import asyncio
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Body, Depends, FastAPI, Header
+from fastapi import Path as PathPart
+from fastapi import Query as Parameters
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+
+from api.admin.caller import Needs, needs_in
+from api.admin.deeds import DEEDS, Arguments, Deed, Means
+from api.admin.doing import WHY_MAX, Doing
+from api.handlers import Bounded, with_bounds
+from api.problems import Problem
+from node.actions import Actions
+from node.health import health_of
+from node.masked import changed, shown
+from node.status import StatusFile
+from node.tokens import OPERATOR, VIEWER, Token, Tokens
+
+PREFIX: Final = "/v1"
+PAGE_MAX: Final = 1_000
+HOLD_MS_MAX: Final = 30_000
+BODY_BYTES_MAX: Final = 64 << 10
+BOUNDS: Final = Bounded(rate_per_s=50, burst=200, body_bytes_max=BODY_BYTES_MAX, body_s=10.0)
+
+Number = Annotated[int, PathPart(ge=1, le=1 << 53)]
+
+
+class ActionsQuery(BaseModel):
+    """Newest first."""
+
+    model_config = ConfigDict(extra="forbid")
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 100
+    before: Annotated[int | None, Field(ge=1)] = None
+
+
+class HoldQuery(BaseModel):
+    """How long the answer may wait for the end."""
+
+    model_config = ConfigDict(extra="forbid")
+    hold_ms: Annotated[int, Field(ge=0, le=HOLD_MS_MAX)] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application stands on."""
+
+    means: Means
+    tokens: Tokens
+    actions: Actions
+    doing: Doing
+
+
+def make_admin_app(parts: Parts) -> FastAPI:
+    """The application."""
+    app = FastAPI(
+        title="Momus management",
+        version=version("momus"),
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    needs = needs_in(parts.tokens)
+    routes = APIRouter()
+    _add_reads(routes, parts, needs)
+    _add_actions(routes, parts, needs)
+    for deed in DEEDS:
+        _add_deed(routes, parts, needs, deed)
+    app.include_router(routes, prefix=PREFIX)
+    with_bounds(app, BOUNDS)
+    return app
+
+
+def _add_reads(routes: APIRouter, parts: Parts, needs: Needs) -> None:
+    means = parts.means
+
+    @routes.get("/whoami")
+    async def whoami(token: Annotated[Token, Depends(needs(VIEWER))]) -> Response:
+        return _answer({"name": token.name, "role": token.role, "expires_at_ms": token.expires_at_ms or None})
+
+    @routes.get("/status")
+    def status(token: Annotated[Token, Depends(needs(VIEWER))]) -> Response:
+        said = [StatusFile(file).read() for file in sorted(means.home.run.glob("*.json"))]
+        return _answer(
+            {
+                "validator": means.settings.validator,
+                "version": version("momus"),
+                **health_of(means.home, means.settings).document(),
+                "wanted": asdict(means.control.read()),
+                "processes": [{**asdict(each), "is_alive": each.is_alive} for each in said if each is not None],
+            }
+        )
+
+    @routes.get("/config")
+    def config(token: Annotated[Token, Depends(needs(VIEWER))]) -> Response:
+        return _answer({"changed": changed(means.settings), "settings": shown(means.settings)})
+
+    @routes.get("/diagnostics/{number}")
+    def diagnostics(number: Number, token: Annotated[Token, Depends(needs(OPERATOR))]) -> Response:
+        file = means.home.diagnostics / f"diagnostics-{number}.tar.gz"
+        if not file.is_file():
+            raise Problem("not_found", "There is no such bundle, or none any more.")
+        return FileResponse(file, media_type="application/gzip", filename=file.name)
+
+
+def _add_actions(routes: APIRouter, parts: Parts, needs: Needs) -> None:
+    @routes.get("/actions")
+    def actions(
+        token: Annotated[Token, Depends(needs(VIEWER))], query: Annotated[ActionsQuery, Parameters()]
+    ) -> Response:
+        return _answer({"items": [asdict(each) for each in parts.actions.newest(query.limit, query.before)]})
+
+    @routes.get("/actions/{number}")
+    async def action(
+        number: Number, token: Annotated[Token, Depends(needs(VIEWER))], query: Annotated[HoldQuery, Parameters()]
+    ) -> Response:
+        found = await asyncio.to_thread(parts.doing.wait, number, query.hold_ms / 1000)
+        if found is None:
+            raise Problem("not_found", "There is no such action.")
+        return _answer(asdict(found))
+
+
+def _add_deed(routes: APIRouter, parts: Parts, needs: Needs, deed: Deed) -> None:
+    async def begin(
+        request: Request,
+        token: Annotated[Token, Depends(needs(deed.role))],
+        query: Annotated[HoldQuery, Parameters()],
+        momus_why: Annotated[str, Header(min_length=3, max_length=WHY_MAX)],
+        given: Annotated[dict[str, Any] | None, Body()] = None,
+    ) -> Response:
+        begun = parts.doing.begin(deed, _arguments(deed, given or {}), token, _words(momus_why))
+        ended = await asyncio.to_thread(parts.doing.wait, begun.number, query.hold_ms / 1000)
+        return _answer(asdict(ended or begun), 200 if ended is not None and ended.took_ms is not None else 202)
+
+    routes.post(f"/actions/{deed.name}", name=deed.name, description=deed.what)(begin)
+
+
+def _arguments(deed: Deed, given: dict[str, Any]) -> Arguments:
+    """Raises: Problem."""
+    try:
+        return deed.arguments.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Problem("invalid_request", f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _words(header: str) -> str:
+    """Headers are bytes, which the server reads as Latin-1; people write UTF-8. Raises: Problem."""
+    try:
+        text = header.encode("latin-1").decode().strip()
+    except UnicodeError as error:
+        raise Problem("invalid_request", "Momus-Why is not UTF-8.") from error
+    if not text.isprintable():
+        raise Problem("invalid_request", "Momus-Why holds what cannot be printed.")
+    return text
+
+
+def _answer(document: Any, status: int = 200) -> JSONResponse:
+    return JSONResponse(document, status, {"Cache-Control": "no-store"})

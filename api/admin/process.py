@@ -1,0 +1,106 @@
+"""The admin process: management at a socket of its own, until SIGTERM."""
+
+import os
+import socket
+import ssl
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
+
+from api.serving import listening, serve, tcp_socket
+from node import wiring
+from node.actions import Actions
+from node.admin_settings import UNIX
+from node.control import ControlFile
+from node.home import Home
+from node.metrics.values import Values
+from node.metrics.writing import writing
+from node.process import Process
+from node.settings import BadSettings
+from node.tokens import Tokens
+from sync.address import host_and_port
+
+CONNECTIONS_MAX: Final = 64
+PATH_BYTES_MAX: Final = 100
+"""Of a Unix socket's path, which the system bounds; a longer one is reached through its open folder."""
+
+
+def run_admin(process: Process) -> None:
+    """Until SIGTERM. Raises: HomeUnusable, BadSettings."""
+    home, listen = process.home, process.settings.admin.listen
+    where = str(home.admin_socket) if listen == UNIX else listen
+    bound = partial(_unix_socket, home) if listen == UNIX else partial(tcp_socket, *host_and_port(listen))
+    on = listening(process, bound, where)
+    if on is None:
+        return
+    try:
+        with on, writing(home, "admin", process.settings.metrics, Values("admin")):
+            _serve(process, on)
+    finally:
+        if listen == UNIX:
+            home.admin_socket.unlink(missing_ok=True)
+
+
+def _serve(process: Process, on: socket.socket) -> None:
+    # Loaded by this process alone.
+    from api.admin.app import Parts, make_admin_app
+    from api.admin.copying import Copying
+    from api.admin.deeds import Means
+    from api.admin.doing import Doing
+
+    home, settings = process.home, process.settings
+    url = wiring.database_url(home, settings)
+    actions = Actions(home.actions_file)
+    copying = Copying(url, actions)
+    place = wiring.snapshot_place(home, settings)
+    means = Means(home, settings, url, place, ControlFile(home.control_file), process.stop.is_set)
+    doing = Doing(means, actions, copying.changed)
+    copying.start()
+    try:
+        app = make_admin_app(Parts(means, Tokens(home.tokens_file), actions, doing))
+        serve(process, app, on, limit_concurrency=CONNECTIONS_MAX, **_tls(process))
+    finally:
+        copying.stop()
+        actions.close()
+
+
+def _tls(process: Process) -> dict[str, Any]:
+    """uvicorn's options. Raises: BadSettings."""
+    admin, home = process.settings.admin, process.home
+    if admin.certificate_file is None or admin.certificate_key_file is None:
+        return {}
+    certificate, key = home.resolve(admin.certificate_file), home.resolve(admin.certificate_key_file)
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
+        options: dict[str, Any] = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
+        if admin.client_ca_file is not None:
+            authority = home.resolve(admin.client_ca_file)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(authority)
+            options |= {"ssl_ca_certs": str(authority), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    except (OSError, ssl.SSLError) as error:
+        raise BadSettings(f"admin: a certificate cannot be used: {error}.") from error
+    return options
+
+
+def _unix_socket(home: Home) -> socket.socket:
+    """Bound, for the owner of the home alone. Raises: OSError."""
+    with suppress(FileNotFoundError):
+        home.admin_socket.unlink()  # of a process that was killed; the home is held, so there is no other
+    found = socket.socket(socket.AF_UNIX)
+    folder = os.open(home.run, os.O_RDONLY | os.O_DIRECTORY)
+    before = os.umask(0o177)
+    try:
+        found.bind(socket_path(home, folder))
+    except OSError:
+        found.close()
+        raise
+    finally:
+        os.umask(before)
+        os.close(folder)
+    return found
+
+
+def socket_path(home: Home, folder: int) -> str:
+    """Where the socket is for the system, its folder being open."""
+    path = str(home.admin_socket)
+    return path if len(path.encode()) <= PATH_BYTES_MAX else f"/proc/self/fd/{folder}/{home.admin_socket.name}"

@@ -1,0 +1,93 @@
+"""Whether the node is well, with reasons when it is not. Made of files that its processes write; asks nobody."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from backbone.store import StoreDamaged, StoreReader
+from ledger.genesis import Genesis
+from node import status
+from node.control import ControlFile
+from node.discovery import FRESH, Peer, peers
+from node.home import Home, HomeUnusable
+from node.progress import ProgressFile
+from node.settings import Settings
+from node.status import StatusFile
+
+NEEDED: Final = ("order", "execute")
+"""A node whose drills or API stand still takes part all the same."""
+BEHIND_BLOCKS_MAX: Final = 100
+"""Fewer are on their way."""
+REASONS_MAX: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`reasons` why it is not ready: sentences for a person; none where it is."""
+
+    reasons: tuple[str, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        return not self.reasons
+
+    def document(self) -> Mapping[str, object]:
+        """As JSON has it."""
+        return {"ready": self.is_ready, "reasons": list(self.reasons)}
+
+
+def health_of(home: Home, settings: Settings) -> Health:
+    """As of now. Ready: it runs, hears the others, and its database is as far as the chain, as far as it can know."""
+    reasons = _processes(home, settings)
+    try:
+        final, executed = _heights(home)
+        if final - executed > BEHIND_BLOCKS_MAX:
+            reasons.append(f"The database is {final - executed:,} blocks behind the chain.")
+        if settings.discovery.every_ms:
+            reasons += _others(home.genesis(), peers(home, settings.validator), final)
+    except (OSError, StoreDamaged, HomeUnusable) as error:
+        reasons.append(str(error))
+    return Health(tuple(reasons[:REASONS_MAX]))
+
+
+def _processes(home: Home, settings: Settings) -> list[str]:
+    paused = ControlFile(home.control_file).read().paused
+    is_embedded = settings.postgres.url_file is None and settings.postgres.url == "embedded"
+    found = []
+    for name in ("supervisor", *NEEDED, *(("postgres",) if is_embedded else ())):
+        said = StatusFile(home.status_file(name)).read()
+        if name in paused:
+            found.append(f"{name} is paused; `momus admin resume` lets it go on.")
+        elif said is None:
+            found.append(f"{name} was never started.")
+        elif said.state != status.RUNNING or not said.is_alive:
+            is_gone = said.state in (status.STARTING, status.RUNNING) and not said.is_alive
+            detail = f": {said.detail.rstrip('.')}" if said.detail else ""
+            found.append(f"{name} is {'gone' if is_gone else said.state}{detail}.")
+    return found
+
+
+def _heights(home: Home) -> tuple[int, int]:
+    """(of the store, of the database). Raises: OSError, StoreDamaged."""
+    progress = ProgressFile(home.progress_file)
+    try:
+        with StoreReader(home.store) as store:
+            return store.last_height(), progress.read()[0]
+    finally:
+        progress.close()
+
+
+def _others(genesis: Genesis, rows: Sequence[Peer], final: int) -> list[str]:
+    """What others say is their own word: only what more than a third of the power says counts."""
+    powers = {validator.name: validator.power for validator in genesis.validators}
+    total = sum(powers.values())
+    heard = [row for row in rows if row.is_self or row.state == FRESH]
+    if 3 * sum(powers[row.validator] for row in heard) <= 2 * total:
+        return [f"Only {len(heard)} of {len(rows)} validators are heard of, this one among them: no quorum."]
+    ahead, power = 0, 0
+    for height, name in sorted(((row.height or 0, row.validator) for row in heard), reverse=True):
+        power += powers[name]
+        if 3 * power > total:
+            ahead = height - final
+            break
+    return [f"This node is {ahead:,} blocks behind the others."] if ahead > BEHIND_BLOCKS_MAX else []
