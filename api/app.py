@@ -17,6 +17,7 @@ from api.health_routes import health_router
 from api.heights import Heights
 from api.intake import Intake, Sender
 from api.ledger_routes import ledger_router
+from api.lookup_routes import lookup_router
 from api.node_routes import Node, node_router
 from api.numbers import Numbers
 from api.page_routes import PageFiles, page_router
@@ -99,6 +100,7 @@ def _routes(parts: Parts, database: Database, heights: Heights) -> APIRouter:
     routes.include_router(ledger_router(database))
     routes.include_router(state_router(database, prover))
     routes.include_router(proof_router(prover))
+    routes.include_router(lookup_router(database))
     routes.include_router(stream_router(streaming))
     node = Node(parts.home, parts.settings, parts.genesis, database, Numbers(parts.home))
     routes.include_router(node_router(node))

@@ -91,6 +91,7 @@ class EffectFeed:
     """Executed and rejected transactions after `place`. An event's id is its place."""
 
     place: Place
+    events_max: int = EFFECTS_MAX
     _transfer: tuple[int, int] | None = field(default=None)
     """(height, index) of the last transfer given: a large block's are not gone through from its start each time."""
 
@@ -100,7 +101,7 @@ class EffectFeed:
         return self.place.height
 
     async def read(self, view: View) -> Sequence[Event]:
-        """EFFECTS_MAX at most; a block without any moves nothing."""
+        """`events_max` at most; a block without any moves nothing."""
         executed = await self._rows(view, _EXECUTED, self._after(0))
         rejected = await self._rows(view, _REJECTED, self._after(1))
         places = sorted(
@@ -109,7 +110,7 @@ class EffectFeed:
                 *((Place(row["height"], 1, row["index"]), row) for row in rejected),
             ],
             key=lambda each: each[0],
-        )[:EFFECTS_MAX]
+        )[: self.events_max]
         if not places:
             return []
         effects = await self._effects(view, [row for place, row in places if place.part == 0])
@@ -124,7 +125,7 @@ class EffectFeed:
         return (place.height, _FIRST) if part > place.part else (place.height + 1, _FIRST)
 
     async def _rows(self, view: View, statement: sql.Composed, after: tuple[int, int]) -> list[dict[str, Any]]:
-        return await view.rows(statement, (*after, after[0], EFFECTS_MAX))
+        return await view.rows(statement, (*after, after[0], self.events_max))
 
     async def _effects(self, view: View, executed: Sequence[dict[str, Any]]) -> "_Effects":
         if not executed:

@@ -182,12 +182,14 @@ class Loop:
                             self._ports.journal.add_voted(message.view, voted.header_bytes)
                         self._ports.journal.add_own(message.view, self._wire.encode(message))
                         waiting.append(events.Signed(event.now_ms, message))
+                        self.voters.saw(self._ports.index, message.view)
                     case _:
                         self._carry_out(action)
 
     def _note_voter(self, topic: str) -> None:
+        """What this validator itself has signed is noted at that moment: its own topic tells of it views later."""
         member = self._members.get(topic)
-        if member is not None:
+        if member is not None and member != self._ports.index:
             self.voters.saw(member, self.core.state.pace.last_active(member))
 
     def _carry_out(self, action: events.Action) -> None:

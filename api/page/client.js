@@ -42,18 +42,36 @@ export function onBlock(heard) {
   return () => listeners.delete(heard);
 }
 
-/** Follow the blocks for as long as the page is open. `said(state)`: live, or reconnecting. */
+/**
+ * Follow the blocks for as long as the page is seen: a browser has few connections to one address, and a page that is
+ * hidden, or kept for going back, must not hold one. `said(state)`: live, reconnecting or paused.
+ */
 export function follow(said) {
-  const source = new EventSource(`${BASE}/streams/blocks`);
-  source.addEventListener("open", () => said("live"));
-  source.addEventListener("error", () => {
-    said("reconnecting");
-    if (source.readyState !== EventSource.CLOSED) return;
-    setTimeout(() => follow(said), 2000);
-  });
-  source.addEventListener("block", (event) => {
-    said("live");
-    const block = JSON.parse(event.data);
-    for (const heard of [...listeners]) heard(block);
-  });
+  let source = null;
+  const open = () => {
+    if (source || document.hidden) return;
+    const own = source = new EventSource(`${BASE}/streams/blocks`);
+    own.addEventListener("open", () => said("live"));
+    own.addEventListener("error", () => {
+      if (own !== source) return;
+      said("reconnecting");
+      if (own.readyState !== EventSource.CLOSED) return;
+      source = null;
+      setTimeout(open, 2000);
+    });
+    own.addEventListener("block", (event) => {
+      said("live");
+      const block = JSON.parse(event.data);
+      for (const heard of [...listeners]) heard(block);
+    });
+  };
+  const close = () => {
+    source?.close();
+    source = null;
+    said("paused");
+  };
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", open);
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  open();
 }

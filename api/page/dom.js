@@ -86,6 +86,12 @@ export function when(text) {
   return el("time", { datetime: time.toISOString(), title: time.toISOString() }, time.toLocaleString());
 }
 
+/** The same of today: the time alone. */
+export function clock(text) {
+  const time = new Date(text);
+  return el("time", { datetime: time.toISOString(), title: time.toISOString() }, time.toLocaleTimeString());
+}
+
 export function bytes(count) {
   const units = ["B", "KiB", "MiB", "GiB"];
   let at = 0;

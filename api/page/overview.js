@@ -1,7 +1,7 @@
 // How the chain and this node do, second by second.
 
 import { get, onBlock } from "./client.js";
-import { badge, blockLink, card, el, hash, table, when, whole } from "./dom.js";
+import { badge, blockLink, card, clock, el, hash, table, whole } from "./dom.js";
 import { bars, leaders, points } from "./charts.js";
 
 const SECONDS = 120;
@@ -56,7 +56,7 @@ function tiles(status, blocks, ages) {
 
 const BLOCKS = [
   { label: "Height", number: true, cell: (b) => blockLink(b.height) },
-  { label: "Time", cell: (b) => when(b.time) },
+  { label: "Time", cell: (b) => clock(b.time) },
   { label: "Transactions", number: true, cell: (b) => whole(b.transactions) },
   { label: "Rejected", number: true, cell: (b) => whole(b.rejections) },
   { label: "Digest", cell: (b) => hash(b.digest, `#/block/${b.height}`) },

@@ -128,8 +128,6 @@ export async function asset(into, id) {
 export async function lookUp(wanted) {
   if (/^[0-9]{1,18}$/.test(wanted)) return `#/block/${wanted}`;
   if (!/^[0-9a-f]{64}$/.test(wanted)) return null;
-  if (await find(`/transactions/${wanted}`)) return `#/transaction/${wanted}`;
-  if (await find(`/assets/${wanted}`)) return `#/asset/${wanted}`;
-  if ((await get(`/objects/${wanted}/history`, { limit: 1 })).items.length) return `#/object/${wanted}`;
-  return `#/address/${wanted}`;
+  const { kinds } = await get(`/lookup/${wanted}`);
+  return `#/${kinds[0] ?? "address"}/${wanted}`;
 }

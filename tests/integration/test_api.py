@@ -147,6 +147,18 @@ def test_objects_are_seen_with_all_their_versions(node: ApiNode) -> None:
     assert [(each["version"], each["content"]) for each in history] == [(2, None), (1, '{"a": 1}')]
 
 
+def test_an_id_is_looked_up_whatever_it_is_of(node: ApiNode) -> None:
+    transaction = node.post(node.sign()).json()["digest"]
+    kinds = {
+        transaction: ["transaction"],
+        node.new_object()["object"]: ["object"],
+        node.asset.hex(): ["asset"],
+        TO.hex(): ["address"],
+        "0" * 64: [],
+    }
+    assert {id: node.get(f"/lookup/{id}").json()["kinds"] for id in kinds} == kinds
+
+
 def test_a_proof_verifies_offline(node: ApiNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = node.new_object()["object"]
     deadline = time.monotonic() + 60

@@ -247,6 +247,17 @@ def test_status_is_empty_before_boot_and_tells_height_and_view_after(tmp_path: P
     assert status["view"] == status["final_view"] + 1
 
 
+def test_a_validator_alone_misses_no_view_in_its_own_eyes(tmp_path: Path, log: FlakyLog) -> None:
+    chain = one_home(tmp_path)
+    running = Running(tmp_path, chain, log)
+    for number in range(20):
+        log.append(chain.topic, 0, b"record")
+        wait_for(lambda until=number + 1: running.final_records() == until)  # type: ignore[misc]
+    (voter,) = running.driver.voters()
+    running.stop()
+    assert voter[0] == 0
+
+
 def test_a_log_that_does_not_answer_at_first_leaves_no_lock_behind(tmp_path: Path) -> None:
     class Silent(FlakyLog):
         def producer(self) -> NoReturn:
