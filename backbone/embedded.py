@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from backbone import embedded_file, sentences
+from backbone.embedded_fenced import EmbeddedFencedWriter
 from backbone.embedded_file import READ_BYTES_MAX, TopicFile, ends
 from backbone.log import (
     Delivery,
@@ -118,6 +119,10 @@ class EmbeddedLog:
     def reader(self, topic: str, positions: Mapping[int, int]) -> LogReader:
         """See `Log`."""
         return EmbeddedReader(TopicFile(self._folder, topic), positions)
+
+    def fenced_writer(self, topic: str, name: str) -> EmbeddedFencedWriter:
+        """See `FencingLog`."""
+        return EmbeddedFencedWriter(self._folder, topic)
 
     def close(self) -> None:
         """Nothing is held between calls."""

@@ -11,6 +11,7 @@ from typing import Final
 from confluent_kafka import KafkaException
 
 from backbone.kafka_admin import Admin
+from backbone.kafka_fenced import KafkaFencedWriter
 from backbone.kafka_producer import KafkaProducer, check_producer
 from backbone.kafka_reader import KafkaReader, check_reader
 from backbone.log import LogReader, TopicInfo, TopicSpec
@@ -34,6 +35,7 @@ class KafkaLog:
 
     def __init__(self, properties: Mapping[str, str], timeout_ms: int = TIMEOUT_MS) -> None:
         self._properties = _EVERYWHERE | dict(properties)
+        self._timeout_ms = timeout_ms
         try:
             self._admin = Admin(self._properties, timeout_ms)
             check_producer(self._properties)
@@ -72,6 +74,10 @@ class KafkaLog:
     def reader(self, topic: str, positions: Mapping[int, int]) -> LogReader:
         """See `Log`."""
         return KafkaReader(self._properties, self._admin, topic, positions)
+
+    def fenced_writer(self, topic: str, name: str) -> KafkaFencedWriter:
+        """See `FencingLog`."""
+        return KafkaFencedWriter(self._properties, self._admin, topic, name, self._timeout_ms)
 
     def close(self) -> None:
         """Producers and readers are closed on their own."""

@@ -51,6 +51,11 @@ def registry_topic(chain: str, replicas: int) -> TopicSpec:
     return TopicSpec(f"momus.{chain}.registry", 1, passing | compacted, replicas)
 
 
+def effects_topic(name: str, replicas: int, retention_ms: int) -> TopicSpec:
+    """Where one node says what became of each transaction; 0 ms: for ever."""
+    return TopicSpec(name, 1, _settings(replicas, retention_ms or UNLIMITED, MESSAGE_BYTES_MAX), replicas)
+
+
 def _settings(replicas: int, retention_ms: int, message_bytes_max: int) -> dict[str, str]:
     return {
         "cleanup.policy": "delete",

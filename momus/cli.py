@@ -16,6 +16,7 @@ from momus.commands import (
     admin,
     audit,
     drill,
+    effects,
     init,
     joining,
     kafka,
@@ -92,6 +93,7 @@ app.command("tx")(tx.command)
 app.command("status")(status.command)
 app.command("peers")(peers.command)
 app.add_typer(admin.app, name="admin")
+app.add_typer(effects.app, name="effects")
 app.command("sql")(sql.command)
 app.command("replay")(replay.command)
 app.command("audit")(audit.command)

@@ -29,6 +29,8 @@ def supervisor_of(home: Home, settings: Settings, argv: Sequence[str]) -> Superv
         specs.append(ChildSpec("drills", [*argv, "drills"]))
     if settings.api.port:
         specs.append(ChildSpec("api", [*argv, "api"]))
+    if settings.effects.enabled:
+        specs.append(ChildSpec("effects", [*argv, "effects"]))
     if settings.admin.listen:
         specs.append(ChildSpec("admin", [*argv, "admin"]))
     return Supervisor(home, settings.supervisor, specs, wiring.postgres_service(home, settings))

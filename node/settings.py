@@ -21,6 +21,7 @@ from pydantic_settings import (
 
 from node.admin_settings import AdminSettings
 from node.discovery_settings import DiscoverySettings
+from node.effects_settings import EffectsSettings
 from node.secrets import SecretInline, checked_properties, checked_url
 from node.setting import Part
 from node.setting import whole as _whole
@@ -278,6 +279,7 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     api: ApiSettings = ApiSettings()
     admin: AdminSettings = AdminSettings()
+    effects: EffectsSettings = EffectsSettings()
     supervisor: SupervisorSettings = SupervisorSettings()
     logging: LoggingSettings = LoggingSettings()
 

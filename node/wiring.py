@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from backbone.embedded import EmbeddedLog
+from backbone.fenced import FencingLog
 from backbone.kafka import KafkaLog
-from backbone.log import Log
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from node.home import Home, HomeUnusable
@@ -58,7 +58,7 @@ def record_source(home: Home, settings: Settings, genesis: Genesis) -> "PeerReco
 
 
 @contextmanager
-def open_log(home: Home, settings: Settings) -> Iterator[Log]:
+def open_log(home: Home, settings: Settings) -> Iterator[FencingLog]:
     """The log of the settings, closed at the end. Raises: BadSettings, LogUnavailable."""
     log = make_log(home, settings)
     try:
@@ -67,7 +67,7 @@ def open_log(home: Home, settings: Settings) -> Iterator[Log]:
         log.close()
 
 
-def make_log(home: Home, settings: Settings) -> Log:
+def make_log(home: Home, settings: Settings) -> FencingLog:
     """The log of the settings. Raises: BadSettings, LogUnavailable."""
     if settings.log.kind == "embedded":
         return EmbeddedLog(home.resolve(settings.log.path))

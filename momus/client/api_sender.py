@@ -17,6 +17,7 @@ from momus.client.outbox import BackPressure, Submission, TooLarge
 from momus.client.values import ClientSettings, ClientStopped
 from node import wiring
 from node.process import Process
+from node.settings import BadSettings
 
 RETRY_S: Final = 1.0
 CLOSE_S: Final = 3.0
@@ -88,7 +89,7 @@ class ClientSender:
                 self._drop(0.0)
                 try:
                     self._make(self._genesis)
-                except LogUnavailable as error:
+                except (LogUnavailable, BadSettings) as error:
                     _log.warning("API does not reach the log", reason=str(error))
             self._ended.wait(RETRY_S)
 

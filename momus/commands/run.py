@@ -80,7 +80,7 @@ def _end(code: int, halted: str | None, as_json: bool) -> NoReturn:
 
 
 def process(
-    name: Annotated[str, typer.Argument(help="order, execute, peers, drills, api or admin")],
+    name: Annotated[str, typer.Argument(help="order, execute, peers, drills, api, effects or admin")],
     home: HomeOption = DEFAULT_HOME,
     parent: Annotated[int | None, typer.Option(help="Process id that this one must not outlive.")] = None,
 ) -> None:
@@ -91,6 +91,7 @@ def process(
         "peers": run_peers,
         "drills": run_drills,
         "api": _run_api,
+        "effects": _run_effects,
         "admin": _run_admin,
     }
     if name not in bodies:
@@ -110,3 +111,9 @@ def _run_admin(process: Process) -> None:
     from api.admin.process import run_admin
 
     run_admin(process)
+
+
+def _run_effects(process: Process) -> None:
+    from api.effects.process import run_effects
+
+    run_effects(process)

@@ -46,14 +46,14 @@ def _facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
     progress = ProgressFile(home.progress_file)
     executed_height, executed_records = progress.read()
     progress.close()
-    processes = (*PROCESSES, "peers") if settings.peers.listen else PROCESSES
+    others = sorted(file.stem for file in home.run.glob("*.json") if file.stem not in PROCESSES)
     return {
         "chain": genesis.chain,
         "genesis_digest": genesis.digest.hex(),
         "home": str(home.path),
         "validator": settings.validator,
         "backbone": settings.log.kind,
-        "processes": {name: _process(home, name) for name in processes},
+        "processes": {name: _process(home, name) for name in (*PROCESSES, *others)},
         "final_height": final_height,
         "executed_height": executed_height,
         "sql_height": _sql_height(home, settings),

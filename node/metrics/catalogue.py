@@ -29,6 +29,7 @@ _execution = Declared("execute", "momus_execution_")
 _state = Declared("execute", "momus_")
 _peers = Declared("peers", "momus_peers_")
 _discovery = Declared("order", "momus_discovery_")
+_effects = Declared("effects", "momus_effects_")
 _any = Declared("every", "process_")
 
 NODE: Final = (
@@ -141,6 +142,13 @@ DISCOVERY: Final = (
     ),
 )
 
+EFFECTS: Final = (
+    _effects.counter("records", "records", "Records written to the effects topic."),
+    _effects.gauge("height_blocks", "blocks", "The block up to which they are written."),
+    _effects.gauge("lag_blocks", "blocks", "How far the database was ahead when it was last looked at."),
+    _effects.counter("failures", "failures", "How often writing had to wait: the log, the database or the topic."),
+)
+
 PROCESS: Final = (
     _any.counter("cpu_seconds", "seconds", "User and system time."),
     _any.gauge("resident_memory_bytes", "bytes", "Resident memory."),
@@ -160,6 +168,7 @@ GROUPS: Final = {
     "Database, checkpoints, pruning": STATE,
     "Records for other validators": PEERS,
     "Discovery": DISCOVERY,
+    "The effects topic": EFFECTS,
     "Every process": PROCESS,
 }
 METRICS: Final[tuple[Metric, ...]] = tuple(metric for group in GROUPS.values() for metric in group)
