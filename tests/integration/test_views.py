@@ -124,7 +124,7 @@ def _upkeep(url: str) -> None:
         connection.execute("insert into ledger.certificates values (1, 'certificate')")
         connection.execute("insert into ledger.drills (started_at, report) values (now(), '{}')")
         connection.execute(
-            "insert into ledger.admin_actions values (1, now(), 'owner', 'admin', 'pause', '{}', 'why', 'done', null, 1)"
+            "insert into ledger.admin_actions values (1, now(), 'owner', 'admin', 'pause', '{}', 'x', 'done', null, 1)"
         )
 
 
