@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger import leaves
-from ledger.leaves import Kind
+from ledger.leaves import Kind, Leaf
 from ledger.state import Wanted
 from projections.connect import Connection
 from projections.errors import StateDiffers
@@ -20,8 +20,6 @@ _LOCK: Final = "LOCK TABLE ledger.changed_balances, ledger.changed_keys IN ACCES
 _CERTIFIED: Final = """SELECT height, certificate FROM ledger.certificates JOIN ledger.checkpoints USING (height)
 ORDER BY height DESC LIMIT 1"""
 _ROOT_AT: Final = """SELECT version, node FROM ledger.tree_nodes WHERE path = '' AND version <= %s
-ORDER BY version DESC LIMIT 1"""
-_LEAF_AT: Final = """SELECT key, value FROM ledger.tree_leaves WHERE key_hash = %s AND version <= %s
 ORDER BY version DESC LIMIT 1"""
 _LEAF: Final = "SELECT key, value FROM ledger.tree_leaves WHERE key_hash = %s AND version = %s"
 _NEWEST: Final = "SELECT coalesce(max(height), 0) FROM ledger.checkpoints"
@@ -64,14 +62,14 @@ def proven_row(connection: Connection, key: bytes, height: int, state_root: byte
     Raises: StateDiffers, where the tree's tables do not lead there, or the live row is not what execution left.
     """
     try:
-        value, proof = _at(connection, key, _root_at(connection, height), height)
+        value, proof = _at(connection, key, _root_at(connection, height))
         if not verify(state_root, leaves.key_hash(key), _hash(value), proof):
             raise StateDiffers(
                 f"The tree's tables do not lead to the certified state root of height {height}. {_REMEDY}"
             )
         live = live_value(connection, key)
         newest = _newest_height(connection)
-        noted = value if newest == height else _at(connection, key, root_of(connection), newest)[0]
+        noted = value if newest == height else _at(connection, key, root_of(connection))[0]
     except TreeDamaged as error:
         raise StateDiffers(f"{error} {_REMEDY}") from error
     if live != noted and not _is_changed(connection, key):
@@ -96,23 +94,19 @@ def live_value(connection: Connection, key: bytes) -> bytes | None:
     return leaves.object_value(objects[name]) if name in objects else None
 
 
-def _at(connection: Connection, key: bytes, root: Child | None, height: int) -> tuple[bytes | None, Proof]:
+def _at(connection: Connection, key: bytes, root: Child | None) -> tuple[bytes | None, Proof]:
     """What a version of the tree says of a key. Raises: TreeDamaged."""
-    key_hash = leaves.key_hash(key)
-    proof = prove(root, key_hash, lambda keys: read_nodes(connection, keys), lambda leaf: _leaf_hash(connection, leaf))
-    if not proof.is_there:
-        return None, proof
-    row = connection.execute(_LEAF_AT, (key_hash, height), binary=True).fetchone()
-    if row is None or row[0] != key:
-        raise TreeDamaged(f"The leaf {key_hash.hex()} of the state tree is missing.")
-    return row[1], proof
+    found: list[Leaf] = []
 
+    def value_hash(leaf: LeafKey) -> bytes:
+        row = connection.execute(_LEAF, (leaf.key_hash, leaf.version), binary=True).fetchone()
+        if row is None or leaves.key_hash(row[0]) != leaf.key_hash:
+            raise TreeDamaged(f"The leaf {leaf.key_hash.hex()} of the state tree is missing.")
+        found.append(row)
+        return leaves.value_hash(row[1])
 
-def _leaf_hash(connection: Connection, leaf: LeafKey) -> bytes:
-    row = connection.execute(_LEAF, (leaf.key_hash, leaf.version), binary=True).fetchone()
-    if row is None:
-        raise TreeDamaged(f"The leaf {leaf.key_hash.hex()} of the state tree is missing.")
-    return leaves.value_hash(row[1])
+    proof = prove(root, leaves.key_hash(key), lambda keys: read_nodes(connection, keys), value_hash)
+    return (found[0][1] if proof.is_there else None), proof
 
 
 def _root_at(connection: Connection, height: int) -> Child | None:

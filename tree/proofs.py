@@ -39,7 +39,8 @@ class Proof:
 
 
 def prove(root: Child | None, key_hash: bytes, read: Read, value_hash: ValueHash) -> Proof:
-    """What the tree says of a key. `value_hash` is asked at most once, for another leaf in its place.
+    """What the tree says of a key. `value_hash` is asked at most once, for the leaf that stands in its place: itself or
+    another.
 
     Raises: TreeDamaged.
     """
@@ -47,9 +48,8 @@ def prove(root: Child | None, key_hash: bytes, read: Read, value_hash: ValueHash
     siblings = tuple(EMPTY if half is None else half[0] for half in halves)
     if end is None or end.key_hash is None:
         return Proof(siblings, False)
-    if end.key_hash == key_hash:
-        return Proof(siblings, True)
-    return Proof(siblings, False, (end.key_hash, value_hash(LeafKey(end.key_hash, end.version))))
+    found = end.key_hash, value_hash(LeafKey(end.key_hash, end.version))
+    return Proof(siblings, True) if end.key_hash == key_hash else Proof(siblings, False, found)
 
 
 def verify(root_hash: bytes, key_hash: bytes, value_hash: bytes | None, proof: Proof) -> bool:
