@@ -1,6 +1,6 @@
 """Writing effects: history by binary COPY, state by arrays. All within the transaction that the caller has begun."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from projections.errors import StateDiffers
 from projections.heads import heads_to_json
 from projections.packing import (
     boolean,
+    bytes_array,
     digests_array,
     int2,
     int4,
@@ -23,9 +24,13 @@ from projections.packing import (
     jsonb,
     pack_columns,
     pack_rows,
+    texts_array,
 )
 
 _REMEMBERED: Final = np.dtype([("bucket", "<i8"), ("digest", "V32"), ("height", "<i8"), ("rank", "<i8")])
+_OBJECTS_AT_ONCE: Final = 5_000
+_CONTENT_BYTES_AT_ONCE: Final = 8 << 20
+"""Of objects that are updated: a parameter holds so many contents, or one that is larger."""
 _HEAD = Struct(">hiqiiiiiqiii32si32si")
 _TAIL = Struct(">iqii")
 
@@ -35,8 +40,10 @@ _DELETE_BALANCES = """DELETE FROM ledger.balances AS b
 USING unnest(%s, %s) AS w (asset, address) WHERE b.asset = w.asset AND b.address = w.address"""
 _UPDATE_ASSETS = """UPDATE ledger.assets AS a SET supply = w.supply
 FROM unnest(%s, %s) AS w (id, supply) WHERE a.id = w.id"""
-_UPDATE_OBJECT = """UPDATE ledger.objects SET version = %s, ownership = %s, owner = %s, writers = %s, type = %s,
-media_type = %s, content = %s WHERE id = %s"""
+_UPDATE_OBJECTS = """UPDATE ledger.objects AS o SET version = w.version, ownership = w.ownership,
+owner = w.owner, writers = w.writers, type = w.type, media_type = w.media_type, content = w.content
+FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s) AS w (id, version, ownership, owner, writers, type, media_type, content)
+WHERE o.id = w.id"""
 _DELETE_OBJECTS = "DELETE FROM ledger.objects WHERE id = ANY(%s)"
 _UPSERT_BUCKET = """INSERT INTO ledger.expiry_buckets VALUES (%s, %s, %s)
 ON CONFLICT (bucket) DO UPDATE SET count = excluded.count, hash = excluded.hash"""
@@ -89,10 +96,8 @@ def _write_assets(connection: Connection, effects: Effects) -> None:
 
 def _write_objects(connection: Connection, effects: Effects) -> None:
     copy(connection, "ledger.objects", pack_rows(map(_object, effects.objects_inserted)))
-    if effects.objects_updated:
-        with connection.cursor() as cursor:
-            cursor.executemany(_UPDATE_OBJECT, [_changed(item) for item in effects.objects_updated])
-            _check(cursor.rowcount, len(effects.objects_updated), "ledger.objects")
+    for part in _at_once(effects.objects_updated):
+        _expect(connection, len(part), _UPDATE_OBJECTS, _changed(part))
     if effects.objects_deleted:
         _expect(connection, len(effects.objects_deleted), _DELETE_OBJECTS, (digests_array(effects.objects_deleted),))
 
@@ -185,15 +190,25 @@ def _object_version(row: ObjectVersionRow) -> Sequence[bytes | None]:
     return (*place, *_object(row.object), boolean(row.deleted))
 
 
-def _changed(item: Object) -> Sequence[Any]:
-    writers = b"".join(item.writers)
+def _at_once(items: Sequence[Object]) -> Iterator[Sequence[Object]]:
+    start = size = 0
+    for end, item in enumerate(items):
+        if end - start >= _OBJECTS_AT_ONCE or (size and size + len(item.content) > _CONTENT_BYTES_AT_ONCE):
+            yield items[start:end]
+            start, size = end, 0
+        size += len(item.content)
+    if start < len(items):
+        yield items[start:]
+
+
+def _changed(items: Sequence[Object]) -> Sequence[Any]:
     return (
-        item.version,
-        int(item.ownership),
-        item.owner,
-        writers,
-        item.type,
-        item.media_type,
-        item.content,
-        item.id,
+        digests_array([item.id for item in items]),
+        int8_array([item.version for item in items]),
+        int8_array([item.ownership for item in items]),
+        bytes_array([item.owner for item in items]),
+        bytes_array([b"".join(item.writers) for item in items]),
+        texts_array([item.type for item in items]),
+        texts_array([item.media_type for item in items]),
+        bytes_array([item.content for item in items]),
     )

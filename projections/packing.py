@@ -19,7 +19,9 @@ COPY_TRAILER: Final = b"\xff\xff"
 PIECE_ROWS: Final = 8_192
 OID_BYTEA: Final = 17
 OID_INT8: Final = 20
+OID_TEXT: Final = 25
 OID_BYTEA_ARRAY: Final = 1001
+OID_TEXT_ARRAY: Final = 1009
 OID_INT8_ARRAY: Final = 1016
 _ARRAY_HEADER: Final = Struct(">iiiii")
 _WIDE: Final = {"V32": ("V32", 32), "<i8": (">i8", 8), "<i4": (">i4", 4)}
@@ -122,8 +124,13 @@ def digests_array(values: Sequence[bytes] | NDArray[Any]) -> PackedArray:
 
 def bytes_array(values: Sequence[bytes]) -> PackedArray:
     """A bytea[] of values of any size."""
-    packed = b"".join(len(value).to_bytes(4, "big") + value for value in values)
-    return PackedArray(OID_BYTEA_ARRAY, _array_header(OID_BYTEA, len(values)) + packed)
+    return PackedArray(OID_BYTEA_ARRAY, _array_header(OID_BYTEA, len(values)) + _elements(values))
+
+
+def texts_array(values: Sequence[str]) -> PackedArray:
+    """A text[]."""
+    encoded = [value.encode() for value in values]
+    return PackedArray(OID_TEXT_ARRAY, _array_header(OID_TEXT, len(values)) + _elements(encoded))
 
 
 def int8_array(values: Sequence[int] | NDArray[Any]) -> PackedArray:
@@ -132,6 +139,10 @@ def int8_array(values: Sequence[int] | NDArray[Any]) -> PackedArray:
     packed["length"] = 8
     packed["value"] = values
     return PackedArray(OID_INT8_ARRAY, _array_header(OID_INT8, len(values)) + packed.tobytes())
+
+
+def _elements(values: Iterable[bytes]) -> bytes:
+    return b"".join(len(value).to_bytes(4, "big") + value for value in values)
 
 
 def _array_header(element: int, length: int) -> bytes:

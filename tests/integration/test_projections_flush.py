@@ -95,6 +95,25 @@ def test_objects_of_every_ownership_come_back_as_they_were(database: Database) -
     assert database.prefetch(wanted).objects == {item.id: item for item in changed}
 
 
+@pytest.mark.parametrize(("count", "content_bytes"), [(12_000, 8), (5, 3 << 20), (2, 20 << 20)])
+def test_objects_are_updated_however_many_and_large_they_are(
+    database: Database, count: int, content_bytes: int
+) -> None:
+    made = tuple(Object(name(f"o{number}"), 1, Ownership.ADDRESS, ALICE, (), "t", "m", b"") for number in range(count))
+    database.flush(replace(effects.nothing(), objects_inserted=made), 0, cursor_at(1))
+    changed = tuple(
+        replace(item, version=2, content=number.to_bytes(content_bytes)) for number, item in enumerate(made)
+    )
+    database.flush(replace(effects.nothing(), objects_updated=changed), 1, cursor_at(2))
+    wanted = Wanted({}, (), tuple(item.id for item in made), (), ())
+    assert database.prefetch(wanted).objects == {item.id: item for item in changed}
+
+
+def test_an_object_that_is_not_there_cannot_be_updated(database: Database) -> None:
+    with pytest.raises(StateDiffers, match=r"1 rows were to change, 0 did: UPDATE ledger\.objects"):
+        database.flush(replace(effects.nothing(), objects_updated=(effects.thing(2),)), 0, cursor_at(1))
+
+
 @pytest.mark.parametrize("title", ["it's", '"; drop table ledger.assets; --', "Kč €", "\\N", "%s", "{}", "名"])
 def test_an_asset_may_have_any_name(database: Database, title: str) -> None:
     asset = effects.coin(title=title)
