@@ -23,6 +23,7 @@ from typing import NamedTuple
 from node.postgres import EmbeddedPostgres
 from projections.connect import Connection, connect
 from projections.migrate import migrate
+from projections.node_cache import NodeCache
 from projections.pruning import prune_tree
 from projections.tree import change_tree
 from tree.nodes import Child, NodeKey
@@ -108,10 +109,13 @@ class TreeInPostgres(Tree):
     def __init__(self, connection: Connection) -> None:
         super().__init__()
         self._connection = connection
+        self._cache = NodeCache()
 
     def change(self, changes: Changes) -> None:
         with self._connection.transaction():
-            change_tree(self._connection, self.version, changes, lambda keys: {key: changes[key] for key in keys})
+            change_tree(
+                self._connection, self.version, changes, lambda keys: {key: changes[key] for key in keys}, self._cache
+            )
 
     def prune(self) -> None:
         while prune_tree(self._connection, self.version):

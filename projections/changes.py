@@ -6,13 +6,16 @@ The same key may be there many times. Its value is read from the state when the 
 from collections.abc import Iterable, Iterator
 
 from ledger import leaves
+from ledger.leaves import Kind
 from ledger.state import Effects, Wanted
 from projections.connect import Connection
 from projections.copying import copy
 from projections.packing import pack_columns, pack_rows
 from projections.prefetch import prefetch
 
-_BALANCES = "SELECT DISTINCT asset, address FROM ledger.changed_balances"
+_BALANCES = rf"""SELECT '\x{Kind.BALANCE:02x}'::bytea || c.asset || c.address, int8send(b.amount)
+FROM (SELECT DISTINCT asset, address FROM ledger.changed_balances) AS c
+LEFT JOIN ledger.balances AS b ON b.asset = c.asset AND b.address = c.address"""
 _KEYS = "SELECT DISTINCT key FROM ledger.changed_keys"
 
 
@@ -23,25 +26,21 @@ def note_changes(connection: Connection, effects: Effects) -> None:
     copy(connection, "ledger.changed_keys", pack_rows((key,) for key in _keys(effects)))
 
 
-def take_keys(connection: Connection) -> list[bytes]:
-    """The leaf keys of all that changed since this was last called, each once."""
-    balances = connection.execute(_BALANCES, binary=True)
-    keys = [leaves.balance_key(asset, address) for asset, address in balances]
-    keys += [key for (key,) in connection.execute(_KEYS, binary=True)]
+def take_changes(connection: Connection) -> tuple[dict[bytes, bytes | None], list[bytes]]:
+    """Of all that changed since this was last called, each once: balances by their leaf keys, with the value now (None:
+    it is gone); and the leaf keys of what may be larger, for `values_of`.
+    """
+    balances: dict[bytes, bytes | None] = dict(connection.execute(_BALANCES, binary=True))
+    keys = [key for (key,) in connection.execute(_KEYS, binary=True)]
     connection.execute("TRUNCATE ledger.changed_balances, ledger.changed_keys")
-    return keys
+    return balances, keys
 
 
 def values_of(connection: Connection, keys: Iterable[bytes]) -> dict[bytes, bytes | None]:
-    """Leaf key -> value now, None where it is gone."""
+    """Leaf key -> value now, None where it is gone: of anything but balances."""
     wanted = _wanted(keys)
     found = prefetch(connection, wanted)
     values: dict[bytes, bytes | None] = {}
-    for asset, addresses in wanted.balances.items():
-        amounts = found.balances.get(asset, {})
-        for address in addresses:
-            amount = amounts.get(address)
-            values[leaves.balance_key(asset, address)] = None if amount is None else leaves.balance_value(amount)
     for asset in wanted.assets:
         values[leaves.asset_key(asset)] = leaves.asset_value(found.assets[asset]) if asset in found.assets else None
     for item in wanted.objects:
@@ -63,17 +62,13 @@ def _keys(effects: Effects) -> Iterator[bytes]:
 
 
 def _wanted(keys: Iterable[bytes]) -> Wanted:
-    by_asset: dict[bytes, list[bytes]] = {}
-    ids: dict[int, list[bytes]] = {kind: [] for kind in leaves.Kind}
+    ids: dict[int, list[bytes]] = {kind: [] for kind in Kind}
     for key in keys:
-        if key[0] == leaves.Kind.BALANCE:
-            by_asset.setdefault(key[1:33], []).append(key[33:])
-        else:
-            ids[key[0]].append(key[1:])
+        ids[key[0]].append(key[1:])
     return Wanted(
-        balances={asset: tuple(addresses) for asset, addresses in by_asset.items()},
-        assets=tuple(ids[leaves.Kind.ASSET]),
-        objects=tuple(ids[leaves.Kind.OBJECT]),
+        balances={},
+        assets=tuple(ids[Kind.ASSET]),
+        objects=tuple(ids[Kind.OBJECT]),
         digests=(),
-        buckets=tuple(int.from_bytes(bucket) for bucket in ids[leaves.Kind.BUCKET]),
+        buckets=tuple(int.from_bytes(bucket) for bucket in ids[Kind.BUCKET]),
     )

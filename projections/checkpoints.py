@@ -10,9 +10,10 @@ from ledger.genesis import Genesis
 from ledger.header import Head
 from ledger.leaves import genesis_leaves
 from ledger.state import Cursor
-from projections.changes import take_keys, values_of
+from projections.changes import take_changes, values_of
 from projections.connect import Connection
 from projections.heads import heads_from_json, heads_to_json
+from projections.node_cache import NodeCache
 from projections.tree import change_tree
 
 _COLUMNS: Final = "height, epoch, block_digest, time_ms, heads, state_root, previous, digest"
@@ -36,17 +37,22 @@ class StoredCheckpoint:
         return self.checkpoint.heads
 
 
-def write_checkpoint(connection: Connection, genesis: Genesis, epoch: int, cursor: Cursor) -> StoredCheckpoint:
-    """Write and return the checkpoint of the block that `cursor` is at, whose effects have been written.
+def write_checkpoint(
+    connection: Connection, genesis: Genesis, epoch: int, cursor: Cursor, cache: NodeCache
+) -> StoredCheckpoint:
+    """Write and return the checkpoint of the block that `cursor` is at, whose effects have been written. `cache` must
+    be cleared where the caller's transaction is undone.
 
     Raises: StateDiffers.
     """
     last = next(iter(newest_checkpoints(connection, 1)), None)
-    fixed = dict(genesis_leaves(genesis)) if last is None else {}
+    known, others = take_changes(connection)
+    if last is None:
+        known.update(genesis_leaves(genesis))
 
     def values(keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        found = values_of(connection, (key for key in keys if key not in fixed))
-        found.update((key, fixed[key]) for key in keys if key in fixed)
+        found = values_of(connection, (key for key in keys if key not in known))
+        found.update((key, known[key]) for key in keys if key in known)
         return found
 
     checkpoint = Checkpoint(
@@ -54,7 +60,7 @@ def write_checkpoint(connection: Connection, genesis: Genesis, epoch: int, curso
         height=cursor.height,
         block_digest=cursor.block_digest,
         heads=cursor.heads,
-        state_root=change_tree(connection, cursor.height, chain(take_keys(connection), fixed), values),
+        state_root=change_tree(connection, cursor.height, chain(known, others), values, cache),
         previous=genesis.digest if last is None else last.digest,
     )
     return insert_checkpoint(connection, genesis, checkpoint, cursor.time_ms)

@@ -22,6 +22,7 @@ from projections.errors import CursorMoved, DatabaseUnavailable, DatabaseUnusabl
 from projections.flush import write_effects
 from projections.maintenance import maintain
 from projections.measuring import Measured, measured
+from projections.node_cache import NodeCache
 from projections.partitions import make_partitions, partition_heights
 from projections.prefetch import prefetch
 from projections.pruning import Keep, Pruned, history_floor, note_pruned, prune
@@ -45,6 +46,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self._url = url
         self._partition_made = -1
+        self._tree_nodes = NodeCache()
         with translated():
             self._connection = connect(url)
 
@@ -89,7 +91,8 @@ class Database:
             write_effects(connection, effects)
             written = None
             if checkpoint_of is not None:
-                written = write_checkpoint(connection, checkpoint_of, effects.blocks[-1].epoch, cursor)
+                epoch = effects.blocks[-1].epoch
+                written = write_checkpoint(connection, checkpoint_of, epoch, cursor, self._tree_nodes)
             connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(cursor.height)))
         self._partition_made = partition
         return written
@@ -166,11 +169,16 @@ class Database:
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        """The connection, a new one where the last was lost; psycopg's errors as ours."""
-        with translated():
-            if self._connection.closed:
-                self._connection = connect(self._url)
-            yield self._connection
+        """The connection, a new one where the last was lost; psycopg's errors as ours. After any error nothing that was
+        remembered of the database is believed."""
+        try:
+            with translated():
+                if self._connection.closed:
+                    self._connection = connect(self._url)
+                yield self._connection
+        except BaseException:
+            self._tree_nodes.clear()
+            raise
 
     def _make_partitions(self, connection: Connection, effects: Effects) -> int:
         """Those that the effects need; the number of the last. They are gone again if the transaction is undone."""

@@ -9,6 +9,7 @@ from ledger import leaves
 from projections.connect import Connection
 from projections.copying import copy
 from projections.errors import StateDiffers
+from projections.node_cache import NodeCache
 from projections.packing import boolean, bytes_array, int8, int8_array, pack_rows
 from tree.hashing import EMPTY
 from tree.nodes import Child, NodeKey, TreeDamaged, decode_child, encode_child
@@ -41,12 +42,13 @@ def read_nodes(connection: Connection, keys: Sequence[NodeKey]) -> dict[NodeKey,
     return found
 
 
-def change_tree(connection: Connection, version: int, keys: Iterable[bytes], values: Values) -> bytes:
+def change_tree(connection: Connection, version: int, keys: Iterable[bytes], values: Values, cache: NodeCache) -> bytes:
     """Give the leaves of these keys, each once, what `values` says, or take them away; the new root. Within the
-    caller's transaction. Holds a part of the values and of the tree at a time. Raises: StateDiffers.
+    caller's transaction, with which `cache` must be cleared where it is undone. Holds a part of the values and of the
+    tree at a time. Raises: StateDiffers.
     """
     with _uncollected():
-        part = _Part(connection, version, keys, values)
+        part = _Part(connection, version, keys, values, cache)
         try:
             root = update_in_parts(
                 root_of(connection),
@@ -55,6 +57,7 @@ def change_tree(connection: Connection, version: int, keys: Iterable[bytes], val
                 part.value_hashes,
                 lambda wanted: read_nodes(connection, wanted),
                 part.write,
+                known=cache.get,
             )
         except TreeDamaged as error:
             raise StateDiffers(f"{error} `momus replay` builds a good database.") from error
@@ -75,11 +78,14 @@ def set_root(connection: Connection, root: Child | None) -> None:
 class _Part:
     """The leaf keys of a batch by their hashes, and the values of the part of it that is being changed."""
 
-    def __init__(self, connection: Connection, version: int, keys: Iterable[bytes], values: Values) -> None:
+    def __init__(
+        self, connection: Connection, version: int, keys: Iterable[bytes], values: Values, cache: NodeCache
+    ) -> None:
         self.keys = {leaves.key_hash(key): key for key in keys}
         self._connection = connection
         self._stamp = int8(version)
         self._ask = values
+        self._cache = cache
         self._values: Mapping[bytes, bytes | None] = {}
 
     def value_hashes(self, key_hashes: Sequence[bytes]) -> dict[bytes, bytes | None]:
@@ -95,6 +101,8 @@ class _Part:
         """What became of it."""
         stamp, keys, values = self._stamp, self.keys, self._values
         write_nodes(self._connection, done.written)
+        self._cache.drop(done.stale_nodes)
+        self._cache.keep(done.written)
         written = ((key_hash, stamp, key := keys[key_hash], values[key]) for key_hash in done.leaves)
         copy(self._connection, "ledger.tree_leaves", pack_rows(written))
         copy(self._connection, "ledger.tree_stale", pack_rows(_stale(stamp, done)))

@@ -1,7 +1,7 @@
 """Changing many leaves at once: every node on the way is read once, checked once and written once.
 
-What `update_in_parts` holds at a time is a part of the changes and of the tree, whatever the number of changes: a
-subtree with few enough of them is changed, handed over and forgotten before the next.
+What `update_in_parts` holds at a time is a part of the changes and of the tree, whatever the number of changes: as many
+neighbouring subtrees as have few enough of them together are changed, handed over and forgotten before the next.
 """
 
 from bisect import bisect_left
@@ -35,11 +35,42 @@ Read = Callable[[Sequence[NodeKey]], Mapping[NodeKey, bytes]]
 ValueHashes = Callable[[Sequence[bytes]], Mapping[bytes, bytes | None]]
 """The value hashes by these key hashes, None of what is to go; it may know more."""
 
+Known = Callable[[NodeKey], bytes | None]
+"""The bytes of a node that the caller itself has written or checked before, which need no check; None: to be read."""
+
 PART_MAX: Final = 32_768
 _NIBBLES: Final = tuple(bytes((number,)) for number in range(16))
 _FEW: Final = 64
 _Lone = tuple[bytes, bytes]
 """(key hash, the bytes of a lone leaf)"""
+_Run = tuple[int, int, int]
+"""(nibble, start, end) of keys that have it in common"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What stands at a path, in bytes, and which keys lie below it."""
+
+    path: bytes
+    child: bytes | None
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A node on the way: its children in bytes, the keys below each, and whether it needs no check."""
+
+    children: list[bytes | None]
+    runs: list[_Run]
+    is_known: bool
+
+    def checked(self, path: bytes, child: bytes | None) -> Hashes | None:
+        """All hashes in the node that its parent knows as `child`; None where it needs no check.
+
+        Raises: TreeDamaged.
+        """
+        return None if self.is_known or child is None else checked_hashes(path, self.children, child[8:40])
 
 
 @dataclass(slots=True)
@@ -81,14 +112,16 @@ def update_in_parts(
     read: Read,
     write: Callable[[Update], None],
     part_max: int = PART_MAX,
+    known: Known = lambda key: None,
 ) -> Child | None:
     """As `update`, of sorted key hashes; the new root. Value hashes are asked for once each, at most `part_max` at a
-    time, and what was done with them goes to `write` before the next are; `read` is called for each level of a part.
+    time, and what was done with them goes to `write` before the next are; `read` is called for each level of a part,
+    for what is not `known`.
 
     Raises: TreeDamaged. Then some of it has been written, which must be undone.
     """
-    batch = _Batch(version, keys, value_hashes, read, write, part_max)
-    top = batch.change(b"", None if root is None else encode_child(root), 0, len(keys))
+    batch = _Batch(version, keys, value_hashes, _Nodes(read, known), write, part_max)
+    top = batch.change(_Place(b"", None if root is None else encode_child(root), 0, len(keys)))
     batch.hand_over()
     return None if top is None else decode_child(top)
 
@@ -96,48 +129,62 @@ def update_in_parts(
 def load(root: Child | None, key_hashes: Iterable[bytes], read: Read) -> dict[bytes, Children]:
     """The nodes on the way to some keys, by path. Raises: TreeDamaged."""
     keys = sorted(key_hashes)
-    nodes = _load(b"", root.version, keys, 0, len(keys), read) if is_node(root) else {}
-    for path, children in nodes.items():
-        above = encode_child(root) if not path and root is not None else nodes[path[:-1]][path[-1]]
+    top = [_Place(b"", encode_child(root), 0, len(keys))] if is_node(root) else []
+    nodes = _Nodes(read, lambda key: None).load(keys, top)
+    for path, node in nodes.items():
+        above = encode_child(root) if not path and root is not None else nodes[path[:-1]].children[path[-1]]
         assert above is not None
-        checked_hashes(path, children, above[8:40])
+        checked_hashes(path, node.children, above[8:40])
     return {
-        path: [None if child is None else decode_child(child) for child in children] for path, children in nodes.items()
+        path: [None if child is None else decode_child(child) for child in node.children]
+        for path, node in nodes.items()
     }
-
-
-def _load(
-    path: bytes, version: int, keys: Sequence[bytes], start: int, end: int, read: Read
-) -> dict[bytes, list[bytes | None]]:
-    """As `load`, of the subtree of a node, with children as their bytes, and hashes not yet checked."""
-    nodes: dict[bytes, list[bytes | None]] = {}
-    level = [(NodeKey(path, version), start, end)]
-    while level:
-        if len(level[0][0].path) >= NIBBLES:
-            raise TreeDamaged("The state tree is deeper than its keys are long.")
-        found = read([key for key, _, _ in level])
-        below = []
-        for key, begin, stop in level:
-            nodes[key.path] = children = _children(found, key)
-            for number, first, last in _runs(keys, begin, stop, len(key.path)):
-                child = children[number]
-                if child is not None and len(child) != LEAF_SIZE:
-                    below.append((NodeKey(key.path + _NIBBLES[number], version_of(child)), first, last))
-        level = below
-    return nodes
-
-
-def _children(found: Mapping[NodeKey, bytes], key: NodeKey) -> list[bytes | None]:
-    data = found.get(key)
-    if data is None:
-        raise TreeDamaged(f"The node {key.path.hex()} of version {key.version} of the state tree is missing.")
-    return split_node(data)
 
 
 def nibble(key_hash: bytes, depth: int) -> int:
     """Nibble `depth` of a key hash, the high one of a byte first."""
     byte = key_hash[depth >> 1]
     return byte & 15 if depth & 1 else byte >> 4
+
+
+class _Nodes:
+    """Where stored nodes come from."""
+
+    def __init__(self, read: Read, known: Known) -> None:
+        self._read = read
+        self._known = known
+
+    def load(self, keys: Sequence[bytes], tops: Iterable[_Place]) -> dict[bytes, _Loaded]:
+        """The nodes `tops`, and all below them on the way to their keys, by path; hashes are not checked yet.
+
+        Raises: TreeDamaged.
+        """
+        nodes: dict[bytes, _Loaded] = {}
+        level = list(tops)
+        while level:
+            below: list[_Place] = []
+            for place, node in zip(level, self.one_level(keys, level), strict=True):
+                nodes[place.path] = node
+                for number, first, last in node.runs:
+                    child = node.children[number]
+                    if child is not None and len(child) != LEAF_SIZE:
+                        below.append(_Place(place.path + _NIBBLES[number], child, first, last))
+            level = below
+        return nodes
+
+    def one_level(self, keys: Sequence[bytes], level: Sequence[_Place]) -> Iterator[_Loaded]:
+        """These nodes alone. Raises: TreeDamaged."""
+        if len(level[0].path) >= NIBBLES:
+            raise TreeDamaged("The state tree is deeper than its keys are long.")
+        wanted = [NodeKey(place.path, version_of(place.child or b"")) for place in level]
+        known = [self._known(key) for key in wanted]
+        found = self._read([key for key, data in zip(wanted, known, strict=True) if data is None])
+        for place, key, data in zip(level, wanted, known, strict=True):
+            stored = found.get(key) if data is None else data
+            if stored is None:
+                raise TreeDamaged(f"The node {key.path.hex()} of version {key.version} of the state tree is missing.")
+            runs = list(_runs(keys, place.start, place.end, len(place.path)))
+            yield _Loaded(split_node(stored), runs, data is not None)
 
 
 class _Batch:
@@ -148,7 +195,7 @@ class _Batch:
         version: int,
         keys: Sequence[bytes],
         value_hashes: ValueHashes,
-        read: Read,
+        stored: _Nodes,
         write: Callable[[Update], None],
         part_max: int,
     ) -> None:
@@ -156,30 +203,24 @@ class _Batch:
         self._stamp = version.to_bytes(8)
         self._keys = keys
         self._value_hashes = value_hashes
-        self._read = read
+        self._stored = stored
         self._write = write
         self._part_max = part_max
         self._changes: Mapping[bytes, bytes | None] = {}  # of the part
-        self._nodes: dict[bytes, list[bytes | None]] = {}  # of the part
+        self._nodes: dict[bytes, _Loaded] = {}  # of the part
         self.done = Update()
 
-    def change(self, path: bytes, child: bytes | None, start: int, end: int) -> bytes | None:
-        """As `apply`, part by part: where there are too many changes for one, child by child."""
-        if end - start <= self._part_max or (child is not None and len(child) == LEAF_SIZE):
-            return self._change_part(path, child, start, end)
-        children: list[bytes | None] = [None] * 16
-        hashes: Hashes = [None] * 32
-        if child is not None:
-            key = NodeKey(path, version_of(child))
-            children = _children(self._read([key]), key)
-            hashes = checked_hashes(path, children, child[8:40])
-        changed: list[int] = []
-        for number, first, last in _runs(self._keys, start, end, len(path)):
-            before = children[number]
-            children[number] = self.change(path + _NIBBLES[number], before, first, last)
-            if children[number] is not before:
-                changed.append(number)
-        return self._changed(path, child, children, hashes, changed)
+    def change(self, place: _Place) -> bytes | None:
+        """What stands there after its changes, made part by part: where there are too many for one, by children."""
+        if place.end - place.start <= self._part_max or _is_lone(place.child):
+            return self._change_part([place])[0]
+        node = self._above(place)
+        hashes = node.checked(place.path, place.child)
+        after: list[bytes | None] = []
+        for part in _parts(place.path, node, self._part_max):
+            is_large = part[0].end - part[0].start > self._part_max
+            after += [self.change(part[0])] if is_large else self._change_part(part)
+        return self._with(place.path, place.child, node, hashes, after)
 
     def hand_over(self) -> None:
         """Give away what was done since the last time."""
@@ -187,11 +228,16 @@ class _Batch:
         done, self.done = self.done, Update()
         self._write(done)
 
-    def _change_part(self, path: bytes, child: bytes | None, start: int, end: int) -> bytes | None:
-        self._changes = self._value_hashes(self._keys[start:end])
-        if child is not None and len(child) != LEAF_SIZE:
-            self._nodes = _load(path, version_of(child), self._keys, start, end, self._read)
-        after = self.apply(path, child, start, end)
+    def _above(self, place: _Place) -> _Loaded:
+        if place.child is not None:
+            return next(self._stored.one_level(self._keys, [place]))
+        return _Loaded([None] * 16, list(_runs(self._keys, place.start, place.end, len(place.path))), True)
+
+    def _change_part(self, places: Sequence[_Place]) -> list[bytes | None]:
+        self._changes = self._value_hashes(self._keys[places[0].start : places[-1].end])
+        tops = [place for place in places if place.child is not None and not _is_lone(place.child)]
+        self._nodes = self._stored.load(self._keys, tops)
+        after = [self.apply(place.path, place.child, place.start, place.end) for place in places]
         self.hand_over()
         return after
 
@@ -199,34 +245,34 @@ class _Batch:
         """What stands in place of `child` after the changes `start` to `end`, of keys below `path`."""
         if child is None or len(child) == LEAF_SIZE:
             return self._grow(path, child, start, end)
-        children = self._nodes[path]
-        hashes = checked_hashes(path, children, child[8:40])
-        changed = []
-        for number, first, last in _runs(self._keys, start, end, len(path)):
-            before = children[number]
+        node = self._nodes[path]
+        hashes = node.checked(path, child)
+        after: list[bytes | None] = []
+        for number, first, last in node.runs:
+            before = node.children[number]
             if before is not None and last - first == 1 and before[40:] == self._keys[first]:
-                after = self._change(before, self._keys[first])
+                after.append(self._change(before, self._keys[first]))
             else:
-                after = self.apply(path + _NIBBLES[number], before, first, last)
-            if after is not before:
-                children[number] = after
-                changed.append(number)
-        return self._changed(path, child, children, hashes, changed)
+                after.append(self.apply(path + _NIBBLES[number], before, first, last))
+        return self._with(path, child, node, hashes, after)
 
-    def _changed(
-        self,
-        path: bytes,
-        child: bytes | None,
-        children: Sequence[bytes | None],
-        hashes: Hashes,
-        changed: Sequence[int],
+    def _with(
+        self, path: bytes, child: bytes | None, node: _Loaded, hashes: Hashes | None, after: Sequence[bytes | None]
     ) -> bytes | None:
-        """What stands in place of a node (None: of nothing) after these of its children have changed."""
+        """What stands in place of a node (None: of nothing) with these instead of the children of its runs."""
+        children = node.children
+        changed: list[int] = []
+        for (number, _, _), now in zip(node.runs, after, strict=True):
+            if now is not children[number]:
+                children[number] = now
+                changed.append(number)
         if not changed:
             return child
         if child is not None:
             self.done.stale_nodes.append(NodeKey(path, version_of(child)))
-        return self._node(path, children, rehash(hashes, children, changed))
+        return self._node(
+            path, children, hashes_of(children)[1] if hashes is None else rehash(hashes, children, changed)
+        )
 
     def _grow(self, path: bytes, lone: bytes | None, start: int, end: int) -> bytes | None:
         """What becomes of nothing or of a lone leaf."""
@@ -285,6 +331,21 @@ class _Batch:
             return next(child for child in children if child is not None)
         self.done.written[NodeKey(path, self._version)] = join_node(children)
         return self._stamp + found
+
+
+def _is_lone(child: bytes | None) -> bool:
+    return child is not None and len(child) == LEAF_SIZE
+
+
+def _parts(path: bytes, node: _Loaded, part_max: int) -> Iterator[list[_Place]]:
+    """The children of a node below which there are changes: neighbours together as far as `part_max` goes."""
+    part: list[_Place] = []
+    for number, first, last in node.runs:
+        if part and last - part[0].start > part_max:
+            yield part
+            part = []
+        part.append(_Place(path + _NIBBLES[number], node.children[number], first, last))
+    yield part
 
 
 def is_node(child: Child | None) -> TypeGuard[Child]:

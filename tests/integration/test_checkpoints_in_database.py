@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ from ledger.leaves import key_hash, value_hash
 from node.pipeline import PipelineLimits
 from node.session import LogIdentity, Session
 from projections.connect import Connection, connect
-from projections.database import Database, StateDiffers
+from projections.database import CursorMoved, Database, StateDiffers
 from projections.migrate import migrate
 from projections.state_leaves import state_leaves
 from projections.tree import read_nodes, root_of
 from tests.builders import genesis_bytes
 from tests.chain_builder import even_cuts, write_store
+from tests.flush_effects import nothing
 from tests.random_ledger import RandomLedger
 from tree.hashing import hash_of
 from tree.nodes import NodeKey, decode_node
@@ -150,3 +152,18 @@ def test_a_tree_that_lost_a_node_stops_execution(
     assert cursor is not None
     assert cursor.height < 10
     assert gc.isenabled()
+
+
+def test_after_a_flush_that_was_undone_no_remembered_node_is_believed(
+    chain: tuple[Genesis, Path, int], pool: VerdictPool, new_database: Callable[[], str]
+) -> None:
+    url = new_database()
+    execute(chain, url, pool, 5, 1000)
+    never_committed = NodeKey(b"", 6)
+    with Database(url) as database:
+        cursor = database.cursor()
+        assert cursor is not None
+        database._tree_nodes.keep({never_committed: b"node"})
+        with pytest.raises(CursorMoved):
+            database.flush(nothing(), 4, replace(cursor, height=6))
+        assert database._tree_nodes.get(never_committed) is None

@@ -95,6 +95,43 @@ def test_a_part_of_a_large_batch_is_small() -> None:
     assert sum(len(part.leaves) for part in parts) == 2_000
 
 
+def test_neighbouring_subtrees_are_one_part_where_they_fit_into_it() -> None:
+    tree = TreeStore()
+    tree.change(leaves_of(range(2_000)))
+    parts: list[Update] = []
+    changes = {name(number): name(number + (1 << 41)) for number in range(2_000)}
+    keys, largest = sorted(changes), max(sum(key[0] >> 4 == number for key in changes) for number in range(16))
+    root = update_in_parts(tree.root, 2, keys, lambda keys: changes, tree.read, parts.append, 4 * largest)
+    assert root == tree.change(changes).root
+    assert len([part for part in parts if part.leaves]) == 4
+
+
+@settings(max_examples=200, deadline=None)
+@given(BATCHES, st.integers(1, 5), st.randoms(use_true_random=False))
+def test_nodes_that_are_known_are_not_read_and_change_nothing_else(
+    batches: list[Changes], part_max: int, chance: Random
+) -> None:
+    tree = TreeStore()
+    for batch in batches:
+        known = {key: node for key, node in tree.nodes.items() if chance.random() < 0.5}
+        asked: list[NodeKey] = []
+
+        def read(keys: Sequence[NodeKey], asked: list[NodeKey] = asked) -> dict[NodeKey, bytes]:
+            asked += keys
+            return tree.read(keys)
+
+        before, version, parts = tree.root, tree.version + 1, list[Update]()
+        done = tree.change(batch)
+
+        def value_hashes(keys: Sequence[bytes], batch: Changes = batch) -> Changes:
+            return batch
+
+        root = update_in_parts(before, version, sorted(batch), value_hashes, read, parts.append, part_max, known.get)
+        assert root == done.root
+        assert {key: node for part in parts for key, node in part.written.items()} == done.written
+        assert not known.keys() & set(asked)
+
+
 def test_a_thousand_leaves_in_one_batch_or_many_in_any_order_make_the_same_root() -> None:
     numbers = list(range(1000))
     at_once, in_parts = TreeStore(), TreeStore()
