@@ -60,11 +60,14 @@ rules:
 	promtool check config deploy/prometheus/prometheus.yml
 	promtool test rules deploy/prometheus/momus.rules.test.yml
 
-# Writes requirements.lock anew: every version pinned, every file hashed, no address of an index.
+# Writes requirements.lock anew: every version pinned, every file hashed, no address of an index. The image gets
+# the versions of a part of it, and is built with another.
 lock: setup
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet uv
 	.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev -o requirements.lock pyproject.toml
+	.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o deploy/requirements.lock pyproject.toml
+	echo hatchling | .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o deploy/build.lock -
 	rm -rf .venv-lock
 
 clean:
