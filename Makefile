@@ -58,6 +58,7 @@ kafka: setup
 # The alert rules against what raises them; needs promtool, which comes with Prometheus (Debian: apt install prometheus).
 rules:
 	promtool check config deploy/prometheus/prometheus.yml
+	promtool check config deploy/prometheus/compose.yml
 	promtool test rules deploy/prometheus/momus.rules.test.yml
 
 # Writes requirements.lock anew: every version pinned, every file hashed, no address of an index. The image gets

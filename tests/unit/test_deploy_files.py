@@ -16,6 +16,7 @@ RULE_TESTS: Final = ROOT / "deploy" / "prometheus" / "momus.rules.test.yml"
 DASHBOARDS: Final = sorted((ROOT / "deploy" / "grafana" / "dashboards").glob("*.json"))
 SOURCES: Final = ROOT / "deploy" / "grafana" / "provisioning" / "datasources" / "momus.yml"
 MONITORING: Final = ROOT / "docs" / "monitoring.md"
+MAKEFILE: Final = ROOT / "Makefile"
 
 SERIES: Final = {
     name + suffix: metric
@@ -121,3 +122,10 @@ def test_every_runbook_entry_has_its_alert() -> None:
 def test_prometheus_scrapes_the_address_that_a_node_answers_by_default() -> None:
     settings = MetricsSettings()
     assert f"- {settings.host}:{settings.port}\n" in (RULES.parent / "prometheus.yml").read_text()
+
+
+def test_rules_target_checks_every_file_that_prometheus_is_started_with() -> None:
+    scraping = [file.name for file in RULES.parent.glob("*.yml") if "scrape_configs:" in file.read_text()]
+    checked = re.findall(r"^\tpromtool check config deploy/prometheus/(\S+)$", MAKEFILE.read_text(), re.MULTILINE)
+    assert sorted(checked) == sorted(scraping) == ["compose.yml", "prometheus.yml"]
+    assert all(f"`deploy/prometheus/{name}`" in MONITORING.read_text() for name in scraping)
