@@ -1,10 +1,15 @@
 """Migrations: up, down, up again; linted; by roles with and without rights; in databases of every kind."""
 
+import hashlib
+import hmac
 import json
+import os
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -13,12 +18,15 @@ import psycopg
 import pytest
 
 from ledger.rejection import Reason
+from node.postgres_files import programs
 from projections.database import Database, DatabaseUnusable
 from projections.migrate import MIGRATIONS, downgrade, migrate, offline_sql
 from tests import flush_effects as effects
 from tests.flush_effects import cursor_at
 
 pytestmark = pytest.mark.postgres
+
+READER = Path(__file__).parents[2] / "deploy" / "postgres" / "reader.sql"
 
 _CATALOG = """
 select n.nspname || '.' || c.relname || ':' || c.relkind::text from pg_class c
@@ -100,15 +108,51 @@ def test_a_plain_owner_of_a_database_can_do_everything(plain_url: str) -> None:
     migrate(plain_url)
 
 
-def test_a_plain_owner_is_told_that_there_is_no_role_for_readers(postgres: str, plain_url: str) -> None:
+@contextmanager
+def _without_readers(postgres: str) -> Iterator[None]:
+    """As if no role for readers had been made yet."""
     with psycopg.connect(postgres, autocommit=True) as admin:
         admin.execute("alter role momus_reader rename to momus_reader_hidden")
     try:
-        (notice,) = migrate(plain_url)
-        assert "momus_reader was not made" in notice
+        yield
     finally:
         with psycopg.connect(postgres, autocommit=True) as admin:
+            admin.execute("drop role if exists momus_reader")
             admin.execute("alter role momus_reader_hidden rename to momus_reader")
+
+
+def test_a_plain_owner_is_told_that_there_is_no_role_for_readers(postgres: str, plain_url: str) -> None:
+    with _without_readers(postgres):
+        (notice,) = migrate(plain_url)
+        assert "momus_reader was not made" in notice
+
+
+def test_the_role_that_containers_make_beforehand_keeps_its_password_and_gets_its_rights(
+    postgres: str, new_database: Callable[[], str]
+) -> None:
+    url, password = new_database(), "it's \\ one"
+    psql = [str(programs() / "psql"), "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--dbname={url}"]
+    with _without_readers(postgres), psycopg.connect(url, autocommit=True) as admin:
+        made = [*psql, f"--file={READER}"]
+        subprocess.run(made, check=True, capture_output=True, env=os.environ | {"LEDGER_READER_PASSWORD": password})
+        try:
+            assert migrate(url) == ()
+            (kept,) = admin.execute("select rolpassword from pg_authid where rolname = 'momus_reader'").fetchall()
+            assert _is_password(str(kept[0]), password)
+            admin.execute("set role momus_reader")
+            assert admin.execute("select count(*) from api.transfers").fetchone() == (0,)
+        finally:
+            admin.execute("reset role")
+            admin.execute("drop owned by momus_reader")
+
+
+def _is_password(kept: str, password: str) -> bool:
+    """Whether Postgres' `SCRAM-SHA-256$rounds:salt$stored:server` was made of it (RFC 5803)."""
+    _, rounds_and_salt, keys = kept.split("$")
+    rounds, salt = rounds_and_salt.split(":")
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), b64decode(salt), int(rounds))
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    return b64decode(keys.split(":")[0]) == hashlib.sha256(client_key).digest()
 
 
 def test_a_database_in_another_encoding_is_refused(postgres: str) -> None:
