@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-SECRET_WORDS: Final = ("password", "secret", "ssl.key.pem", "sasl.oauthbearer.config")
+SECRET_WORDS: Final = ("password", "passphrase", "secret", "key.pem", "sasl.oauthbearer.config")
 SECRET_BYTES_MAX: Final = 65_536
 
 

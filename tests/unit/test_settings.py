@@ -130,3 +130,22 @@ def test_every_setting_has_a_description_and_a_unit() -> None:
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| `")]
     assert len(lines) > 30
     assert all(line.rstrip(" |").rpartition("|")[2].strip() for line in lines)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sasl.password",
+        "ssl.key.password",
+        "ssl.keystore.password",
+        "ssl.key.pem",
+        "sasl.oauthbearer.config",
+        "sasl.oauthbearer.client.secret",
+        "sasl.oauthbearer.assertion.private.key.passphrase",
+        "sasl.oauthbearer.assertion.private.key.pem",
+    ],
+)
+def test_no_secret_of_a_kafka_client_may_stand_in_the_settings(name: str) -> None:
+    with pytest.raises(BadSettings, match="put it into a file") as raised:
+        read_settings(None, {"MOMUS_KAFKA__" + name.replace(".", "_").upper(): "hunter2"})
+    assert "hunter2" not in str(raised.value)
