@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import structlog
 from starlette.requests import Request
 
 from api.problems import Problem
@@ -10,6 +11,8 @@ from node.tokens import Token, Tokens, TokensUnusable
 
 SCHEME: Final = "bearer"
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="momus"'}
+
+_log = structlog.get_logger()
 
 Needs = Callable[[str], Callable[[Request], Awaitable[Token]]]
 """For a role, the check that a route depends on."""
@@ -20,8 +23,13 @@ def needs_in(tokens: Tokens) -> Needs:
 
     def needs(role: str) -> Callable[[Request], Awaitable[Token]]:
         async def check(request: Request) -> Token:
-            token = _caller(tokens, request.headers.get("Authorization", ""))
+            try:
+                token = _caller(tokens, request.headers.get("Authorization", ""))
+            except Problem as problem:
+                _log.warning("refused", path=request.url.path, why=problem.detail)
+                raise
             if not token.may(role):
+                _log.warning("refused", path=request.url.path, by=token.name, role=token.role, needs=role)
                 raise Problem("forbidden", f"{token.name} is {token.role}; this needs {role}.")
             return token
 
