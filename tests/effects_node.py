@@ -33,7 +33,8 @@ SETTINGS = {
     "MOMUS_SUPERVISOR__BACKOFF_MS": "1",
     "MOMUS_SUPERVISOR__BACKOFF_MAX_MS": "20",
 }
-PAYMENTS = 40
+PAYMENTS = 10
+"""At once; more, and a writer that is killed again and again falls behind by what takes it minutes."""
 PAUSE_S = 0.1
 ACTIVE_S_MAX = 0.4
 READ_S = 60
