@@ -1,6 +1,6 @@
 """What streams carry: blocks, or executed and rejected transactions one by one, each under an id to go on from."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, Protocol
@@ -15,7 +15,8 @@ from api.transactions import Transaction
 BLOCKS_MAX: Final = 200
 EFFECTS_MAX: Final = 100
 """Events read at once."""
-_TRANSFERS_MAX: Final = 2_000
+TRANSFERS_MAX: Final = 2_000
+"""Transfers read at once; those of the transaction that passes it are still read whole."""
 
 _BLOCKS: Final = sql.SQL("SELECT {} FROM api.blocks WHERE height > %s ORDER BY height LIMIT %s").format(
     columns_of(Block)
@@ -113,7 +114,9 @@ class EffectFeed:
         )[: self.events_max]
         if not places:
             return []
-        effects = await self._effects(view, [row for place, row in places if place.part == 0])
+        effects, left = await self._effects(view, [row for place, row in places if place.part == 0])
+        if left is not None:
+            places = [each for each in places if each[0] < Place(left[0], 0, left[1])]
         self.place = places[-1][0]
         return [_event(place, row, effects) for place, row in places]
 
@@ -127,34 +130,42 @@ class EffectFeed:
     async def _rows(self, view: View, statement: sql.Composed, after: tuple[int, int]) -> list[dict[str, Any]]:
         return await view.rows(statement, (*after, after[0], self.events_max))
 
-    async def _effects(self, view: View, executed: Sequence[dict[str, Any]]) -> "_Effects":
-        if not executed:
-            return _Effects({}, {})
-        first, last = _key(executed[0]), _key(executed[-1])
+    async def _effects(
+        self, view: View, executed: Sequence[dict[str, Any]]
+    ) -> "tuple[_Effects, tuple[int, int] | None]":
+        """And the first transaction that is left for the next time, if one is."""
         found = _Effects({}, {})
-        async for row in self._transfers(view, first, last):
+        if not executed:
+            return found, None
+        first, last = _key(executed[0]), _key(executed[-1])
+        rows, left = await self._transfers(view, first, last)
+        for row in rows:
             found.transfers.setdefault((row["height"], row["transaction"]), []).append(Transfer.model_validate(row))
         for row in await view.rows(_OBJECTS, (*first, *last, first[0], last[0])):
             key = (row.pop("height"), row.pop("transaction"))
             found.objects.setdefault(key, []).append(ObjectChange.model_validate(row))
-        return found
+        return found, left
 
     async def _transfers(
         self, view: View, first: tuple[int, int], last: tuple[int, int]
-    ) -> AsyncIterator[dict[str, Any]]:
-        """Those of the transactions from `first` to `last`; they are ordered as their transactions are."""
+    ) -> tuple[list[dict[str, Any]], tuple[int, int] | None]:
+        """Those of the transactions from `first` to `last`, which are ordered as their transactions are; and the first
+        transaction that is left, where they are many."""
         at = self._transfer if self._transfer is not None and self._transfer[0] >= first[0] else (first[0], _FIRST)
+        found: list[dict[str, Any]] = []
         while True:
-            rows = await view.rows(_TRANSFERS, (*at, at[0], _TRANSFERS_MAX))
+            rows = await view.rows(_TRANSFERS, (*at, at[0], TRANSFERS_MAX))
             for row in rows:
                 transaction = (row["height"], row["transaction"])
                 if transaction > last:
-                    return
+                    return found, None
+                if len(found) >= TRANSFERS_MAX and transaction != (found[-1]["height"], found[-1]["transaction"]):
+                    return found, transaction
                 at = self._transfer = _key(row)
                 if transaction >= first:
-                    yield row
-            if len(rows) < _TRANSFERS_MAX:
-                return
+                    found.append(row)
+            if len(rows) < TRANSFERS_MAX:
+                return found, None
 
 
 @dataclass(frozen=True, slots=True)

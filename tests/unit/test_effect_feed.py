@@ -1,0 +1,63 @@
+"""A feed of effects over rows that are there: how much it reads at once."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from api import streams
+from api.streams import TRANSFERS_MAX, EffectFeed, Place
+
+ID = "0" * 64
+TIME = datetime(2026, 1, 1, tzinfo=UTC)
+PLACE = {"partition": 0, "offset": 0, "item": 0}
+
+
+def executed(height: int, index: int) -> dict[str, Any]:
+    text = {"digest": f"{height:032x}{index:032x}", "signer": ID, "reference": "", "reference_hex": ""}
+    return {"height": height, "index": index, **text, "commands": 1, "time": TIME, "expires_at": TIME, **PLACE}
+
+
+def transfer(height: int, index: int, transaction: int) -> dict[str, Any]:
+    who = {"asset": ID, "sender": None, "recipient": ID, "amount": 1, "decimal_amount": None, "time": TIME}
+    return {"height": height, "index": index, "transaction": transaction, **who}
+
+
+class Rows:
+    """Answers the queries of a feed, and counts the transfers that it asks for."""
+
+    def __init__(self, executed: Sequence[dict[str, Any]], transfers: Sequence[dict[str, Any]]) -> None:
+        self._tables = {id(streams._EXECUTED): executed, id(streams._TRANSFERS): transfers}
+
+    async def rows(self, statement: object, parameters: Sequence[Any]) -> list[dict[str, Any]]:
+        if statement is streams._OBJECTS:
+            return []
+        height, index, _, limit = parameters
+        table = self._tables.get(id(statement), [])
+        return [row for row in table if (row["height"], row["index"]) > (height, index)][:limit]
+
+
+def read_all(feed: EffectFeed, rows: Rows) -> list[list[tuple[str, int]]]:
+    """(id, transfers) of each event, reading by reading."""
+    found = []
+    while events := asyncio.run(feed.read(rows)):  # type: ignore[arg-type]
+        found.append([(event.id, len(event.content.transfers)) for event in events])  # type: ignore[attr-defined]
+    return found
+
+
+def test_large_transactions_come_a_few_at_a_time_and_each_with_all_its_transfers() -> None:
+    each = TRANSFERS_MAX // 2 + 1
+    many = [transfer(1, number, number // each) for number in range(5 * each)]
+    few = [transfer(2, 0, 1)]
+    rows = Rows([executed(1, number) for number in range(5)] + [executed(2, number) for number in range(3)], many + few)
+    assert read_all(EffectFeed(Place(0, 1, 0)), rows) == [
+        [("1-0-0", each), ("1-0-1", each)],
+        [("1-0-2", each), ("1-0-3", each)],
+        [("1-0-4", each), ("2-0-0", 0), ("2-0-1", 1), ("2-0-2", 0)],
+    ]
+
+
+def test_one_transaction_with_more_than_is_read_at_once_is_whole() -> None:
+    each = 3 * TRANSFERS_MAX
+    rows = Rows([executed(1, 0), executed(1, 1)], [transfer(1, n, n // each) for n in range(2 * each)])
+    assert read_all(EffectFeed(Place(0, 1, 0)), rows) == [[("1-0-0", each)], [("1-0-1", each)]]
