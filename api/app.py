@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from api.counting import PREFIX, Counted
 from api.database import Database
 from api.handlers import Bounded, with_bounds
 from api.health_routes import health_router
@@ -29,9 +31,9 @@ from api.stream_routes import Streaming, stream_router
 from api.submit_routes import SignedBatch, SignedTransaction, submit_router
 from ledger.genesis import Genesis
 from node.home import Home
+from node.metrics.values import Values
 from node.settings import Settings
 
-PREFIX: Final = "/v1"
 OPENAPI: Final = f"{PREFIX}/openapi.json"
 _DESCRIPTION: Final = (
     "Submit transactions and read what the ledger holds. Every read is of one height of this node's database, told in "
@@ -51,6 +53,9 @@ class Parts:
     sender: Sender
     header_at: HeaderAt
     is_ending: Callable[[], bool]
+    values: Values = field(default_factory=lambda: Values("api"))
+    streams: set[object] = field(default_factory=set)
+    """Those that are open."""
 
 
 def make_app(parts: Parts) -> FastAPI:
@@ -86,13 +91,16 @@ def make_app(parts: Parts) -> FastAPI:
     app.mount("/page", PageFiles())
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     with_bounds(app, Bounded(api.rate_per_s, api.burst, api.body_bytes_max, api.body_ms / 1000))
+    app.add_middleware(Counted, values=parts.values)
     return app
 
 
 def _routes(parts: Parts, database: Database, heights: Heights) -> APIRouter:
     api = parts.settings.api
-    intake = Intake(parts.genesis, parts.sender, heights)
-    streaming = Streaming(database, heights, api.streams_max, api.stream_ms / 1000, parts.is_ending)
+    intake = Intake(
+        parts.genesis, parts.sender, heights, partial(parts.values.add, "momus_api_submitted_transactions_total")
+    )
+    streaming = Streaming(database, heights, api.streams_max, api.stream_ms / 1000, parts.is_ending, parts.streams)
     routes = APIRouter()
     # GET /transactions/{digest} is the submitter's: it knows also what is under way.
     routes.include_router(submit_router(parts.genesis, intake, database))

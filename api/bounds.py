@@ -70,7 +70,11 @@ class Bounds:
             raise Problem("rate_limited", f"{self._rate.per_s:g} a second are let through.")
         if sum(len(name) + len(value) for name, value in scope["headers"]) + len(scope["raw_path"]) > HEAD_BYTES_MAX:
             raise Problem("head_too_large", f"A head has at most {HEAD_BYTES_MAX} bytes.")
-        length = dict(scope["headers"]).get(b"content-length", b"0")
+        headers = dict(scope["headers"])
+        if headers.keys() >= {b"content-length", b"transfer-encoding"}:
+            # Where a proxy believes one and this server the other, a body can hold a request of somebody else.
+            raise Problem("invalid_request", "A body has one length.", headers={"Connection": "close"})
+        length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self._body_bytes_max:
             raise self._too_large()
 

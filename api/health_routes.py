@@ -12,17 +12,18 @@ from node.home import Home
 from node.settings import Settings
 
 _HEADERS = {"Cache-Control": "no-store"}
+_METHODS = ["GET", "HEAD"]
 
 
 def health_router(home: Home, settings: Settings, database: Database) -> APIRouter:
     """GET /healthz and /readyz."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/healthz")
+    @router.api_route("/healthz", methods=_METHODS)
     async def healthz() -> Response:
         return JSONResponse({"alive": True}, headers=_HEADERS)
 
-    @router.get("/readyz")
+    @router.api_route("/readyz", methods=_METHODS)
     async def readyz() -> Response:
         health = await asyncio.to_thread(health_of, home, settings)
         reasons = list(health.reasons)

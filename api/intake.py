@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final, Protocol
 
@@ -45,10 +45,11 @@ class Sender(Protocol):
 class Intake:
     """What came through this process. Sending the same transaction again is harmless, and does not send it again."""
 
-    def __init__(self, genesis: Genesis, sender: Sender, heights: Heights) -> None:
+    def __init__(self, genesis: Genesis, sender: Sender, heights: Heights, on_sent: Callable[[], None]) -> None:
         self._genesis = genesis
         self._sender = sender
         self._heights = heights
+        self._on_sent = on_sent
         self._sent: OrderedDict[bytes, Sent] = OrderedDict()
 
     def check(self, transaction: Transaction) -> bytes:
@@ -67,6 +68,7 @@ class Intake:
             if known is None or known.refusal is not None:
                 self._sent[digest] = self._sender.send(transaction)
                 self._sent.move_to_end(digest)
+                self._on_sent()
         while len(self._sent) > KEPT_MAX:
             self._sent.popitem(last=False)
         return digests

@@ -34,7 +34,7 @@ def page_router() -> APIRouter:
     """GET /."""
     router = APIRouter(include_in_schema=False)
 
-    @router.get("/")
+    @router.api_route("/", methods=["GET", "HEAD"])
     async def page(request: Request) -> Response:
         return FileResponse(FOLDER / "index.html", headers=HEADERS)
 

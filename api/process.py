@@ -29,15 +29,20 @@ def run_api(process: Process, make_sender: MakeSender) -> None:
     on = listening(process, partial(tcp_socket, api.host, api.port), f"http://{api.host}:{api.port}")
     if on is None:
         return
-    with on, make_sender(process) as sender, _numbers(process):
-        serve(process, _app(process, sender), on, limit_concurrency=api.connections_max)
+    values, streams = Values("api"), set[object]()
+
+    def count_streams() -> None:
+        values.set("momus_api_streams", len(streams))
+
+    with (
+        on,
+        make_sender(process) as sender,
+        writing(process.home, "api", process.settings.metrics, values, count_streams),
+    ):
+        serve(process, _app(process, sender, values, streams), on, api.body_ms / 1000, api.connections_max)
 
 
-def _numbers(process: Process) -> AbstractContextManager[None]:
-    return writing(process.home, "api", process.settings.metrics, Values("api"))
-
-
-def _app(process: Process, sender: "Sender") -> Any:
+def _app(process: Process, sender: "Sender", values: Values, streams: set[object]) -> Any:
     # Loaded by this process alone.
     from api.app import Parts, make_app
 
@@ -51,5 +56,7 @@ def _app(process: Process, sender: "Sender") -> Any:
             sender=sender,
             header_at=partial(header_bytes_at, home.store),
             is_ending=process.stop.is_set,
+            values=values,
+            streams=streams,
         )
     )

@@ -56,16 +56,18 @@ def tcp_socket(host: str, port: int) -> socket.socket:
     return found
 
 
-def serve(process: Process, app: Any, on: socket.socket, **more: Any) -> None:
-    """Answer on a listening socket until the process is to stop. `more` are options of uvicorn."""
+def serve(process: Process, app: Any, on: socket.socket, head_s: float, connections_max: int, **more: Any) -> None:
+    """Answer on a listening socket until the process is to stop. `head_s`: how long a connection may wait for the head
+    of a request. `more` are options of uvicorn."""
     # Loaded by those processes alone that serve.
     import uvicorn
 
     from api.bounds import HEAD_BYTES_MAX
+    from api.connection import Patience, connections_with
 
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=connections_with(Patience(head_s, connections_max)),
         ws="none",
         lifespan="on",
         access_log=False,

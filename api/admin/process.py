@@ -43,7 +43,7 @@ def run_admin(process: Process) -> None:
 
 def _serve(process: Process, on: socket.socket) -> None:
     # Loaded by this process alone.
-    from api.admin.app import Parts, make_admin_app
+    from api.admin.app import BOUNDS, Parts, make_admin_app
     from api.admin.copying import Copying
     from api.admin.deeds import Means
     from api.admin.doing import Doing
@@ -58,7 +58,7 @@ def _serve(process: Process, on: socket.socket) -> None:
     copying.start()
     try:
         app = make_admin_app(Parts(means, Tokens(home.tokens_file), actions, doing))
-        serve(process, app, on, limit_concurrency=CONNECTIONS_MAX, **_tls(process))
+        serve(process, app, on, BOUNDS.body_s, CONNECTIONS_MAX, **_tls(process))
     finally:
         copying.stop()
         actions.close()

@@ -17,6 +17,8 @@ LABELS: Final = {
     "table": "A table of schema `ledger`.",
     "state": "Which state, of a fixed list.",
     "outcome": "How a request ended, of a fixed list.",
+    "path": "A path of the API's document below /v1, placeholders and all; `other` for whatever is none.",
+    "status": "Status code of HTTP.",
     "chain": "The chain's name.",
 }
 """Every label, and what bounds its values."""
@@ -30,6 +32,7 @@ _state = Declared("execute", "momus_")
 _peers = Declared("peers", "momus_peers_")
 _discovery = Declared("order", "momus_discovery_")
 _effects = Declared("effects", "momus_effects_")
+_api = Declared("api", "momus_api_")
 _any = Declared("every", "process_")
 
 NODE: Final = (
@@ -149,6 +152,13 @@ EFFECTS: Final = (
     _effects.counter("failures", "failures", "How often writing had to wait: the log, the database or the topic."),
 )
 
+API: Final = (
+    _api.counter("requests", "requests", "Requests that were answered, and those that were refused.", "path", "status"),
+    _api.seconds("answer", "From a whole head to the start of the answer, waiting that was asked for too; no streams."),
+    _api.counter("submitted_transactions", "transactions", "Transactions handed to the log."),
+    _api.gauge("streams", "streams", "Streams of events that are open."),
+)
+
 PROCESS: Final = (
     _any.counter("cpu_seconds", "seconds", "User and system time."),
     _any.gauge("resident_memory_bytes", "bytes", "Resident memory."),
@@ -169,6 +179,7 @@ GROUPS: Final = {
     "Records for other validators": PEERS,
     "Discovery": DISCOVERY,
     "The effects topic": EFFECTS,
+    "The HTTP API": API,
     "Every process": PROCESS,
 }
 METRICS: Final[tuple[Metric, ...]] = tuple(metric for group in GROUPS.values() for metric in group)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,7 +27,7 @@ from node.status import is_running
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(180)]
 YOU = "ab" * 32
-(METRICS_PORT,) = free_ports(1)
+METRICS_PORT, API_PORT = free_ports(2)
 DASHBOARDS = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards"
 
 
@@ -54,7 +55,13 @@ def running() -> Iterator[tuple[Path, LocalNode]]:
     with TemporaryDirectory(prefix="momus-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "home"
         assert run_line(["init", "--home", str(home), "--dev"]) == 0
-        with LocalNode(home, {"MOMUS_METRICS__PORT": str(METRICS_PORT)}) as process:
+        assert run_line(["effects", "create", "--home", str(home)]) == 0
+        environment = {
+            "MOMUS_METRICS__PORT": str(METRICS_PORT),
+            "MOMUS_API__PORT": str(API_PORT),
+            "MOMUS_EFFECTS__ENABLED": "true",
+        }
+        with LocalNode(home, environment) as process:
             yield home, process
 
 
@@ -128,16 +135,19 @@ def test_object_goes_through_its_life(node: Node) -> None:
 
 def test_status_shows_the_processes_and_how_far_they_are(node: Node) -> None:
     height = node.run("submit", "mint", "dev", "1")["height"]
+    named = ("supervisor", "order", "execute", "postgres", "api", "effects")
+    until(lambda: states(node) == dict.fromkeys(named, "running"))
     told = node.run("status")
-    assert {name: process["state"] for name, process in told["processes"].items()} == dict.fromkeys(
-        ("supervisor", "order", "execute", "postgres"), "running"
-    )
     assert told["sql_height"] >= height
     assert sum(head["end_offset"] for head in told["heads"]) >= 2
 
 
+def states(node: Node) -> dict[str, str]:
+    return {name: process["state"] for name, process in node.run("status")["processes"].items()}
+
+
 def test_every_declared_metric_is_exposed_and_no_other(node: Node) -> None:
-    node.run("submit", "mint", "dev", "1")
+    until(asked_of_the_api)
     declared = {metric.name: metric for metric in METRICS if metric.process != "peers"}
     until(lambda: declared.keys() == {name for name, family in scraped().items() if family.samples})
     for name, family in scraped().items():
@@ -145,6 +155,14 @@ def test_every_declared_metric_is_exposed_and_no_other(node: Node) -> None:
         assert kinds[0] == kinds[1]
         labels = {label for sample in family.samples for label in sample.labels} - {"le", "process"}
         assert labels == set(declared[name].labels) - {"process"}
+
+
+def asked_of_the_api() -> bool:
+    """So that it has something to count."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{API_PORT}/v1/status").status_code == HTTPStatus.OK
+    except httpx.TransportError:
+        return False
 
 
 def test_metrics_tell_what_the_node_did(node: Node) -> None:
