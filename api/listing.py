@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, repeat
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from psycopg import sql
@@ -12,6 +13,8 @@ from api.values import Height, Query, Row
 
 PAGE_MAX: Final = 1_000
 PAGE: Final = 50
+PAGE_BYTES_MAX: Final = 1 << 20
+"""Of the contents on a page of rows that have one; the content that passes it is still given."""
 R = TypeVar("R", bound=Row)
 
 
@@ -46,6 +49,18 @@ class IdPageQuery(PageQuery):
     cursor: str | None = cursor("[0-9a-f]{64}")
 
 
+class HolderPageQuery(PageQuery):
+    """A page of rows that an address and an asset order."""
+
+    cursor: str | None = cursor("[0-9a-f]{64}-[0-9a-f]{64}")
+
+
+class WritePageQuery(PageQuery):
+    """A page of rows that height, transaction and command order."""
+
+    cursor: str | None = cursor("[0-9]{1,18}-[0-9]{1,9}-[0-9]{1,9}")
+
+
 class Page(BaseModel, Generic[R]):
     """Rows, the cursor of the page after them (null: there is none), and the height that they are of."""
 
@@ -56,12 +71,15 @@ class Page(BaseModel, Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[R]):
-    """`view` is one of schema api. `key` are its columns that order it: whole numbers, or `texts` of hex digits."""
+    """`view` is one of schema api. `key` are its columns that order it: whole numbers, or `texts` of hex digits.
+    `content`: the column of bytes that may be large; a page holds fewer rows where they are.
+    """
 
     view: str
     row: type[R]
     key: tuple[str, ...]
     texts: frozenset[str] = frozenset()
+    content: str | None = None
 
     async def page(
         self,
@@ -79,18 +97,29 @@ class Listing(Generic[R]):
             where.append(self._beyond(is_newest))
             given |= {f"key_{name}": value for name, value in zip(self.key, self._keys(query.cursor), strict=True)}
         rows = await view.rows(self._statement(where, is_newest), {**given, "rows": query.limit + 1})
-        items = [self.row.model_validate(row) for row in rows[: query.limit]]
+        items = [self.row.model_validate(row) for row in rows[: self._fitting(rows[: query.limit])]]
         return Page[self.row](  # type: ignore[name-defined]
-            items=items, next=self._cursor(items[-1]) if len(rows) > query.limit else None, height=view.height
+            items=items, next=self._cursor(items[-1]) if len(rows) > len(items) else None, height=view.height
         )
+
+    def _fitting(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """How many of them a page holds."""
+        before = accumulate((len(row[self.content]) for row in rows), initial=0) if self.content else repeat(0)
+        return sum(size < PAGE_BYTES_MAX for _, size in zip(rows, before, strict=False))
 
     def _statement(self, where: Sequence[sql.Composable], is_newest: bool) -> sql.Composed:
         direction = sql.SQL(" DESC" if is_newest else "")
-        return sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT %(rows)s").format(
-            columns_of(self.row),
-            sql.Identifier("api", self.view),
-            sql.SQL(" AND ").join(where or [sql.SQL("true")]),
-            sql.SQL(", ").join(sql.Identifier(name) + direction for name in self.key),
+        order = sql.SQL(", ").join(sql.Identifier(name) + direction for name in self.key)
+        rows = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT %(rows)s")
+        source, meets = sql.Identifier("api", self.view), sql.SQL(" AND ").join(where or [sql.SQL("true")])
+        if self.content is None:
+            return rows.format(columns_of(self.row), source, meets, order)
+        # One row more than a page holds, as everywhere: it tells that there is another page.
+        before = sql.SQL(
+            "{}, sum(octet_length({})) OVER (ORDER BY {} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before"
+        ).format(columns_of(self.row), sql.Identifier(self.content), order)
+        return sql.SQL("SELECT {} FROM ({}) AS page WHERE coalesce(before, 0) < {} ORDER BY {}").format(
+            columns_of(self.row), rows.format(before, source, meets, order), sql.Literal(PAGE_BYTES_MAX), order
         )
 
     def _beyond(self, is_newest: bool) -> sql.Composed:

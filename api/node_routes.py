@@ -56,6 +56,8 @@ class Consensus(Row):
     view: Count
     finality_p50_ms: float | None = Field(description="Upper bound, of all blocks since the process started.")
     finality_p99_ms: float | None
+    final_blocks: Count = Field(description="Blocks that became final since the process started.")
+    finality_ms: float = Field(description="Their times to finality, added up; take differences.")
 
 
 class DatabaseState(Row):
@@ -210,7 +212,14 @@ class Node:
         if view is None:
             return None
         median, slowest = (self.numbers.quantile("momus_consensus_finality_seconds", part) for part in (0.5, 0.99))
-        return Consensus(view=view, finality_p50_ms=_ms(median), finality_p99_ms=_ms(slowest))
+        blocks, seconds = (self.numbers.value(f"momus_consensus_finality_seconds_{part}") for part in ("count", "sum"))
+        return Consensus(
+            view=view,
+            finality_p50_ms=_ms(median),
+            finality_p99_ms=_ms(slowest),
+            final_blocks=int(blocks or 0),
+            finality_ms=_ms(seconds or 0.0) or 0.0,
+        )
 
     def _whole(self, name: str, label: str = "") -> int | None:
         value = self.numbers.value(name, label)

@@ -104,6 +104,27 @@ class Asset(Row):
     decimal_supply: Whole
 
 
+class ObjectSummary(Row):
+    """An object as it is now, without its content."""
+
+    object: Hex32
+    version: Count
+    ownership: Ownership
+    owner: Hex32 | None
+    type: str
+    media_type: str
+
+
+class Write(ObjectSummary):
+    """That an object was written, without the content."""
+
+    height: Height
+    transaction: Count
+    command: Count
+    time: Time
+    deleted: bool
+
+
 class Object(Row):
     """An object as it is now."""
 

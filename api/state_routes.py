@@ -12,16 +12,19 @@ from starlette.responses import Response
 from api.answers import answer, of
 from api.database import Database, Statement, columns_of
 from api.ledger_routes import NumberPageQ, id_path, page_of
-from api.listing import IdPageQuery, Listing, Page
+from api.listing import HolderPageQuery, IdPageQuery, Listing, Page, WritePageQuery
 from api.problems import Problem, described
 from api.proving import Proof, Prover
-from api.rows import Asset, Balance, Object, ObjectVersion
+from api.rows import Asset, Balance, Object, ObjectSummary, ObjectVersion, Write
 from api.values import Query, Row
 from ledger import leaves
 
 BALANCES: Final = Listing("balances", Balance, ("asset",), frozenset(("asset",)))
+HOLDERS: Final = Listing("balances", Balance, ("address", "asset"), frozenset(("address", "asset")))
+OBJECTS: Final = Listing("objects", ObjectSummary, ("object",), frozenset(("object",)))
+WRITES: Final = Listing("object_history", Write, ("height", "transaction", "command"))
 ASSETS: Final = Listing("assets", Asset, ("asset",), frozenset(("asset",)))
-VERSIONS: Final = Listing("object_history", ObjectVersion, ("version",))
+VERSIONS: Final = Listing("object_history", ObjectVersion, ("version",), content="content_bytes")
 
 _ASSET: Final = sql.SQL("SELECT {} FROM api.assets WHERE asset = %s").format(columns_of(Asset))
 _OBJECT: Final = sql.SQL("SELECT {} FROM api.objects WHERE object = %s").format(columns_of(Object))
@@ -52,6 +55,12 @@ class BalanceAnswer(Balance):
     proof: Proof | None
 
 
+class BalancesQuery(HolderPageQuery):
+    """A page of balances."""
+
+    asset: Annotated[str, Parameters(pattern="^[0-9a-f]{64}$", description="Only of this asset.")] | None = None
+
+
 IdPageQ = Annotated[IdPageQuery, Parameters()]
 ProofQ = Annotated[ProofQuery, Parameters()]
 AssetId = Annotated[str, id_path("An asset")]
@@ -60,7 +69,7 @@ Address = Annotated[str, id_path("An address")]
 
 
 def state_router(database: Database, prover: Prover) -> APIRouter:
-    """GET /assets, /objects and /addresses/{address}/balances."""
+    """GET /assets, /objects, /writes, /balances and /addresses/{address}/balances."""
     listed = described("database_unavailable", "query_too_slow")
     proven = described("not_found", "nothing_certified", "database_unavailable", "query_too_slow", "state_differs")
     router = APIRouter(tags=["state"])
@@ -85,6 +94,21 @@ def state_router(database: Database, prover: Prover) -> APIRouter:
         """One asset."""
         return await one(request, AssetAnswer, (_ASSET, (asset,)), leaves.asset_key(bytes.fromhex(asset)), query)
 
+    @router.get("/objects", responses=of(Page[ObjectSummary]) | listed)
+    async def objects(request: Request, query: IdPageQ) -> Response:
+        """Objects as they are now, by id, without their contents."""
+        return await page_of(request, database, OBJECTS, query)
+
+    @router.get("/writes", responses=of(Page[Write]) | listed)
+    async def writes(request: Request, query: Annotated[WritePageQuery, Parameters()]) -> Response:
+        """What was written to objects, in the chain's order, without the contents."""
+        return await page_of(request, database, WRITES, query)
+
+    @router.get("/balances", responses=of(Page[Balance]) | listed)
+    async def holders(request: Request, query: Annotated[BalancesQuery, Parameters()]) -> Response:
+        """Who holds what, by address."""
+        return await page_of(request, database, HOLDERS, query, asset=query.asset)
+
     @router.get("/objects/{object}", responses=of(ObjectAnswer) | proven)
     async def object_(request: Request, object: ObjectId, query: ProofQ) -> Response:
         """An object as it is now."""
@@ -92,7 +116,7 @@ def state_router(database: Database, prover: Prover) -> APIRouter:
 
     @router.get("/objects/{object}/history", responses=of(Page[ObjectVersion]) | listed)
     async def history(request: Request, object: ObjectId, query: NumberPageQ) -> Response:
-        """Every version that an object had."""
+        """Every version that an object had; a page ends early where contents are large."""
         return await page_of(request, database, VERSIONS, query, object=object)
 
     @router.get("/addresses/{address}/balances", responses=of(Page[Balance]) | listed)

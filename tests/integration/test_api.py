@@ -1,6 +1,7 @@
 """The HTTP API of a running node: what an application sends and reads, and what it may cost."""
 
 import json
+import secrets
 import socket
 import subprocess
 import sys
@@ -8,17 +9,20 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from struct import pack
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
 
+from api.listing import PAGE_BYTES_MAX
 from api.problems import CODES
-from ledger.commands import CreateAsset, Transfer, UpdateObject
+from ledger.commands import CreateAsset, CreateObject, Transfer, UpdateObject
 from ledger.keys import PrivateKey
 from ledger.transaction import Transaction, digest_of, encode_batch, encode_transaction
 from momus.cli import run_line
@@ -26,6 +30,8 @@ from tests.api_node import BODY_BYTES_MAX, BURST, TO, ApiNode, api_node, documen
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
 CUTS = 50
+CONTENT_BYTES = 50_000
+BATCH = BODY_BYTES_MAX // CONTENT_BYTES - 1
 SCHEMATHESIS = Path(__file__).parents[1] / "schemathesis.toml"
 
 
@@ -51,19 +57,14 @@ def test_waiting_ends_with_the_state_that_was_waited_for(node: ApiNode, wait: st
 
 
 def test_a_transaction_is_seen_with_its_effects_once_it_executed(node: ApiNode) -> None:
-    before = int(balance(node))
-    answer = node.post(node.sign())
+    recipient = secrets.token_bytes(32)
+    answer = node.post(node.sign(Transfer(node.asset, recipient, pack(">q", 1))))
     assert answer.status_code == 200
     told = answer.json()
     assert told["state"] == "executed"
-    assert [(each["recipient"], each["amount"]) for each in told["transfers"]] == [(TO.hex(), "1")]
+    assert [(each["recipient"], each["amount"]) for each in told["transfers"]] == [(recipient.hex(), "1")]
     assert node.get(f"/transactions/{told['digest']}").json() == told
-    assert int(balance(node)) == before + 1
-
-
-def balance(node: ApiNode) -> str:
-    found = node.get(f"/addresses/{TO.hex()}/balances/{node.asset.hex()}")
-    return "0" if found.status_code == 404 else str(found.json()["amount"])
+    assert node.get(f"/addresses/{recipient.hex()}/balances/{node.asset.hex()}").json()["amount"] == "1"
 
 
 def test_the_same_transaction_again_changes_nothing(node: ApiNode) -> None:
@@ -103,13 +104,38 @@ def answer_digest(node: ApiNode, transaction: Transaction) -> str:
     return digest_of(node.genesis.digest, transaction).hex()
 
 
+KEYS = {
+    "/blocks": ("height",),
+    "/checkpoints": ("height",),
+    "/assets": ("asset",),
+    "/drills": ("drill",),
+    "/objects": ("object",),
+    "/writes": ("height", "transaction", "command"),
+    "/balances": ("address", "asset"),
+}
+
+
 @pytest.mark.parametrize(
-    "path", ["/blocks", "/transactions", "/transfers", "/rejections", "/checkpoints", "/assets", "/drills"]
+    "path",
+    [
+        "/blocks",
+        "/transactions",
+        "/transfers",
+        "/rejections",
+        "/checkpoints",
+        "/assets",
+        "/drills",
+        "/objects",
+        "/writes",
+        "/balances",
+    ],
 )
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 def test_pages_hold_every_row_once_in_order(node: ApiNode, path: str, order: str) -> None:
     if path == "/assets" and order == "newest":
         node.post(node.sign(*(CreateAsset(f"a{n}", 0, node.key.address) for n in range(5))))
+    if path == "/objects" and order == "newest":
+        node.post(node.sign(*(CreateObject("note", "text/plain", bytes([n]), None) for n in range(5))))
     node.post(node.sign())
     time.sleep(0.2)
     rows: list[Any] = []
@@ -121,8 +147,8 @@ def test_pages_hold_every_row_once_in_order(node: ApiNode, path: str, order: str
         if page["next"] is None:
             break
         cursor = {"cursor": page["next"]}
-    key = next(name for name in ("height", "asset", "drill") if not rows or name in rows[0])
-    keys, before = ([(row[key], row.get("index", 0)) for row in each] for each in (rows, whole))
+    key = KEYS.get(path, ("height", "index"))
+    keys, before = ([tuple(row[name] for name in key) for row in each] for each in (rows, whole))
     new = len(keys) - len(before)
     assert (keys[new:] if order == "newest" else keys[: len(before)]) == before
     assert all((first < then) == (order == "oldest") and first != then for first, then in pairwise(keys))
@@ -145,6 +171,32 @@ def test_objects_are_seen_with_all_their_versions(node: ApiNode) -> None:
     assert (now["version"], now["content"], now["content_bytes"], now["proof"]) == (2, None, "ff", None)
     history = node.get(f"/objects/{made['object']}/history").json()["items"]
     assert [(each["version"], each["content"]) for each in history] == [(2, None), (1, '{"a": 1}')]
+
+
+def test_a_page_of_large_contents_is_short_and_the_pages_hold_them_all(node: ApiNode) -> None:
+    made = node.new_object()["object"]
+    versions = 1 + PAGE_BYTES_MAX // CONTENT_BYTES + 5
+    for first in range(1, versions, BATCH):
+        many = [
+            node.sign(UpdateObject(bytes.fromhex(made), version, "text/plain", b"x" * CONTENT_BYTES))
+            for version in range(first, min(first + BATCH, versions))
+        ]
+        head = {"Content-Type": "application/avro"}
+        httpx.post(node.base + "/batches", content=encode_batch(many), headers=head, params={"wait": "executed"})
+    path = f"/objects/{made}/history"
+    pages = [node.get(path, limit=1_000).json()]
+    while (cursor := pages[-1]["next"]) is not None:
+        pages.append(node.get(path, limit=1_000, cursor=cursor).json())
+    assert len(pages) == 2
+    assert [each["version"] for page in pages for each in page["items"]] == list(range(versions, 0, -1))
+
+
+def test_balances_are_listed_of_one_asset_too(node: ApiNode) -> None:
+    node.post(node.sign())
+    found = node.get("/balances", asset=node.asset.hex(), limit=1_000).json()["items"]
+    assert {each["asset"] for each in found} == {node.asset.hex()}
+    assert TO.hex() in {each["address"] for each in found}
+    assert node.get("/balances", asset="0" * 64).json()["items"] == []
 
 
 def test_an_id_is_looked_up_whatever_it_is_of(node: ApiNode) -> None:
@@ -235,6 +287,47 @@ def test_what_cannot_be_answered_is_a_problem_with_a_code(node: ApiNode, path: s
     assert code_of(node.get(path)) == code
 
 
+def test_a_second_length_does_not_hide_a_second_request(node: ApiNode) -> None:
+    """As it would come through a proxy that believes the other length."""
+    at = urlsplit(node.base)
+    hidden = b"GET /v1/status HTTP/1.1\r\nHost: a\r\n\r\n"
+    both = b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n" % (5 + len(hidden))
+    sent = b"POST /v1/transactions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" + both + b"\r\n0\r\n\r\n"
+    with socket.create_connection((at.hostname, at.port), timeout=30) as connection:
+        connection.sendall(sent + hidden)
+        answered = b""
+        with suppress(ConnectionError):
+            while part := connection.recv(1 << 16):
+                answered += part
+    assert answered.startswith(b"HTTP/1.1 422 ")
+    assert answered.count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(
+    "digit", ["\u0663", "\uff11", str(2**63), "-1", "0x1", "1e3", "NaN", "true", "9" * 5_000, "\0", "'; --"]
+)
+def test_numbers_are_ascii_digits_within_their_range(node: ApiNode, digit: str) -> None:
+    for path, name in (("/blocks", "limit"), ("/blocks", "cursor"), ("/transactions", "height"), ("/writes", "cursor")):
+        assert code_of(node.get(path, **{name: digit})) == "invalid_request"
+    assert node.get(f"/blocks/{quote(digit, safe='')}").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "path", ["%00", "%ff", "..%2fapp.py", "%2e%2e/%2e%2e/app.py", "x" * 3_000, "%ed%a0%80", "\\..\\app.py"]
+)
+def test_nothing_but_the_files_of_the_page_is_given_below_page(node: ApiNode, path: str) -> None:
+    at = urlsplit(node.base)
+    with socket.create_connection((at.hostname, at.port), timeout=30) as connection:
+        connection.sendall(f"GET /page/{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        assert connection.recv(100).startswith(b"HTTP/1.1 404 ")
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/page/main.js"])
+def test_who_asks_for_the_head_alone_gets_it(node: ApiNode, path: str) -> None:
+    answer = httpx.head(node.base.removesuffix("/v1") + path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_other_methods_are_refused_with_those_that_there_are(node: ApiNode) -> None:
     answer = httpx.delete(node.base + "/blocks")
     assert (code_of(answer), answer.headers["allow"]) == ("method_not_allowed", "GET")
@@ -283,6 +376,15 @@ def test_a_body_that_does_not_come_is_not_waited_for(node: ApiNode) -> None:
         assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
+def test_a_head_that_does_not_come_is_not_waited_for(node: ApiNode) -> None:
+    at = urlsplit(node.base)
+    for sent in (b"", b"GET /v1/heads HTTP/1.1\r\nHost: a\r\nX: "):
+        with socket.create_connection((at.hostname, at.port), timeout=30) as connection:
+            connection.sendall(sent)
+            with suppress(ConnectionError):
+                assert connection.recv(100) == b""
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -291,6 +393,15 @@ def test_a_body_that_does_not_come_is_not_waited_for(node: ApiNode) -> None:
         b"GET /v1/blocks HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
         b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
         b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 30\r\n\r\n{}",
+        b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n",
+        b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"GET /v1/blocks HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+        b"GET /v1/blocks HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n",
+        b"GET /v1/\xff HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03",
     ],
 )
 def test_what_is_not_http_is_refused_and_the_next_is_served(node: ApiNode, sent: bytes) -> None:
