@@ -1,10 +1,10 @@
-// Charts as SVG: bars over time, points over time, and who proposed the last blocks.
+// Charts as SVG: bars, points and lines over time, and who proposed the last blocks.
 
 import { svg, whole } from "./dom.js";
 
 const WIDTH = 600;
 const HEIGHT = 170;
-const LEFT = 46;
+const LEFT = 58;
 const BELOW = 20;
 const ABOVE = 8;
 
@@ -14,12 +14,12 @@ function nice(top) {
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= top);
 }
 
-function frame(label, top, from, to, unit) {
+function frame(label, top, from, to, unit, bottom = 0) {
   const grid = [0, 0.5, 1].flatMap((part) => {
     const y = ABOVE + (1 - part) * (HEIGHT - ABOVE - BELOW);
     return [
       svg("line", { class: "axis", x1: LEFT, x2: WIDTH, y1: y, y2: y }),
-      svg("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, whole(top * part)),
+      svg("text", { x: LEFT - 6, y: y + 4, "text-anchor": "end" }, whole(bottom + (top - bottom) * part)),
     ];
   });
   return svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label },
@@ -60,13 +60,29 @@ export function points(values, what, unit, span) {
   return chart;
 }
 
-/** A square for each block, coloured by its proposer; a hollow one for a view that made none. */
+/** A line through [seconds ago, value], oldest first, over the last `seconds`; its axis begins near the lowest. */
+export function line(places, what, unit, seconds) {
+  const values = places.map(([, value]) => value);
+  const [lowest, highest] = [Math.min(...values), Math.max(...values)];
+  const step = nice(Math.max(highest - lowest, 1) / 4);
+  const bottom = Math.floor(lowest / step) * step;
+  const top = Math.max(Math.ceil(highest / step) * step, bottom + 2 * step);
+  const label = `${what}: ${whole(lowest)} to ${whole(highest)} ${unit}`;
+  const chart = frame(label, top, `${seconds} s ago`, "now", unit, bottom);
+  const x = (ago) => LEFT + (1 - Math.min(ago, seconds) / seconds) * (WIDTH - LEFT);
+  const y = (value) => HEIGHT - BELOW - up(value - bottom, top - bottom);
+  const drawn = places.map(([ago, value]) => `${x(ago).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+  chart.append(svg("polyline", { class: "line", points: drawn }));
+  return chart;
+}
+
+/** A square for each block, coloured by its proposer; a hollow one for a view that made no new block. */
 export function leaders(blocks, names) {
   const cells = [];
   blocks.forEach((block, at) => {
     const before = at ? blocks[at - 1].view : block.view - 1;
     const missed = Math.min(block.view - before - 1, 5);
-    for (let n = 0; n < missed; n += 1) cells.push({ missed: true, title: "a view without a block" });
+    for (let n = 0; n < missed; n += 1) cells.push({ missed: true, title: "a view without a new block" });
     const name = names[block.proposer] ?? block.proposer;
     cells.push({ at: block.proposer % 8, title: `block ${whole(block.height)} by ${name}` });
   });

@@ -34,6 +34,14 @@ export async function find(path) {
   }
 }
 
+/** The validators of genesis, which do not change; empty until they are known. */
+export const committee = [];
+
+export async function learnCommittee() {
+  const { items } = await get("/validators");
+  committee.splice(0, committee.length, ...items);
+}
+
 const listeners = new Set();
 
 /** Calls `heard(block)` for every block from now on; the answer ends it. */

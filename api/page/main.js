@@ -1,15 +1,17 @@
 // Which page is shown; what all pages share.
 
-import { Problem, follow, get } from "./client.js";
+import { Problem, committee, follow, get, learnCommittee } from "./client.js";
 import { card, el } from "./dom.js";
-import { COLUMNS, listPage } from "./lists.js";
-import { drills, evidence, node, validators } from "./node.js";
+import { BY_ID, COLUMNS, listPage } from "./lists.js";
+import { drill, drills, evidence, node, peers, validators } from "./node.js";
 import { overview } from "./overview.js";
 import { address, asset, block, lookUp, object, transaction } from "./things.js";
 
-const tabs = (current) => () => el("div", { class: "tabs" },
-  ...["transactions", "rejections", "transfers"].map((name) => el("a",
+const tabsOf = (...names) => (current) => () => el("div", { class: "tabs" },
+  ...names.map((name) => el("a",
     { href: `#/${name}`, "aria-current": name === current ? "page" : null, class: "tab" }, name)));
+const tabs = tabsOf("transactions", "rejections", "transfers");
+const objectTabs = tabsOf("objects", "writes");
 
 const PAGES = {
   "": ["Overview", overview],
@@ -17,11 +19,16 @@ const PAGES = {
   blocks: ["Blocks", listPage("Blocks", "/blocks", COLUMNS.blocks, { caption: "Final, executed blocks" })],
   transactions: ["Transactions", listPage("Transactions", "/transactions", COLUMNS.transactions,
     { caption: "What executed", tabs: tabs("transactions") })],
-  assets: ["Assets", listPage("Assets", "/assets", COLUMNS.assets)],
+  objects: ["Objects", listPage("Objects", "/objects", COLUMNS.objects,
+    { caption: "Objects as they are now, by id", tabs: objectTabs("objects"), empty: "There is no object yet.", words: BY_ID })],
+  assets: ["Assets", listPage("Assets", "/assets", COLUMNS.assets, { caption: "Assets, by id", words: BY_ID })],
+  balances: ["Balances", listPage("Balances", "/balances", COLUMNS.holders,
+    { caption: "Who holds what, by address", empty: "Nobody holds anything yet.", words: BY_ID })],
   checkpoints: ["Checkpoints", listPage("Checkpoints", "/checkpoints", COLUMNS.checkpoints,
     { caption: "The state after each checkpoint block" })],
   drills: ["Drills", drills],
   evidence: ["Evidence", evidence],
+  peers: ["Peers", peers],
   node: ["This node", node],
 };
 const OTHERS = {
@@ -29,10 +36,13 @@ const OTHERS = {
     { caption: "What had no effect, and why", tabs: tabs("rejections"), empty: "Nothing was rejected." })],
   transfers: ["Transactions", listPage("Transactions", "/transfers", COLUMNS.transfers,
     { caption: "Movements of units", tabs: tabs("transfers") })],
+  writes: ["Objects", listPage("Objects", "/writes", COLUMNS.writes,
+    { caption: "What was written, newest first", tabs: objectTabs("writes"), empty: "No object was written yet." })],
+  drill: ["Drills", drill],
   block: ["Blocks", block],
   transaction: ["Transactions", transaction],
-  address: ["Address", address],
-  object: ["Object", object],
+  address: ["Balances", address],
+  object: ["Objects", object],
   asset: ["Assets", asset],
 };
 
@@ -48,11 +58,17 @@ async function show() {
   end = () => {};
   document.title = `${title} · Momus`;
   for (const link of document.querySelectorAll("nav a")) {
-    if (link.textContent === title) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.textContent !== title) {
+      link.removeAttribute("aria-current");
+      continue;
+    }
+    link.setAttribute("aria-current", "page");
+    // On a phone the menu is wider than the window.
+    link.scrollIntoView({ block: "nearest", inline: "center" });
   }
   const into = el("div");
   try {
+    if (!committee.length) await learnCommittee().catch(() => {});
     const ended = await page(into, id);
     if (turn !== shown) { ended(); return; }
     end = ended;

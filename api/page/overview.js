@@ -2,7 +2,7 @@
 
 import { get, onBlock } from "./client.js";
 import { badge, blockLink, card, clock, el, hash, table, whole } from "./dom.js";
-import { bars, leaders, points } from "./charts.js";
+import { bars, leaders, line, points } from "./charts.js";
 
 const SECONDS = 120;
 const KEPT = 600;
@@ -23,6 +23,21 @@ function perSecond(blocks, now) {
   return counts;
 }
 
+/** [seconds ago, height] of the blocks of the last while, and of the one before them. */
+function heights(blocks, now) {
+  const places = blocks.map((block) => [(now - Date.parse(block.time)) / 1000, block.height]);
+  const first = places.findIndex(([ago]) => ago <= SECONDS);
+  return [...places.slice(first < 0 ? -1 : Math.max(first - 1, 0)), [0, blocks.at(-1).height]];
+}
+
+/** Appends the mean time to finality of the blocks between two answers about the node. */
+function measureFinality(means, before, now) {
+  const [then, since] = [before?.consensus, now?.consensus];
+  const count = since && then ? since.final_blocks - then.final_blocks : 0;
+  if (count > 0) means.push((since.finality_ms - then.finality_ms) / count);
+  if (means.length > KEPT) means.shift();
+}
+
 function quantile(values, part) {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] : null;
@@ -39,17 +54,17 @@ export function health(status) {
 
 const WORDS = { good: "well", warn: "behind", bad: "ill" };
 
-function tiles(status, blocks, ages) {
+function tiles(status, blocks, ages, finality) {
   const [kind, why] = health(status);
   const counts = perSecond(blocks, Date.now());
   const recent = counts.slice(-11, -1);
   const database = status.database;
   return [
     tile("This node", badge(WORDS[kind], kind), "", why),
-    tile("Height", whole(database?.height), "blocks", database ? `final: ${whole(database.final_height)}` : null),
+    tile("Height", whole(database?.height), "blocks", database ? `final: ${whole(database.final_height)}, view ${whole(status.consensus?.view)}` : null),
     tile("Throughput", whole(Math.round(recent.reduce((a, b) => a + b, 0) / recent.length)), "tx/s", "over the last 10 s"),
-    tile("Proposal to SQL", ages.length ? whole(quantile(ages, 0.5)) : "–", "ms", `99 of 100 within ${whole(quantile(ages, 0.99))} ms`),
-    tile("View", whole(status.consensus?.view), "", "of consensus, on this node"),
+    tile("Finality", finality.length ? whole(Math.round(finality.at(-1))) : "–", finality.length ? "ms" : "", "mean of the last 2 s, from proposal"),
+    tile("Proposal to SQL", ages.length ? whole(quantile(ages, 0.5)) : "–", ages.length ? "ms" : "", `99 of 100 within ${whole(quantile(ages, 0.99))} ms`),
     tile("Certified state", whole(database?.certified_height), "height", "the newest certified checkpoint"),
   ];
 }
@@ -68,7 +83,7 @@ function committee(members, blocks) {
     { label: "Validator", cell: (m) => el("span", {}, el("span", { class: `key c${m.index % 8}` }), m.name) },
     { label: "Led", number: true, cell: (m) => `${Math.round((100 * m.blocks) / total)} %` },
     { label: "Missed votes", number: true, cell: (m) => whole(m.missed_votes) },
-    { label: "Views without a block", number: true, cell: (m) => whole(m.nullified_views) },
+    { label: "Failed views", number: true, cell: (m) => whole(m.nullified_views) },
     { label: "State", cell: (m) => state(m) },
   ], members);
 }
@@ -87,22 +102,32 @@ export async function overview(into) {
   ]);
   const blocks = items.reverse();
   const ages = [];
-  const parts = { tiles: el("div", { class: "tiles" }), throughput: el("div"), ages: el("div"), leaders: el("div"),
+  const finality = [];
+  const parts = { tiles: el("div", { class: "tiles" }), throughput: el("div"), height: el("div"),
+    finality: el("div"), ages: el("div"), leaders: el("div"),
     committee: el("div"), blocks: el("div") };
   into.replaceChildren(el("h1", { class: "hidden" }, "Overview"), parts.tiles,
     el("div", { class: "pair" },
-      card("Transactions a second", parts.throughput), card("From proposal to SQL", parts.ages)),
+      card("Height", parts.height), card("Transactions a second", parts.throughput)),
+    el("div", { class: "pair" },
+      card("Time to finality", parts.finality), card("From proposal to SQL", parts.ages)),
     el("div", { class: "pair" },
       card("Who led the last blocks", parts.leaders, parts.committee), card("Newest blocks", parts.blocks)));
 
   const draw = () => {
-    parts.tiles.replaceChildren(...tiles(status, blocks, ages));
+    parts.tiles.replaceChildren(...tiles(status, blocks, ages, finality));
     parts.throughput.replaceChildren(bars(perSecond(blocks, Date.now()), "Transactions a second", "tx/s", `${SECONDS} s`));
+    parts.height.replaceChildren(blocks.length
+      ? line(heights(blocks, Date.now()), "Height", "blocks", SECONDS) : el("p", { class: "empty" }, "No block yet."));
+    parts.finality.replaceChildren(finality.length
+      ? points(finality.slice(-120), "Time to finality", "ms", `${2 * Math.min(finality.length, 120)} s`)
+      : el("p", { class: "empty" }, "Measured from the next blocks on."));
     parts.ages.replaceChildren(ages.length
       ? points(ages.slice(-120), "From proposal to SQL", "ms", `${Math.min(ages.length, 120)} blocks`)
       : el("p", { class: "empty" }, "Measured from the next block on."));
     parts.leaders.replaceChildren(leaders(blocks.slice(-120), members.map((each) => each.name)));
-    parts.committee.replaceChildren(committee(members));
+    parts.committee.replaceChildren(committee(members), el("p", { class: "tile-more" },
+      "A hollow square is a view without a new block: it failed, or it made the block before it final. The table counts those that failed."));
     parts.blocks.replaceChildren(table(BLOCKS, blocks.slice(-8).reverse()));
   };
   draw();
@@ -116,7 +141,9 @@ export async function overview(into) {
   const drawing = setInterval(draw, 500);
   const asking = setInterval(async () => {
     try {
+      const before = status;
       [status, { items: members }] = await Promise.all([get("/status"), get("/validators")]);
+      measureFinality(finality, before, status);
     } catch {
       return; // the badge says that the node is not reached
     }

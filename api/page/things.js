@@ -5,7 +5,7 @@ import {
   addressHash, assetHash, badge, blockLink, bytes, card, decimal, el, facts, hash, objectHash, table, transactionHash,
   when, whole,
 } from "./dom.js";
-import { COLUMNS, list } from "./lists.js";
+import { BY_ID, COLUMNS, list, proposer } from "./lists.js";
 
 function absent(into, what, id) {
   into.replaceChildren(el("h1", {}, `No such ${what}`), card("Not here", el("p", {},
@@ -21,15 +21,15 @@ async function together(...lists) {
 export async function block(into, height) {
   const found = /^[0-9]{1,18}$/.test(height) ? await find(`/blocks/${height}`) : null;
   if (!found) return absent(into, "block", height);
-  const { items: members } = await get("/validators");
   const [executed, rejected] = [el("div"), el("div")];
   into.replaceChildren(el("h1", {}, `Block ${whole(found.height)}`),
     card("Header", facts([
       ["Digest", hash(found.digest, null, true)],
-      ["Before it", el("span", {}, found.height > 1 ? blockLink(found.height - 1) : "genesis", " ", hash(found.parent_digest))],
+      ["Before it", el("span", {}, found.height > 1 ? blockLink(found.height - 1) : "genesis", " ",
+        hash(found.parent_digest, found.height > 1 ? `#/block/${found.height - 1}` : "#/node"))],
       ["After it", blockLink(found.height + 1)],
       ["Time", when(found.time)],
-      ["Proposed by", members[found.proposer]?.name ?? whole(found.proposer)],
+      ["Proposed by", proposer(found)],
       ["View", whole(found.view)],
       ["Records of the log", whole(found.records)],
       ["Executed", `${whole(found.transactions)} transactions, ${whole(found.transfers)} transfers`],
@@ -78,7 +78,7 @@ export async function address(into, id) {
     card("Who", facts([["Address", hash(id, null, true)]])),
     card("Balances", balances), card("Statement", transfers), card("Transactions it signed", signed));
   return together(
-    list(balances, `/addresses/${id}/balances`, COLUMNS.balances, { live: true, empty: "It holds nothing." }),
+    list(balances, `/addresses/${id}/balances`, COLUMNS.balances, { live: true, empty: "It holds nothing.", words: BY_ID }),
     list(transfers, `/addresses/${id}/transfers`, COLUMNS.transfers, { live: true, empty: "Nothing moved." }),
     list(signed, "/transactions", COLUMNS.transactions, { parameters: { signer: id }, live: true, empty: "It signed nothing." }));
 }
@@ -112,7 +112,7 @@ export async function object(into, id) {
 export async function asset(into, id) {
   const found = await find(`/assets/${id}`);
   if (!found) return absent(into, "asset", id);
-  const transfers = el("div");
+  const [holders, transfers] = [el("div"), el("div")];
   into.replaceChildren(el("h1", {}, `Asset ${found.name}`),
     card("Now", facts([
       ["Id", hash(found.asset, null, true)],
@@ -120,8 +120,10 @@ export async function asset(into, id) {
       ["Decimals", whole(found.decimals)],
       ["Issuer", addressHash(found.issuer, true)],
     ])),
-    card("Transfers", transfers));
-  return list(transfers, "/transfers", COLUMNS.transfers, { parameters: { asset: id }, live: true });
+    card("Who holds it, by address", holders), card("Transfers", transfers));
+  return together(
+    list(holders, "/balances", COLUMNS.holders, { parameters: { asset: id }, live: true, empty: "Nobody.", words: BY_ID }),
+    list(transfers, "/transfers", COLUMNS.transfers, { parameters: { asset: id }, live: true }));
 }
 
 /** What a height, digest, address or id stands for, as an address of this page; null: nothing. */

@@ -32,9 +32,22 @@ from node.home import Home
 from node.keystore import load_key
 from tests.api_node import TO, ApiNode, document
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 HOSTILE = "</td><script>document.title='owned'</script><img src=x onerror=document.title='owned'>\u202e"
-MENU = ("Overview", "Validators", "Blocks", "Transactions", "Assets", "Checkpoints", "Drills", "Evidence", "This node")
+MENU = (
+    "Overview",
+    "Validators",
+    "Blocks",
+    "Transactions",
+    "Objects",
+    "Assets",
+    "Balances",
+    "Checkpoints",
+    "Drills",
+    "Evidence",
+    "Peers",
+    "This node",
+)
 CONTRAST_MIN = 4.5
 
 CONTRASTS = """
@@ -54,6 +67,9 @@ return [...document.querySelectorAll("body *")].filter((node) => node.checkVisib
   return [(a + 0.05) / (b + 0.05), node.tagName + "." + node.className + ": " + node.textContent.slice(0, 40)];
 });
 """
+DRAWN = """
+return document.querySelector(`svg[aria-label^="${arguments[0]}:"]:has(polyline.line, circle.dot, rect.bar)`) !== null;
+"""
 UNNAMED = """
 return [...document.querySelectorAll("button, a, input, svg[role=img], meter")].filter((node) =>
   node.checkVisibility() && !(node.textContent.trim() || node.getAttribute("aria-label") || node.labels?.length)
@@ -70,6 +86,22 @@ class Chain:
     object: str
     transaction: str
     rejected: str
+
+    def places(self) -> dict[str, str]:
+        """Every page, by the name of its picture."""
+        menu = ("validators", "blocks", "transactions", "objects", "assets", "balances", "checkpoints", "drills")
+        others = ("evidence", "peers", "node", "rejections", "transfers", "writes")
+        return {
+            "overview": "",
+            **{name: f"#/{name}" for name in (*menu, *others)},
+            "drill": "#/drill/1",
+            "block": "#/block/2",
+            "transaction": f"#/transaction/{self.transaction}",
+            "rejected": f"#/transaction/{self.rejected}",
+            "address": f"#/address/{TO.hex()}",
+            "asset": f"#/asset/{self.api.asset.hex()}",
+            "object": f"#/object/{self.object}",
+        }
 
 
 @pytest.fixture(scope="module")
@@ -201,11 +233,18 @@ def test_the_overview_follows_the_chain(walker: Walker) -> None:
     walker.until(lambda: _height(walker) > before + 5)
     walker.until(lambda: walker.text("#live") == "live")
     walker.until(lambda: len(walker.all("circle.dot")) > 5)
+    for name in ("Height", "Time to finality", "Transactions a second", "From proposal to SQL"):
+        walker.until(partial(_has_chart, walker, name))
     assert len(walker.all("rect.bar")) > 1
     assert {f"validator-{n}" for n in (1, 2, 3, 4)} <= set(walker.texts("main table td"))
     assert walker.text("#chain").endswith("validator-1")
     time.sleep(6)  # for the picture: charts with something in them
     walker.check("overview")
+
+
+def _has_chart(walker: Walker, name: str) -> bool:
+    """Drawn, with a label that says what is on it."""
+    return bool(walker.run(DRAWN, name))
 
 
 def _is_shown(walker: Walker, title: str) -> bool:
@@ -258,21 +297,67 @@ def test_what_somebody_wrote_is_shown_and_never_run(walker: Walker) -> None:
     walker.check("evidence-file")
 
 
-@pytest.mark.parametrize("kind", ["transaction", "rejected", "address", "asset", "block", "transfers", "rejections"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "transaction",
+        "rejected",
+        "address",
+        "asset",
+        "block",
+        "transfers",
+        "rejections",
+        "objects",
+        "writes",
+        "balances",
+    ],
+)
 def test_things_are_shown_with_links_to_what_they_belong_to(walker: Walker, kind: str) -> None:
-    chain = walker.chain
-    places = {
-        "transaction": f"#/transaction/{chain.transaction}",
-        "rejected": f"#/transaction/{chain.rejected}",
-        "address": f"#/address/{TO.hex()}",
-        "asset": f"#/asset/{chain.api.asset.hex()}",
-        "block": "#/block/2",
-        "transfers": "#/transfers",
-        "rejections": "#/rejections",
-    }
-    walker.open(places[kind])
+    walker.open(walker.chain.places()[kind])
     walker.until(lambda: walker.all("main .hash a"))
     walker.check(kind)
+
+
+def test_an_object_is_found_from_the_menu_and_its_owner_from_it(walker: Walker) -> None:
+    walker.open("#/objects")
+    walker.until(lambda: walker.all("main td:first-child .hash a"))
+    walker.all("main td:first-child .hash a")[0].click()
+    walker.until(lambda: _is_shown(walker, "Object"))
+    assert walker.text("nav a[aria-current]") == "Objects"
+    walker.all("main dd .hash a")[0].click()
+    walker.until(lambda: _is_shown(walker, "Address"))
+    assert walker.text("nav a[aria-current]") == "Balances"
+
+
+def test_a_hash_is_copied_whole(walker: Walker) -> None:
+    walker.open("#/transactions")
+    walker.until(lambda: walker.all("main .copy"))
+    walker.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    expected = walker.run("return document.querySelector('main .hash a').title")
+    walker.run("document.querySelector('main .copy').click()")
+    walker.until(lambda: walker.run("return window.copied ?? ''") == expected)
+    assert len(expected) == 64
+
+
+def test_peers_are_shown_with_where_they_answer_and_how_far_they_are(walker: Walker) -> None:
+    walker.open("#/peers")
+    walker.until(lambda: walker.texts("main td .badge").count("fresh") == 4)
+    first, *others = walker.texts("main td:first-child")
+    assert first.startswith("validator-1this node")
+    assert [each[:11] for each in others] == [f"validator-{n}" for n in (2, 3, 4)]
+    answers = walker.text("main tbody tr td:nth-child(8)")
+    assert answers.startswith(f"API {walker.chain.page.rstrip('/')}")
+
+
+def test_a_drill_tells_how_it_came_back_and_how_long_that_took(walker: Walker) -> None:
+    walker.open("#/drills")
+    walker.until(lambda: walker.all("main td a"))
+    walker.all("main td a")[0].click()
+    walker.until(lambda: walker.text("main h1") == "Drill 1")
+    told = dict(zip(walker.texts("main dt"), walker.texts("main dd"), strict=True))
+    assert told["Verdict"] == "passed"
+    assert told["Time of the way back"].endswith(" s")
+    walker.check("drill")
 
 
 def _is_at(walker: Walker, place: str) -> bool:
@@ -313,26 +398,29 @@ def test_a_keyboard_is_enough(walker: Walker) -> None:
     walker.until(lambda: walker.driver.switch_to.active_element.tag_name == "main")
 
 
-def test_a_phone_shows_it_all(walker: Walker) -> None:
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_phone_shows_every_page(walker: Walker, theme: str) -> None:
     walker.driver.set_window_size(500, 900)  # as narrow as a window of chromium gets
-    for place in ("", "#/validators", "#/blocks", f"#/transaction/{walker.chain.transaction}", "#/node"):
-        walker.open(place)
-        walker.until(lambda: walker.all("main .card"))
-        time.sleep(1)
-        walker.check("phone-" + (place.split("/")[1] if place else "overview"))
+    _walk(walker, theme, "phone-dark" if theme == "dark" else "phone")
 
 
-def test_the_dark_theme_is_kept(walker: Walker) -> None:
+def test_every_page_is_there_in_the_dark(walker: Walker) -> None:
+    _walk(walker, "dark", "dark")
+
+
+def _walk(walker: Walker, theme: str, name: str) -> None:
     walker.open("")
-    walker.run("localStorage.setItem('theme', 'dark')")
-    walker.driver.refresh()
-    walker.until(lambda: walker.all("rect.bar"))
-    time.sleep(3)
-    walker.check("dark-overview")
-    walker.open("#/validators")
-    walker.until(lambda: walker.all("main tbody tr"))
-    walker.check("dark-validators")
-    walker.run("localStorage.clear()")
+    walker.run("localStorage.setItem('theme', arguments[0])", theme)
+    try:
+        for kind, place in walker.chain.places().items():
+            walker.open(place)
+            walker.until(lambda: walker.all("main .card"))
+            walker.until(lambda: walker.text("main h1") and not walker.text("main h1").startswith("No such"))
+            if kind == "overview":
+                walker.until(partial(_has_chart, walker, "Time to finality"))
+            walker.check(f"{name}-{kind}")
+    finally:
+        walker.run("localStorage.clear()")
 
 
 def test_a_node_that_is_gone_is_told_of(walker: Walker) -> None:
