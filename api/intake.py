@@ -18,6 +18,8 @@ from ledger.transaction import Transaction
 
 KEPT_MAX: Final = 100_000
 """Transactions of ours whose state is known before the database knows it; the oldest go first."""
+AGAIN_S: Final = 30.0
+"""What is not final after that, and is submitted once more, goes to the log once more: a log can lose what it had."""
 _POLL_S: Final = 0.01
 
 
@@ -43,14 +45,23 @@ class Sender(Protocol):
 
 
 class Intake:
-    """What came through this process. Sending the same transaction again is harmless, and does not send it again."""
+    """What came through this process. The same transaction again is harmless, and for a while not sent again."""
 
-    def __init__(self, genesis: Genesis, sender: Sender, heights: Heights, on_sent: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        genesis: Genesis,
+        sender: Sender,
+        heights: Heights,
+        on_sent: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._genesis = genesis
         self._sender = sender
         self._heights = heights
         self._on_sent = on_sent
+        self._clock = clock
         self._sent: OrderedDict[bytes, Sent] = OrderedDict()
+        self._sent_at: dict[bytes, float] = {}
 
     def check(self, transaction: Transaction) -> bytes:
         """Its digest. Raises: Problem, for what would be rejected whatever the state is."""
@@ -64,14 +75,22 @@ class Intake:
         """Check all, then send all; their digests. Raises: Problem; those sent before it stay sent."""
         digests = [self.check(transaction) for transaction in transactions]
         for digest, transaction in zip(digests, transactions, strict=True):
-            known = self._sent.get(digest)
-            if known is None or known.refusal is not None:
+            if self._is_due(digest):
                 self._sent[digest] = self._sender.send(transaction)
+                self._sent_at[digest] = self._clock()
                 self._sent.move_to_end(digest)
                 self._on_sent()
         while len(self._sent) > KEPT_MAX:
-            self._sent.popitem(last=False)
+            oldest, _ = self._sent.popitem(last=False)
+            del self._sent_at[oldest]
         return digests
+
+    def _is_due(self, digest: bytes) -> bool:
+        """Whether it is to be sent now."""
+        known = self._sent.get(digest)
+        if known is None or known.refusal is not None:
+            return True
+        return known.final_height is None and self._clock() - self._sent_at[digest] >= AGAIN_S
 
     def state(self, digest: bytes) -> tuple[State, Sent] | None:
         """How far one of ours has come; None: it did not come through here, or long ago."""
