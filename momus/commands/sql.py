@@ -1,35 +1,37 @@
-"""`momus sql`: read-only SQL on the node's database, without an installed psql."""
+"""`momus sql`: read-only SQL on the node's database: one query, or psql."""
 
 import os
+import shutil
+import signal
+import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import psycopg
 import typer
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from momus.commands.database import reading
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, note, show, show_rows
-from node import exits
+from node import exits, wiring
 from node.home import Home
+from node.postgres_files import PostgresUnusable, programs
+from node.settings import Settings
 
 ROWS_MAX = 1_000
-_HELP = """Views: blocks, transactions, rejections, transfers, balances, assets, objects, object_history, status.
-\\d VIEW describes one, \\q ends."""
-_DESCRIBE = """
-select a.attname as column, format_type(a.atttypid, a.atttypmod) as type,
-    col_description(a.attrelid, a.attnum) as comment
-from pg_attribute a where a.attrelid = to_regclass(%s) and a.attnum > 0 and not a.attisdropped order by a.attnum"""
+_HINT = "Schema api is the ledger, read-only: \\dv lists its views, \\d+ VIEW describes one, \\q ends."
 
 
 def command(
-    query: Annotated[str | None, typer.Argument(help="One statement; without one: a prompt.")] = None,
+    query: Annotated[str | None, typer.Argument(help="One statement; without one: psql.")] = None,
     home: HomeOption = DEFAULT_HOME,
     rows_max: Annotated[int, typer.Option("--rows-max", min=1, help="Show at most so many rows.")] = ROWS_MAX,
     as_json: JsonOption = False,
 ) -> None:
     """Query the ledger with SQL: read-only, with a time limit. The views of schema api need no prefix.
+
+    Without a query psql is opened, or given what comes by standard input.
 
     --json prints {"columns": [...], "rows": [[...]], "truncated": bool}. Exit codes: 1 the statement is wrong.
     """
@@ -41,17 +43,52 @@ def command(
             return
         if as_json:
             raise Failure(exits.USAGE, "--json needs a query.")
-        for line in _prompt():
-            _answer(database, line, rows_max)
+        code = _psql(place, settings, database)
+    raise typer.Exit(exits.OK if code == 0 else exits.FAILED)
 
 
-def _run(database: psycopg.Connection, query: str, rows_max: int, as_json: bool, *parameters: object) -> None:
+def _psql(home: Home, settings: Settings, database: psycopg.Connection) -> int:
+    """The user's own session, bound as `database` is; its exit code."""
+    place = conninfo_to_dict(wiring.database_url(home, settings))
+    environment = dict(os.environ, PGAPPNAME="momus sql", PGOPTIONS=_options(database))
+    if "password" in place:
+        environment["PGPASSWORD"] = str(place.pop("password"))  # arguments can be seen by everybody
+    is_terminal = sys.stdin.isatty()
+    if is_terminal:
+        note(_HINT)
+    stop_early = () if is_terminal else ("--set=ON_ERROR_STOP=1",)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # it belongs to psql
+    try:
+        return subprocess.run([_program(), *stop_early, make_conninfo("", **place)], env=environment).returncode
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _options(database: psycopg.Connection) -> str:
+    """What a session of libpq begins with, to be bound as this one."""
+    names = ("search_path", "statement_timeout", "default_transaction_read_only", "role")
+    values = [database.execute("select current_setting(%s)", [name]).fetchone() for name in names]
+    return " ".join(f"-c {name}={value[0]}" for name, value in zip(names, values, strict=True) if value)
+
+
+def _program() -> str:
+    """That of the server's version, which comes with the embedded Postgres; else whatever is installed."""
+    try:
+        return str(programs() / "psql")
+    except PostgresUnusable as error:
+        found = shutil.which("psql")
+        if found is None:
+            raise Failure(exits.UNAVAILABLE, f"There is no psql: give a query as an argument. {error}") from error
+        return found
+
+
+def _run(database: psycopg.Connection, query: str, rows_max: int, as_json: bool) -> None:
     """Raises: Failure where the statement is wrong."""
     try:
         with database.transaction(force_rollback=True), database.cursor() as cursor:
             # A query fixes the mode of a transaction, and only one statement can be prepared at a time.
             cursor.execute("select 1")
-            cursor.execute(query.encode(), parameters or None, prepare=True)
+            cursor.execute(query.encode(), prepare=True)
             columns = [column.name for column in cursor.description or ()]
             rows = cursor.fetchmany(rows_max + 1) if columns else []
     except psycopg.OperationalError as error:
@@ -67,38 +104,6 @@ def _run(database: psycopg.Connection, query: str, rows_max: int, as_json: bool,
         return
     show_rows(columns, [[_text(value) for value in row] for row in rows[:rows_max]])
     note(f"{len(rows[:rows_max])} rows{' (there are more; --rows-max shows them)' if is_truncated else ''}")
-
-
-def _answer(database: psycopg.Connection, line: str, rows_max: int) -> None:
-    try:
-        if line.startswith("\\d "):
-            _run(database, _DESCRIBE, rows_max, False, line[3:].strip(" ;"))
-        elif line.startswith("\\"):
-            note(_HELP)
-        else:
-            _run(database, line, rows_max, False)
-    except Failure as failure:
-        note(str(failure))
-
-
-def _prompt() -> Iterator[str]:
-    """Statements, each ended by a semicolon, a blank line or the end of input."""
-    if sys.stdin.isatty():
-        note(_HELP)
-    lines: list[str] = []
-    while True:
-        try:
-            line = input("momus=> " if not lines else "momus-> ") if sys.stdin.isatty() else input()
-        except EOFError:
-            if lines:
-                yield "\n".join(lines)
-            return
-        if not lines and line.strip() in ("\\q", "quit", "exit"):
-            return
-        lines += [line] if line.strip() else []
-        if lines and (not line.strip() or line.rstrip().endswith(";") or lines[0].startswith("\\")):
-            yield "\n".join(lines)
-            lines = []
 
 
 def _plain(value: object) -> Any:

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -220,6 +222,24 @@ def test_sql_reads_one_statement_and_only_reads(node: Node, query: str, why: str
     code = run_line(["sql", query, "--home", str(node.path)])
     assert (code == 0) == (why == "")
     assert why in node.capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [
+        ("\\dv\n", 0, "object_history"),
+        ("select count(*) > 0 as some from blocks;\nselect 'again';", 0, "again"),
+        ("select current_user;", 0, "momus_reader"),
+        ("create temp table x ();\nselect 'gone on';", 1, "read-only transaction"),
+        ("select from ledger.balances;", 1, "permission denied"),
+    ],
+)
+def test_sql_without_a_query_is_psql_that_only_reads(node: Node, typed: str, code: int, said: str) -> None:
+    command = [sys.executable, "-m", "momus", "sql", "--home", str(node.path)]
+    done = subprocess.run(command, input=typed, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
+    assert said in done.stdout + done.stderr
+    assert "gone on" not in done.stdout
 
 
 @pytest.mark.parametrize("source", ["store", "log"])
