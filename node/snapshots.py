@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 
 from backbone.store import StoreDamaged, StoreReader
+from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.genesis import Genesis
 from node import wiring
 from node.control import ControlFile
@@ -191,9 +192,9 @@ def make_snapshot(
         exported = export(connection, height, folder)
     took_s = time.monotonic() - began
     with StoreReader(home.store) as store:
-        certificate = _certificate(store, exported, wait_s)
+        certificate = _certificate(store, genesis, exported, wait_s)
         if certificate is None:
-            _log.warning("no certificate came for a snapshot", height=height)
+            _log.warning("no certificate of this state came for a snapshot", height=height)
             place.remove(height)
             return False
         header = store.final_after(height - 1, 1)[0].header_bytes
@@ -232,14 +233,17 @@ def offered(place: Place, genesis: Genesis) -> Sequence[_Kept]:
     return found
 
 
-def _certificate(store: StoreReader, exported: Exported, wait_s: float) -> bytes | None:
+def _certificate(store: StoreReader, genesis: Genesis, exported: Exported, wait_s: float) -> bytes | None:
     """That of the exported checkpoint, from the own store; None: none came in time, or it is of another state."""
     height = exported.checkpoint.height
+    wire = CheckpointWire(genesis)
     until = time.monotonic() + wait_s
     while True:
         found = store.certificates_after(height - 1, 1)
         if found and found[0].height == height:
-            return found[0].certificate
+            message = wire.decode(found[0].certificate)
+            is_of_it = isinstance(message, CheckpointCertificate) and message.claim.checkpoint == exported.checkpoint
+            return found[0].certificate if is_of_it else None
         if time.monotonic() > until:
             return None
         time.sleep(_POLL_S)
