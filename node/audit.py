@@ -15,6 +15,7 @@ from node.audit_store import StoreAudit, audit_journal
 from node.final import gap_above
 from node.home import Home
 from node.make_database import beside, create_database, drop_database
+from node.only_one import way_back
 from node.rebuild import LOG, SNAPSHOT, STORE, Means, NoWayBack, rebuild
 from node.replay import Step
 from node.settings import Settings
@@ -74,7 +75,12 @@ class Audit:
     def run(self) -> list[Part]:
         """All parts, each told as it is done. Raises: DatabaseUnavailable, DatabaseUnusable."""
         url = wiring.database_url(self._home, self._settings)
-        with translated(), connect(url, "momus audit") as connection, connection.transaction():
+        with (
+            way_back(self._home),
+            translated(),
+            connect(url, "momus audit") as connection,
+            connection.transaction(),
+        ):
             changed = begin(connection)
             chain, (place, newest) = self._timed("checkpoints", partial(self._chain, connection))
             is_at_checkpoint = place is not None and newest is not None and place.height == newest.height

@@ -25,7 +25,7 @@ from node.audit import audited
 from node.home import Home
 from node.injection import OF_DATABASE, OF_STORE, Injection, damage_database, damage_snapshot, damage_store
 from node.make_database import beside, create_database, drop_database
-from node.only_one import only_one_drill
+from node.only_one import only_one_drill, way_back
 from node.rebuild import SNAPSHOT, WAYS, Means, NoWayBack, Rebuilt, newest_snapshot, rebuild
 from node.replay import OnStep
 from node.settings import Settings
@@ -109,7 +109,7 @@ class Drill:
 
         Raises: DrillUnderWay, NothingToDamage, DatabaseUnavailable, DatabaseUnusable, OSError.
         """
-        with only_one_drill(self._home):
+        with only_one_drill(self._home), way_back(self._home):
             return self._run_alone()
 
     def _run_alone(self) -> DrillReport:

@@ -89,7 +89,7 @@ class ExecuteProcess:
         keep = keep_of(self.settings.pruning)
         control = ControlFile(self.home.control_file)
         upkeep = Upkeep(
-            self.database_url, self.home.store, self.genesis, keep, place, self.stop, metrics.measured, control.read
+            self.database_url, self.home, self.genesis, keep, place, self.stop, metrics.measured, control.read
         )
         upkeep.start()
         snapshots = Snapshots(self.home, self.settings, self.genesis, place)

@@ -1,10 +1,13 @@
-"""One supervisor, or one rebuilding of the database, per home; and one drill."""
+"""One supervisor, or one rebuilding of the database, per home; one drill; and nothing is removed under a way back."""
 
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from node.home import Home, HomeUnusable
+
+_WAY_BACK: Final = "way-back.lock"
 
 
 class DrillUnderWay(Exception):
@@ -29,6 +32,24 @@ def only_one_drill(home: Home) -> Iterator[None]:
             yield
     except BlockingIOError as error:
         raise DrillUnderWay(f"A drill of {home.path} is under way already.") from error
+
+
+@contextmanager
+def way_back(home: Home) -> Iterator[None]:
+    """While anybody holds this, no snapshot and no segment of the store is removed. Waits for a removal under way."""
+    with (home.run / _WAY_BACK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def removing(home: Home) -> Iterator[bool]:
+    """Whether nobody is on a way back; until this ends nobody begins one."""
+    try:
+        with _held(home, _WAY_BACK):
+            yield True
+    except BlockingIOError:
+        yield False
 
 
 @contextmanager

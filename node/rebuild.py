@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from backbone.log import LogUnavailable, PositionLost, TopicMissing
-from backbone.store import StoreDamaged, StoreFailed
+from backbone.store import StoreDamaged, StoreFailed, StoreReader
 from ledger.genesis import Genesis
 from node.blocks import StoreInconsistent
 from node.follow import FollowError
@@ -20,7 +20,7 @@ from node.home import Home
 from node.process import Halted
 from node.replay import OnStep, Step, replay, store_from_log
 from node.settings import Settings
-from projections.database import Database
+from projections.database import Database, DatabaseUnusable
 from projections.migrate import migrate
 from projections.restoring import NotFresh
 from sync.snapshots.places import Place, PlaceUnavailable
@@ -90,7 +90,7 @@ def rebuild(means: Means, url: str, height: int | None, renew: Callable[[], None
     is_fresh = not means.is_begun
     for way, store, snapshot in _ways(means, height, tried):
         name = f"From the {way}" if snapshot is None else f"From the snapshot of height {snapshot}"
-        if not is_fresh and tried:
+        if not is_fresh and (tried or (snapshot is None and _is_half_restored(url))):
             renew()
         is_fresh = False
         try:
@@ -119,11 +119,23 @@ def _ways(means: Means, height: int | None, tried: list[str]) -> Iterator[tuple[
             for snapshot in _heights(means, height, tried):
                 yield SNAPSHOT, means.store, snapshot
         elif way == STORE:
-            yield STORE, means.store, None
+            if height != 0 and _is_empty(means.store):
+                tried.append("From the store: it holds no final block.")
+            else:
+                yield STORE, means.store, None
         elif means.spare is not None:
             with _store_from_log(means, means.spare, tried) as store:
                 if store is not None:
                     yield LOG, store, None
+
+
+def _is_empty(store: Path) -> bool:
+    """Whether it is lost, or was never filled: what is damaged is not."""
+    try:
+        with StoreReader(store) as reader:
+            return reader.last_height() == 0
+    except StoreDamaged:
+        return False
 
 
 def _heights(means: Means, height: int | None, tried: list[str]) -> list[int]:
@@ -135,6 +147,15 @@ def _heights(means: Means, height: int | None, tried: list[str]) -> list[int]:
         return []
     bounds = [bound for bound in (height, means.snapshot_max) if bound is not None]
     return [it for it in reversed(found) if all(it <= bound for bound in bounds)]
+
+
+def _is_half_restored(url: str) -> bool:
+    """Whether the database holds nothing but the beginning of a snapshot that nobody can go on with."""
+    try:
+        with Database(url) as database:
+            return database.is_restoring()
+    except DatabaseUnusable:
+        return False
 
 
 def _restore(means: Means, height: int, url: str) -> None:

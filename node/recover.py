@@ -8,6 +8,7 @@ from backbone.store import StoreReader
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.genesis import Genesis
 from ledger.state import Cursor
+from node.audit import audited
 from node.final import gap_above
 from node.rebuild import Means, Rebuilt, rebuild
 from projections.database import Database, DatabaseUnusable
@@ -36,7 +37,7 @@ def look(url: str, means: Means) -> Found:
                 return Found(0, "a restore was broken off there", is_begun=True)
             if cursor is None:
                 return Found(0, "it is empty")
-            return Found(cursor.height, _wrong(database, cursor, means))
+            return Found(cursor.height, _wrong(database, url, cursor, means))
     except DatabaseUnusable as error:
         return Found(0, str(error))
 
@@ -55,7 +56,7 @@ def recover(url: str, means: Means, empty: Callable[[], None]) -> Rebuilt:
     return replace(rebuilt, tried=(f"From the cursor at height {found.height}: {found.wrong}.", *rebuilt.tried))
 
 
-def _wrong(database: Database, cursor: Cursor, means: Means) -> str | None:
+def _wrong(database: Database, url: str, cursor: Cursor, means: Means) -> str | None:
     genesis = means.genesis
     missing = database.missing_tables(ORDER)
     if missing:
@@ -68,7 +69,13 @@ def _wrong(database: Database, cursor: Cursor, means: Means) -> str | None:
         begins = gap_above(store, cursor.height)
         if begins is not None:
             return f"the store begins at height {begins}, with a gap to it"
-        return _contradicted(database, store, genesis)
+        return _contradicted(database, store, genesis) or _altered(url, genesis)
+
+
+def _altered(url: str, genesis: Genesis) -> str | None:
+    """What an audit of the state names first."""
+    found = audited(url, genesis)
+    return f"the audit finds {len(found)} faults, the first: {found[0]}" if found else None
 
 
 def _contradicted(database: Database, store: StoreReader, genesis: Genesis) -> str | None:

@@ -24,6 +24,7 @@ from node.control import ControlFile
 from node.home import Home
 from node.lifeline import die_with_parent
 from node.logging import start_logging
+from node.only_one import removing
 from node.settings import Settings, SnapshotSettings
 from projections.checkpoints import StoredCheckpoint
 from projections.connect import connect
@@ -163,7 +164,10 @@ def _run(
     place = wiring.snapshot_place(home, settings)
     try:
         make_snapshot(home, genesis, place, url, height, view, lambda: pipe.send(None))
-        tidy(place, genesis, settings.snapshots)
+        with removing(home) as may_remove:
+            # What is to go now goes after the next snapshot as well.
+            if may_remove:
+                tidy(place, genesis, settings.snapshots)
     except _TROUBLE as error:
         _log.warning("no snapshot was made", height=height, reason=str(error))
 
@@ -178,11 +182,13 @@ def make_snapshot(
     on_imported: Callable[[], None],
     wait_s: float = CERTIFICATE_WAIT_S,
 ) -> bool:
-    """Make the snapshot of an exported view; whether it is offered now: a certificate came in time.
+    """Make the snapshot of an exported view, unless it is there; whether it is offered: its certificate came in time.
 
     Raises: StateDiffers, DatabaseUnavailable, DatabaseUnusable, StoreDamaged, PlaceUnavailable, OSError.
     """
     place.go_on()
+    if height in place.heights() and is_offered(place, height, genesis):
+        return True
     for abandoned in place.begun():
         place.remove(abandoned)
     began = time.monotonic()
@@ -231,6 +237,15 @@ def offered(place: Place, genesis: Genesis) -> Sequence[_Kept]:
         else:
             found.append(_Kept(height, snapshot.certified.header.time_ms))
     return found
+
+
+def is_offered(place: Place, height: int, genesis: Genesis) -> bool:
+    """Whether the manifest and the certificate of a snapshot are good. Raises: PlaceUnavailable."""
+    try:
+        open_snapshot(place, height, genesis)
+    except BadSnapshot:
+        return False
+    return True
 
 
 def _certificate(store: StoreReader, genesis: Genesis, exported: Exported, wait_s: float) -> bytes | None:

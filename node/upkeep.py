@@ -5,7 +5,6 @@ indexes, `api.status` its lag.
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -14,8 +13,11 @@ from backbone.store import StoreDamaged, StoreReader
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.genesis import Genesis
 from node.control import Control
+from node.home import Home
+from node.only_one import removing
 from node.process import Halted
 from node.session import CHECKPOINTS_MAX
+from node.snapshots import is_offered
 from node.store_pruning import prune_below
 from projections.database import Database, DatabaseUnavailable, DatabaseUnusable
 from projections.measuring import Measured
@@ -43,7 +45,7 @@ class Upkeep:
     def __init__(
         self,
         database_url: str,
-        store: Path,
+        home: Home,
         genesis: Genesis,
         keep: Keep,
         place: Place,
@@ -53,13 +55,15 @@ class Upkeep:
     ) -> None:
         """`wanted`: what operators want, of which `prune_to` concerns it."""
         self._url = database_url
-        self._store = StoreReader(store)
+        self._home = home
+        self._store = StoreReader(home.store)
         self._keep = keep
         self._place = place
         self._genesis = genesis
         self._on_measured = on_measured
         self._wanted = wanted
         self._pruned = 0
+        self._kept_good: dict[int, bool] = {}
         self._stop = stop
         self._told = -1
         self._wire = CheckpointWire(genesis)
@@ -77,18 +81,33 @@ class Upkeep:
 
     def _run(self) -> None:
         turn = 0
-        while not self._stop.wait(TELL_S):
-            try:
-                with Database(self._url) as database:
-                    self._tell(database)
-                    self._take_certificates(database)
-                    if turn % MAINTAIN_EVERY == 0:
-                        database.maintain()
-                        self._prune(database)
-                        self._measure(database)
+        try:
+            while not self._stop.wait(TELL_S):
+                self.look(is_thorough=turn % MAINTAIN_EVERY == 0)
                 turn += 1
-            except (DatabaseUnavailable, DatabaseUnusable, StoreDamaged, PlaceUnavailable, Halted, OSError) as error:
-                _log.warning("upkeep postponed", reason=str(error))
+        finally:
+            # Of an end that nobody has foreseen the whole process learns, and is started again.
+            self._stop.set()
+
+    def look(self, is_thorough: bool) -> None:
+        """One turn; thorough ones also maintain, prune and measure. What one task cannot do does not keep the others
+        from theirs."""
+        tasks: list[Callable[[Database], object]] = [self._tell, self._take_certificates]
+        if is_thorough:
+            tasks += [Database.maintain, self._prune, self._measure]
+        try:
+            with Database(self._url) as database:
+                for task in tasks:
+                    self._try(task, database)
+        except (DatabaseUnavailable, DatabaseUnusable) as error:
+            _log.warning("upkeep postponed", reason=str(error))
+
+    def _try(self, task: Callable[[Database], object], database: Database) -> None:
+        """Raises: DatabaseUnavailable, DatabaseUnusable."""
+        try:
+            task(database)
+        except (StoreDamaged, PlaceUnavailable, Halted, OSError) as error:
+            _log.warning("upkeep postponed", reason=str(error))
 
     def _take_certificates(self, database: Database) -> None:
         """Those of the order process, as far as execution has come; each must be of the checkpoint that we have."""
@@ -126,16 +145,27 @@ class Upkeep:
             self._on_measured(database.measured(), database.certified_height(), self._place.heights())
 
     def _prune_store(self, database: Database, certified_height: int, keep: Keep) -> None:
-        """As far as history goes, but not what executing on from the oldest snapshot takes; nothing without one."""
-        kept = self._place.heights()
-        if keep.is_all or not kept:
+        """As far as history goes, but not what executing on from the oldest snapshot takes; nothing without one, and
+        nothing while somebody is on a way back."""
+        kept = [] if keep.is_all else self._snapshots()
+        if not kept:
             return
         floor = min(kept[0], certified_height, database.history_floor(keep))
-        if floor > self._pruned:
+        with removing(self._home) as may_remove:
+            if floor <= self._pruned or not may_remove:
+                return
             removed = prune_below(self._store, self._genesis, floor)
             if removed:
                 database.note_pruned_store(removed)
             self._pruned = floor
+
+    def _snapshots(self) -> list[int]:
+        """Heights of the snapshots whose manifest and certificate are good: others are nothing to come back from."""
+        heights = self._place.heights()
+        self._kept_good = {
+            height: self._kept_good.get(height) or is_offered(self._place, height, self._genesis) for height in heights
+        }
+        return [height for height in heights if self._kept_good[height]]
 
     def _halt(self, certificate: CheckpointCertificate) -> None:
         height, root = certificate.claim.height, certificate.claim.checkpoint.state_root

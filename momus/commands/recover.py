@@ -15,7 +15,7 @@ from node import exits, wiring
 from node.final import height_at
 from node.home import Home
 from node.make_database import beside, create_database, drop_database, empty_database, have_database, running_postgres
-from node.only_one import only_one
+from node.only_one import only_one, way_back
 from node.rebuild import Means, rebuild
 from node.recover import CURSOR
 from node.recover import recover as recover_database
@@ -32,6 +32,7 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     settings = place.settings(dict(os.environ))
     with ExitStack() as stack:
         stack.enter_context(only_one(place))
+        stack.enter_context(way_back(place))
         stack.enter_context(running_postgres(place, settings))
         have_database(place, settings)
         means = Means(
@@ -80,6 +81,7 @@ def at(
     if into in (wiring.DATABASE, live.rpartition("/")[2].partition("?")[0]):
         raise Failure(exits.USAGE, f"{into} is the node's own database.")
     with ExitStack() as stack:
+        stack.enter_context(way_back(place))
         stack.enter_context(running_postgres(place, settings))
         wanted = height if height is not None else height_at(place.store, genesis, time_ms or 0)
 

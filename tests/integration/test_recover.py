@@ -14,11 +14,12 @@ from momus.client import Client
 from momus.demo.local_node import LocalNode, NodeFailed, momus
 from node import exits
 from node.home import Home
-from node.make_database import beside, drop_database, running_postgres
+from node.make_database import beside, drop_database, make_database, running_postgres
 from node.only_one import only_one
 from node.wiring import database_url
 from projections.connect import connect
 from projections.fingerprint import Fingerprint, fingerprint
+from projections.restoring import begin as begin_restoring
 from tests.recovery.payments import Payments
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
@@ -43,6 +44,10 @@ def made() -> Iterator[tuple[Path, dict[str, Fingerprint]]]:
 
 def url_of(path: Path) -> str:
     return database_url(Home(path), Home(path).settings({}))
+
+
+UNCHANGED = """select ctid from ledger.balances where (asset, address) not in
+    (select asset, address from ledger.changed_balances) limit 1"""
 
 
 def recover(path: Path) -> Any:
@@ -70,13 +75,14 @@ def test_whole_database_is_left_as_it_is(made: tuple[Path, dict[str, Fingerprint
         ("update ledger.cursor set height = height + 1000", "the store ends at height"),
         ("update ledger.cursor set genesis_digest = sha256('other')", "another genesis"),
         ("update ledger.checkpoints set digest = sha256('other')", "is not the certified one"),
+        ("update ledger.balances set amount = amount + 1 where ctid = (@unchanged)", "balances, asset"),
     ],
 )
 def test_damaged_database_is_executed_again_from_the_store(
     made: tuple[Path, dict[str, Fingerprint]], damage: str, why: str
 ) -> None:
     path, before = made
-    execute(path, damage)
+    execute(path, damage.replace("@unchanged", UNCHANGED))
     told = recover(path)
     assert told["way"] == "store"
     assert why in told["tried"][0]
@@ -104,6 +110,32 @@ def test_damaged_store_is_passed_over_for_the_log(made: tuple[Path, dict[str, Fi
     assert "From the store: " in told["tried"][1]
     assert fingerprint(url_of(path)) == before
     assert not (path / "recover-store").exists()
+
+
+def test_store_that_is_gone_is_passed_over_for_the_log(made: tuple[Path, dict[str, Fingerprint]]) -> None:
+    path, before = made
+    execute(path, "delete from ledger.cursor")
+    aside = (path / "store").rename(path / "store-aside")
+    try:
+        told = recover(path)
+    finally:
+        aside.rename(path / "store")
+    assert told["way"] == "log"
+    assert "holds no final block" in told["tried"][1]
+    assert fingerprint(url_of(path)) == before
+
+
+def test_beginning_of_a_snapshot_that_is_gone_does_not_stand_in_the_way(
+    made: tuple[Path, dict[str, Fingerprint]],
+) -> None:
+    path, before = made
+    drop_database(beside(url_of(path), "postgres"), "momus")
+    make_database(Home(path), Home(path).settings({}))
+    with connect(url_of(path)) as database:
+        begin_restoring(database, 7, bytes(32))
+    told = recover(path)
+    assert told["way"] == "store"
+    assert fingerprint(url_of(path)) == before
 
 
 def test_node_that_runs_is_not_recovered(made: tuple[Path, dict[str, Fingerprint]]) -> None:
