@@ -6,7 +6,13 @@ from typing import Final
 
 from consensus import certifier
 from consensus.certifier import Certifier
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointMessage, CheckpointSignature, CheckpointWire
+from consensus.checkpoint_messages import (
+    CheckpointCertificate,
+    CheckpointMessage,
+    CheckpointSignature,
+    CheckpointWire,
+    Claim,
+)
 from consensus.errors import ForkFound, Halt, SecondInstance
 from consensus.pace import Settings
 from consensus.ports import LoopPorts
@@ -14,7 +20,8 @@ from ledger.checkpoint import Checkpoint
 
 _FORK: Final = (
     "The state of height {} has the root {} here, but {}. Nothing more is signed. What both sides signed lies in the "
-    "home's folder `evidence`. `momus audit` names the rows that differ, `momus replay` builds the database anew."
+    "home's folder `evidence`, and beside it, once this node has compared, the rows that differ. `momus recover` "
+    "builds the database anew."
 )
 _ELSEWHERE: Final = (
     "Our key has signed a checkpoint of height {} that our journal does not know: the journal was rolled back, or the "
@@ -72,6 +79,12 @@ class Certification:
         assert isinstance(message, CheckpointMessage), "our files hold what we wrote"
         return message
 
+    def _signed(self, own: Claim) -> bytes | None:
+        """Our own word for a claim; None where we have not signed it."""
+        value = self._ports.journal.claimed
+        message = self._held(value)
+        return value if isinstance(message, CheckpointSignature) and message.claim.digest == own.digest else None
+
     def _carry_out(self, actions: Iterable[certifier.Action], now_ms: int) -> None:
         ports = self._ports
         for action in actions:
@@ -109,8 +122,18 @@ class Certification:
                 facts = {"validator": first.validator, "first": encode(first), "second": encode(second)}
                 report("evidence", facts)
             case certifier.Fork(why, own, others):
-                facts = {"height": own.height, "own": own.checkpoint_bytes, "others": [*map(encode, others)]}
-                report("fork", {"why": why, **facts})
+                report("fork", {"why": why, **fork_facts(self._wire, own, others), "own_signed": self._signed(own)})
                 self._halt(ForkFound(_FORK.format(own.height, own.checkpoint.state_root.hex(), why)))
             case certifier.SignedElsewhere(message):
                 self._halt(SecondInstance(_ELSEWHERE.format(message.claim.height)))
+
+
+def fork_facts(wire: CheckpointWire, own: Claim, others: Sequence[CheckpointMessage]) -> dict[str, object]:
+    """What a report of a fork has of both sides: the roots, and what they are signed in."""
+    return {
+        "height": own.height,
+        "state_root": own.checkpoint.state_root,
+        "other_state_root": others[0].claim.checkpoint.state_root,
+        "own": own.checkpoint_bytes,
+        "others": [*map(wire.encode, others)],
+    }

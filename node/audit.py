@@ -11,16 +11,16 @@ from consensus.blocks import verify_block
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.genesis import Genesis
 from node import wiring
-from node.audit_store import StoreAudit, audit_journal
+from node.audit_store import StoreAudit, audit_certificates, audit_journal
 from node.final import gap_above
 from node.home import Home
-from node.make_database import beside, create_database, drop_database
+from node.make_database import beside, drop_database, renew_database
 from node.only_one import way_back
 from node.rebuild import LOG, SNAPSHOT, STORE, Means, NoWayBack, rebuild
 from node.replay import Step
 from node.settings import Settings
 from projections.audit import audit_chain, audit_state
-from projections.audit_chain import AuditedCheckpoint, Place, block_digests
+from projections.audit_chain import AuditedCheckpoint, Place, block_digests, checkpoint_digests
 from projections.audit_history import compare_history
 from projections.audit_rows import begin
 from projections.connect import Connection, connect
@@ -151,8 +151,13 @@ class Audit:
             lambda height, records: self._on_progress("records", records),
         )
         audit.run(block_digests(connection), 0 if place is None else place.height)
+        known = partial(checkpoint_digests, connection)
+        certificates = audit_certificates(self._home.store, self._wire, known, part.findings)
         audit_journal(self._home.journal_file, self._genesis, part.findings)
-        part.summary = f"{audit.blocks:,} final blocks with their proofs, {audit.records:,} records, the journal."
+        part.summary = (
+            f"{audit.blocks:,} final blocks with their proofs, {audit.records:,} records, {certificates:,} "
+            "certificates, the journal."
+        )
 
     def _on_step(self, step: Step) -> None:
         self._on_progress("records replayed", step.records)
@@ -161,7 +166,7 @@ class Audit:
         """Replayed from the store, or where that does not work from the log, to the height that is audited."""
         height = 0 if place is None else place.height
         scratch = beside(url, SCRATCH)
-        renew = partial(_renew, url)
+        renew = partial(renew_database, url, SCRATCH)
         renew()
         spare = self._home.path / "audit-store"
         above = oldest_height(connection)
@@ -192,11 +197,6 @@ class Audit:
             part.summary = "Nothing could be replayed."
         finally:
             drop_database(url, SCRATCH)
-
-
-def _renew(url: str) -> None:
-    drop_database(url, SCRATCH)
-    create_database(url, SCRATCH)
 
 
 def audited(url: str, genesis: Genesis) -> list[str]:

@@ -24,7 +24,7 @@ from node import wiring
 from node.audit import audited
 from node.home import Home
 from node.injection import OF_DATABASE, OF_STORE, Injection, damage_database, damage_snapshot, damage_store
-from node.make_database import beside, create_database, drop_database
+from node.make_database import beside, drop_database, renew_database
 from node.only_one import only_one_drill, way_back
 from node.rebuild import SNAPSHOT, WAYS, Means, NoWayBack, Rebuilt, newest_snapshot, rebuild
 from node.replay import OnStep
@@ -176,8 +176,7 @@ class Drill:
         return rebuilt
 
     def _renew(self) -> None:
-        drop_database(self._live, SCRATCH)
-        create_database(self._live, SCRATCH)
+        renew_database(self._live, SCRATCH)
 
     def _differences(self, live: Mapping[str, Fingerprint]) -> list[str]:
         try:

@@ -8,10 +8,15 @@ from typing import Final
 
 import structlog
 
-KEPT: Final = ("evidence", "state_differs", "fork")
+FORK: Final = "fork"
+ROWS_OF_FORK: Final = "rows_of_fork"
+KEPT: Final = ("evidence", "state_differs", FORK)
 """Reports that hold signed messages."""
 FILES_MAX: Final = 1_000
 """What is beyond is only logged: whoever keeps contradicting itself cannot fill our disk."""
+
+SIZE_MAX: Final = 16 << 20
+"""Of a report that is read."""
 
 _log = structlog.get_logger()
 
@@ -37,11 +42,26 @@ class EvidenceFolder:
         self._folder.mkdir(exist_ok=True)
         path = self._folder / f"{what}-{sha256(text.encode()).hexdigest()[:16]}.json"
         # A fork is reported once, by a validator that then stops: there is always room for it.
-        if path.exists() or (what != "fork" and sum(1 for _ in self._folder.iterdir()) >= FILES_MAX):
+        if path.exists() or (what != FORK and sum(1 for _ in self._folder.iterdir()) >= FILES_MAX):
             return
         beside = path.with_suffix(".new")
         beside.write_text(text)
         beside.replace(path)
+
+
+def fork_reports(folder: Path) -> list[Path]:
+    """The reports of forks of the state, the newest last."""
+    return sorted(folder.glob(f"{FORK}-*.json"), key=lambda file: file.stat().st_mtime_ns)
+
+
+def others_of(report: Path) -> list[bytes]:
+    """What others had signed, by a report of a fork; nothing where it does not read. Nothing of it is verified."""
+    try:
+        with report.open("rb") as file:
+            document = json.loads(file.read(SIZE_MAX))
+        return [bytes.fromhex(value) for value in document["others"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _plain(value: object) -> object:

@@ -90,6 +90,12 @@ def drop_database(url: str, name: str) -> None:
     _administer(url, sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
+def renew_database(url: str, name: str) -> None:
+    """A fresh database beside that of `url`, in the place of an earlier one. Raises: DatabaseUnavailable."""
+    drop_database(url, name)
+    create_database(url, name)
+
+
 def _administer(url: str, statement: sql.Composed, harmless: type[psycopg.Error] | None = None) -> None:
     try:
         with psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_S) as database:

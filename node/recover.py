@@ -1,14 +1,16 @@
 """Recovery of a stopped node's database by the lightest way that works."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from backbone.store import StoreReader
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.genesis import Genesis
+from ledger.rejection import Rejection
 from ledger.state import Cursor
 from node.audit import audited
+from node.evidence import fork_reports, others_of
 from node.final import gap_above
 from node.rebuild import Means, Rebuilt, rebuild
 from projections.database import Database, DatabaseUnusable
@@ -16,6 +18,7 @@ from projections.fingerprint import ORDER
 
 CURSOR: Final = "cursor"
 _NEWEST: Final = 1_000
+_REPORTS_MAX: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ def _wrong(database: Database, url: str, cursor: Cursor, means: Means) -> str | 
         begins = gap_above(store, cursor.height)
         if begins is not None:
             return f"the store begins at height {begins}, with a gap to it"
-        return _contradicted(database, store, genesis) or _altered(url, genesis)
+        own = {stored.checkpoint.height: stored.digest for stored in database.newest_checkpoints(_NEWEST)}
+        return _contradicted(own, store, genesis) or _outvoted(own, means) or _altered(url, genesis)
 
 
 def _altered(url: str, genesis: Genesis) -> str | None:
@@ -78,9 +82,8 @@ def _altered(url: str, genesis: Genesis) -> str | None:
     return f"the audit finds {len(found)} faults, the first: {found[0]}" if found else None
 
 
-def _contradicted(database: Database, store: StoreReader, genesis: Genesis) -> str | None:
+def _contradicted(own: Mapping[int, bytes], store: StoreReader, genesis: Genesis) -> str | None:
     """A checkpoint of the database whose state root a quorum has certified to be another."""
-    own = {stored.checkpoint.height: stored.digest for stored in database.newest_checkpoints(_NEWEST)}
     wire = CheckpointWire(genesis)
     for height, certificate in store.certificates_after(min(own, default=1) - 1, _NEWEST):
         message = wire.decode(certificate)
@@ -88,4 +91,23 @@ def _contradicted(database: Database, store: StoreReader, genesis: Genesis) -> s
             continue
         if message.claim.digest != own[height] and wire.is_certified(message):
             return f"its state root at height {height} is not the certified one"
+    return None
+
+
+def _outvoted(own: Mapping[int, bytes], means: Means) -> str | None:
+    """A checkpoint of the database of which the node has reported that somebody honest has signed another: it stopped
+    before there was a certificate."""
+    wire = CheckpointWire(means.genesis)
+    for report in fork_reports(means.home.evidence)[-_REPORTS_MAX:]:
+        behind: dict[bytes, set[int]] = {}
+        for message in map(wire.decode, others_of(report)):
+            if isinstance(message, Rejection) or own.get(message.claim.height, message.claim.digest) == (
+                message.claim.digest
+            ):
+                continue
+            if wire.is_authentic(message):
+                members = message.members if isinstance(message, CheckpointCertificate) else (message.validator,)
+                behind.setdefault(message.claim.digest, set()).update(members)
+            if wire.committee.has_honest(behind.get(message.claim.digest, ())):
+                return f"at height {message.claim.height} more than a third of the power signed another state"
     return None

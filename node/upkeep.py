@@ -10,9 +10,12 @@ from typing import Final
 import structlog
 
 from backbone.store import StoreDamaged, StoreReader
+from consensus.certification import fork_facts
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from ledger.checkpoint import Checkpoint
 from ledger.genesis import Genesis
 from node.control import Control
+from node.evidence import FORK, EvidenceFolder
 from node.home import Home
 from node.only_one import removing
 from node.process import Halted
@@ -115,12 +118,12 @@ class Upkeep:
         height = database.certified_height()
         found = self._store.certificates_after(height, CERTIFICATES_MAX) if newest else []
         reached = [stored for stored in found if stored.height <= newest[-1].checkpoint.height]
-        own = {stored.checkpoint.height: stored.digest for stored in newest}
+        own = {stored.checkpoint.height: stored for stored in newest}
         for height, certificate in reached:
             message = self._wire.decode(certificate)
             assert isinstance(message, CheckpointCertificate), "the store holds certificates that were verified"
-            if own.get(height, message.claim.digest) != message.claim.digest:
-                self._halt(message)
+            if height in own and own[height].digest != message.claim.digest:
+                self._halt(own[height].checkpoint, message)
                 return
         database.take_certificates(reached)
 
@@ -167,11 +170,15 @@ class Upkeep:
         }
         return [height for height in heights if self._kept_good[height]]
 
-    def _halt(self, certificate: CheckpointCertificate) -> None:
+    def _halt(self, own: Checkpoint, certificate: CheckpointCertificate) -> None:
+        """The order process may be the one that lies, or not have come so far: this one reports, too."""
+        facts = fork_facts(self._wire, self._wire.claim(own), (certificate,))
+        EvidenceFolder(self._home.evidence).report(FORK, {"why": "the database holds another state", **facts})
         height, root = certificate.claim.height, certificate.claim.checkpoint.state_root
         self.fork = (
             f"A quorum has certified another state of height {height} than this database holds: the root {root.hex()}. "
-            "`momus audit` names the rows that differ, `momus replay` builds the database anew."
+            "What was signed lies in the home's folder `evidence`, and beside it, once this node has compared, the "
+            "rows that differ. `momus recover` builds the database anew."
         )
         self._stop.set()
 

@@ -1,7 +1,7 @@
 """The rows that say where a database is: cursor and checkpoints, each against itself, its neighbours and the blocks."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,6 +31,9 @@ _STRAY: Final = """SELECT height FROM ledger.certificates AS s
 WHERE NOT EXISTS (SELECT FROM ledger.checkpoints AS c WHERE c.height = s.height) ORDER BY height"""
 _IS_PRUNED: Final = """SELECT coalesce((SELECT min(height) > 1 FROM ledger.blocks), false)
     OR EXISTS (SELECT FROM ledger.pruning WHERE history_floor > 0)"""
+_DIGESTS: Final = """SELECT c.height, c.digest,
+    s.height IS NOT NULL OR c.height > (SELECT coalesce(max(height), 0) FROM ledger.certificates)
+FROM ledger.checkpoints AS c LEFT JOIN ledger.certificates AS s USING (height) WHERE c.height = ANY(%s)"""
 _BLOCKS: Final = "SELECT height, digest FROM ledger.blocks ORDER BY height"
 
 
@@ -108,6 +111,12 @@ def block_digests(connection: Connection) -> Iterator[tuple[int, bytes]]:
     with connection.cursor(name="audit_blocks") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         yield from cursor.execute(_BLOCKS, binary=True)
+
+
+def checkpoint_digests(connection: Connection, heights: Sequence[int]) -> dict[int, tuple[bytes, bool]]:
+    """Of the checkpoints at these heights: (digest, whether there is a certificate, or none above either)."""
+    rows = connection.execute(_DIGESTS, [list(heights)], binary=True)
+    return {height: (digest, has_certificate) for height, digest, has_certificate in rows}
 
 
 def _digest(genesis: Genesis, epoch: int, height: int, block: bytes, heads: Any, root: bytes, previous: bytes) -> Any:

@@ -47,6 +47,9 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
         began = time.monotonic()
         url = wiring.database_url(place, settings)
         done = recover_database(url, means, partial(empty_database, place, settings))
+        if done.way != CURSOR:
+            # What the order process would sign, or stop over, is of the database that is gone.
+            place.claims_file.unlink(missing_ok=True)
     seconds = round(time.monotonic() - began, 3)
     facts = {"way": done.way, "height": done.height, "above": done.above}
     facts |= {"records": done.records, "seconds": seconds, "tried": done.tried}

@@ -7,6 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from backbone.store import StoreDamaged
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, note, show
 from node import exits
@@ -17,9 +18,10 @@ from node.lifeline import die_with_parent
 from node.logging import start_logging
 from node.order import run_order
 from node.peers import run_peers
+from node.postgres_files import PostgresUnusable
 from node.process import Process, run_process
 from node.run import execute_body, supervisor_of
-from node.settings import read_settings
+from node.settings import Settings, read_settings
 
 ParentOption = Annotated[int | None, typer.Option(help="Process id that this one must not outlive.", hidden=True)]
 
@@ -68,7 +70,26 @@ def _run_one(home: Path, as_json: bool) -> NoReturn:
         note(f"Running {place.path}. {page} shows how it does; Ctrl-C stops it.")
     with metrics_served(place, settings, supervisor.starts):
         code = supervisor.run()
+    if code == exits.HALT:
+        _name_rows(place, settings)
     _end(code, supervisor.halt_message() or None, as_json)
+
+
+def _name_rows(home: Home, settings: Settings) -> None:
+    """If it was a fork of the state: what differs, down to the rows, before the command ends."""
+    # What most runs of a node never need.
+    from node.fork_rows import rows_of_fork
+    from node.rebuild import NoWayBack
+    from projections.errors import DatabaseUnavailable, DatabaseUnusable
+
+    try:
+        done = rows_of_fork(home, settings, home.genesis(), lambda step: None)
+    except (NoWayBack, DatabaseUnavailable, DatabaseUnusable, PostgresUnusable, StoreDamaged, OSError) as error:
+        note(f"The rows that differ could not be named: {error}")
+        return
+    if done is not None:
+        file, found = done
+        note(f"{file}: {found.count:,} rows differ. {found.says}")
 
 
 def _end(code: int, halted: str | None, as_json: bool) -> NoReturn:

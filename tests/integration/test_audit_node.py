@@ -29,7 +29,7 @@ def home() -> Iterator[Path]:
     """A node with some history that was audited while it ran, and is stopped now; its Postgres runs."""
     with TemporaryDirectory(prefix="momus-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "home"
-        assert run_line(["init", "--home", str(path), "--dev"]) == 0
+        assert run_line(["init", "--home", str(path), "--dev", "--checkpoint-ms", "500"]) == 0
         with LocalNode(path), Client.at_home(path) as client:
             payments = Payments(client.genesis, time.time_ns() // 1_000_000 + 50 * 60 * 1000)
             client.wait(client.submit_all(payments.opening()), WAIT_S)
@@ -96,6 +96,28 @@ def test_row_changed_by_hand_is_named_with_both_values(home: Path, capsys: pytes
     assert where == "balances"
     assert f",{row[2] + 1})" in what
     assert f",{row[2]})" in what
+
+
+CERTIFICATES = {
+    "certificates": "update ledger.certificates set certificate = certificate || 'x' where height = (@oldest)",
+    "stored certificates": "delete from ledger.certificates where height = (@oldest)",
+}
+
+
+@pytest.mark.parametrize("where", CERTIFICATES)
+def test_altered_certificate_is_named(home: Path, capsys: pytest.CaptureFixture[str], where: str) -> None:
+    with connect(database_url(Home(home), Home(home).settings({}))) as connection:
+        kept = connection.execute("select * from ledger.certificates order by height limit 1").fetchone()
+        statement = CERTIFICATES[where].replace("@oldest", "select min(height) from ledger.certificates")
+        assert connection.execute(statement).rowcount == 1
+        try:
+            code, report = audited(home, capsys, "--no-replay")
+        finally:
+            assert kept is not None
+            connection.execute("delete from ledger.certificates where height = %s", [kept[0]])
+            connection.execute("insert into ledger.certificates values (%s, %s)", kept)
+    assert code == exits.FAILED
+    assert where in [it["where"] for part in report["parts"] for it in part["findings"]]
 
 
 def flip(file: Path) -> None:

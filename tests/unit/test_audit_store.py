@@ -5,12 +5,15 @@ from pathlib import Path
 import pytest
 
 from backbone.store import StoredRecord, StoreReader, StoreWriter
+from backbone.store_files import certificate_folder, segments
+from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from consensus.journal import header
 from ledger import digests
 from ledger.block import FinalBlock
+from ledger.checkpoint import Checkpoint
 from ledger.header import Header
 from ledger.rejection import Reason, Rejection
-from node.audit_store import StoreAudit, audit_journal
+from node.audit_store import StoreAudit, audit_certificates, audit_journal
 from projections.findings import FINDINGS_MAX, Findings
 from tests import builders
 from tests.chain_builder import even_cuts, write_store
@@ -123,3 +126,43 @@ def test_findings_are_bounded_and_all_are_counted() -> None:
     for number in range(FINDINGS_MAX + 5):
         findings.add("table", str(number), "x")
     assert (len(findings.kept), findings.count) == (FINDINGS_MAX, FINDINGS_MAX + 5)
+
+
+WIRE = CheckpointWire(GENESIS)
+
+
+def certified(height: int, root: int = 1, signer: int = 0) -> CheckpointCertificate:
+    claim = WIRE.claim(Checkpoint(0, height, bytes(32), GENESIS.empty_heads(), bytes([root]) * 32, GENESIS.digest))
+    signature = builders.validator_key(signer).sign(WIRE.signing_bytes(claim))
+    return CheckpointCertificate(claim, ((0, signature),))
+
+
+def test_certificates_are_checked_by_themselves_and_against_the_database(tmp_path: Path) -> None:
+    kept = {height: certified(height) for height in (5, 10, 20, 25, 30)} | {15: certified(15, signer=1)}
+    with StoreWriter(tmp_path / "store") as store:
+        for height in sorted(kept):
+            store.append_certificate(height, WIRE.encode(kept[height]))
+        store.append_certificate(35, b"garbage")
+        store.append_certificate(40, WIRE.encode(certified(39)))
+    own = {5: (kept[5].claim.digest, True), 10: (bytes(32), True), 20: (kept[20].claim.digest, False)}
+    findings = Findings()
+    assert audit_certificates(tmp_path / "store", WIRE, lambda heights: own, findings) == 8
+    assert [(it.key, it.what.split(", ")[0]) for it in findings.kept] == [
+        ("height 10", "A quorum has certified another checkpoint than the database has"),
+        ("height 15", "It has no quorum of good signatures."),
+        ("height 20", "The database has the checkpoint and later certificates"),
+        ("height 35", "It does not read."),
+        ("height 40", "It is of height 39."),
+    ]
+
+
+def test_damaged_file_of_certificates_is_named(tmp_path: Path) -> None:
+    with StoreWriter(tmp_path / "store") as store:
+        for height in (5, 10):
+            store.append_certificate(height, WIRE.encode(certified(height)))
+    segment = segments(certificate_folder(tmp_path / "store"))[0].path
+    data = segment.read_bytes()
+    segment.write_bytes(data[:99] + bytes([data[99] ^ 1]) + data[100:])
+    findings = Findings()
+    audit_certificates(tmp_path / "store", WIRE, lambda heights: {}, findings)
+    assert [it.where for it in findings.kept] == ["stored certificates"]
