@@ -18,18 +18,26 @@ from projections.connect import Connection
 from projections.errors import StateDiffers
 from projections.exporting import checkpoint_of, live_leaves, remembered_digests, state_size
 from projections.tree import read_nodes, root_of
-from sync.snapshots.container import DIGESTS, LEAVES, Container
-from sync.snapshots.manifest import NIBBLES_MAX, Chunk, DigestChunk, Manifest
+from sync.snapshots.container import BLOCK_BYTES_MAX, DIGESTS, LEAVES, UNPACKED_BYTES_MAX, Container
+from sync.snapshots.manifest import DIGESTS_MAX, LEAVES_MAX, NIBBLES_MAX, Chunk, DigestChunk, Manifest
 from tree.hashing import Leaf
 from tree.proofs import prove_prefix, verify_prefix
 
 CHUNK_LEAVES: Final = 16_384
 CHUNK_BYTES: Final = 16 << 20
 """A chunk is meant to have at most so many on the average, as long as there are not more than 16 ** NIBBLES_MAX."""
-DIGESTS_MAX: Final = 65_536
+
+PIECE_DIGESTS: Final = DIGESTS_MAX
+"""Remembered digests of one file."""
+_FRAMING: Final = 16
+"""About what a record has beside its bytes, at most."""
 
 OnPart = Callable[[int], None]
 """Told how many leaves and digests have been written."""
+
+
+class ChunkTooLarge(Exception):
+    """Nobody would restore such a snapshot, so there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class Exported:
 def export(connection: Connection, height: int, folder: Path, on_part: OnPart = lambda count: None) -> Exported:
     """Write the files into `folder`, durably, from a view whose cursor is at the checkpoint of `height`.
 
-    Raises: StateDiffers, DatabaseUnavailable, OSError.
+    Raises: StateDiffers, ChunkTooLarge, DatabaseUnavailable, OSError.
     """
     return _Export(connection, height, folder, on_part).run()
 
@@ -86,12 +94,16 @@ class _Export:
             raise StateDiffers("The leaves of the database are not in order.")
 
     def _leaves(self, rows: "_Ahead", number: int, bits: int, leaves: list[Leaf]) -> Iterator[dict[str, Any]]:
-        """Those of a chunk, as records, and as leaves into `leaves`."""
+        """Those of a chunk, as records, and as leaves into `leaves`. Raises: ChunkTooLarge."""
+        size = 0
         while (row := rows.next) is not None and int.from_bytes(row[0][:4]) >> 32 - bits == number:
             key_hash, key, value, content = row
             if key[0] == Kind.BUCKET:
                 self._buckets.add((key, value))
             leaves.append((key_hash, value_hash(value)))
+            size += len(key) + len(value) + len(content or b"") + _FRAMING
+            if len(leaves) > LEAVES_MAX or size > UNPACKED_BYTES_MAX - BLOCK_BYTES_MAX:
+                raise ChunkTooLarge(f"Chunk {number} of the state is larger than what is restored.")
             yield {"key": key, "value": value, "content": content}
             rows.advance()
 
@@ -127,7 +139,7 @@ class _Export:
 
 
 class _Piece:
-    """At most DIGESTS_MAX digests of a bucket, and the running hash up to their end."""
+    """At most PIECE_DIGESTS digests of a bucket, and the running hash up to their end."""
 
     def __init__(self, ahead: "_Ahead", running: bytes) -> None:
         self._ahead = ahead
@@ -135,7 +147,7 @@ class _Piece:
         self.count = 0
 
     def records(self) -> Iterator[dict[str, Any]]:
-        while (row := self._ahead.next) is not None and self.count < DIGESTS_MAX:
+        while (row := self._ahead.next) is not None and self.count < PIECE_DIGESTS:
             _, digest, height = row
             self.running = remembered_next(self.running, height, digest)
             self.count += 1

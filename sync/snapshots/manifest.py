@@ -24,6 +24,10 @@ NAME: Final = "manifest.json"
 FORMAT: Final = "momus.snapshot.v1"
 SIZE_MAX: Final = 64 << 20
 NIBBLES_MAX: Final = 4
+LEAVES_MAX: Final = 1 << 22
+"""Of a chunk: many times what one has on the average, and what can be held in memory."""
+DIGESTS_MAX: Final = 1 << 16
+"""Of a piece of a bucket."""
 _COUNT_MAX: Final = 2**53 - 1
 _PARTS_MAX: Final = 1 << 20
 
@@ -151,19 +155,19 @@ def _file(part: Part) -> dict[str, Any]:
     return {"file": part.file, "size_bytes": part.size_bytes, "sha256": part.sha256, "count": part.count}
 
 
-def _read_file(fields: strict_json.Fields) -> tuple[str, int, str, int]:
+def _read_file(fields: strict_json.Fields, count_max: int) -> tuple[str, int, str, int]:
     return (
         fields.text("file", r"[a-z0-9-]{1,64}\.avro"),
         fields.integer("size_bytes", 1, FILE_BYTES_MAX),
         fields.text("sha256", r"[0-9a-f]{64}"),
-        fields.integer("count", 0, _COUNT_MAX),
+        fields.integer("count", 0, count_max),
     )
 
 
 def _chunk(item: Any, path: str) -> Chunk:
     fields = strict_json.Fields(item, path)
     proof = decode_prefix_proof(bytes.fromhex(fields.text("proof", r"([0-9a-f]{2})*")))
-    chunk = Chunk(*_read_file(fields), proof)
+    chunk = Chunk(*_read_file(fields, LEAVES_MAX), proof)
     fields.finish()
     return chunk
 
@@ -172,6 +176,6 @@ def _digests(item: Any, path: str) -> DigestChunk:
     fields = strict_json.Fields(item, path)
     bucket = fields.integer("bucket", 0, _COUNT_MAX)
     first, before = fields.integer("first", 0, _COUNT_MAX), fields.hex("before", 32)
-    chunk = DigestChunk(*_read_file(fields), bucket, first, before)
+    chunk = DigestChunk(*_read_file(fields, DIGESTS_MAX), bucket, first, before)
     fields.finish()
     return chunk

@@ -3,7 +3,7 @@
 Credentials and endpoints are the environment's, as each store's own tools have them (AWS_*, GOOGLE_*, AZURE_*).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -15,6 +15,7 @@ from sync.snapshots import manifest
 from sync.snapshots.places import Folder, PartMissing, PlaceUnavailable, height_of, name_of
 
 _TIMEOUT: Final = "30s"
+_PART_BYTES: Final = 1 << 20
 T = TypeVar("T")
 
 
@@ -48,12 +49,22 @@ class Objects:
 
     def read(self, height: int, name: str, size_max: int) -> bytes:
         """As `Place`."""
-        size = self._size(height, name)
-        if size is None:
-            raise PartMissing(f"{name} of the snapshot of height {height} is missing.")
-        if size > size_max:
-            raise PartMissing(f"{name} of the snapshot of height {height} is larger than {size_max} bytes.")
-        return _asked(lambda: bytes(obstore.get(self._store, _key(height, name)).bytes()))
+        try:
+            return b"".join(self._parts(height, name, size_max))
+        except FileNotFoundError as error:
+            raise PartMissing(f"{name} of the snapshot of height {height} is missing.") from error
+        except (BaseError, OSError) as error:
+            raise PlaceUnavailable(_first_line(error)) from error
+
+    def _parts(self, height: int, name: str, size_max: int) -> Iterator[bytes]:
+        """Whatever the store says of the size, no more is taken than was asked for. Raises: PartMissing, BaseError,
+        OSError."""
+        size = 0
+        for part in obstore.get(self._store, _key(height, name)).stream(_PART_BYTES):
+            size += len(part)
+            if size > size_max:
+                raise PartMissing(f"{name} of the snapshot of height {height} is larger than {size_max} bytes.")
+            yield bytes(part)
 
     def staging(self, height: int) -> Path:
         """As `Place`: a folder of this machine."""

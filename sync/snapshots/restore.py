@@ -2,11 +2,11 @@
 and what is written is not a ledger before the last one is: nothing that was altered ever executes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import accumulate, groupby
-from typing import Final
+from typing import Any, Final
 
 from backbone.store_files import write_durably
 from ledger.digests import remembered_next
@@ -183,11 +183,7 @@ def read_leaves(snapshot: Snapshot, number: int) -> list[SnapshotLeaf]:
     manifest = snapshot.manifest
     chunk = manifest.chunks[number]
     data = _read(snapshot, chunk)
-    try:
-        records = list(LEAVES.read(data, chunk.count))
-    except BadContainer as error:
-        raise BadSnapshot(f"{chunk.file}: {error}") from error
-    rows = [(key_hash(it["key"]), it["key"], it["value"], it["content"]) for it in records]
+    rows = _in_order(chunk.file, LEAVES.read(data, chunk.count))
     leaves = [(row[0], value_hash(row[2])) for row in rows]
     root, bits = snapshot.certified.checkpoint.state_root, 4 * manifest.nibbles
     if not verify_prefix(root, number, bits, leaves, chunk.proof):
@@ -196,6 +192,22 @@ def read_leaves(snapshot: Snapshot, number: int) -> list[SnapshotLeaf]:
         is_object = key[0] == Kind.OBJECT
         if is_object != (content is not None) or (content is not None and not is_content_of(value, content)):
             raise BadSnapshot(f"{chunk.file}: a content is not the one that its object has the hash of.")
+    return rows
+
+
+def _in_order(file: str, records: Iterator[dict[str, Any]]) -> list[SnapshotLeaf]:
+    """As rows. The same few bytes again and again, which pack to almost nothing, are not kept. Raises: BadSnapshot."""
+    rows: list[SnapshotLeaf] = []
+    before = b""
+    try:
+        for record in records:
+            row = key_hash(record["key"]), record["key"], record["value"], record["content"]
+            if row[0] <= before:
+                raise BadSnapshot(f"{file}: its leaves are not in order.")
+            before = row[0]
+            rows.append(row)
+    except BadContainer as error:
+        raise BadSnapshot(f"{file}: {error}") from error
     return rows
 
 

@@ -42,13 +42,13 @@ def place(chain: SmallChain, new_databases: Callable[[], str]) -> Iterator[Folde
     """With a snapshot of sixteen chunks, whose digests come in pieces of seven."""
     url = new_databases()
     chain.execute(url, HEIGHT)
-    before = exporting.CHUNK_LEAVES, exporting.DIGESTS_MAX
+    before = exporting.CHUNK_LEAVES, exporting.PIECE_DIGESTS
     with TemporaryDirectory() as folder:
-        exporting.CHUNK_LEAVES, exporting.DIGESTS_MAX = 4, 7  # type: ignore[misc]
+        exporting.CHUNK_LEAVES, exporting.PIECE_DIGESTS = 4, 7  # type: ignore[misc]
         try:
             chain.snapshot(url, found := Folder(Path(folder)), HEIGHT)
         finally:
-            exporting.CHUNK_LEAVES, exporting.DIGESTS_MAX = before  # type: ignore[misc]
+            exporting.CHUNK_LEAVES, exporting.PIECE_DIGESTS = before  # type: ignore[misc]
         yield found
 
 
@@ -189,6 +189,18 @@ def test_damaged_database_gives_no_snapshot(chain: SmallChain, new_database: Cal
     for damage in damages:
         _damaged_gives_none(url, damage, tmp_path)
     with connect(url) as connection, connection.transaction():
+        exporting.export(connection, HEIGHT, tmp_path)
+
+
+@pytest.mark.parametrize("bound", ["LEAVES_MAX", "UNPACKED_BYTES_MAX"])
+def test_chunk_that_nobody_would_restore_gives_no_snapshot(
+    chain: SmallChain, new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    """Whoever chooses addresses or ids can lay many of them into one chunk."""
+    url = new_database()
+    chain.execute(url, HEIGHT)
+    monkeypatch.setattr(exporting, bound, 10)
+    with connect(url) as connection, connection.transaction(), pytest.raises(exporting.ChunkTooLarge, match="Chunk 0"):
         exporting.export(connection, HEIGHT, tmp_path)
 
 

@@ -115,7 +115,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, postgres: str, new_databases:
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exporting, "CHUNK_LEAVES", 60)
-    monkeypatch.setattr(exporting, "DIGESTS_MAX", 100)
+    monkeypatch.setattr(exporting, "PIECE_DIGESTS", 100)
 
 
 def test_checkpoint_is_written_whole_or_not_at_all(made: Made) -> None:

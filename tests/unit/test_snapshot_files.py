@@ -1,17 +1,32 @@
 """What a snapshot's files and manifest may say, and what is refused before anything is believed."""
 
+import json
 import zlib
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from io import BytesIO
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sync.snapshots import container
+from ledger.checkpoint import Checkpoint
+from sync.snapshots import container, restore
 from sync.snapshots.container import DIGESTS, LEAVES, BadContainer
-from sync.snapshots.manifest import BadManifest, DigestChunk, Manifest, decode_manifest, encode_manifest, path_of
-from sync.snapshots.restore import BadSnapshot, ends_of
+from sync.snapshots.manifest import (
+    DIGESTS_MAX,
+    LEAVES_MAX,
+    BadManifest,
+    Certified,
+    Chunk,
+    DigestChunk,
+    Manifest,
+    decode_manifest,
+    encode_manifest,
+    path_of,
+)
+from sync.snapshots.restore import BadSnapshot, Snapshot, ends_of
 from tree.proofs import BadProof, PrefixProof, decode_prefix_proof, encode_prefix_proof
 
 ROWS = [{"height": number, "digest": bytes([number]) * 32} for number in range(5)]
@@ -139,3 +154,56 @@ def test_prefix_proof_is_its_bytes_and_nothing_else_is_one() -> None:
     for bad in (b"\3", b"\1" + A[:-1], b"\1", bytes(257)):
         with pytest.raises(BadProof):
             decode_prefix_proof(bad)
+
+
+@pytest.mark.parametrize(("kind", "most"), [("chunks", LEAVES_MAX), ("digests", DIGESTS_MAX)])
+def test_counts_that_no_memory_holds_are_refused(kind: str, most: int) -> None:
+    chunk = Chunk("leaves-00000.avro", 1, "00" * 32, LEAVES_MAX, PrefixProof(()))
+    whole = Manifest(bytes(32), b"h", b"c", 0, (chunk,), (piece(1, 0, DIGESTS_MAX, ZERO),))
+    assert decode_manifest(encode_manifest(whole)) == whole
+    document = json.loads(encode_manifest(whole))
+    document[kind][0]["count"] = most + 1
+    with pytest.raises(BadManifest, match="count"):
+        decode_manifest(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd.avro", "/leaves.avro", "..avro", "a/b.avro", "leaves\n.avro", ".avro"]
+)
+def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
+    chunk = Chunk("leaves-00000.avro", 1, "00" * 32, 1, PrefixProof(()))
+    document = json.loads(encode_manifest(Manifest(bytes(32), b"h", b"c", 0, (chunk,), ())))
+    document["chunks"][0]["file"] = name
+    with pytest.raises(BadManifest, match="file"):
+        decode_manifest(json.dumps(document).encode())
+
+
+class Kept:
+    """A place with one file."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, height: int, name: str, size_max: int) -> bytes:
+        return self._data
+
+
+def test_leaf_again_and_again_is_refused_at_the_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four million of them pack to a few kilobytes, and unpacked they are gigabytes."""
+    kept: list[bytes] = []
+
+    def noted(key: bytes) -> bytes:
+        kept.append(key)
+        return sha256(key).digest()
+
+    monkeypatch.setattr(restore, "key_hash", noted)
+    file = BytesIO()
+    LEAVES.write(file, ({"key": b"k", "value": b"", "content": None} for _ in range(20_000)))
+    chunk = Chunk(
+        "leaves-00000.avro", len(file.getvalue()), sha256(file.getvalue()).hexdigest(), LEAVES_MAX, PrefixProof(())
+    )
+    place: Any = Kept(file.getvalue())
+    vouched: Any = Certified(Checkpoint(0, 7, ZERO, (), ZERO, ZERO), None)  # type: ignore[arg-type]
+    with pytest.raises(BadSnapshot, match="not in order"):
+        restore.read_leaves(Snapshot(place, Manifest(bytes(32), b"h", b"c", 0, (chunk,), ()), vouched, ZERO), 0)
+    assert len(kept) == 2

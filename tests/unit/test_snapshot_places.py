@@ -87,3 +87,29 @@ def test_publishing_to_objects_goes_on_where_it_was_broken_off(tmp_path: Path, m
 def test_a_url_that_is_no_object_store_is_refused_in_words(tmp_path: Path, url: str) -> None:
     with pytest.raises(PlaceUnavailable):
         Objects.at(url, tmp_path).heights()
+
+
+def test_more_than_was_asked_for_is_never_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever size the store tells."""
+    place = Objects(MemoryStore(), tmp_path / "staging")
+    made(place, 7)
+    place.publish(7, b"manifest")
+    monkeypatch.setattr(obstore, "head", lambda store, path: {"size": 1})
+    with pytest.raises(PartMissing, match="larger than 599 bytes"):
+        place.read(7, "leaves-00000.avro", 599)
+
+
+def test_names_in_a_listing_that_are_no_heights_are_passed_over(tmp_path: Path) -> None:
+    store = MemoryStore()
+    for name in (
+        "7",
+        "x" * 20,
+        "-0000000000000000007",
+        "+0000000000000000007",
+        "\u0660" * 20,
+        "0" * 21,
+        "0" * 19 + "7/8",
+    ):
+        obstore.put(store, f"{name}/{NAME}", b"manifest")
+    place = Objects(store, tmp_path)
+    assert (place.heights(), place.begun()) == ([], [7])
