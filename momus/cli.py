@@ -45,6 +45,8 @@ from node.process import Halted, Unavailable
 from node.rebuild import NoWayBack
 from node.settings import BadSettings
 from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
+from sync.snapshots.places import PlaceUnavailable
+from sync.snapshots.restore import BadSnapshot
 
 EXPECTED: Final[dict[type[Exception], int]] = {
     HomeUnusable: exits.USAGE,
@@ -66,6 +68,8 @@ EXPECTED: Final[dict[type[Exception], int]] = {
     CursorMoved: exits.HALT,
     NoWayBack: exits.HALT,
     DatabaseUnavailable: exits.UNAVAILABLE,
+    PlaceUnavailable: exits.UNAVAILABLE,
+    BadSnapshot: exits.HALT,
     PostgresUnusable: exits.UNAVAILABLE,
     BrokerUnusable: exits.UNAVAILABLE,
     Unavailable: exits.UNAVAILABLE,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -16,7 +16,7 @@ from node.final import gap_above
 from node.home import Home
 from node.make_database import beside, drop_database, renew_database
 from node.only_one import way_back
-from node.rebuild import LOG, SNAPSHOT, STORE, Means, NoWayBack, rebuild
+from node.rebuild import LOG, SNAPSHOT, STORE, Means, NoWayBack, Rebuilt, rebuild
 from node.replay import Step
 from node.settings import Settings
 from projections.audit import audit_chain, audit_state
@@ -184,19 +184,36 @@ class Audit:
             on_step=self._on_step,
         )
         try:
-            rebuilt = rebuild(means, scratch, height, renew)
+            rebuilt = self._rebuilt(means, scratch, height, renew, is_pruned)
             for sentence in rebuilt.tried:
                 part.findings.add("store", "replay", sentence)
+            begins = max(above, rebuilt.above)
             with connect(scratch) as replayed, replayed.transaction():
-                rows = compare_history(connection, replayed, above, part.findings)
+                rows = compare_history(connection, replayed, begins, part.findings)
             part.summary = (
                 f"{rows:,} rows against {rebuilt.records:,} records replayed from the {rebuilt.way} to height {height}."
             )
+            if begins > above:
+                part.summary += f" What history has up to height {begins} could not be replayed: the store was pruned."
         except NoWayBack as error:
             part.findings.add("history", f"height {height}", f"It cannot be replayed: {error}")
             part.summary = "Nothing could be replayed."
         finally:
             drop_database(url, SCRATCH)
+
+    def _rebuilt(self, means: Means, scratch: str, height: int, renew: Callable[[], None], is_pruned: bool) -> Rebuilt:
+        """From where all of history can be replayed; of a pruned store at least from its oldest snapshot on.
+
+        Raises: NoWayBack.
+        """
+        try:
+            return rebuild(means, scratch, height, renew)
+        except NoWayBack:
+            kept = means.place.heights() if is_pruned and means.place is not None else []
+            if not kept:
+                raise
+            renew()
+            return rebuild(replace(means, ways=(SNAPSHOT,), snapshot_max=kept[0]), scratch, height, renew)
 
 
 def audited(url: str, genesis: Genesis) -> list[str]:

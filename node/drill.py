@@ -13,15 +13,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing import get_context
 from random import Random
 from typing import Final
 
 from backbone.store import StoreReader
+from consensus.blocks import verify_block
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.genesis import Genesis
 from node import wiring
 from node.audit import audited
+from node.audit_store import StoreAudit
+from node.final import gap_above
 from node.home import Home
 from node.injection import OF_DATABASE, OF_STORE, Injection, damage_database, damage_snapshot, damage_store
 from node.make_database import beside, drop_database, renew_database
@@ -33,7 +37,8 @@ from projections.connect import connect
 from projections.cursor import read_cursor
 from projections.database import Database, DatabaseUnusable
 from projections.errors import translated
-from projections.fingerprint import Fingerprint, compare, image
+from projections.findings import Findings
+from projections.fingerprint import Fingerprint, Image, compare, image
 from projections.pruning import oldest_height
 from sync.snapshots.places import Folder
 from sync.snapshots.restore import copy_snapshot, open_snapshot
@@ -97,11 +102,15 @@ class Drill:
         self._url = beside(self._live, SCRATCH)
         spare = self._folder / "log-store"
         place = wiring.snapshot_place(home, settings)
-        if injection in OF_STORE:
+        with StoreReader(home.store) as store:
+            self._is_pruned = gap_above(store, 0) is not None
+        if injection in OF_STORE and not self._is_pruned:
             # What lies below a snapshot is not read on the way up from it, so damage there would not be seen.
             ways = [way for way in ways if way != SNAPSHOT]
         self._means = Means(home, settings, genesis, home.store, spare, place, ways, on_step=on_step)
         self._detected: list[str] = []
+        self._is_named: bool | None = None
+        """Of a damage that is looked for by itself; None: what the ways back say names it."""
         self._above = 0
 
     def run(self) -> DrillReport:
@@ -134,7 +143,7 @@ class Drill:
         # What began at a snapshot has no history below it, and of what was pruned the live one has none.
         self._above = max(newest, floor)
         live = image(self._live, self._above)
-        injected = self._damage_store() if self._injection in OF_STORE else self._damage_snapshot(newest)
+        injected = self._damaged_store(live) if self._injection in OF_STORE else self._damage_snapshot(newest)
         began = time.monotonic()
         try:
             if self._injection is Injection.KILL:
@@ -162,6 +171,17 @@ class Drill:
         copy_snapshot(open_snapshot(self._means.place, height, self._genesis), copy)
         self._means = replace(self._means, place=copy)
         return damage_snapshot(copy.folder(height), self._random)
+
+    def _damaged_store(self, live: Image) -> str:
+        injected = self._damage_store()
+        if self._is_pruned:
+            # From genesis it cannot be read, damaged or not: an audit must name the damage.
+            findings = Findings()
+            verify = partial(verify_block, self._genesis)
+            StoreAudit(self._means.store, self._genesis, verify, True, findings, _untold).run(iter(()), live.height)
+            self._is_named = findings.count > 0
+            self._detected += [f"{found.where}, {found.key}: {found.what}" for found in findings.kept]
+        return injected
 
     def _damage_store(self) -> str:
         assert self._injection is not None
@@ -243,6 +263,8 @@ class Drill:
         if not is_damaged:
             return PASSED if is_back else FAILED
         is_named = bool(self._detected) or is_refused or self._injection is Injection.KILL
+        if self._is_named is not None:
+            is_named = self._is_named
         if not is_named:
             return FAILED
         return HEALED if is_back else DETECTED if is_refused else FAILED

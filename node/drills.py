@@ -18,11 +18,12 @@ from node.only_one import DrillUnderWay
 from node.process import Process
 from projections.connect import connect
 from projections.errors import DatabaseUnavailable, DatabaseUnusable, translated
+from sync.snapshots.places import PlaceUnavailable
 
 RETRY_S: Final = 60.0
 NICENESS: Final = 19
 _SINCE: Final = "SELECT extract(epoch FROM now() - max(started_at)) FROM ledger.drills"
-_TROUBLE: Final = (DatabaseUnavailable, DatabaseUnusable, DrillUnderWay, StoreDamaged, OSError)
+_TROUBLE: Final = (DatabaseUnavailable, DatabaseUnusable, DrillUnderWay, PlaceUnavailable, StoreDamaged, OSError)
 
 _log = structlog.get_logger()
 

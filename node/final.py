@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from backbone.intake import Source
-from backbone.store import StoreReader
+from backbone.store import StoredFinal, StoreReader
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, decode_header
 from ledger.rejection import Rejection
@@ -78,9 +78,17 @@ def height_at(store: Path, genesis: Genesis, time_ms: int) -> int:
             middle = (low + high + 1) // 2
             is_later = final_header(stored, genesis, middle).time_ms > time_ms
             low, high = (low, middle - 1) if is_later else (middle, high)
+        first = stored.final_after(0, 1)
     if low == 0:
-        raise Halted(f"No block is as old as {time_ms} ms since 1970.")
+        begins = (
+            f" of those that are left: the store was pruned up to height {first[0].height}" if _is_late(first) else ""
+        )
+        raise Halted(f"No block is as old as {time_ms} ms since 1970{begins}.")
     return low
+
+
+def _is_late(first: Sequence[StoredFinal]) -> bool:
+    return bool(first) and first[0].height > 1
 
 
 def header_bytes_at(store: Path, height: int) -> bytes | None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from backbone.store import StoreReader
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, show
 from momus.commands.steps import shown_steps
@@ -16,7 +17,7 @@ from node.final import height_at
 from node.home import Home
 from node.make_database import beside, create_database, drop_database, empty_database, have_database, running_postgres
 from node.only_one import only_one, way_back
-from node.rebuild import Means, rebuild
+from node.rebuild import Means, NoWayBack, rebuild
 from node.recover import CURSOR
 from node.recover import recover as recover_database
 
@@ -87,6 +88,10 @@ def at(
         stack.enter_context(way_back(place))
         stack.enter_context(running_postgres(place, settings))
         wanted = height if height is not None else height_at(place.store, genesis, time_ms or 0)
+        with StoreReader(place.store) as store:
+            last = store.last_height()
+        if 0 < last < wanted:
+            raise Failure(exits.USAGE, f"this node's blocks end at height {last}: there is no height {wanted} yet.")
 
         def renew() -> None:
             drop_database(live, into)
@@ -103,7 +108,11 @@ def at(
             on_step=shown_steps(stack, as_json),
         )
         began = time.monotonic()
-        done = rebuild(means, beside(live, into), wanted, renew)
+        try:
+            done = rebuild(means, beside(live, into), wanted, renew)
+        except NoWayBack:
+            drop_database(live, into)
+            raise
     facts = {
         "url": beside(live, into),
         "height": done.height,

@@ -81,10 +81,12 @@ def _name_rows(home: Home, settings: Settings) -> None:
     from node.fork_rows import rows_of_fork
     from node.rebuild import NoWayBack
     from projections.errors import DatabaseUnavailable, DatabaseUnusable
+    from sync.snapshots.places import PlaceUnavailable
 
+    unavailable = (DatabaseUnavailable, DatabaseUnusable, PostgresUnusable, PlaceUnavailable, StoreDamaged, OSError)
     try:
         done = rows_of_fork(home, settings, home.genesis(), lambda step: None)
-    except (NoWayBack, DatabaseUnavailable, DatabaseUnusable, PostgresUnusable, StoreDamaged, OSError) as error:
+    except (NoWayBack, *unavailable) as error:
         note(f"The rows that differ could not be named: {error}")
         return
     if done is not None:

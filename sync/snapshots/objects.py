@@ -35,7 +35,7 @@ class Objects:
         try:
             store: Any = from_url(url, config=config, client_options=client)
         except (BaseError, ValueError, OSError) as error:
-            raise PlaceUnavailable(f"{url} is no object store: {error}") from error
+            raise PlaceUnavailable(f"{url} is no object store: {_first_line(error)}") from error
         return cls(store, staging)
 
     def heights(self) -> list[int]:

@@ -157,6 +157,8 @@ def test_state_as_of_a_height_and_of_a_time_is_what_it_was(made: tuple[Path, dic
     assert told["height"] == 2
 
 
-@pytest.mark.parametrize("options", [(), ("--height", "1", "--time", "1"), ("--height", "1", "--into", "momus")])
+@pytest.mark.parametrize(
+    "options", [(), ("--height", "999999"), ("--height", "1", "--time", "1"), ("--height", "1", "--into", "momus")]
+)
 def test_wrong_use_is_told(made: tuple[Path, dict[str, Fingerprint]], options: tuple[str, ...]) -> None:
     assert run_line(["at", "--home", str(made[0]), *options]) == exits.USAGE

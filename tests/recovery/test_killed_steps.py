@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+import node.replay as replaying
 import sync.snapshots.export as exporting
 from backbone.intake import Source
 from backbone.store import StoreReader, StoreWriter
@@ -19,9 +21,12 @@ from ledger.genesis import Genesis
 from node.blocks import BlockSource
 from node.final import sources
 from node.home import Home
+from node.make_database import create_database, renew_database
 from node.pipeline import PipelineLimits
+from node.rebuild import Means
+from node.recover import recover
 from node.session import LogIdentity, Session
-from node.settings import SnapshotSettings
+from node.settings import SnapshotSettings, read_settings
 from node.snapshots import make_snapshot, tidy
 from node.store_pruning import prune_below
 from projections.audit import audit_chain, audit_state
@@ -53,6 +58,9 @@ class InlinePool:
         future: Future[Any] = Future()
         future.set_result(judge(records, self._genesis.digest, self._genesis.limits))
         return future
+
+    def close(self) -> None:
+        """Nothing runs."""
 
 
 @dataclass(frozen=True)
@@ -256,3 +264,38 @@ def test_removing_a_snapshot_offers_no_half_of_it(made: Made, tmp_path: Path) ->
         assert (place.heights(), place.begun()) == ([], []), where
         folders.append(tmp_path / str(number))
         again()
+
+
+def test_recovery_goes_on_wherever_it_was_killed(
+    made: Made, tmp_path: Path, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From emptying the damaged database to what is executed above the snapshot. The rest is a restore's and a flush's
+    steps. What was restored, and not executed yet, is whole: the node goes on from there."""
+    monkeypatch.setattr(exporting, "CHUNK_LEAVES", 1_000)
+    monkeypatch.setattr(exporting, "PIECE_DIGESTS", 1_000)
+    monkeypatch.setattr(replaying, "VerdictPool", lambda *_: InlinePool(made.chain.genesis))
+    settings = read_settings(None, {"MOMUS_LOG__CLUSTER_ID": CLUSTER})
+    place = snapshot(made, tmp_path)
+    means = Means(made.home, settings, made.chain.genesis, made.chain.store, None, place)
+    urls = [damaged(made)]
+
+    def step() -> None:
+        name = urlsplit(urls[-1]).path[1:]
+        recover(urls[-1], means, lambda: renew_database(postgres, name))
+
+    expected = image(made.live, HEIGHT).tables
+    for where in islice(killed_at_every_step(step), 20):
+        create_database(postgres, urlsplit(urls[-1]).path[1:])
+        step()
+        made.execute(urls[-1], made.chain.height)
+        assert compare(image(urls[-1], HEIGHT).tables, expected) == [], where
+        assert made.faults(urls[-1]) == [], where
+        urls.append(damaged(made))
+    assert len(urls) > 10
+
+
+def damaged(made: Made) -> str:
+    url = made.copy(made.live)
+    with connect(url) as connection:
+        connection.execute("delete from ledger.cursor")
+    return url

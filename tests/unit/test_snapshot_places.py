@@ -1,5 +1,6 @@
 """Where snapshots are kept: a folder and an object store keep one contract."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import obstore
@@ -113,3 +114,54 @@ def test_names_in_a_listing_that_are_no_heights_are_passed_over(tmp_path: Path) 
         obstore.put(store, f"{name}/{NAME}", b"manifest")
     place = Objects(store, tmp_path)
     assert (place.heights(), place.begun()) == ([], [7])
+
+
+class Killed(BaseException):
+    """Nothing of the process is left."""
+
+
+class Killing:
+    """Ends what is done at one of the calls that change an object store, before it or after."""
+
+    def __init__(self, patched: pytest.MonkeyPatch, number: int, is_after: bool) -> None:
+        self._left, self._is_after = number, is_after
+        for name in ("put", "delete"):
+            patched.setattr(obstore, name, self._around(getattr(obstore, name)))
+
+    def _around(self, act: Callable[..., object]) -> Callable[..., object]:
+        def counted(*arguments: object) -> object:
+            is_it, self._left = self._left == 0, self._left - 1
+            if is_it and not self._is_after:
+                raise Killed
+            result = act(*arguments)
+            if is_it:
+                raise Killed
+            return result
+
+        return counted
+
+
+def test_object_store_never_offers_half_a_snapshot_wherever_the_process_was_killed(tmp_path: Path) -> None:
+    """While it is put there, and while it is removed: as `node.snapshots` does it."""
+    steps = [(number, is_after) for number in range(2 * len(FILES) + 3) for is_after in (False, True)]
+    kills = 0
+    for run, (number, is_after) in enumerate(steps):
+        store, staging = MemoryStore(), tmp_path / str(run)
+        try:
+            with pytest.MonkeyPatch.context() as patched:
+                Killing(patched, number, is_after)
+                place = Objects(store, staging)
+                made(place, 7)
+                place.publish(7, b"manifest")
+                place.remove(7)
+        except Killed:
+            kills += 1
+        again = Objects(store, staging)
+        for height in again.heights():
+            assert {name: again.read(height, name, 10_000) for name in (*FILES, NAME)}.keys() == {*FILES, NAME}
+        again.go_on()
+        for abandoned in again.begun():
+            again.remove(abandoned)
+        assert again.begun() == []
+        assert again.heights() in ([], [7])
+    assert kills > 2 * len(FILES)
