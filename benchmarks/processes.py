@@ -46,6 +46,15 @@ def processor_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
 
+def family_s(pid: int) -> float:
+    """Computing of a process and of all that it started, also of those that have ended and were waited for."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / TICKS_PER_S + sum(map(family_s, children(pid)))
+
+
 def memory_bytes(pid: int, field: str = "VmRSS") -> int:
     """A field of /proc/PID/status: VmRSS, VmHWM (the most that VmRSS was), VmData (what RLIMIT_DATA bounds); 0 where
     the process has ended."""
