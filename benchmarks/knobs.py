@@ -115,7 +115,7 @@ KNOBS: dict[str, Knob] = {
         singles(12_000),
         step=MIDDLE_BLOCKS,
     ),
-    "idle_ms": _node("order.idle_ms", 500, 50, None, validators=4),
+    "idle_ms": _node("order.idle_ms", 500, 50, None, validators=2),
     "snapshots": Knob(
         "snapshots.every_ms",
         Side("none", {"MOMUS_SNAPSHOTS__EVERY_MS": "0"}, (*_CHECKPOINTS, "20")),
