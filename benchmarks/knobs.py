@@ -132,7 +132,6 @@ KNOBS: dict[str, Knob] = {
     ),
     "wal_compression": _postgres("wal_compression", "pglz", "off", columnar(200, 100_000), step=20_000),
     "max_wal_size": _postgres("max_wal_size", "64MB", "2GB", columnar(400, 100_000), step=20_000),
-    "shared_buffers": _postgres("shared_buffers", "16MB", "256MB", columnar(200, 100_000), step=20_000),
     "client_linger": Knob(
         "linger_ms of momus.Client",
         Side("0", client={"linger_ms": 0, "batch_max": 1}),
