@@ -34,13 +34,17 @@ Send = Callable[[str, bytes], None]
 
 
 class Certification:
-    """One validator's; used by its loop alone. Raises from all `on_...`: Halt, StoreFailed."""
+    """One validator's; used by its loop alone. Raises from all `on_...`: SecondInstance, StoreFailed.
+
+    `fork` is why this validator must stop once what it has said is out; from then on nothing more is done here.
+    """
 
     def __init__(self, ports: LoopPorts, settings: Settings, send: Send, halt: Callable[[Halt], None]) -> None:
         genesis = ports.genesis
         self._ports = ports
         self._send = send
         self._halt = halt
+        self.fork: ForkFound | None = None
         self._own_topic = genesis.topic_name(f"consensus.{genesis.validators[ports.index].name}")
         self._topic = genesis.topic_name("checkpoints")
         self._wire = CheckpointWire(genesis, ports.verify)
@@ -88,6 +92,8 @@ class Certification:
     def _carry_out(self, actions: Iterable[certifier.Action], now_ms: int) -> None:
         ports = self._ports
         for action in actions:
+            if self.fork is not None:
+                return
             match action:
                 case certifier.SignClaim(statement):
                     signature = ports.key.sign(self._wire.signing_bytes(statement.claim))
@@ -113,7 +119,7 @@ class Certification:
         self,
         action: certifier.StateDiffers | certifier.Contradiction | certifier.Fork | certifier.SignedElsewhere,
     ) -> None:
-        """Raises: ForkFound, SecondInstance."""
+        """Raises: SecondInstance."""
         report, encode = self._ports.report, self._wire.encode
         match action:
             case certifier.StateDiffers(own, other):
@@ -123,7 +129,7 @@ class Certification:
                 report("evidence", facts)
             case certifier.Fork(why, own, others):
                 report("fork", {"why": why, **fork_facts(self._wire, own, others), "own_signed": self._signed(own)})
-                self._halt(ForkFound(_FORK.format(own.height, own.checkpoint.state_root.hex(), why)))
+                self.fork = ForkFound(_FORK.format(own.height, own.checkpoint.state_root.hex(), why))
             case certifier.SignedElsewhere(message):
                 self._halt(SecondInstance(_ELSEWHERE.format(message.claim.height)))
 

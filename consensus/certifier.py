@@ -3,7 +3,8 @@
 The executor's checkpoint of a height is a *claim*. The rules:
 
 C1  Each claim of our executor above the last one that we signed, and above the last certified one, is signed once,
-    durably before it is sent; no second claim of a height, nor a lower one, is ever signed.
+    durably before it is sent; no second claim of a height, nor a lower one, is ever signed. It is signed before it is
+    compared with what others signed: of two halves that contradict each other, each must hear the other.
 C2  More than two thirds of the power behind one claim certify it. Certificates rise; they are kept whether or not our
     executor has come so far.
 C3  Stop on a certified claim that contradicts our own of that height, on one other claim of it that more than a third
@@ -138,8 +139,8 @@ class Certifier:
             if before is None or before.digest != claim.digest:
                 self._own[claim.height] = claim
                 _forget(self._own)
-                yield from self._compare(claim)
                 yield from self._sign(claim)
+                yield from self._compare(claim)
 
     def on_signed(self, message: CheckpointSignature, now_ms: int) -> Iterator[Action]:
         """What a `SignClaim` asked for."""

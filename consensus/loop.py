@@ -134,6 +134,8 @@ class Loop:
         self._watch_gap(now_ms)
         self._note_positions(now_ms)
         self._let_out(now_ms)
+        if self._certification.fork is not None:
+            self._halt(self._certification.fork)
 
     def wake_ms(self) -> int | None:
         """When `end_turn` has something to do even if nothing is read."""

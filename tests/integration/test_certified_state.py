@@ -55,6 +55,24 @@ def test_state_is_certified_and_who_has_another_finds_out_at_the_next_checkpoint
         until(lambda: certified(committee.urls[LIAR]) >= certified(committee.urls[0]))
 
 
+@pytest.mark.soak
+def test_half_of_the_power_with_another_state_halts_everybody(homes: list[Path]) -> None:
+    with LocalCommittee(homes) as committee, Client.at_home(homes[0]) as client:
+        payments = Payments(client.genesis, time.time_ns() // 1_000_000 + 50 * 60 * 1000)
+        client.wait(client.submit_all(payments.opening()), WAIT_S)
+        for url in committee.urls:
+            until(lambda url=url: certified(url) > 0)  # type: ignore[misc]
+        for node, url in zip(committee.nodes[2:], committee.urls[2:], strict=True):
+            change_a_balance(node, url)
+        before = certified(committee.urls[0])
+        client.submit_all([payments.payment(number) for number in range(40)])
+        assert [node.wait_ended(WAIT_S) for node in committee.nodes] == [HALT] * 4
+        for home in homes:
+            report, *_ = (json.loads(it.read_text()) for it in (home / "evidence").glob("fork-*.json"))
+            assert report["height"] > before
+        assert {certified(url) for url in committee.urls} == {before}
+
+
 def check_reports(home: Path, before: int) -> int:
     """Both sides' words, and the row; the height."""
     report, *_ = (json.loads(it.read_text()) for it in (home / "evidence").glob("fork-*.json"))

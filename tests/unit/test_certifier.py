@@ -213,6 +213,12 @@ def test_half_and_half_stops_everybody() -> None:
         assert Certified not in kinds(done)
 
 
+def test_claim_is_said_before_we_stop_over_what_others_signed() -> None:
+    late = Validator()
+    late.reads(signature(1), signature(2))
+    assert kinds(late.claims(checkpoint(root=2)))[:2] == [SignClaim, Fork]
+
+
 def test_two_certificates_of_a_height_stop_us() -> None:
     validator = Validator(certified=certificate(root=1))
     (fork,) = validator.reads(certificate((1, 2, 3), root=2))

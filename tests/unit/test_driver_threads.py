@@ -1,6 +1,6 @@
 """The driver over threads and files: one validator and four, start, stop and what stops it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -13,14 +13,16 @@ from backbone.intake import Intake, IntakeLimits, IntakeParts, Source
 from backbone.log import LogUnavailable, PositionLost, TopicMissing
 from backbone.store import StoreReader, StoreWriter
 from consensus.blocks import verify_block
+from consensus.checkpoint_messages import CheckpointSignature, CheckpointWire
 from consensus.clock import SteadyClock
 from consensus.driver import Driver
-from consensus.errors import Halt, JournalLocked, JournalLost
+from consensus.errors import ForkFound, Halt, JournalLocked, JournalLost
 from consensus.journal_file import create, open_journal
 from consensus.pace import Settings
 from consensus.ports import Ports
 from ledger import digests
 from ledger.block import FinalBlock
+from ledger.checkpoint import Checkpoint
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, decode_header
 from ledger.keys import PrivateKey
@@ -55,7 +57,13 @@ class Running:
     """A driver in a thread, over a home on disk."""
 
     def __init__(
-        self, home: Path, chain: Genesis, log: FlakyLog, index: int = 0, key: PrivateKey | None = None
+        self,
+        home: Path,
+        chain: Genesis,
+        log: FlakyLog,
+        index: int = 0,
+        key: PrivateKey | None = None,
+        claims: Callable[[], Sequence[Checkpoint]] = lambda: (),
     ) -> None:
         self.error: BaseException | None = None
         self.over = Event()
@@ -72,7 +80,7 @@ class Running:
             source=NoSource(),
             journal_path=home / "journal",
             lag=lambda: 0,
-            claims=lambda: (),
+            claims=claims,
             now_ms=SteadyClock().now_ms,
         )
         self.driver = Driver(ports, Settings())
@@ -166,6 +174,31 @@ def test_a_validator_goes_on_where_it_stopped(tmp_path: Path, log: FlakyLog) -> 
     heights = [verify_block(chain, value) for value in log.values(chain.topic_name("blocks"))]
     numbers = [block.header.height for block in heights if isinstance(block, FinalBlock)]
     assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
+
+
+def test_who_stops_over_a_fork_of_the_state_has_said_its_own_before(homes: list[Path], log: FlakyLog) -> None:
+    chain = genesis(4)
+    wire = CheckpointWire(chain)
+    mine, theirs = (Checkpoint(0, 7, bytes(32), chain.empty_heads(), bytes((n,)) * 32, chain.digest) for n in (1, 2))
+    own_topic, another = (chain.topic_name(f"consensus.{chain.validators[n].name}") for n in (0, 1))
+    for member in (1, 2):
+        claim = wire.claim(theirs)
+        said = wire.encode(CheckpointSignature(claim, member, validator_key(member).sign(wire.signing_bytes(claim))))
+        log.append(another, 0, said)
+    log.append(another, 0, said + b"malformed, so counted: then both were read")
+    running: list[Running] = []
+
+    def claims() -> Sequence[Checkpoint]:
+        has_read = running and running[0].driver.status().get("refused_checkpoints_malformed", 0)
+        return (mine,) if has_read else ()
+
+    running.append(Running(homes[0], chain, log, claims=claims))
+    assert running[0].over.wait(WAIT_S)
+    assert isinstance(running[0].error, ForkFound)
+    spoken = [
+        message for value in log.values(own_topic) if isinstance(message := wire.decode(value), CheckpointSignature)
+    ]
+    assert [message.claim.checkpoint for message in spoken] == [mine]
 
 
 def test_four_validators_agree_and_one_that_was_away_catches_up(homes: list[Path], log: FlakyLog) -> None:
