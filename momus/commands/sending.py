@@ -22,6 +22,8 @@ from projections.database import DatabaseUnavailable
 from projections.lookup import Executed, Rejected, transaction_fate
 
 _POLL_S = 0.02
+_ASSETS = "select asset from api.assets where name = %s limit 2"
+_HAS_EXECUTED = "select from api.blocks limit 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def send(options: Sending, build: Callable[[Names], Sequence[Command]]) -> None:
     genesis = home.genesis()
     key = load_key(options.key_file or home.client_key_file, wiring.passphrase(settings))
     url = wiring.database_url(home, settings)
-    commands = _built(build, Names(key.address, lambda name: asset_named(url, name)))
+    commands = _built(build, Names(key.address, lambda name: asset_named(url, name, options.timeout_s)))
     with wiring.open_log(home, settings) as log, closing(Client(log, genesis)) as client:
         started = time.monotonic()
         submission = _submit(client, key, commands, options)
@@ -57,10 +59,18 @@ def send(options: Sending, build: Callable[[Names], Sequence[Command]]) -> None:
     _tell(options, submission, waited_ms, _fate(url, submission, options.timeout_s))
 
 
-def asset_named(url: str, name: str) -> bytes:
-    """The id of the only asset of that name. Raises: BadCommand, psycopg.OperationalError."""
-    with psycopg.connect(url) as database:
-        found = database.execute("select asset from api.assets where name = %s limit 2", [name]).fetchall()
+def asset_named(url: str, name: str, patience_s: float) -> bytes:
+    """The id of the only asset of that name; of a node that has just begun, once it has executed its first block.
+
+    Raises: BadCommand, psycopg.OperationalError.
+    """
+    until = time.monotonic() + patience_s
+    with psycopg.connect(url, autocommit=True) as database:
+        while not (found := database.execute(_ASSETS, [name]).fetchall()):
+            if time.monotonic() > until or database.execute(_HAS_EXECUTED).fetchone() is not None:
+                break
+            time.sleep(_POLL_S)
+        found = found or database.execute(_ASSETS, [name]).fetchall()
     if len(found) == 1:
         return bytes.fromhex(found[0][0])
     what = "no asset" if not found else "more than one asset"
