@@ -1,5 +1,6 @@
 """`momus audit` of a node's home: a running node passes, and damage to database, store and journal is named."""
 
+import itertools
 import json
 import shutil
 import time
@@ -34,9 +35,22 @@ def home() -> Iterator[Path]:
             payments = Payments(client.genesis, time.time_ns() // 1_000_000 + 50 * 60 * 1000)
             client.wait(client.submit_all(payments.opening()), WAIT_S)
             client.wait(client.submit_all([payments.payment(number) for number in range(200)]), WAIT_S)
+            pay_until_certified(path, client, payments)
             assert run_line(["audit", "--home", str(path)]) == exits.OK, "while the node runs"
         with running_postgres(Home(path), Home(path).settings({})):
             yield path
+
+
+def pay_until_certified(home: Path, client: Client, payments: Payments) -> None:
+    """Until two certificates are in the database: they come there some time after their checkpoints."""
+    until = time.monotonic() + WAIT_S
+    with connect(database_url(Home(home), Home(home).settings({}))) as connection:
+        for number in itertools.count(200):
+            if connection.execute("select from ledger.certificates").rowcount > 1:
+                return
+            assert time.monotonic() < until
+            client.wait(client.submit_all([payments.payment(number)]), WAIT_S)
+            time.sleep(0.2)
 
 
 def audited(home: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, Any]:
