@@ -52,7 +52,13 @@ class Certification:
         assert not isinstance(signed, CheckpointCertificate), "the journal holds what we signed"
         assert not isinstance(certified, CheckpointSignature), "the store holds certificates"
         self._certifier = Certifier(
-            self._wire, ports.index, settings.resend_ms, settings.blocks_delay_ms, signed, certified
+            self._wire,
+            ports.index,
+            settings.resend_ms,
+            settings.blocks_delay_ms,
+            signed,
+            certified,
+            ports.settled_height,
         )
 
     def on_claims(self, checkpoints: Sequence[Checkpoint], now_ms: int) -> None:

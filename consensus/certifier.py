@@ -8,7 +8,9 @@ C1  Each claim of our executor above the last one that we signed, and above the 
 C2  More than two thirds of the power behind one claim certify it. Certificates rise; they are kept whether or not our
     executor has come so far.
 C3  Stop on a certified claim that contradicts our own of that height, on one other claim of it that more than a third
-    of the power signed (one of them is honest), and on two certificates of a height.
+    of the power signed (one of them is honest), and on two certificates of a height. Up to a height that is settled
+    (our database was built anew after such a stop) the second is an alarm: what was signed there stays signed, and of
+    two halves none could go on otherwise.
 C4  A lesser contradiction of our own claim is an alarm, and so is a claim of ours that differs from what we signed, as
     after the repair of a database. Two signed claims of a height by one validator are evidence.
 C5  Whoever's turn it is publishes a certificate at once, the others where it is missed for a while; then ever more
@@ -64,7 +66,8 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class StateDiffers:
-    """A signed claim, of another or of ourselves, contradicts ours, and too little power stands behind it to stop."""
+    """A signed claim, of another or of ourselves, contradicts ours; too little power stands behind it to stop, or it is
+    settled."""
 
     own: Claim
     other: CheckpointSignature
@@ -108,6 +111,7 @@ class Certifier:
         publish_ms: int,
         signed: CheckpointSignature | None,
         certified: CheckpointCertificate | None,
+        settled_height: int = 0,
     ) -> None:
         self._wire = wire
         self._index = index
@@ -115,6 +119,7 @@ class Certifier:
         self._publish_ms = self._publish_next_ms = publish_ms
         self._signed = signed
         self._certified = certified
+        self._settled_height = settled_height
         self._own: dict[int, Claim] = {}
         self._certificates = {} if certified is None else {certified.claim.height: certified}
         self._signatures: list[dict[int, list[CheckpointSignature]]] = [{} for _ in range(len(wire.committee))]
@@ -245,7 +250,7 @@ class Certifier:
 
     def _differ(self, own: Claim, other: CheckpointSignature) -> Iterator[Action]:
         behind = self._behind(other.claim)
-        if self._wire.committee.has_honest(behind):
+        if own.height > self._settled_height and self._wire.committee.has_honest(behind):
             why = "more than a third of the power, so an honest validator, signed another state of this height"
             yield Fork(why, own, tuple(behind[member] for member in sorted(behind)))
         else:

@@ -136,6 +136,7 @@ class Driver:
             on_durable=ports.on_durable,
             report=ports.report,
             verify=verified,
+            settled_height=ports.settled_height,
         )
         return Loop(loop_ports, self._settings, boot, ports.now_ms())
 

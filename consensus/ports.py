@@ -96,6 +96,8 @@ class Ports:
     report: Report = field(default=lambda what, facts: None)
     on_final: Callable[[events.Finalize], None] = field(default=lambda final: None)
     """Told of a final block after the store has it and the intake knows."""
+    settled_height: int = 0
+    """Up to here contradictions of the state were settled by who runs this validator; 0: none ever was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +118,5 @@ class LoopPorts:
     on_durable: Callable[[str], None]
     report: Report
     verify: Verify
+    settled_height: int = 0
+    """See `Ports`."""

@@ -10,6 +10,8 @@ import structlog
 
 FORK: Final = "fork"
 ROWS_OF_FORK: Final = "rows_of_fork"
+SETTLED: Final = "settled.json"
+"""Up to which height forks of the state are settled, here."""
 KEPT: Final = ("evidence", "state_differs", FORK)
 """Reports that hold signed messages."""
 FILES_MAX: Final = 1_000
@@ -52,6 +54,33 @@ class EvidenceFolder:
 def fork_reports(folder: Path) -> list[Path]:
     """The reports of forks of the state, the newest last."""
     return sorted(folder.glob(f"{FORK}-*.json"), key=lambda file: file.stat().st_mtime_ns)
+
+
+def settle(folder: Path) -> int | None:
+    """Note that what the reports of forks say is settled: the database was built anew since, or is as it would be.
+    The height, if it was not noted before. Raises: OSError."""
+    height = max(map(height_of, fork_reports(folder)), default=0)
+    if height <= settled_height(folder):
+        return None
+    beside = folder / f"{SETTLED}.new"
+    beside.write_text(json.dumps({"height": height}) + "\n")
+    beside.replace(folder / SETTLED)
+    return height
+
+
+def settled_height(folder: Path) -> int:
+    """Up to where forks of the state are settled; 0 where none is."""
+    return height_of(folder / SETTLED)
+
+
+def height_of(report: Path) -> int:
+    """The height that a report is of; 0 where it does not read."""
+    try:
+        with report.open("rb") as file:
+            height = json.loads(file.read(SIZE_MAX))["height"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+    return height if isinstance(height, int) else 0
 
 
 def others_of(report: Path) -> list[bytes]:

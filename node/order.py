@@ -17,7 +17,7 @@ from ledger.keys import PrivateKey
 from node import checks, wiring
 from node.announcing import announcing
 from node.claims import ClaimsReader
-from node.evidence import EvidenceFolder
+from node.evidence import EvidenceFolder, settled_height
 from node.final import final_heads, sources
 from node.metrics.ordering import OrderMetrics
 from node.metrics.writing import writing
@@ -78,6 +78,7 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
             claims=ClaimsReader(home.claims_file, genesis).read,
             now_ms=clock.now_ms,
             report=EvidenceFolder(home.evidence).report,
+            settled_height=settled_height(home.evidence),
             on_final=metrics.on_final,
         )
         driver = Driver(ports, driver_settings(settings.order))

@@ -10,7 +10,7 @@ from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 from ledger.state import Cursor
 from node.audit import audited
-from node.evidence import fork_reports, others_of
+from node.evidence import fork_reports, height_of, others_of, settled_height
 from node.final import gap_above
 from node.rebuild import Means, Rebuilt, rebuild
 from projections.database import Database, DatabaseUnusable
@@ -96,9 +96,12 @@ def _contradicted(own: Mapping[int, bytes], store: StoreReader, genesis: Genesis
 
 def _outvoted(own: Mapping[int, bytes], means: Means) -> str | None:
     """A checkpoint of the database of which the node has reported that somebody honest has signed another: it stopped
-    before there was a certificate."""
+    before there was a certificate. What is settled is of a database that was built anew since."""
     wire = CheckpointWire(means.genesis)
+    settled = settled_height(means.home.evidence)
     for report in fork_reports(means.home.evidence)[-_REPORTS_MAX:]:
+        if height_of(report) <= settled:
+            continue
         behind: dict[bytes, set[int]] = {}
         for message in map(wire.decode, others_of(report)):
             if isinstance(message, Rejection) or own.get(message.claim.height, message.claim.digest) == (

@@ -13,6 +13,7 @@ from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, show
 from momus.commands.steps import shown_steps
 from node import exits, wiring
+from node.evidence import settle
 from node.final import height_at
 from node.home import Home
 from node.make_database import beside, create_database, drop_database, empty_database, have_database, running_postgres
@@ -51,10 +52,13 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
         if done.way != CURSOR:
             # What the order process would sign, or stop over, is of the database that is gone.
             place.claims_file.unlink(missing_ok=True)
+        settled = settle(place.evidence)
     seconds = round(time.monotonic() - began, 3)
     facts = {"way": done.way, "height": done.height, "above": done.above}
     facts |= {"records": done.records, "seconds": seconds, "tried": done.tried}
     lines = [f"In vain: {sentence}" for sentence in done.tried]
+    if settled is not None:
+        lines.append(f"The fork at height {settled} is settled: this node stops again only if they differ above it.")
     if done.way == CURSOR:
         lines.append(f"The database is whole at height {done.height}. Start the node: it goes on from there.")
     else:

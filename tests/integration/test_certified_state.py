@@ -56,7 +56,7 @@ def test_state_is_certified_and_who_has_another_finds_out_at_the_next_checkpoint
 
 
 @pytest.mark.soak
-def test_half_of_the_power_with_another_state_halts_everybody(homes: list[Path]) -> None:
+def test_half_of_the_power_with_another_state_halts_everybody_until_it_is_recovered(homes: list[Path]) -> None:
     with LocalCommittee(homes) as committee, Client.at_home(homes[0]) as client:
         payments = Payments(client.genesis, time.time_ns() // 1_000_000 + 50 * 60 * 1000)
         client.wait(client.submit_all(payments.opening()), WAIT_S)
@@ -71,6 +71,14 @@ def test_half_of_the_power_with_another_state_halts_everybody(homes: list[Path])
             report, *_ = (json.loads(it.read_text()) for it in (home / "evidence").glob("fork-*.json"))
             assert report["height"] > before
         assert {certified(url) for url in committee.urls} == {before}
+        for home in homes:
+            told = momus("recover", "--home", str(home))
+            assert "signed another state" in told["tried"][0], told
+        for node in committee.nodes:
+            node.start()
+        client.wait(client.submit_all([payments.payment(number) for number in range(40, 80)]), WAIT_S)
+        for url in committee.urls:
+            until(lambda url=url: certified(url) > report["height"])  # type: ignore[misc]
 
 
 def check_reports(home: Path, before: int) -> int:

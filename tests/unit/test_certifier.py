@@ -54,8 +54,9 @@ class Validator:
         signed: CheckpointSignature | None = None,
         certified: CheckpointCertificate | None = None,
         wire: CheckpointWire = WIRE,
+        settled_height: int = 0,
     ) -> None:
-        self.certifier = Certifier(wire, index, RESEND_MS, PUBLISH_MS, signed, certified)
+        self.certifier = Certifier(wire, index, RESEND_MS, PUBLISH_MS, signed, certified, settled_height)
         self._index = index
 
     def claims(self, *checkpoints: Checkpoint, now_ms: int = 0) -> list[Action]:
@@ -211,6 +212,29 @@ def test_half_and_half_stops_everybody() -> None:
             done += [] if other == index else validator.reads(signature(other, root=other % 2))
         assert Fork in kinds(done)
         assert Certified not in kinds(done)
+
+
+def test_what_half_of_the_power_signed_is_an_alarm_where_it_is_settled_and_the_next_height_is_certified() -> None:
+    """All four built their databases anew: two signed another state before, and read both halves' old words again."""
+    validators = [Validator(it, signature(it, root=1 + it % 2), settled_height=7) for it in range(4)]
+    for index, validator in enumerate(validators):
+        done = validator.claims(checkpoint())
+        for other in range(4):
+            done += [] if other == index else validator.reads(signature(other, root=1 + other % 2))
+        assert set(kinds(done)) == {StateDiffers}
+        assert kinds(validator.claims(checkpoint(14))) == [SignClaim]
+        done = [it for other in range(4) if other != index for it in validator.reads(signature(other, 14))]
+        assert kinds(done)[:1] == [Certified]
+
+
+def test_settled_is_no_height_above_and_nothing_that_a_quorum_certified() -> None:
+    validator = Validator(settled_height=7)
+    validator.claims(checkpoint(root=2), checkpoint(14, root=2))
+    assert Fork not in kinds(validator.reads(signature(1), signature(2)))
+    assert Fork in kinds(validator.reads(signature(1, 14), signature(2, 14)))
+    certified = Validator(settled_height=7)
+    certified.claims(checkpoint(root=2))
+    assert Fork in kinds(certified.reads(certificate((1, 2, 3))))
 
 
 def test_claim_is_said_before_we_stop_over_what_others_signed() -> None:

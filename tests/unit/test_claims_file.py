@@ -7,7 +7,7 @@ import pytest
 
 from ledger.checkpoint import Checkpoint, encode_checkpoint
 from node.claims import CLAIMS_MAX, ClaimsReader, ClaimsWriter
-from node.evidence import FILES_MAX, EvidenceFolder
+from node.evidence import FILES_MAX, SETTLED, EvidenceFolder, settle, settled_height
 from tests.builders import genesis
 
 GENESIS = genesis(4)
@@ -65,6 +65,26 @@ def test_evidence_without_end_does_not_fill_the_disk_and_leaves_room_for_a_fork(
 def test_disk_that_refuses_evidence_stops_nobody(tmp_path: Path) -> None:
     (tmp_path / "evidence").write_text("a file where the folder should be")
     EvidenceFolder(tmp_path / "evidence").report("fork", {"height": 3})
+
+
+def test_highest_reported_fork_is_settled_once(tmp_path: Path) -> None:
+    assert settle(tmp_path / "evidence") is None
+    folder = EvidenceFolder(tmp_path / "evidence")
+    folder.report("fork", {"height": 30})
+    folder.report("fork", {"height": 4})
+    folder.report("state_differs", {"height": 99})
+    assert settled_height(tmp_path / "evidence") == 0
+    assert settle(tmp_path / "evidence") == 30
+    assert settle(tmp_path / "evidence") is None
+    assert settled_height(tmp_path / "evidence") == 30
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"height": "x"}', '{"height": null}', '{"height": 1e999}', "\xff"])
+def test_what_does_not_read_settles_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / SETTLED).write_text(text)
+    (tmp_path / "fork-1.json").write_text(text)
+    assert settled_height(tmp_path) == 0
+    assert settle(tmp_path) is None
 
 
 def test_encoded_size_is_what_the_reader_bounds(tmp_path: Path) -> None:
