@@ -16,6 +16,8 @@ from projections.migrate import downgrade, migrate
 
 _CONNECT_S = 10
 _ADMINISTRATION = "postgres"
+_MARK = "made by momus, and dropped when it is made again"
+"""Comment of a database that somebody named and we made."""
 _MIGRATING = Lock()
 """Alembic keeps the migration under way in globals of the process."""
 
@@ -94,6 +96,22 @@ def renew_database(url: str, name: str) -> None:
     """A fresh database beside that of `url`, in the place of an earlier one. Raises: DatabaseUnavailable."""
     drop_database(url, name)
     create_database(url, name)
+
+
+def mark(url: str, name: str) -> None:
+    """Note on a database beside that of `url` that it is ours to drop. Raises: DatabaseUnavailable."""
+    _administer(url, sql.SQL("comment on database {} is {}").format(sql.Identifier(name), _MARK))
+
+
+def is_somebodys(url: str, name: str) -> bool:
+    """Whether a database beside that of `url` is there, and not marked as ours. Raises: DatabaseUnavailable."""
+    query = """select shobj_description(oid, 'pg_database') is distinct from %s from pg_database where datname = %s"""
+    try:
+        with psycopg.connect(url, connect_timeout=_CONNECT_S) as database:
+            row = database.execute(query, (_MARK, name)).fetchone()
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(f"Postgres does not answer: {str(error).strip()}.") from error
+    return row is not None and bool(row[0])
 
 
 def _administer(url: str, statement: sql.Composed, harmless: type[psycopg.Error] | None = None) -> None:

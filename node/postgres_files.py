@@ -94,10 +94,11 @@ def let_read(root: Path) -> None:
 
 
 def socket_folder(folder: Path, account: Account) -> Path:
-    """Where the socket lies: in the data folder, or, where that path is too long for one, in a private folder below
-    the system's temporary one. Raises: PostgresUnusable if somebody else owns that.
+    """Where the socket lies: in the data folder, or, where that path is too long for one or has a comma, which libpq
+    takes for the end of a host, in a private folder below the system's temporary one. Raises: PostgresUnusable if
+    somebody else owns that.
     """
-    if len(os.fsencode(folder / SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX:
+    if "," not in str(folder) and len(os.fsencode(folder / SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX:
         return folder
     name = f"momus-{sha256(os.fsencode(folder)).hexdigest()[:16]}"
     places = [Path(os.environ.get("XDG_RUNTIME_DIR", tempfile.gettempdir())), Path("/tmp")]

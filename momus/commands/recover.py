@@ -16,7 +16,16 @@ from node import exits, wiring
 from node.evidence import settle
 from node.final import height_at
 from node.home import Home
-from node.make_database import beside, create_database, drop_database, empty_database, have_database, running_postgres
+from node.make_database import (
+    beside,
+    drop_database,
+    empty_database,
+    have_database,
+    is_somebodys,
+    mark,
+    renew_database,
+    running_postgres,
+)
 from node.only_one import only_one, way_back
 from node.rebuild import Means, NoWayBack, rebuild
 from node.recover import CURSOR
@@ -79,7 +88,8 @@ def at(
 ) -> None:
     """Make a database with the state as of a height or a time, beside the live one.
 
-    An earlier database of that name is dropped. --json prints url, height, way, above, records, seconds.
+    An earlier database of that name is dropped if this command made it. --json prints url, height, way, above, records,
+    seconds.
     """
     if (height is None) == (time_ms is None):
         raise Failure(exits.USAGE, "give --height or --time.")
@@ -97,9 +107,12 @@ def at(
         if 0 < last < wanted:
             raise Failure(exits.USAGE, f"this node's blocks end at height {last}: there is no height {wanted} yet.")
 
+        if is_somebodys(live, into):
+            raise Failure(exits.USAGE, f"there is a database {into} that this command has not made; drop it yourself.")
+
         def renew() -> None:
-            drop_database(live, into)
-            create_database(live, into)
+            renew_database(live, into)
+            mark(live, into)
 
         renew()
         means = Means(

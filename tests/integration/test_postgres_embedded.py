@@ -143,8 +143,11 @@ def test_processes_that_start_it_at_once_get_one_server(folder: Path) -> None:
     assert not server.is_running()
 
 
-def test_a_long_path_with_spaces_and_quotes_works_beside_another_server(server: EmbeddedPostgres, folder: Path) -> None:
-    deep = folder / ('it\'s a "long", long folder ' * 4) / ("é" * 40) / "pg"
+@pytest.mark.parametrize("name", ['it\'s a "long", long folder ' * 4 + "/" + "é" * 40, "one,two"])
+def test_a_long_path_with_spaces_quotes_and_commas_works_beside_another_server(
+    server: EmbeddedPostgres, folder: Path, name: str
+) -> None:
+    deep = folder / name / "pg"
     with EmbeddedPostgres(deep) as other:
         assert _ask(other, "show data_directory") == str(deep)
         assert other.pid != server.pid

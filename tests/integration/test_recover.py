@@ -157,6 +157,18 @@ def test_state_as_of_a_height_and_of_a_time_is_what_it_was(made: tuple[Path, dic
     assert told["height"] == 2
 
 
+def test_database_of_somebody_else_is_not_dropped(
+    made: tuple[Path, dict[str, Fingerprint]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, _ = made
+    execute(path, "create database accounting")
+    assert run_line(["at", "--home", str(path), "--height", "1", "--into", "accounting"]) == exits.USAGE
+    assert "accounting that this command has not made" in capsys.readouterr().err
+    execute(path, "drop database accounting")
+    for _ in range(2):
+        assert momus("at", "--home", str(path), "--height", "1", "--into", "accounting")["height"] == 1
+
+
 @pytest.mark.parametrize(
     "options", [(), ("--height", "999999"), ("--height", "1", "--time", "1"), ("--height", "1", "--into", "momus")]
 )
