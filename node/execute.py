@@ -20,27 +20,22 @@ from node.home import Home
 from node.metrics.execution import ExecutionMetrics
 from node.metrics.writing import writing
 from node.pipeline import PipelineLimits
+from node.process import Halted, Process
 from node.progress import ProgressFile
 from node.session import LogIdentity, Session
 from node.settings import ExecuteSettings, PruningSettings, Settings
 from node.snapshots import Snapshots
 from node.upkeep import Upkeep
-from node.wiring import snapshot_place
+from node.wiring import database_url, snapshot_place
 from projections.checkpoints import StoredCheckpoint
 from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
 from projections.migrate import migrate
 from projections.pruning import Keep
 
-EXIT_DONE: Final = 0
-EXIT_HALT: Final = 3
 RETRY_MS_MIN: Final = 100
 RETRY_MS_MAX: Final = 5_000
 
 log = structlog.get_logger()
-
-
-class Halted(Exception):
-    """The process must not be started again before somebody acted. The message names the remedy."""
 
 
 def limits_of(settings: ExecuteSettings) -> PipelineLimits:
@@ -142,3 +137,20 @@ class ExecuteProcess:
                 ) from error
             except (StoreInconsistent, StoreDamaged, DatabaseUnusable) as error:
                 raise Halted(str(error)) from error
+
+
+def run_execute(process: Process) -> None:
+    """The execute process until SIGTERM. Raises: Halted, HomeUnusable."""
+    home, settings = process.home, process.settings
+    genesis = home.genesis()
+    executing = ExecuteProcess(
+        home=home,
+        settings=settings,
+        genesis=genesis,
+        identity=LogIdentity(settings.log.cluster_id, genesis.topic_id),
+        database_url=database_url(home, settings),
+        stop=process.stop,
+        on_running=process.on_running,
+        on_waiting=process.on_waiting,
+    )
+    executing.run()

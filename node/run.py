@@ -7,12 +7,8 @@ from functools import partial
 from backbone.store import StoreReader
 from node import wiring
 from node.child import ChildSpec
-from node.execute import ExecuteProcess
-from node.execute import Halted as ExecuteHalted
 from node.home import Home
-from node.process import Halted, Process
 from node.progress import ProgressFile
-from node.session import LogIdentity
 from node.settings import Settings
 from node.supervisor import Supervisor
 
@@ -34,26 +30,6 @@ def supervisor_of(home: Home, settings: Settings, argv: Sequence[str]) -> Superv
     if settings.admin.listen:
         specs.append(ChildSpec("admin", [*argv, "admin"]))
     return Supervisor(home, settings.supervisor, specs, wiring.postgres_service(home, settings))
-
-
-def execute_body(process: Process) -> None:
-    """The execute process until SIGTERM. Raises: Halted, HomeUnusable."""
-    home, settings = process.home, process.settings
-    genesis = home.genesis()
-    executing = ExecuteProcess(
-        home=home,
-        settings=settings,
-        genesis=genesis,
-        identity=LogIdentity(settings.log.cluster_id, genesis.topic_id),
-        database_url=wiring.database_url(home, settings),
-        stop=process.stop,
-        on_running=process.on_running,
-        on_waiting=process.on_waiting,
-    )
-    try:
-        executing.run()
-    except ExecuteHalted as error:
-        raise Halted(str(error)) from error
 
 
 def _has_caught_up(home: Home) -> bool:

@@ -2,18 +2,15 @@
 
 from io import StringIO
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
-from psycopg.errors import Diagnostic
-from sqlalchemy import create_engine
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
+from psycopg.errors import Diagnostic, UndefinedTable
 
 from projections.connect import Connection, connect
 from projections.errors import DatabaseUnusable, translated
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
 LOCK: Final = 0x6D6F6D7573
@@ -33,7 +30,7 @@ def migrate(url: str, partition_heights: int | None = None) -> tuple[str, ...]:
     with translated(), connect(url, "momus migrate") as connection:
         _check_server(connection)
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        notices = _run(url, "head")
+        notices = () if _revision(connection) == newest_revision() else _run(url, "head")
         if partition_heights is not None:
             connection.execute(_SET_LAYOUT, {"heights": partition_heights})
     return notices
@@ -49,14 +46,37 @@ def downgrade(url: str, revision: str = "base") -> None:
         _run(url, revision)
 
 
+def newest_revision() -> str:
+    """Of the tables that this program knows."""
+    return max(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 def offline_sql() -> str:
     """All migrations as one script, for those who run SQL themselves, and for the linter."""
+    from alembic import command
+
     out = StringIO()
     command.upgrade(_config(out), "head", sql=True)
     return out.getvalue()
 
 
+def _revision(connection: Connection) -> str | None:
+    """Of the tables in the database; None where there are none."""
+    try:
+        row = connection.execute("SELECT version_num FROM ledger.alembic_version").fetchone()
+    except UndefinedTable:
+        return None
+    return None if row is None else str(row[0])
+
+
 def _run(url: str, revision: str) -> tuple[str, ...]:
+    # Much to load, and not needed where the newest tables are there: at all starts of a node but its first.
+    from alembic import command
+    from alembic.util import CommandError
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.pool import NullPool
+
     notices: list[str] = []
 
     def listen(notice: Diagnostic) -> None:
@@ -82,8 +102,10 @@ def _run(url: str, revision: str) -> tuple[str, ...]:
     return tuple(notices)
 
 
-def _config(out: StringIO) -> Config:
+def _config(out: StringIO) -> "Config":
     """Alembic's configuration, without a file."""
+    from alembic.config import Config
+
     config = Config(output_buffer=out, stdout=out)
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config

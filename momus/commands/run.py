@@ -1,4 +1,4 @@
-"""`momus run`: the node of a home, until Ctrl-C or SIGTERM. And its processes, which people do not start by hand."""
+"""`momus run`: the node of a home, until Ctrl-C or SIGTERM."""
 
 import os
 import sys
@@ -12,15 +12,12 @@ from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, note, show
 from node import exits
 from node.committee import Committee, homes_below
-from node.drills import run_drills
 from node.home import Home
 from node.lifeline import die_with_parent
 from node.logging import start_logging
-from node.order import run_order
-from node.peers import run_peers
+from node.metrics.server import metrics_served
 from node.postgres_files import PostgresUnusable
-from node.process import Process, run_process
-from node.run import execute_body, supervisor_of
+from node.run import supervisor_of
 from node.settings import Settings, read_settings
 
 ParentOption = Annotated[int | None, typer.Option(help="Process id that this one must not outlive.", hidden=True)]
@@ -60,9 +57,6 @@ def _run_one(home: Path, as_json: bool) -> NoReturn:
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
     start_logging(settings.logging, place.path, "supervisor")
-    # The processes come through this module too, and need no server.
-    from node.metrics.server import metrics_served
-
     argv = [sys.executable, "-m", "momus", "process", "--home", str(place.path), "--parent", str(os.getpid())]
     supervisor = supervisor_of(place, settings, argv)
     if not as_json:
@@ -100,43 +94,3 @@ def _end(code: int, halted: str | None, as_json: bool) -> NoReturn:
     if halted is not None:
         raise Failure(exits.HALT, f"the node halted: {halted}")
     raise typer.Exit(code)
-
-
-def process(
-    name: Annotated[str, typer.Argument(help="order, execute, peers, drills, api, effects or admin")],
-    home: HomeOption = DEFAULT_HOME,
-    parent: Annotated[int | None, typer.Option(help="Process id that this one must not outlive.")] = None,
-) -> None:
-    """One process of the node; `momus run` starts these."""
-    bodies = {
-        "order": run_order,
-        "execute": execute_body,
-        "peers": run_peers,
-        "drills": run_drills,
-        "api": _run_api,
-        "effects": _run_effects,
-        "admin": _run_admin,
-    }
-    if name not in bodies:
-        raise typer.BadParameter(f"{name} is not a process: {', '.join(bodies)}")
-    raise typer.Exit(run_process(name, Path(home).absolute(), parent, bodies[name]))
-
-
-def _run_api(process: Process) -> None:
-    # A process of its own loads what it alone needs.
-    from api.process import run_api
-    from momus.client.api_sender import client_sender
-
-    run_api(process, client_sender)
-
-
-def _run_admin(process: Process) -> None:
-    from api.admin.process import run_admin
-
-    run_admin(process)
-
-
-def _run_effects(process: Process) -> None:
-    from api.effects.process import run_effects
-
-    run_effects(process)

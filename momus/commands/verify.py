@@ -1,6 +1,5 @@
 """`momus verify FILE --genesis G`: what a proof file proves, offline. Loads no SQL and no log: see `momus.__main__`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +7,7 @@ import typer
 
 from ledger.genesis import Genesis, GenesisError, parse_genesis
 from momus.commands.options import JsonOption
-from momus.commands.output import Failure, errors, show
+from momus.commands.output import Failure, show
 from momus.commands.proven import proven_lines
 from node import exits
 from proofs.facts import proven_facts
@@ -36,20 +35,6 @@ def command(
         raise Failure(exits.FAILED, f"not proven: {proven.why}")
     facts = proven_facts(proven, chain)
     show(as_json, facts, ["Proven.", *proven_lines(facts)])
-
-
-def run_alone(arguments: Sequence[str]) -> int:
-    """The command without the others; its exit code."""
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command("verify", context_settings={"help_option_names": ["-h", "--help"]})(command)
-    try:
-        app(args=list(arguments), prog_name="momus verify")
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else exits.OK
-    except Failure as failure:
-        errors.print(f"momus: {str(failure).strip()}", markup=False)
-        return failure.code
-    return exits.OK
 
 
 def _genesis(path: Path) -> Genesis:

@@ -20,9 +20,10 @@ import pytest
 from ledger.rejection import Reason
 from node.postgres_files import programs
 from projections.database import Database, DatabaseUnusable
-from projections.migrate import MIGRATIONS, downgrade, migrate, offline_sql
+from projections.migrate import MIGRATIONS, downgrade, migrate, newest_revision, offline_sql
 from tests import flush_effects as effects
 from tests.flush_effects import cursor_at
+from tests.fresh_python import in_fresh_python
 
 pytestmark = pytest.mark.postgres
 
@@ -54,6 +55,21 @@ def plain_url(postgres: str, new_database: Callable[[], str]) -> Iterator[str]:
     with psycopg.connect(postgres, autocommit=True) as admin:
         admin.execute(f'alter database "{database}" owner to current_user')
         admin.execute(f"drop role {role}")
+
+
+def test_database_with_the_newest_tables_needs_no_alembic(postgres_url: str) -> None:
+    migrate(postgres_url)
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute("select version_num from ledger.alembic_version").fetchall() == [(newest_revision(),)]
+    code = f"""
+import sys
+from projections.migrate import migrate
+assert migrate({postgres_url!r}, 7) == ()
+print(*({{"alembic", "sqlalchemy"}} & set(sys.modules)))
+"""
+    assert in_fresh_python(code, 1).strip() == ""
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute("select partition_heights from ledger.layout").fetchall() == [(7,)]
 
 
 def test_down_leaves_nothing_and_up_again_makes_the_same(postgres_url: str) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from momus.cli import EXPECTED, run_line
+from momus.cli import run_line
 from momus.commands import submit
+from momus.commands.expected import EXPECTED
 from node import exits
 
 NAMES = ("init", "run", "submit", "tx", "status", "peers", "sql", "replay", "kafka", "demo", "bench", "verify")
@@ -76,6 +77,6 @@ def test_expected_errors_are_one_line_and_an_exit_code(
     def fail() -> None:
         raise kind("It is [broken]; mend it.")
 
-    monkeypatch.setattr("momus.cli.app", failing)
+    monkeypatch.setattr("momus.cli.make_app", lambda names: failing)
     assert run_line([]) in (exits.USAGE, exits.HALT, exits.UNAVAILABLE)
     assert capsys.readouterr().err == "momus: It is [broken]; mend it.\n"

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 import typer.main
 
-from momus.cli import app
+from momus.cli import make_app
 from node.broker_files import KAFKA_VERSION
 from node.make_settings import VALIDATOR, Places, settings_text
 from node.settings import Settings, read_settings
@@ -30,7 +30,7 @@ def _init() -> dict[str, Any]:
     """The options with which the chain is made, as the command line understands them."""
     (script,) = SERVICES["chain"]["command"]
     words = shlex.split(script.partition("exec momus init")[2])
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(make_app())
     options: dict[str, Any] = group.commands["init"].make_context("init", words).params
     return options
 

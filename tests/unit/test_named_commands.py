@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from momus.cli import app
+from momus.cli import make_app
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("docs/quickstart.md", "docs/performance-tuning.md", "docs/monitoring.md")
@@ -21,7 +21,7 @@ def named(page: str) -> list[str]:
 
 def unknown(words: Sequence[str]) -> list[str]:
     """Commands and options among the words that there are not."""
-    command = get_command(app)
+    command = get_command(make_app())
     rest = list(words)
     while rest and hasattr(command, "commands") and not rest[0].startswith("-"):
         if rest[0] not in command.commands:

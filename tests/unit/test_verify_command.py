@@ -8,7 +8,7 @@ from subprocess import run
 import pytest
 
 from ledger.leaves import balance_key
-from momus.commands.verify import run_alone
+from momus.cli import run_line
 from node import exits
 from tests.builders import address
 from tests.fresh_python import in_fresh_python
@@ -46,7 +46,7 @@ def test_what_is_proven_is_told_to_people(
     tmp_path: Path, genesis_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(tmp_path, STATE.file(BALANCE))
-    assert run_alone([str(file), "--genesis", str(genesis_file)]) == exits.OK
+    assert run_line(["verify", str(file), "--genesis", str(genesis_file)]) == exits.OK
     told = capsys.readouterr().out
     assert f"Balance: address {address(1).hex()} of asset {ASSET.hex()}" in told
     assert "amount: 1234" in told
@@ -59,7 +59,7 @@ def test_every_kind_is_told_as_json(
     key: bytes, tmp_path: Path, genesis_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = written(tmp_path, STATE.file(key))
-    assert run_alone([str(file), "--genesis", str(genesis_file), "--json"]) == exits.OK
+    assert run_line(["verify", str(file), "--genesis", str(genesis_file), "--json"]) == exits.OK
     told = json.loads(capsys.readouterr().out)
     assert told["exists"] == (key in ROWS)
     assert (told["row"] is None) == (key not in ROWS)
@@ -71,7 +71,7 @@ def test_a_file_that_proves_nothing_is_a_failed_check(
     tmp_path: Path, genesis_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for data in (STATE.file(BALANCE)[:-1], b"", bytes(100_000)):
-        assert run_alone([str(written(tmp_path, data)), "--genesis", str(genesis_file)]) == exits.FAILED
+        assert run_line(["verify", str(written(tmp_path, data)), "--genesis", str(genesis_file)]) == exits.FAILED
         assert "not proven" in capsys.readouterr().err
 
 
@@ -80,12 +80,12 @@ def test_another_genesis_is_a_failed_check_and_none_is_wrong_usage(
 ) -> None:
     file = str(written(tmp_path, STATE.file(BALANCE)))
     genesis_file.write_bytes(State(chain="other").genesis_file)
-    assert run_alone([file, "--genesis", str(genesis_file)]) == exits.FAILED
+    assert run_line(["verify", file, "--genesis", str(genesis_file)]) == exits.FAILED
     genesis_file.write_bytes(b"{}")
-    assert run_alone([file, "--genesis", str(genesis_file)]) == exits.USAGE
-    assert run_alone([file, "--genesis", str(tmp_path / "nowhere")]) == exits.USAGE
-    assert run_alone([str(tmp_path / "nowhere"), "--genesis", str(genesis_file)]) == exits.USAGE
-    assert run_alone([file]) == exits.USAGE
+    assert run_line(["verify", file, "--genesis", str(genesis_file)]) == exits.USAGE
+    assert run_line(["verify", file, "--genesis", str(tmp_path / "nowhere")]) == exits.USAGE
+    assert run_line(["verify", str(tmp_path / "nowhere"), "--genesis", str(genesis_file)]) == exits.USAGE
+    assert run_line(["verify", file]) == exits.USAGE
     assert "Traceback" not in capsys.readouterr().err
 
 

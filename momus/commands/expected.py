@@ -1,0 +1,54 @@
+"""Errors that are to be expected of any command, and the exit code that each ends it with."""
+
+from typing import Final
+
+import psycopg
+
+from backbone.log import LogUnavailable, PositionLost, TopicExists, TopicMissing
+from backbone.store import StoreDamaged, StoreFailed, StoreLocked
+from ledger.genesis import GenesisError
+from momus.client import BackPressure, ClientStopped, NotFinal, TooLarge
+from node import exits
+from node.blocks import StoreInconsistent
+from node.broker_files import BrokerUnusable
+from node.follow import FollowError
+from node.home import HomeUnusable
+from node.keystore import KeyUnusable
+from node.postgres_files import PostgresUnusable
+from node.process import Halted, Unavailable
+from node.rebuild import NoWayBack
+from node.settings import BadSettings
+from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
+from sync.snapshots.places import PlaceUnavailable
+from sync.snapshots.restore import BadSnapshot
+
+EXPECTED: Final[dict[type[Exception], int]] = {
+    HomeUnusable: exits.USAGE,
+    DatabaseUnusable: exits.HALT,
+    BadSettings: exits.USAGE,
+    KeyUnusable: exits.USAGE,
+    GenesisError: exits.USAGE,
+    TooLarge: exits.USAGE,
+    TopicExists: exits.USAGE,
+    TopicMissing: exits.HALT,
+    PositionLost: exits.HALT,
+    StoreDamaged: exits.HALT,
+    StoreInconsistent: exits.HALT,
+    FollowError: exits.HALT,
+    Halted: exits.HALT,
+    StoreLocked: exits.UNAVAILABLE,
+    StoreFailed: exits.UNAVAILABLE,
+    LogUnavailable: exits.UNAVAILABLE,
+    CursorMoved: exits.HALT,
+    NoWayBack: exits.HALT,
+    DatabaseUnavailable: exits.UNAVAILABLE,
+    PlaceUnavailable: exits.UNAVAILABLE,
+    BadSnapshot: exits.HALT,
+    PostgresUnusable: exits.UNAVAILABLE,
+    BrokerUnusable: exits.UNAVAILABLE,
+    Unavailable: exits.UNAVAILABLE,
+    ClientStopped: exits.UNAVAILABLE,
+    BackPressure: exits.UNAVAILABLE,
+    NotFinal: exits.UNAVAILABLE,
+    psycopg.OperationalError: exits.UNAVAILABLE,
+}
