@@ -24,7 +24,7 @@ check: setup
 	$(BIN)/lint-imports
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/python -m tests.all_tests
 
 # Walks the page on a live chain; needs chromium with its driver (Debian: apt install chromium chromium-driver).
 browser: setup
