@@ -18,6 +18,7 @@ OTHERS: Final = (
     "tests/contract",
     "tests/recovery",
     "tests/faults",
+    "tests/commands",
 )
 
 
