@@ -169,12 +169,12 @@ class Driver:
     def _turn(self, loop: Loop) -> None:
         """Wait for something, take all that is there, then end the turn."""
         now_ms = self._ports.now_ms
+        taken = 0
         batch = self._wait(loop)
-        for _ in range(TURN_BATCHES_MAX):
-            if batch is None:
-                break
+        while batch is not None:
             self._take(loop, batch)
-            batch = _next(self._items)
+            taken += 1
+            batch = _next(self._items) if taken < TURN_BATCHES_MAX else None
         while loop.has_room_for_blocks() and (batch := _next(self._blocks)) is not None:
             self._take(loop, batch)
         if now_ms() >= self._executor_due_ms:
