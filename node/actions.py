@@ -3,16 +3,17 @@
 The file is what counts; `api.admin_actions` is a copy for queries, made again for a database that was built anew.
 """
 
+import fcntl
 import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from node.files import replace_file
+from node.files import changing, replace_file
 
 UNDER_WAY: Final = "under way"
 DONE: Final = "done"
@@ -41,18 +42,22 @@ class Action:
 
 
 class Actions:
-    """Written by one process; the newest `KEPT` are in memory. Any thread."""
+    """Written by one process, which holds the file; the newest `KEPT` are in memory. Any thread."""
 
     def __init__(self, path: Path) -> None:
-        """Whatever was under way when the process ended is broken off. Raises: OSError."""
-        self._path = path
+        """Whatever was under way when the process ended is broken off. Raises: OSError, also where another process
+        holds the file: to that one its actions are under way."""
         self._lock = threading.Lock()
         self._kept: dict[int, Action] = {}
         self._last = 0
-        for action in _read(path):
-            self._keep(action)
-        _renew(path, list(self._kept.values()))
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with changing(path.parent):
+            self._descriptor = _held(path)
+            for action in _read(path):
+                self._keep(action)
+            if not _is_sound(self._descriptor):
+                renewed = _renewed(path, self._kept.values())
+                os.close(self._descriptor)
+                self._descriptor = renewed
         for action in [each for each in self._kept.values() if each.outcome == UNDER_WAY]:
             self._write(replace(action, outcome=BROKEN_OFF))
 
@@ -129,14 +134,24 @@ def _read(path: Path) -> Iterator[Action]:
                 continue
 
 
-def _renew(path: Path, kept: list[Action]) -> None:
-    """A file that has grown large, or that ends in a torn line, is written anew. Raises: OSError."""
+def _held(path: Path) -> int:
+    """The file, open for appending and held until it is closed. Raises: OSError."""
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        with path.open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - 1))
-            if size <= FILE_BYTES_MAX and stream.read(1) in (b"", b"\n"):
-                return
-    except FileNotFoundError:
-        return
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise BlockingIOError(error.errno, "another process writes down actions there", str(path)) from error
+    return descriptor
+
+
+def _is_sound(descriptor: int) -> bool:
+    """Whether the file has not grown large, and does not end in a torn line."""
+    size = os.fstat(descriptor).st_size
+    return size <= FILE_BYTES_MAX and os.pread(descriptor, 1, max(0, size - 1)) in (b"", b"\n")
+
+
+def _renewed(path: Path, kept: Iterable[Action]) -> int:
+    """A file in its place, with what is kept, held. Raises: OSError."""
     replace_file(path, b"".join(map(_line, kept)), mode=0o600)
+    return _held(path)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from node import status
-from node.exits import HALT, USAGE
+from node.exits import HALT, OK, USAGE
 from node.restarts import Restarts
 from node.status import StatusFile
 
@@ -21,11 +21,13 @@ PAUSED: Final = "paused"
 
 @dataclass(frozen=True, slots=True)
 class ChildSpec:
-    """What to start. `has_caught_up` says, while draining, that a SIGTERM now loses no work in progress."""
+    """What to start. `has_caught_up` says, while draining, that a SIGTERM now loses no work in progress.
+    `may_stop`: an end with exit code 0 is what somebody wanted, and is left so."""
 
     name: str
     argv: Sequence[str]
     has_caught_up: Callable[[], bool] = lambda: True
+    may_stop: bool = False
 
 
 class Child:
@@ -57,7 +59,7 @@ class Child:
         """See whether the process ended, and start it again when it is time to. Whether it ended just now.
 
         Exit codes 3 (halt) and 2 (unusable settings) are for people to solve; after any other it starts again, except
-        without `restart`: then it is meant to stop.
+        without `restart`, or where it may stop and has: then it is meant to.
         """
         if self.state == WAITING and restart and self._clock() >= self._start_at:
             self.start()
@@ -120,7 +122,7 @@ class Child:
             self._file.write(status.HALTED, self.detail, self._pid())
         elif restart and self._is_paused:
             self._stand_still()
-        elif not restart:
+        elif not restart or (self.spec.may_stop and code == OK):
             self.state = STOPPED
             self._file.write(status.STOPPED, pid=self._pid())
         else:

@@ -15,6 +15,7 @@ from typing import Final
 from ledger.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
+from node.files import replace_file
 
 CLAIMS_MAX: Final = 64
 _LENGTH: Final = Struct(">I")
@@ -31,9 +32,7 @@ class ClaimsWriter:
         """Committed checkpoints above those before. Raises: OSError."""
         self._newest.extend(checkpoints)
         encoded = [encode_checkpoint(checkpoint) for checkpoint in self._newest]
-        beside = self._path.with_name(self._path.name + ".new")
-        beside.write_bytes(b"".join(_LENGTH.pack(len(data)) + data for data in encoded))
-        beside.replace(self._path)
+        replace_file(self._path, b"".join(_LENGTH.pack(len(data)) + data for data in encoded), durable=False)
 
 
 class ClaimsReader:

@@ -1,6 +1,7 @@
 """`momus run` of a folder of homes: several validators on one machine, each with a supervisor of its own.
 
-They are kept apart as they would be on machines of their own: where one halts, the others go on.
+They are kept apart as they would be on machines of their own: where one halts, or an operator stops it, the others go
+on without it.
 """
 
 import fcntl
@@ -14,7 +15,7 @@ from typing import Final
 import structlog
 
 from node import exits
-from node.child import HALTED, RUNNING, WAITING, Child, ChildSpec
+from node.child import HALTED, RUNNING, STOPPED, WAITING, Child, ChildSpec
 from node.home import Home, HomeUnusable
 from node.restarts import Restarts
 from node.settings import SupervisorSettings
@@ -44,7 +45,7 @@ class Committee:
         self._drain_s = _DRAIN_FACTOR * settings.drain_ms / 1000
         self._children = [
             Child(
-                ChildSpec(home.path.name, [*argv, str(home.path)]),
+                ChildSpec(home.path.name, [*argv, str(home.path)], may_stop=True),
                 StatusFile(home.status_file("supervisor")),
                 Restarts(settings),
                 time.monotonic,
@@ -104,7 +105,8 @@ class Committee:
     def _watch(self, restart: bool) -> None:
         for child in self._children:
             if child.watch(restart):
-                _log.warning("validator ended", validator=child.spec.name, state=child.state, detail=child.detail)
+                tell = _log.info if child.state == STOPPED else _log.warning
+                tell("validator ended", validator=child.spec.name, state=child.state, detail=child.detail)
 
     def _sleep(self) -> None:
         waits = [wait for child in self._children if (wait := child.wait_s()) is not None]

@@ -1,18 +1,18 @@
-"""What operators want of a node until they want something else: a small file, written by the admin process, followed by
-all others.
+"""What operators want of a node until they want something else: a small file, changed by turns, followed by all
+processes.
 
 It says how things should be, never what to do: a process that dies, or misses a change, comes to the same.
 """
 
 import json
-import threading
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
-from node.files import replace_file
+from node.files import changing, replace_file
 
 BYTES_MAX: Final = 64 << 10
 HEIGHT_MAX: Final = 1 << 62
@@ -41,7 +41,6 @@ class ControlFile:
         self._path = path
         self._stamp: tuple[int, int, int] | None = None
         self._control = Control()
-        self._changing = threading.Lock()
 
     def read(self) -> Control:
         """As it stands. A file that is not one of ours changes nothing of what was read before, and is told once."""
@@ -58,9 +57,14 @@ class ControlFile:
         return self._control
 
     def change(self, **changes: Any) -> Control:
-        """Write it with some fields changed, durably; by one process alone. Raises: OSError."""
-        with self._changing:
-            control = replace(self.read(), **changes)
+        """Write it with some fields changed, durably. Raises: OSError."""
+        return self.update(lambda control: replace(control, **changes))
+
+    def update(self, change: Callable[[Control], Control]) -> Control:
+        """Write what `change` makes of what stands there, durably; others who change it wait. Raises: OSError."""
+        with changing(self._path.parent):
+            self._stamp = None  # within one tick of the file system's clock two versions can have the same times
+            control = change(self.read())
             replace_file(self._path, json.dumps(asdict(control)).encode())
             return control
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
+from pathlib import Path
 from typing import Any, Final
 
+from node.files import replace_file
 from projections.connect import connect
 from projections.errors import translated
 
@@ -49,6 +51,11 @@ def kept_drills(url: str) -> list[Kept]:
     """The newest, oldest first. Raises: DatabaseUnavailable, DatabaseUnusable."""
     with translated(), connect(url) as connection:
         return [Kept(*row) for row in connection.execute(_KEPT, [DRILLS_MAX])][::-1]
+
+
+def write_page(file: Path, chain: str, url: str) -> None:
+    """What the drills in the database showed, as a page. Raises: DatabaseUnavailable, DatabaseUnusable, OSError."""
+    replace_file(file, page_of(chain, kept_drills(url)).encode())
 
 
 def page_of(chain: str, drills: Sequence[Kept]) -> str:

@@ -11,7 +11,7 @@ from backbone.store import StoreDamaged
 from ledger.genesis import Genesis
 from node import wiring
 from node.drill import FAILED, Drill
-from node.drill_page import kept_drills, page_of
+from node.drill_page import write_page
 from node.metrics.values import Values
 from node.metrics.writing import writing
 from node.only_one import DrillUnderWay
@@ -70,5 +70,4 @@ def _drill(process: Process, genesis: Genesis) -> None:
     tell = _log.error if report.verdict == FAILED else _log.info
     facts = {"way": report.way, "height": report.height, "seconds": report.seconds, "differing": report.differing}
     tell("drill", verdict=report.verdict, **facts)
-    url = wiring.database_url(process.home, process.settings)
-    process.home.drills_page.write_text(page_of(genesis.chain, kept_drills(url)), "utf-8")
+    write_page(process.home.drills_page, genesis.chain, wiring.database_url(process.home, process.settings))

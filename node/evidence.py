@@ -8,6 +8,8 @@ from typing import Final
 
 import structlog
 
+from node.files import changing, replace_file
+
 FORK: Final = "fork"
 ROWS_OF_FORK: Final = "rows_of_fork"
 SETTLED: Final = "settled.json"
@@ -43,12 +45,11 @@ class EvidenceFolder:
     def _keep(self, what: str, text: str) -> None:
         self._folder.mkdir(exist_ok=True)
         path = self._folder / f"{what}-{sha256(text.encode()).hexdigest()[:16]}.json"
-        # A fork is reported once, by a validator that then stops: there is always room for it.
-        if path.exists() or (what != FORK and sum(1 for _ in self._folder.iterdir()) >= FILES_MAX):
-            return
-        beside = path.with_suffix(".new")
-        beside.write_text(text)
-        beside.replace(path)
+        with changing(self._folder):
+            # A fork is reported once, by a validator that then stops: there is always room for it.
+            if path.exists() or (what != FORK and sum(1 for _ in self._folder.glob("*.json")) >= FILES_MAX):
+                return
+            replace_file(path, text.encode())
 
 
 def fork_reports(folder: Path) -> list[Path]:
@@ -60,11 +61,12 @@ def settle(folder: Path) -> int | None:
     """Note that what the reports of forks say is settled: the database was built anew since, or is as it would be.
     The height, if it was not noted before. Raises: OSError."""
     height = max(map(height_of, fork_reports(folder)), default=0)
-    if height <= settled_height(folder):
+    if not height:
         return None
-    beside = folder / f"{SETTLED}.new"
-    beside.write_text(json.dumps({"height": height}) + "\n")
-    beside.replace(folder / SETTLED)
+    with changing(folder):
+        if height <= settled_height(folder):
+            return None
+        replace_file(folder / SETTLED, json.dumps({"height": height}).encode() + b"\n")
     return height
 
 

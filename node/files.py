@@ -1,14 +1,35 @@
-"""Writing small files so that a reader, and a crash, sees the old content or the new, never a mixture."""
+"""Writing small files so that a reader, and a crash, sees the old content or the new, never a mixture; and changing
+them by turns, so that of several who change one none is lost."""
 
+import fcntl
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def changing(folder: Path) -> Iterator[None]:
+    """Whoever reads a file of `folder`, changes it and writes it holds this from before the reading: others of this
+    machine, threads and processes, wait. Not to be nested; goes with its process. Raises: OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def replace_file(path: Path, content: bytes, mode: int = 0o644, durable: bool = True) -> None:
     """Put `content` in place of `path`, whether it is there or not. Raises: OSError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    _write(beside, content, mode, os.O_TRUNC, durable)
-    beside.replace(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}")
+    try:
+        _write(beside, content, mode, os.O_TRUNC, durable)
+        beside.replace(path)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        raise
     if durable:
         sync_folder(path.parent)
 

@@ -7,14 +7,14 @@ import json
 import secrets
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
 from typing import Final
 
-from node.files import replace_file
+from node.files import changing, replace_file
 
 VIEWER: Final = "viewer"
 OPERATOR: Final = "operator"
@@ -52,22 +52,15 @@ class Tokens:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp: tuple[int, int] | None = None
-        self._tokens: Sequence[Token] = ()
 
     def all(self) -> Sequence[Token]:
         """As the file has them; none without a file. Raises: TokensUnusable."""
         try:
-            stat = self._path.stat()
-            stamp = (stat.st_mtime_ns, stat.st_ino)
-            if stamp != self._stamp:
-                self._tokens = _tokens(self._path)
-                self._stamp = stamp
+            return _tokens(self._path)
         except FileNotFoundError:
-            self._stamp, self._tokens = None, ()
+            return ()
         except (OSError, ValueError, TypeError) as error:
             raise TokensUnusable(f"{self._path} cannot be read: {error}.") from error
-        return self._tokens
 
     def holder(self, token: str, now_ms: int | None = None) -> Token | None:
         """Whose it is; None: nobody's, or nobody's any more. Raises: TokensUnusable."""
@@ -81,29 +74,40 @@ class Tokens:
 
     def add(self, name: str, role: str, valid_for_ms: int = 0) -> str:
         """A new token; nobody can tell it later. Raises: TokensUnusable, OSError."""
-        known = self.all()
         if not name or len(name) > NAME_LENGTH_MAX or not name.isprintable():
             raise TokensUnusable(f"A name has 1 to {NAME_LENGTH_MAX} characters that can be printed.")
-        if any(each.name == name for each in known):
-            raise TokensUnusable(f"There is a token of {name} already: remove it first.")
-        if len(known) >= TOKENS_MAX:
-            raise TokensUnusable(f"There are {TOKENS_MAX} tokens already.")
         now_ms = time.time_ns() // 1_000_000
         token = PREFIX + urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
         made = Token(name, role, _digest(token), now_ms, now_ms + valid_for_ms if valid_for_ms else 0)
-        self._write([*known, made])
+        self._change(lambda known: _with(known, made))
         return token
 
     def remove(self, name: str) -> None:
         """From now on it opens nothing. Raises: TokensUnusable, OSError."""
-        kept = [each for each in self.all() if each.name != name]
-        if len(kept) == len(self.all()):
-            raise TokensUnusable(f"There is no token of {name}.")
-        self._write(kept)
+        self._change(lambda known: _without(known, name))
 
-    def _write(self, tokens: Sequence[Token]) -> None:
-        replace_file(self._path, json.dumps([asdict(each) for each in tokens], indent=1).encode(), mode=0o600)
-        self._stamp = None
+    def _change(self, change: Callable[[Sequence[Token]], Sequence[Token]]) -> None:
+        """Others who change the file wait."""
+        with changing(self._path.parent):
+            documents = [asdict(each) for each in change(self.all())]
+            replace_file(self._path, json.dumps(documents, indent=1).encode(), mode=0o600)
+
+
+def _with(known: Sequence[Token], made: Token) -> Sequence[Token]:
+    """Raises: TokensUnusable."""
+    if any(each.name == made.name for each in known):
+        raise TokensUnusable(f"There is a token of {made.name} already: remove it first.")
+    if len(known) >= TOKENS_MAX:
+        raise TokensUnusable(f"There are {TOKENS_MAX} tokens already.")
+    return [*known, made]
+
+
+def _without(known: Sequence[Token], name: str) -> Sequence[Token]:
+    """Raises: TokensUnusable."""
+    kept = [each for each in known if each.name != name]
+    if len(kept) == len(known):
+        raise TokensUnusable(f"There is no token of {name}.")
+    return kept
 
 
 def _digest(token: str) -> str:

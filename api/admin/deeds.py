@@ -10,13 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from node import exits
-from node.control import HEIGHT_MAX, ControlFile
+from node.control import HEIGHT_MAX, Control, ControlFile
 from node.diagnostics import BUNDLES_KEPT, make_bundle
 from node.home import Home
 from node.injection import Injection
@@ -123,15 +123,21 @@ class Deed:
 
 
 def _pause(means: Means, arguments: PauseArguments, number: int) -> Result:
-    paused = sorted({*means.control.read().paused, *arguments.processes})
-    means.control.change(paused=paused)
-    return {"paused": paused}
+    control = means.control.update(
+        lambda wanted: replace(wanted, paused=tuple(sorted({*wanted.paused, *arguments.processes})))
+    )
+    return {"paused": list(control.paused)}
 
 
 def _resume(means: Means, arguments: Arguments, number: int) -> Result:
-    before = means.control.read().paused
-    means.control.change(paused=[])
-    return {"resumed": list(before)}
+    before: list[str] = []
+
+    def resumed(wanted: Control) -> Control:
+        before.extend(wanted.paused)
+        return replace(wanted, paused=())
+
+    means.control.update(resumed)
+    return {"resumed": before}
 
 
 def _stop(means: Means, arguments: Arguments, number: int) -> Result:
@@ -182,8 +188,8 @@ def _prune(means: Means, arguments: PruneArguments, number: int) -> Result:
         height = _one(connection, _HEIGHT)[0]
     if arguments.to_height >= height:
         raise DeedFailed(f"the database is at height {height}: give one below")
-    means.control.change(prune_to=max(arguments.to_height, means.control.read().prune_to))
-    return {"prune_to": means.control.read().prune_to}
+    control = means.control.update(lambda wanted: replace(wanted, prune_to=max(arguments.to_height, wanted.prune_to)))
+    return {"prune_to": control.prune_to}
 
 
 def _drill(means: Means, arguments: DrillArguments, number: int) -> Result:

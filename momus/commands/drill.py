@@ -15,7 +15,7 @@ from momus.commands.output import Failure, show
 from momus.commands.steps import shown_steps
 from node import exits, wiring
 from node.drill import FAILED, Drill, DrillReport, NothingToDamage
-from node.drill_page import kept_drills, page_of
+from node.drill_page import write_page
 from node.home import Home
 from node.injection import Injection
 from node.make_database import running_postgres
@@ -65,8 +65,7 @@ def command(
         except DrillUnderWay as error:
             raise Failure(exits.UNAVAILABLE, str(error)) from error
         if page is not None:
-            drills = kept_drills(wiring.database_url(place, settings))
-            page.write_text(page_of(place.genesis().chain, drills), "utf-8")
+            write_page(page, place.genesis().chain, wiring.database_url(place, settings))
     show(as_json, asdict(report), _lines(report))
     if report.verdict == FAILED:
         raise Failure(exits.FAILED, "the drill failed.")

@@ -15,7 +15,7 @@ from momus.commands.output import Failure, show
 from momus.commands.places import KafkaOption, KafkaPropertyOption, LogPathOption, kafka_properties
 from node import exits, wiring
 from node.draft import new_draft, seal, with_validator
-from node.files import create_file, replace_file
+from node.files import changing, create_file, replace_file
 from node.home import GENESIS_BYTES_MAX, Home
 from node.join import join_chain
 from node.keystore import create_key, load_key
@@ -90,16 +90,21 @@ def add(
     consensus_key = _public_key(key, public_key, passphrase_file)
     address = _hex(operator, "--operator") if operator else address_of(consensus_key)
     validator = Validator(name, address, consensus_key, power)
-    if draft.exists():
-        if chain:
-            raise Failure(exits.USAGE, f"{draft} is there already: --chain starts a new draft.")
-        text = with_validator(_read(draft), validator)
-    elif chain:
-        text = new_draft(chain, partitions, validator)
-    else:
-        raise Failure(exits.USAGE, f"There is no {draft}; the first entry starts it with --chain NAME.")
-    replace_file(draft, text)
+    with changing(draft.absolute().parent):
+        text = _with_entry(draft, chain, partitions, validator)
+        replace_file(draft, text)
     _tell(as_json, "draft", draft, text, ["", "Hand it to the next party; the last one seals it: momus genesis seal"])
+
+
+def _with_entry(draft: Path, chain: str, partitions: int, validator: Validator) -> bytes:
+    """Raises: Failure, GenesisError."""
+    if not draft.exists():
+        if not chain:
+            raise Failure(exits.USAGE, f"There is no {draft}; the first entry starts it with --chain NAME.")
+        return new_draft(chain, partitions, validator)
+    if chain:
+        raise Failure(exits.USAGE, f"{draft} is there already: --chain starts a new draft.")
+    return with_validator(_read(draft), validator)
 
 
 @genesis_app.command("seal")

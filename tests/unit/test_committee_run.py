@@ -9,16 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from node import exits
+from node import exits, status
 from node.committee import Committee, homes_below
 from node.home import Home, HomeUnusable
 from node.settings import SupervisorSettings
+from node.status import StatusFile
 
 pytestmark = pytest.mark.timeout(20)
 QUICK = SupervisorSettings(backoff_ms=1, backoff_max_ms=4, drain_ms=2_000)
 STARTS = "import os, signal, sys; open(sys.argv[1] + '/starts', 'a').write(f'{os.getpid()} '); "
 WAITS = STARTS + "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); signal.pause()"
 FIRST_HALTS = STARTS + "sys.argv[1].endswith('validator-1') and sys.exit(3); " + WAITS.removeprefix(STARTS)
+READY = "import os, signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); " + STARTS + "signal.pause()"
 STUBBORN = STARTS + "signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.pause()"
 
 
@@ -54,6 +56,10 @@ def when(condition: Callable[[], bool], act: Callable[[], object]) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def stop_politely(folder: Path, number: int) -> None:
+    os.kill(starts(folder, number)[-1], signal.SIGTERM)
+
+
 def ask_to_stop() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -82,6 +88,41 @@ def test_halted_validator_stays_down_while_the_others_go_on(folder: Path) -> Non
     when(lambda: bool(running.halted() and starts(folder, 2)), ask_to_stop)
     assert running.run() == exits.HALT
     assert list(running.halted()) == ["validator-1"]
+    assert (len(starts(folder, 1)), len(starts(folder, 2))) == (1, 1)
+
+
+ENDS = STARTS + "sys.argv[1].endswith('validator-1') and {end}; " + WAITS.removeprefix(STARTS)
+
+
+@pytest.mark.parametrize(
+    ("end", "starts_again"),
+    [
+        ("sys.exit(0)", False),  # an operator, or a signal, has asked its supervisor to stop
+        ("sys.exit(2)", False),
+        ("sys.exit(3)", False),
+        ("sys.exit(1)", True),
+        ("sys.exit(4)", True),
+        ("os.kill(os.getpid(), 9)", True),
+    ],
+)
+def test_only_a_crashed_validator_starts_again(folder: Path, end: str, starts_again: bool) -> None:
+    file = StatusFile(Home(folder / "validator-1").status_file("supervisor"))
+
+    def has_settled() -> bool:
+        said = file.read()
+        has_ended = said is not None and said.state in (status.STOPPED, status.HALTED)
+        return (len(starts(folder, 1)) >= 3 or has_ended) and bool(starts(folder, 2))
+
+    when(has_settled, ask_to_stop)
+    committee(folder, ENDS.replace("{end}", end)).run()
+    assert (len(starts(folder, 1)) > 1, len(starts(folder, 2))) == (starts_again, 1)
+
+
+def test_a_committee_ends_when_the_last_validator_was_stopped(folder: Path) -> None:
+    for number in (1, 2):
+        when(lambda at=number: bool(starts(folder, at)), lambda at=number: stop_politely(folder, at))
+    when(lambda: len(starts(folder, 1)) > 1 and len(starts(folder, 2)) > 1, ask_to_stop)
+    assert committee(folder, READY).run() == exits.OK
     assert (len(starts(folder, 1)), len(starts(folder, 2))) == (1, 1)
 
 
