@@ -7,6 +7,7 @@ from pydantic import Field
 from api.values import Amount, Count, Height, Hex32, Row, Time, Whole
 
 Ownership = Literal["address", "shared", "immutable"]
+MoveKind = Literal["transfer", "mint", "burn"]
 
 
 class Head(Row):
@@ -70,11 +71,12 @@ class Rejected(Row):
 
 
 class Transfer(Row):
-    """A movement of units; without `sender` a mint, without `recipient` a burn."""
+    """A movement of units; a mint has no sender, a burn no recipient."""
 
     height: Height
     index: Count
     transaction: Count
+    kind: MoveKind
     asset: Hex32
     sender: Hex32 | None
     recipient: Hex32 | None

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Final
 
 from executor.context import Context
-from executor.moves import NOBODY
 from ledger import digests
 from ledger.commands import Burn, CreateAsset, Mint
 from ledger.rejection import Reason
@@ -35,7 +34,7 @@ def mint(context: Context, _index: int, command: Mint) -> Reason:
         return Reason.SUPPLY_OVERFLOW
     context.assets.put(asset.id, replace(asset, supply=asset.supply + command.amount))
     context.balances.add(context.balances.slot_of(asset.id, command.recipient), command.amount)
-    context.moves.add(asset.id, NOBODY, command.recipient, command.amount, context.transaction)
+    context.moves.add_mint(asset.id, command.recipient, command.amount, context.transaction)
     return Reason.NONE
 
 
@@ -49,5 +48,5 @@ def burn(context: Context, _index: int, command: Burn) -> Reason:
         return Reason.INSUFFICIENT_BALANCE
     context.balances.add(slot, -command.amount)
     context.assets.put(asset.id, replace(asset, supply=asset.supply - command.amount))
-    context.moves.add(asset.id, context.signer, NOBODY, command.amount, context.transaction)
+    context.moves.add_burn(asset.id, context.signer, command.amount, context.transaction)
     return Reason.NONE

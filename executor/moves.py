@@ -7,10 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.columns import Verdicts
-from ledger.state import TRANSFER
-
-NOBODY: Final = bytes(32)
-"""The sender of a mint, the recipient of a burn."""
+from ledger.state import NOBODY, TRANSFER, MoveKind
 
 _V32: Final = np.dtype("V32")
 
@@ -21,7 +18,8 @@ class Moves:
 
     def __init__(self, verdicts: Verdicts) -> None:
         self._verdicts = verdicts
-        self._runs: list[tuple[int, int, bytes, bytes, int]] = []  # start, stop, asset, sender, transaction
+        self._runs: list[tuple[int, int, bytes, bytes, int, MoveKind]] = []
+        """start, stop, asset, sender, transaction, kind."""
         self._extra: list[tuple[bytes, int]] = []  # recipient, amount
         self._blocks: list[tuple[int, int]] = []  # height, count
         self._mark = (0, 0)
@@ -45,14 +43,26 @@ class Moves:
 
     def add_run(self, start: int, stop: int, asset: bytes, sender: bytes, transaction: int) -> None:
         """A transfer of the verdicts' recipients and amounts from `start` up to `stop`."""
-        self._runs.append((start, stop, asset, sender, transaction))
-        self.count += stop - start
+        self._add(start, stop, asset, sender, transaction, MoveKind.TRANSFER)
 
-    def add(self, asset: bytes, sender: bytes, recipient: bytes, amount: int, transaction: int) -> None:
-        """A single move that is no transfer: a mint or a burn."""
+    def add_mint(self, asset: bytes, recipient: bytes, amount: int, transaction: int) -> None:
+        """New units for `recipient`."""
+        self._add_extra(asset, NOBODY, recipient, amount, transaction, MoveKind.MINT)
+
+    def add_burn(self, asset: bytes, sender: bytes, amount: int, transaction: int) -> None:
+        """Units of `sender` that are no more."""
+        self._add_extra(asset, sender, NOBODY, amount, transaction, MoveKind.BURN)
+
+    def _add_extra(
+        self, asset: bytes, sender: bytes, recipient: bytes, amount: int, transaction: int, kind: MoveKind
+    ) -> None:
         position = len(self._verdicts.recipients) + len(self._extra)
         self._extra.append((recipient, amount))
-        self.add_run(position, position + 1, asset, sender, transaction)
+        self._add(position, position + 1, asset, sender, transaction, kind)
+
+    def _add(self, start: int, stop: int, asset: bytes, sender: bytes, transaction: int, kind: MoveKind) -> None:
+        self._runs.append((start, stop, asset, sender, transaction, kind))
+        self.count += stop - start
 
     def columns(self) -> NDArray[Any]:
         """All moves as TRANSFER rows, in execution order; `index` counts them from 0 in each block."""
@@ -67,6 +77,7 @@ class Moves:
         rows["transaction"] = np.repeat(np.array([run[4] for run in self._runs], np.int64), lengths)
         rows["asset"] = np.repeat(_packed([run[2] for run in self._runs]), lengths)
         rows["sender"] = np.repeat(_packed([run[3] for run in self._runs]), lengths)
+        rows["kind"] = np.repeat(np.array([run[5] for run in self._runs], np.int16), lengths)
         recipients, amounts = self._sources()
         rows["recipient"] = recipients[source]
         rows["amount"] = amounts[source]

@@ -4,6 +4,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
@@ -117,14 +118,26 @@ class RejectionRow:
     reference: bytes | None
 
 
+class MoveKind(IntEnum):
+    """What moved units. It is said, and not read off the addresses: the address of zeros may be credited like any."""
+
+    TRANSFER = 0
+    MINT = 1
+    BURN = 2
+
+
+NOBODY: Final = bytes(32)
+"""Stands for the sender of a mint and the recipient of a burn."""
+
 TRANSFER: Final = np.dtype(
     [
         ("height", "<i8"),
         ("index", "<i4"),  # within the block, from 0
         ("transaction", "<i4"),  # TransactionRow.index
         ("asset", "V32"),
-        ("sender", "V32"),  # zeros: a mint
-        ("recipient", "V32"),  # zeros: a burn
+        ("sender", "V32"),  # of a mint NOBODY
+        ("recipient", "V32"),  # of a burn NOBODY
+        ("kind", "<i2"),  # MoveKind; here it takes no room in a row of the database, which is padded before `amount`
         ("amount", "<i8"),
     ]
 )

@@ -24,12 +24,12 @@ OID_BYTEA_ARRAY: Final = 1001
 OID_TEXT_ARRAY: Final = 1009
 OID_INT8_ARRAY: Final = 1016
 _ARRAY_HEADER: Final = Struct(">iiiii")
-_WIDE: Final = {"V32": ("V32", 32), "<i8": (">i8", 8), "<i4": (">i4", 4)}
+_WIDE: Final = {"V32": ("V32", 32), "<i8": (">i8", 8), "<i4": (">i4", 4), "<i2": (">i2", 2)}
 
 
 def pack_columns(rows: NDArray[Any]) -> Iterator[memoryview]:
-    """The COPY rows of a structured array of V32, i8 and i4 fields, in the order of the fields, in pieces: while the
-    server takes one in, the next is packed.
+    """The COPY rows of a structured array of V32, i8, i4 and i2 fields, in the order of the fields, in pieces: while
+    the server takes one in, the next is packed.
     """
     names = rows.dtype.names
     assert names is not None

@@ -11,12 +11,11 @@ from projections.connect import Connection
 
 HISTORY: Final = ("blocks", "transactions", "rejections", "transfers", "object_versions")
 
-_ZEROS = r"'\x" + "00" * 32 + "'::bytea"
 CLOSED_INDEXES: Final = (
     ("transactions", "digest", "(encode(digest, 'hex'))"),
     ("transactions", "signer", "(encode(signer, 'hex'), height)"),
-    ("transfers", "sender", f"(encode(nullif(sender, {_ZEROS}), 'hex'), height)"),
-    ("transfers", "recipient", f"(encode(nullif(recipient, {_ZEROS}), 'hex'), height)"),
+    ("transfers", "sender", "((CASE WHEN kind <> 1 THEN encode(sender, 'hex') END), height)"),
+    ("transfers", "recipient", "((CASE WHEN kind <> 2 THEN encode(recipient, 'hex') END), height)"),
     ("rejections", "digest", "(encode(digest, 'hex'))"),
     ("rejections", "signer", "(encode(signer, 'hex'), height)"),
     ("object_versions", "object", "(encode(object, 'hex'), version)"),

@@ -166,7 +166,7 @@ class Model:
         self._add(command.asset, sender, -sum(amounts))
         for recipient, amount in zip(recipients, amounts, strict=True):
             self._add(command.asset, recipient, amount)
-            self._move(command.asset, sender, recipient, amount)
+            self._move(command.asset, sender, recipient, 0, amount)
 
     def _mint(self, signer: bytes, command: Mint) -> None:
         require(command.asset in self.assets, Reason.UNKNOWN_ASSET)
@@ -175,14 +175,14 @@ class Model:
         require(asset.supply + command.amount < 2**63, Reason.SUPPLY_OVERFLOW)
         self.assets[asset.id] = replace(asset, supply=asset.supply + command.amount)
         self._add(asset.id, command.recipient, command.amount)
-        self._move(asset.id, bytes(32), command.recipient, command.amount)
+        self._move(asset.id, bytes(32), command.recipient, 1, command.amount)
 
     def _burn(self, signer: bytes, command: Burn) -> None:
         require(command.asset in self.assets, Reason.UNKNOWN_ASSET)
         asset = self.assets[command.asset]
         self._add(asset.id, signer, -command.amount)
         self.assets[asset.id] = replace(asset, supply=asset.supply - command.amount)
-        self._move(asset.id, signer, bytes(32), command.amount)
+        self._move(asset.id, signer, bytes(32), 2, command.amount)
 
     def _add(self, asset: bytes, address: bytes, amount: int) -> None:
         balance = self.balances.pop((asset, address), 0) + amount
@@ -190,8 +190,9 @@ class Model:
         if balance:
             self.balances[asset, address] = balance
 
-    def _move(self, asset: bytes, sender: bytes, recipient: bytes, amount: int) -> None:
-        self.history["moves"].append((self.block.height, self.moved, self.executed, asset, sender, recipient, amount))
+    def _move(self, asset: bytes, sender: bytes, recipient: bytes, kind: int, amount: int) -> None:
+        row = (self.block.height, self.moved, self.executed, asset, sender, recipient, kind, amount)
+        self.history["moves"].append(row)
         self.moved += 1
 
     def _object_command(self, tx: Tx, index: int, command: Command) -> None:

@@ -17,6 +17,7 @@ from ledger.state import (
     BlockRow,
     Cursor,
     Effects,
+    MoveKind,
     Object,
     ObjectVersionRow,
     RejectionRow,
@@ -74,9 +75,9 @@ def rejection_row(height: int, index: int = 0, reason: Reason = Reason.INSUFFICI
     return RejectionRow(height, index, 1, height * 10 + index, 3, int(reason), digest, BOB, b"\xff\xfe")
 
 
-def transfers(*rows: tuple[int, int, bytes, bytes, int]) -> NDArray[Any]:
+def transfers(*rows: tuple[int, int, bytes, bytes, int], kind: MoveKind = MoveKind.TRANSFER) -> NDArray[Any]:
     """(height, index, sender, recipient, amount) of the coin."""
-    return np.array([(height, index, 0, COIN, a, b, amount) for height, index, a, b, amount in rows], TRANSFER)
+    return np.array([(height, index, 0, COIN, a, b, kind, amount) for height, index, a, b, amount in rows], TRANSFER)
 
 
 def balances(*rows: tuple[bytes, int]) -> NDArray[Any]:
@@ -114,7 +115,12 @@ def first() -> Effects:
         blocks=(block_row(1),),
         transactions=(transaction_row(1, 0, b"invoice 7"), transaction_row(1, 1)),
         rejections=(rejection_row(1),),
-        transfers=transfers((1, 0, ZEROS, ALICE, 1000), (1, 1, ALICE, TRAILING_ZEROS, 400)),
+        transfers=np.concatenate(
+            [
+                transfers((1, 0, ZEROS, ALICE, 1000), kind=MoveKind.MINT),
+                transfers((1, 1, ALICE, TRAILING_ZEROS, 400)),
+            ]
+        ),
         object_versions=(written(1, thing()),),
         balances_inserted=balances((ALICE, 600), (TRAILING_ZEROS, 400)),
         assets_inserted=(coin(),),
@@ -130,7 +136,12 @@ def second() -> Effects:
         nothing(),
         blocks=(block_row(2),),
         transactions=(transaction_row(2),),
-        transfers=transfers((2, 0, ALICE, BOB, 600), (2, 1, TRAILING_ZEROS, ZEROS, 100)),
+        transfers=np.concatenate(
+            [
+                transfers((2, 0, ALICE, BOB, 600)),
+                transfers((2, 1, TRAILING_ZEROS, ZEROS, 100), kind=MoveKind.BURN),
+            ]
+        ),
         object_versions=(written(2, thing(2, b"", "text/plain"), deleted=True),),
         balances_inserted=balances((BOB, 600)),
         balances_updated=balances((TRAILING_ZEROS, 300)),

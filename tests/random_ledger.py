@@ -20,6 +20,8 @@ from ledger.transaction import Transaction, digest_of
 from tests.builders import TIME_MS, address, key, record, transaction, transfer
 
 CLIENTS = 12
+ZEROS = bytes(32)
+"""An address like any other, though nobody has its key."""
 
 
 class RandomLedger:
@@ -75,7 +77,7 @@ class RandomLedger:
         asset = draw.choice(self._assets)
         if draw.random() < 0.6 or not self._objects:
             count = draw.choice((1, 1, 3, 40))
-            others = [address(draw.randrange(CLIENTS)) for _ in range(count)]
+            others = [self._recipient() for _ in range(count)]
             return (
                 transfer(others, [draw.randrange(1, 400) for _ in others], asset)
                 if draw.random() < 0.8
@@ -85,7 +87,7 @@ class RandomLedger:
         return draw.choice(
             (
                 Burn(asset, draw.randrange(1, 50)),
-                Mint(asset, address(client), draw.randrange(1, 50)),
+                Mint(asset, draw.choice((address(client), ZEROS)), draw.randrange(1, 50)),
                 UpdateObject(thing, draw.choice((0, version)), "text/plain", draw.randbytes(8)),
                 TransferObject(thing, version, address(draw.randrange(CLIENTS))),
                 ShareObject(thing, version, (address(client),)),
@@ -93,6 +95,9 @@ class RandomLedger:
                 DeleteObject(thing, version),
             )
         )
+
+    def _recipient(self) -> bytes:
+        return ZEROS if self._random.random() < 0.05 else address(self._random.randrange(CLIENTS))
 
     def _sign(self, client: int, *commands: Command, expires_at_ms: int = TIME_MS + 600_000) -> Transaction:
         self._nonce += 1

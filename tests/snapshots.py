@@ -62,12 +62,14 @@ class SmallChain:
         place.publish(height, encode_manifest(manifest))
 
 
-def small_chain(folder: Path, blocks: int = 24, checkpoint_heights: int = 5, drawn: int = 250) -> SmallChain:
+def small_chain(
+    folder: Path, blocks: int = 24, checkpoint_heights: int = 5, drawn: int = 250, seed: int = 5
+) -> SmallChain:
     """Blocks lie so far apart that expiry buckets go on the way; the store has many segments."""
     genesis = parse_genesis(
         genesis_bytes(partitions=1, checkpoint_heights=checkpoint_heights, checkpoint_time_ms=10**9)
     )
-    source = RandomLedger(genesis, seed=5)
+    source = RandomLedger(genesis, seed=seed)
     values: list[bytes | None] = [*source.opening(), *(source.draw() for _ in range(drawn))]
     height = write_store(folder / "store", genesis, [values], even_cuts([len(values)], blocks), 40_000, SEGMENT_BYTES)
     return SmallChain(genesis, folder / "store", height)

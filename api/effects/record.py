@@ -80,6 +80,7 @@ def _rejected(rejected: Rejected) -> dict[str, Any]:
 def _transfer(transfer: Transfer) -> dict[str, Any]:
     return {
         "index": transfer.index,
+        "kind": transfer.kind,
         "asset": bytes.fromhex(transfer.asset),
         "sender": _bytes(transfer.sender),
         "recipient": _bytes(transfer.recipient),

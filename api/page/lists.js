@@ -34,8 +34,8 @@ export const COLUMNS = {
   transfers: [
     { label: "Block", number: true, cell: (t) => blockLink(t.height) },
     { label: "Time", cell: (t) => when(t.time) },
-    { label: "From", cell: (t) => (t.sender ? addressHash(t.sender) : badge("mint")) },
-    { label: "To", cell: (t) => (t.recipient ? addressHash(t.recipient) : badge("burn")) },
+    { label: "From", cell: (t) => (t.kind === "mint" ? badge("mint") : addressHash(t.sender)) },
+    { label: "To", cell: (t) => (t.kind === "burn" ? badge("burn") : addressHash(t.recipient)) },
     { label: "Amount", number: true, cell: (t) => decimal(t.decimal_amount ?? t.amount) },
     { label: "Asset", cell: (t) => assetHash(t.asset) },
   ],

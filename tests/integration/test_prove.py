@@ -198,11 +198,11 @@ def test_a_row_made_or_removed_by_hand_is_not_proven(run: Run, postgres_url: str
     run(CERTIFIED)
     certify(postgres_url)
     key = next(key for key in rows(postgres_url) if key[0] == 2)
-    invented = leaves.balance_key(key[1:33], bytes(32))
+    invented = leaves.balance_key(key[1:33], b"\xee" * 32)
     with connect(postgres_url) as connection:
         connection.execute("DELETE FROM ledger.balances WHERE asset = %s AND address = %s", (key[1:33], key[33:]))
         connection.execute(
-            "INSERT INTO ledger.balances (asset, address, amount) VALUES (%s, %s, 5)", (key[1:33], bytes(32))
+            "INSERT INTO ledger.balances (asset, address, amount) VALUES (%s, %s, 5)", (key[1:33], b"\xee" * 32)
         )
     for one in (key, invented):
         with pytest.raises(StateDiffers, match="by hand"):

@@ -146,15 +146,14 @@ def test_blocks_show_their_time_and_heads(database: Database, url: str) -> None:
     assert row["heads"][1]["chain_digest"] == name("chain 1 1").hex()
 
 
-def test_transfers_tell_mints_and_burns_by_who_is_missing(database: Database, url: str) -> None:
+def test_transfers_tell_what_is_minted_and_burned_and_by_whom(database: Database, url: str) -> None:
     database.flush(effects.first(), 0, cursor_at(1))
     database.flush(effects.second(), 1, cursor_at(2))
-    rows = _ask(url, "select sender, recipient, amount, decimal_amount from api.transfers order by height, index")
-    assert rows[0] == {"sender": None, "recipient": ALICE.hex(), "amount": 1000, "decimal_amount": Decimal("10.00")}
+    rows = _ask(url, "select kind, sender, recipient, amount from api.transfers order by height, index")
+    assert rows[0] == {"kind": "mint", "sender": None, "recipient": ALICE.hex(), "amount": 1000}
     assert rows[1]["recipient"] == TRAILING_ZEROS.hex()
-    assert rows[3] == {
-        "sender": TRAILING_ZEROS.hex(), "recipient": None, "amount": 100, "decimal_amount": Decimal("1.00"),
-    }  # fmt: skip
+    assert [row["kind"] for row in rows] == ["mint", "transfer", "transfer", "burn"]
+    assert rows[3] == {"kind": "burn", "sender": TRAILING_ZEROS.hex(), "recipient": None, "amount": 100}
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 18])

@@ -19,7 +19,15 @@ def executed(height: int, index: int) -> dict[str, Any]:
 
 
 def transfer(height: int, index: int, transaction: int) -> dict[str, Any]:
-    who = {"asset": ID, "sender": None, "recipient": ID, "amount": 1, "decimal_amount": None, "time": TIME}
+    who = {
+        "kind": "mint",
+        "asset": ID,
+        "sender": None,
+        "recipient": ID,
+        "amount": 1,
+        "decimal_amount": None,
+        "time": TIME,
+    }
     return {"height": height, "index": index, "transaction": transaction, **who}
 
 

@@ -203,9 +203,9 @@ def test_mint_and_burn_are_transfers_from_and_to_nobody() -> None:
     effects = chain.run((Tx(ALICE, (Mint(COIN, BOB, 5), transfer(COIN, (BOB, 7)), Burn(COIN, 3)), 10),))
     nobody = bytes(32)
     assert effects.transfers.tolist() == [
-        (3, 0, 0, COIN, nobody, BOB, 5),
-        (3, 1, 0, COIN, ALICE, BOB, 7),
-        (3, 2, 0, COIN, ALICE, nobody, 3),
+        (3, 0, 0, COIN, nobody, BOB, 1, 5),
+        (3, 1, 0, COIN, ALICE, BOB, 0, 7),
+        (3, 2, 0, COIN, ALICE, nobody, 2, 3),
     ]
     assert effects.blocks[0].transfers == 3
     assert effects.assets_updated[0].supply == 102
