@@ -164,8 +164,7 @@ class Intake:
 
     def probe(self, partition: int) -> None:
         """Have the next `pump` look at a partition, and say what it sees. From any thread."""
-        self._partitions[partition].is_asked = True
-        self._partitions[partition].suspect()
+        self._partitions[partition].ask()
 
     def reread(
         self,
@@ -272,20 +271,23 @@ class Intake:
 
     def _look_at_suspects(self) -> list[Shown]:
         """Look at each partition for which it is time; what is new."""
-        found = []
         now_ms = self._now_ms()
-        for state in self._partitions.values():
-            if state.is_suspect and now_ms >= state.probe_due_ms:
-                was_open, before = state.is_open, state.shown
-                state.shown = look_at(state, self._log, self._topic, self._stored)
-                state.looks = state.looks + 1 if state.shown == before else 0
-                state.probe_due_ms = now_ms + min(PROBE_MS << state.looks, PROBE_MS_MAX)
-                if was_open != state.is_open:
-                    self._close_reader()
-                if state.is_asked or state.shown != before or state.diverged_at is not None:
-                    found.append(Shown(state.number, state.incarnation, state.shown, state.diverged_at))
-                state.is_asked = False
-        return found
+        due = [state for state in self._partitions.values() if state.is_suspect and now_ms >= state.probe_due_ms]
+        return [shown for state in due if (shown := self._look(state, now_ms)) is not None]
+
+    def _look(self, state: Partition, now_ms: int) -> Shown | None:
+        """Look, and go on as what was seen allows; None where nobody asked and nothing is new."""
+        was_open, before, asked = state.is_open, state.shown, state.asked
+        seen = look_at(state, self._log, self._topic, self._stored)
+        state.saw(seen.source, seen.opening, seen.diverged_at, is_readable=seen.is_readable, asked=asked)
+        state.looks = state.looks + 1 if state.shown == before else 0
+        state.probe_due_ms = now_ms + min(PROBE_MS << state.looks, PROBE_MS_MAX)
+        if was_open != state.is_open:
+            self._close_reader()
+        if asked == state.answered and state.shown == before and state.diverged_at is None:
+            return None
+        state.answered = asked
+        return Shown(state.number, state.incarnation, state.shown, state.diverged_at)
 
     def _open(self, head: HeadLike, topic_id: str) -> None:
         """Go on in a partition's next incarnation; what was read above the final head of the one before is void."""

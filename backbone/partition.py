@@ -79,8 +79,10 @@ class Partition:
     probe_due_ms: int = 0
     looks: int = 0
     """How often it was looked at in vain."""
-    is_asked: bool = False
-    """Somebody wants to know what is seen, new or not."""
+    asked: int = 0
+    """How often somebody wanted to know what is seen, new or not. Others ask while the log is looked at."""
+    answered: int = 0
+    """Up to which of these it was told."""
     shown: tuple[str, int] | None = None
     diverged_at: int | None = None
     """From which offset on, above the final head, the log was seen not to show what is stored."""
@@ -127,3 +129,16 @@ class Partition:
     def suspect(self) -> None:
         """Have it looked at, at once."""
         self.is_suspect, self.probe_due_ms, self.looks = True, 0, 0
+
+    def ask(self) -> None:
+        """Have it looked at, at once, and told what is seen. From any thread."""
+        self.asked += 1
+        self.suspect()
+
+    def saw(
+        self, source: Source, opening: tuple[str, int] | None, diverged_at: int | None, *, is_readable: bool, asked: int
+    ) -> None:
+        """What a look saw that began when so many had asked. Whoever asked meanwhile is owed another look."""
+        self.source, self.shown, self.diverged_at = source, opening, diverged_at
+        self.is_barred = not is_readable
+        self.is_suspect = self.is_barred or self.asked != asked

@@ -7,7 +7,7 @@ shows the same (DESIGN §3).
 
 from collections.abc import Generator
 from contextlib import closing
-from typing import Final
+from typing import Final, NamedTuple
 
 from backbone.joint import FINAL_OFFSETS, joint_in
 from backbone.log import LogRecord, LogUnavailable, PositionLost, ReadableLog
@@ -17,6 +17,8 @@ from backbone.store import StoreReader
 READS_MAX: Final = 50
 READ_MS: Final = 100
 READ_RECORDS: Final = 1_000
+LOOKS_MAX: Final = 6
+"""Looks at a log that is changed meanwhile, before it is left for later."""
 
 
 class RecordsPruned(PositionLost):
@@ -28,7 +30,7 @@ class Probe:
 
     def __init__(self, log: ReadableLog, topic: str, stored: StoreReader, partition: int, incarnation: int) -> None:
         self._log = log
-        self._topic = topic
+        self.topic: Final = topic
         self._stored = stored
         self._partition = partition
         self._incarnation = incarnation
@@ -37,13 +39,13 @@ class Probe:
         """The lowest offset in first_offset .. end_offset from which on the log does not show what the store holds.
 
         `end_offset` where it shows the last ones: what is below is taken to agree then. The store holds a record at
-        `end_offset` - 1.
+        `end_offset` - 1. What a pruned store no longer holds is not compared.
         """
         start = max(first_offset, end_offset - FINAL_OFFSETS)
-        agreed = self.followed_to(start, end_offset)
-        if agreed > start or start == first_offset:
+        shown, agreed = self._followed(start, end_offset)
+        if shown or start == first_offset or agreed == end_offset:
             return agreed
-        low, high = first_offset, start
+        low, high = self._compared_from(first_offset), start
         while low < high:
             middle = (low + high) // 2
             low, high = (middle + 1, high) if self.agrees(middle) else (low, middle)
@@ -51,18 +53,29 @@ class Probe:
 
     def followed_to(self, first_offset: int, end_offset: int) -> int:
         """As `agreed_end`, by reading all that lies between: records sent again may agree above others that differ."""
+        return self._followed(first_offset, end_offset)[1]
+
+    def _followed(self, first_offset: int, end_offset: int) -> tuple[int, int]:
+        """(records that the log shows as the store holds them, from `first_offset` on, up to which offset)."""
         joint = joint_in(self._stored, self._partition, first_offset, end_offset, self._incarnation)
         if joint is None:
-            return max(first_offset, end_offset)
+            return 0, max(first_offset, end_offset)
+        shown = 0
         try:
             for record in self._shown_from(first_offset):
                 if not joint.is_shown_by(record):
-                    return min(record.offset, joint.offset)
+                    return shown, min(record.offset, joint.offset)
+                shown += 1
                 if joint.is_complete:
-                    return end_offset
+                    return shown, end_offset
         except PositionLost:
-            return first_offset
-        return joint.offset
+            return 0, first_offset
+        return shown, joint.offset
+
+    def _compared_from(self, first_offset: int) -> int:
+        """Where bisection begins: above what a pruned store no longer holds, if the log shows its first record."""
+        first = self._stored.first(self._partition, first_offset, self._incarnation)
+        return first_offset if first is None or not self.agrees(first.offset) else max(first_offset, first.offset)
 
     def end_up_to(self, offset: int) -> int:
         """Where the log ends; `offset` where it ends there or behind."""
@@ -98,7 +111,7 @@ class Probe:
 
     def _shown_from(self, offset: int, at_once: int = READ_RECORDS) -> Generator[LogRecord]:
         """The records that the log has at or above `offset`, up to its end."""
-        reader = self._log.reader(self._topic, {self._partition: offset})
+        reader = self._log.reader(self.topic, {self._partition: offset})
         try:
             in_vain = 0
             while in_vain < READS_MAX:
@@ -109,35 +122,60 @@ class Probe:
                 in_vain = 0 if records else in_vain + 1
         finally:
             reader.close()
-        raise LogUnavailable(f"{self._topic}, partition {self._partition}, does not answer from offset {offset} on.")
+        raise LogUnavailable(f"{self.topic}, partition {self._partition}, does not answer from offset {offset} on.")
 
 
-def look_at(state: Partition, log: ReadableLog, topic: str, stored: StoreReader) -> tuple[str, int] | None:
-    """What the log shows of a partition against what is final: (topic id, first offset of another history) or None.
+class Seen(NamedTuple):
+    """What a look found. `opening`: (topic id, first offset of another history) where it contradicts what is final.
+    `diverged_at`: from which offset on the log does not show what is held above that."""
 
-    Notes in `state` whether the log can be read on, and from where above the final head it shows something else.
+    source: Source
+    opening: tuple[str, int] | None = None
+    diverged_at: int | None = None
+    is_readable: bool = True
+    """From the end of what is held on."""
+
+    @property
+    def agrees(self) -> bool:
+        return self.opening is None and self.diverged_at is None
+
+
+def look_at(state: Partition, log: ReadableLog, topic: str, stored: StoreReader) -> Seen:
+    """What the log shows of a partition against what is final, and against what is held above that.
+
+    While it reads, the final head moves on, retention removes records, brokers lose them, the store is pruned. So a
+    look compares with one final head from its beginning to its end; and what contradicts us counts only if a second
+    look finds just the same, with the log's beginning where it was before both.
     Raises: RecordsPruned, TopicMissing, LogUnavailable.
     """
-    state.diverged_at = None
-    topic_id, begin = log.describe(topic).topic_id, log.begin(topic, state.number)
+    before: tuple[Seen, tuple[str, int]] | None = None
+    for _ in range(LOOKS_MAX):
+        ground = log.describe(topic).topic_id, log.begin(topic, state.number)
+        final_offset = state.final_offset
+        seen = _look(state, final_offset, Probe(log, topic, stored, state.number, state.incarnation), ground)
+        if seen.agrees or (seen, ground) == before:
+            return seen
+        before = seen, ground
+    raise LogUnavailable(f"Partition {state.number} of {topic} changes while it is looked at.")
+
+
+def _look(state: Partition, final_offset: int, probe: Probe, ground: tuple[str, int]) -> Seen:
+    """One look; `ground` is (topic id, first offset) of the log before it."""
+    topic_id, begin = ground
     if topic_id != state.source.topic_id:
-        state.is_barred = True
-        return topic_id, begin
-    state.source = source = Source(topic_id, max(begin, state.source.first_offset))
-    probe = Probe(log, topic, stored, state.number, state.incarnation)
-    agreed = probe.agreed_end(source.first_offset, state.final_offset)
+        return Seen(state.source, (topic_id, begin), is_readable=False)
+    source = Source(topic_id, max(begin, state.source.first_offset))
+    agreed = probe.agreed_end(source.first_offset, final_offset)
     if agreed == source.first_offset:
         # Nothing of this incarnation is final, so there is nothing to compare: but the log may end below its beginning.
         agreed = max(begin, probe.end_up_to(agreed))
-    if agreed < state.final_offset:
-        state.is_barred = True
-        return topic_id, agreed
+    if agreed < final_offset:
+        return Seen(source, (topic_id, agreed), is_readable=False)
     if begin > state.end_offset:
         raise RecordsPruned(
-            f"{topic} begins at offset {begin} of partition {state.number}, and {state.end_offset} was to be read "
-            "next: it was pruned."
+            f"{probe.topic} begins at offset {begin} of partition {state.number}, and {state.end_offset} was to be "
+            "read next: it was pruned."
         )
-    agreed = probe.followed_to(max(source.first_offset, state.final_offset), state.end_offset)
-    state.diverged_at = agreed if agreed < state.end_offset else None
-    state.is_suspect = state.is_barred = state.diverged_at is not None or not probe.is_readable(state.end_offset)
-    return None
+    agreed = probe.followed_to(max(source.first_offset, final_offset), state.end_offset)
+    diverged_at = agreed if agreed < state.end_offset else None
+    return Seen(source, None, diverged_at, diverged_at is None and probe.is_readable(state.end_offset))
