@@ -23,12 +23,16 @@ class Checks:
     tables: int = 0
     balances_wrong: int = 0
     supply_equal: bool = False
+    overdrawn: int = 0
+    """Accounts whose money out is more than their money in: they hold nothing, and owe the bank the difference."""
+    owed: int = 0
+    """What they owe together, in hellers."""
     databases_equal: bool = False
     replay_equal: bool = False
 
     @property
     def balances_equal(self) -> bool:
-        """Every account's balance is money in minus money out, and the whole supply is somewhere."""
+        """Every account's balance is money in minus money out, or nothing, and the whole supply is somewhere."""
         return self.accounts > 0 and self.balances_wrong == 0 and self.supply_equal
 
     def failures(self, submitted: int) -> list[str]:
@@ -68,8 +72,10 @@ def check_balances(checks: Checks, database: psycopg.Connection[tuple[object, ..
     rows = database.execute("select address, amount from api.balances where asset = %s", [plan.asset.hex()]).fetchall()
     found = {bytes.fromhex(str(address)): int(str(amount)) for address, amount in rows}
     addresses = plan.addresses()
-    expected = {addresses[account]: balance for account, balance in plan.totals.balances.items()}
+    expected = {addresses[account]: held for account, held in plan.totals.held.items()}
     checks.accounts = len(expected)
+    owed = plan.totals.owed.values()
+    checks.overdrawn, checks.owed = len(owed), sum(owed)
     checks.balances_wrong = sum(found.get(address, 0) != balance for address, balance in expected.items())
     checks.balances_wrong += len(found.keys() - expected.keys() - {plan.bank.address})
     checks.supply_equal = sum(found.values()) == plan.totals.supply

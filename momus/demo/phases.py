@@ -59,7 +59,7 @@ class Phases:
         left = self._plan.totals.rows
         self._phase("minting and lending", self._plan.opening())
         self._phase("minting and lending", self._plan.loans())
-        paced = self._paced(islice(rows, min(PACED_ROWS, left // 10)))
+        paced = self._paced(islice(rows, min(PACED_ROWS, max(1, left // 10))))
         self.flow.finality = finality(paced)
         self.flow.sql = visibility(paced, self._heights)
         self._undisturbed(islice(rows, (left - len(paced)) // 2))

@@ -51,6 +51,8 @@ class Report:
             "replay_per_s": round(self.replay_per_s, 1),
             "transactions_per_s": flow.undisturbed_per_s,
             "accounts": checks.accounts,
+            "overdrawn": checks.overdrawn,
+            "owed_hellers": checks.owed,
             "kills": [{"process": process, "back_after_s": seconds} for process, seconds in flow.kills],
             "input": self.input,
             "seconds": round(self.seconds, 1),
@@ -83,11 +85,20 @@ class Report:
             ("time to SQL", _told(flow.sql) + " from submitting to rows"),
             ("killed with SIGKILL", killed),
             ("balances", f"{checks.accounts} accounts, {_equal(checks.balances_equal)} to money in minus money out"),
+            *_overdrawn(checks),
             ("databases", f"{self.validators}, {_equal(checks.databases_equal)} row for row"),
             ("replay", f"{self.replay_s:.1f} s after dropping the database ({self.replay_per_s:,.0f} a second)"),
             ("replayed database", f"{_equal(checks.replay_equal)} row for row in {checks.tables} tables"),
             *self.places,
         ]
+
+
+def _overdrawn(checks: Checks) -> list[tuple[str, str]]:
+    """Why not every loan came back, where one did not."""
+    if not checks.overdrawn:
+        return []
+    owed = f"{checks.owed // 100:,}.{checks.owed % 100:02d}"
+    return [("overdrawn", f"{checks.overdrawn} of them hold nothing, and keep {owed} of their loans: what they owe")]
 
 
 def _latency(latency: Any) -> dict[str, float] | None:

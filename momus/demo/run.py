@@ -20,7 +20,7 @@ from momus.demo.phases import Flow, OnProgress, Phases
 from momus.demo.rebuild import rebuild
 from momus.demo.report import Report
 from momus.demo.scratch import fresh_scratch
-from momus.workload import Plan, Totals, read_statements, write_generated
+from momus.workload import Plan, StatementError, Totals, read_statements, write_generated
 from node.home import Home
 
 ACCOUNTS_FILE = "accounts.csv"
@@ -44,6 +44,8 @@ class DemoPlan:
 def run_demo(plan: DemoPlan, console: Console) -> Report:
     """Raises: DemoFailed, NodeFailed, ScratchTaken, StatementError, WorkloadError, OSError."""
     started_at = time.monotonic()
+    if plan.input is not None:
+        _check_input(plan.input, plan.scratch)
     scratch = fresh_scratch(plan.scratch)
     statements = plan.input or _generated(scratch / "statements.asc", plan.rows)
     totals = Totals.of(read_statements(statements))
@@ -71,6 +73,15 @@ def run_demo(plan: DemoPlan, console: Console) -> Report:
         seconds=time.monotonic() - started_at,
         places=_places(place, homes[0], scratch),
     )
+
+
+def _check_input(file: Path, scratch: Path) -> None:
+    """Before anything is replaced. Raises: StatementError, WorkloadError, OSError."""
+    if file.exists() and not file.is_file():
+        raise StatementError(f"{file} is not a regular file: the demo reads it more than once")
+    if file.resolve().is_relative_to(scratch.resolve()):
+        raise StatementError(f"{file} lies in {scratch}, which the demo replaces: put it elsewhere, or give --scratch")
+    Totals.of(read_statements(file))
 
 
 def _live(homes: list[Path], accounts: Path, statements: Path, totals: Totals, console: Console) -> tuple[Flow, Checks]:

@@ -2,8 +2,9 @@
 
 Four parts, each submitted when the one before is final: the bank creates the asset and mints (`opening`); it lends
 every account the sum of that account's outgoings (`loans`); every row becomes one transfer (`row`), money in from
-the bank to the account, money out from the account to the bank; every account returns exactly its loan (`returns`).
-So each transfer is covered whenever it executes, and the final balance of an account is money in minus money out.
+the bank to the account, money out from the account to the bank; every account returns its loan (`returns`). So each
+transfer is covered whenever it executes, and the final balance of an account is money in minus money out; where that
+is below zero, the account keeps of its loan what it cannot return, and ends with nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -53,8 +54,8 @@ class Plan:
     @property
     def size(self) -> int:
         """How many transactions the whole plan has."""
-        owing = len(self._owed())
-        return 2 + -(-owing // self._loans_a_transaction) + self.totals.rows + owing
+        loans = -(-len(self.totals.loans) // self._loans_a_transaction)
+        return 2 + loans + self.totals.rows + len(self.totals.returns)
 
     def opening(self) -> Iterator[Transaction]:
         """The asset and its whole supply, to the bank. One signer, so one partition keeps their order."""
@@ -63,9 +64,9 @@ class Plan:
 
     def loans(self) -> Iterator[Transaction]:
         """One transfer to many recipients per thousand accounts that have outgoings."""
-        owed = self._owed()
-        for start in range(0, len(owed), self._loans_a_transaction):
-            part = owed[start : start + self._loans_a_transaction]
+        loans = [*self.totals.loans.items()]
+        for start in range(0, len(loans), self._loans_a_transaction):
+            part = loans[start : start + self._loans_a_transaction]
             recipients = b"".join(self._keys[account].address for account, _ in part)
             amounts = b"".join(_I64.pack(amount) for _, amount in part)
             yield self._sign(self.bank, "loan", start, Transfer(self.asset, recipients, amounts))
@@ -82,14 +83,10 @@ class Plan:
         return (self.row(statement) for statement in statements if statement.hellers)
 
     def returns(self) -> Iterator[Transaction]:
-        """Every account pays its loan back, to the heller."""
-        for account, loan in self._owed():
-            transfer = Transfer(self.asset, self.bank.address, _I64.pack(loan))
+        """Every account pays its loan back, to the heller, or of it what it has."""
+        for account, amount in self.totals.returns.items():
+            transfer = Transfer(self.asset, self.bank.address, _I64.pack(amount))
             yield self._sign(self._keys[account], "return", account, transfer, f"return:{account}")
-
-    def _owed(self) -> list[tuple[int, int]]:
-        """(account, loan) of every account with outgoings."""
-        return [(account, loan) for account, loan in self.totals.outgoing.items() if loan]
 
     @property
     def _loans_a_transaction(self) -> int:

@@ -1,11 +1,13 @@
 """Bank statements in the format of `trans.asc`: one row a line, `;` between the fields, text in double quotes.
 
 The file comes from outside, so each line is bounded, each field that we use is checked, and the first bad line ends
-the reading with its number. Amounts become whole hellers (1/100 crown) by their digits; no float is involved.
+the reading with its number and the field's name. Amounts become whole hellers (1/100 crown) by their digits; no float
+is involved.
 """
 
 import csv
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -55,7 +57,7 @@ def read_statements(path: Path, rows_max: int = ROWS_MAX) -> Iterator[Statement]
     Raises: StatementError at the first line that is not a row; OSError where the file cannot be read.
     """
     with path.open("rb") as file:
-        lines = _lines(file, path)
+        lines = _without_blank_end(_lines(file, path))
         _check_columns(next(lines, (1, "")), path)
         for rows, (line, text) in enumerate(lines, start=1):
             if rows > rows_max:
@@ -70,7 +72,8 @@ def parse_row(line: int, text: str) -> Statement:
     """One row from one line. Raises: ValueError that says what is wrong, without saying where."""
     fields = _fields(text)
     if len(fields) != len(COLUMNS):
-        raise ValueError(f"{len(fields)} fields instead of {len(COLUMNS)}")
+        where = f"{COLUMNS[len(fields)]} is missing" if len(fields) < len(COLUMNS) else f"{COLUMNS[-1]} is the last"
+        raise ValueError(f"{len(fields)} fields instead of {len(COLUMNS)}: {where}")
     number, account, day, kind, _operation, amount = fields[:6]
     if kind not in INCOMING:
         raise ValueError(f"type {kind[:40]!r} is none of {', '.join(INCOMING)}")
@@ -105,26 +108,41 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[tuple[int, str]]:
         if len(raw) > LINE_BYTES_MAX:
             raise StatementError(f"{path}, line {line}: longer than {LINE_BYTES_MAX} bytes")
         try:
-            yield line, raw.decode("ascii").rstrip("\r\n")
+            yield line, raw.removeprefix(BOM_UTF8 if line == 1 else b"").decode("ascii").rstrip("\r\n")
         except UnicodeDecodeError as error:
-            raise StatementError(f"{path}, line {line}: byte {error.start + 1} is not ASCII") from error
+            column = _column(raw[: error.start].count(b";"))
+            raise StatementError(f"{path}, line {line}: {column}: byte {error.start + 1} is not ASCII") from error
+
+
+def _without_blank_end(lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    """All lines but blank ones behind the last that is not."""
+    blank: list[tuple[int, str]] = []
+    for line, text in lines:
+        blank.append((line, text))
+        if text:
+            yield from blank
+            blank.clear()
 
 
 def _fields(text: str) -> list[str]:
     try:
         return next(csv.reader([text], delimiter=";", strict=True), [])
     except csv.Error as error:
-        raise ValueError(f"not fields between semicolons ({error})") from error
+        open_at = next((number for number, part in enumerate(text.split(";")) if part.count('"') % 2), 0)
+        raise ValueError(f"{_column(open_at)}: not fields between semicolons ({error})") from error
+
+
+def _column(number: int) -> str:
+    return COLUMNS[number] if number < len(COLUMNS) else f"field {number + 1}"
 
 
 def _check_columns(first: tuple[int, str], path: Path) -> None:
     line, text = first
-    try:
-        found = tuple(_fields(text))
-    except ValueError as error:
-        raise StatementError(f"{path}, line {line}: {error}") from error
+    found = tuple(name.strip().lower() for name in next(csv.reader([text], delimiter=";"), []))
     if found != COLUMNS:
-        raise StatementError(f"{path}, line {line}: the columns must be {', '.join(COLUMNS)}")
+        wrong = next((at for at, (has, needs) in enumerate(zip(found, COLUMNS, strict=False)) if has != needs), None)
+        said = f"{len(found)} columns" if wrong is None else f"column {wrong + 1} is {found[wrong][:40]!r}"
+        raise StatementError(f"{path}, line {line}: the columns must be {';'.join(COLUMNS)}, and {said}")
 
 
 def _whole(name: str, text: str) -> int:

@@ -25,44 +25,59 @@ class Totals:
     outgoing: dict[int, int] = field(default_factory=dict)
     rows: int = 0
     empty_rows: int = 0
+    supply: int = 0
+    """What the bank mints: enough for every loan and every payment, before anything comes back."""
 
     @classmethod
     def of(cls, statements: Iterable[Statement]) -> "Totals":
-        """Raises: WorkloadError where there are too many accounts, too much money, or an account ends overdrawn."""
+        """Raises: WorkloadError where there are too many accounts, too much money, or none that moves."""
         totals = cls()
         for statement in statements:
             totals._add(statement)
-        totals._check()
+        if not totals.rows:
+            raise WorkloadError(f"none of {totals.empty_rows} rows moves an amount, so there is nothing to pay")
         return totals
 
     @property
     def balances(self) -> dict[int, int]:
-        """Account number -> money in minus money out."""
+        """Account number -> money in minus money out; below 0: it ends overdrawn."""
         return {account: paid_in - self.outgoing[account] for account, paid_in in self.incoming.items()}
 
     @property
-    def supply(self) -> int:
-        """What the bank mints: enough for every loan and every payment, before anything comes back."""
-        return sum(self.incoming.values()) + sum(self.outgoing.values())
+    def owed(self) -> dict[int, int]:
+        """Account number -> what it owes the bank in the end, of every account that ends overdrawn."""
+        return {account: -balance for account, balance in self.balances.items() if balance < 0}
+
+    @property
+    def loans(self) -> dict[int, int]:
+        """Account number -> what the bank lends it first, of every account that has outgoings: their sum."""
+        return {account: paid_out for account, paid_out in self.outgoing.items() if paid_out}
+
+    @property
+    def returns(self) -> dict[int, int]:
+        """Account number -> what it pays back last: its loan, of which one that ends overdrawn keeps what it owes."""
+        owed = self.owed
+        left = {account: loan - owed.get(account, 0) for account, loan in self.loans.items()}
+        return {account: amount for account, amount in left.items() if amount}
+
+    @property
+    def held(self) -> dict[int, int]:
+        """Account number -> what it holds in the end, its balance or nothing: no balance of a ledger is negative."""
+        return {account: max(0, balance) for account, balance in self.balances.items()}
 
     def _add(self, statement: Statement) -> None:
         self.incoming.setdefault(statement.account, 0)
         self.outgoing.setdefault(statement.account, 0)
         side = self.incoming if statement.incoming else self.outgoing
         side[statement.account] += statement.hellers
+        self.supply += statement.hellers
         if statement.hellers:
             self.rows += 1
         else:
             self.empty_rows += 1
-
-    def _check(self) -> None:
         if len(self.incoming) > ACCOUNTS_MAX:
-            raise WorkloadError(f"{len(self.incoming)} accounts; at most {ACCOUNTS_MAX} are possible")
+            raise WorkloadError(f"line {statement.line}: account_id is of one account more than {ACCOUNTS_MAX}")
         if self.supply > SUPPLY_MAX:
-            raise WorkloadError("the amounts add up to 2^63 hellers or more, which no asset may hold")
-        overdrawn = [account for account, balance in self.balances.items() if balance < 0]
-        if overdrawn:
             raise WorkloadError(
-                f"{len(overdrawn)} accounts end overdrawn (the first is {overdrawn[0]}), so they could not return "
-                "their loan: a balance of this ledger is never negative"
+                f"line {statement.line}: amount brings the sum to 2^63 hellers or more, which no asset may hold"
             )

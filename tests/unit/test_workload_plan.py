@@ -6,6 +6,8 @@ from random import Random
 from struct import unpack
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from ledger.commands import CreateAsset, Mint, Transfer
 from ledger.digests import address_of
@@ -126,11 +128,58 @@ def test_an_account_without_outgoings_gets_no_loan_and_returns_none(genesis: Gen
     assert (list(plan.loans()), list(plan.returns())) == ([], [])
 
 
-def test_an_account_that_ends_overdrawn_is_refused() -> None:
-    with pytest.raises(WorkloadError, match="1 accounts end overdrawn"):
-        Totals.of([_row(7, True, 499), _row(7, False, 500)])
+OVERDRAWN = [
+    pytest.param([(7, True, 499), (7, False, 500)], {7: 0}, {7: 1}, id="by a heller"),
+    pytest.param([(7, False, 500)], {7: 0}, {7: 500}, id="only pays"),
+    pytest.param([(7, False, 500), (7, False, 1), (8, True, 9)], {7: 0, 8: 9}, {7: 501}, id="beside one that receives"),
+    pytest.param([(7, False, 500), (7, True, 500)], {7: 0}, {}, id="to nothing"),
+    pytest.param(
+        [(7, False, 500), (7, True, 499), (7, True, 0), (8, True, 2), (8, False, 1)], {7: 0, 8: 1}, {7: 1}, id="two"
+    ),
+    pytest.param([(7, True, 5), (7, True, 5), (7, False, 6)], {7: 4}, {}, id="a row that is there twice"),
+    pytest.param([(7, True, 10**18 - 1), (8, False, 10**18 - 1)], {7: 10**18 - 1, 8: 0}, {8: 10**18 - 1}, id="huge"),
+]
 
 
-def test_money_beyond_what_an_asset_holds_is_refused() -> None:
-    with pytest.raises(WorkloadError, match="2\\^63"):
-        Totals.of([_row(account, True, 10**18 - 1) for account in range(10)])
+@pytest.mark.parametrize(("moves", "held", "owed"), OVERDRAWN)
+def test_an_account_that_ends_overdrawn_keeps_of_its_loan_what_it_owes(
+    genesis: Genesis, moves: list[tuple[int, bool, int]], held: dict[int, int], owed: dict[int, int]
+) -> None:
+    statements = [Statement(line, 1, *move[:1], "930101", *move[1:]) for line, move in enumerate(moves, start=2)]
+    plan = _plan(genesis, statements)
+    ledger = Ledger(genesis)
+    everything = [*plan.opening(), *plan.loans(), *plan.rows(statements), *plan.returns()]
+    for transaction in everything:
+        ledger.apply(transaction)
+    assert {account: ledger.balances[plan.key_of(account).address] for account in held} == held
+    assert sum(ledger.balances.values()) == plan.totals.supply
+    assert (plan.totals.held, plan.totals.owed, plan.size) == (held, owed, len(everything))
+
+
+@given(st.lists(st.tuples(st.integers(1, 4), st.booleans(), st.integers(0, 99)), min_size=1, max_size=30), st.randoms())
+def test_any_rows_in_any_order_end_at_money_in_minus_money_out_or_at_nothing(
+    moves: list[tuple[int, bool, int]], chance: Random
+) -> None:
+    assume(any(amount for _, _, amount in moves))
+    genesis = builders.genesis()
+    statements = [Statement(line, 1, *move[:1], "930101", *move[1:]) for line, move in enumerate(moves, start=2)]
+    plan, ledger = _plan(genesis, statements), Ledger(genesis)
+    for part in (plan.opening(), plan.loans(), plan.rows(statements), plan.returns()):
+        transactions = list(part)
+        if len(transactions) > 2:
+            chance.shuffle(transactions)
+        for transaction in transactions:
+            ledger.apply(transaction)
+    for account, balance in plan.totals.balances.items():
+        assert ledger.balances[plan.key_of(account).address] == max(0, balance)
+
+
+@pytest.mark.parametrize("rows", [[], [(7, True, 0), (8, False, 0)]])
+def test_rows_that_move_nothing_at_all_are_refused(rows: list[tuple[int, bool, int]]) -> None:
+    with pytest.raises(WorkloadError, match="nothing to pay"):
+        Totals.of([_row(*row) for row in rows])
+
+
+def test_money_beyond_what_an_asset_holds_is_refused_with_the_line() -> None:
+    with pytest.raises(WorkloadError, match=r"line 11: amount .*2\^63"):
+        Totals.of([Statement(line, 1, line, "930101", True, 10**18 - 1) for line in range(2, 20)])

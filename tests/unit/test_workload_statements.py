@@ -68,6 +68,74 @@ def test_a_hostile_line_is_named_by_its_number(case: str, tmp_path: Path) -> Non
         list(read_statements(_file(tmp_path, ROW, line, ROW)))
 
 
+def _whole(*lines: str, header: str = HEADER, end: str = "\r\n") -> bytes:
+    return end.join([header, *lines, ""]).encode("latin-1")
+
+
+TAKEN = {
+    "as it is": _whole(ROW),
+    "a byte order mark": b"\xef\xbb\xbf" + _whole(ROW),
+    "Unix lines": _whole(ROW, end="\n"),
+    "no end of the last line": _whole(ROW).rstrip(b"\r\n"),
+    "blank lines at the end": _whole(ROW) + b"\r\n\r\n\n",
+    "names without quotes": _whole(ROW, header=HEADER.replace('"', "")),
+    "names in capitals and with spaces": _whole(ROW, header=HEADER.upper().replace(";", " ; ").replace('"', "")),
+    "everything in quotes": _whole(";".join(f'"{field.strip(chr(34))}"' for field in ROW.split(";"))),
+    "whole crowns": _whole(ROW.replace("700.00", "700")),
+    "a semicolon in quotes": _whole(ROW.replace("VKLAD", "VKLAD; V HOTOVOSTI")),
+}
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_files_that_differ_in_form_alone_are_read(case: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.asc"
+    path.write_bytes(TAKEN[case])
+    assert [(row.account, row.incoming, row.hellers) for row in read_statements(path)] == [(2378, True, 70000)]
+
+
+REFUSED = {
+    "empty": (b"", "line 1: the columns must be"),
+    "two byte order marks": (b"\xef\xbb\xbf" * 2 + _whole(ROW), "line 1: .*not ASCII"),
+    "UTF-16": (_whole(ROW).decode().encode("utf-16"), "line 1: trans_id: .*not ASCII"),
+    "commas": (
+        _whole(ROW.replace(";", ","), header=HEADER.replace(";", ",")),
+        "line 1: the columns must be .*column 1",
+    ),
+    "an unknown column": (_whole(ROW, header=f'{HEADER};"note"'), "line 1: .*11 columns"),
+    "a column less": (_whole(ROW, header=HEADER.replace(';"balance"', "")), "line 1: .*column 7 is 'k_symbol'"),
+    "two columns changed about": (
+        _whole(ROW, header=HEADER.replace("date", "type", 1)),
+        "line 1: .*column 3 is 'type'",
+    ),
+    "a comma before the decimals": (_whole(ROW.replace("700.00", "700,00")), "line 2: amount '700,00'"),
+    "an amount in thousands": (_whole(ROW.replace("700.00", "1 700.00")), "line 2: amount '1 700.00'"),
+    "a negative amount": (_whole(ROW.replace("700.00", "-700.00")), "line 2: amount '-700.00'"),
+    "a huge amount": (_whole(ROW.replace("700.00", "7" * 17)), "line 2: amount '7777"),
+    "no amount": (_whole(ROW.replace("700.00", "")), "line 2: amount ''"),
+    "an account by name": (_whole(ROW.replace("2378", "Novak")), "line 2: account_id 'Novak'"),
+    "a name in Latin-1": (_whole(ROW.replace("2378", "Nov\xe1k")), "line 2: account_id: byte 11 is not ASCII"),
+    "a name in UTF-8": (_whole() + ROW.replace('"";;', '"";;"Nov\xe1k"').encode(), "line 2: account: byte .* ASCII"),
+    "a quote left open": (_whole(ROW.replace('"VKLAD"', '"VKLAD')), "line 2: operation: not fields"),
+    "a quoted line end": (_whole(ROW.replace("VKLAD", "VKL\nAD")), "line 2: operation: not fields"),
+    "a field less": (_whole(ROW.removesuffix(";")), "line 2: 9 fields instead of 10: account is missing"),
+    "a field more": (_whole(ROW + ";"), "line 2: 11 fields instead of 10: account is the last"),
+    "a blank line between": (_whole(ROW, "", ROW), "line 3: 0 fields"),
+    "another date": (_whole(ROW.replace("930101", "1993-01-01")), "line 2: date '1993-01-01'"),
+    "another type": (_whole(ROW.replace("PRIJEM", "CREDIT")), "line 2: type 'CREDIT'"),
+    "lines of an old Macintosh": (_whole(*[ROW] * 20, end="\r"), "line 1: longer than"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_other_files_are_refused_in_one_sentence_that_names_line_and_field(case: str, tmp_path: Path) -> None:
+    content, complaint = REFUSED[case]
+    path = tmp_path / "odd.asc"
+    path.write_bytes(content)
+    with pytest.raises(StatementError, match=f"^{path}, {complaint}") as refused:
+        list(read_statements(path))
+    assert "\n" not in str(refused.value)
+
+
 def test_rows_before_a_bad_line_were_handed_out_already(tmp_path: Path) -> None:
     rows = read_statements(_file(tmp_path, ROW, "bad"))
     assert next(rows).number == 695247
