@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from consensus.leader import SLOTS, leader_table
 from consensus.messages import Block, Certificate, Kind, Verify, Wire
 from consensus.tally import Committee
+from ledger import digests
 from ledger.block import FinalBlock
 from ledger.codec import Codec
 from ledger.genesis import Genesis
@@ -30,6 +31,14 @@ class Proven:
     descendants: tuple[Block, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A block, and the bytes of what is said to prove it final."""
+
+    block: Block
+    proof: bytes
+
+
 def encode_block(header_bytes: bytes, proof: bytes) -> bytes:
     """The value of a record of `blocks`."""
     return _BLOCK.encode_single({"header": header_bytes, "proof": proof})
@@ -39,6 +48,7 @@ class BlockReader:
     """Reads records of `blocks` and proofs of one chain."""
 
     def __init__(self, genesis: Genesis, verify_signature: Verify = verify) -> None:
+        self._genesis_digest = genesis.digest
         self._wire = Wire(genesis, verify_signature)
         self._committee = Committee([validator.power for validator in genesis.validators])
         self._leaders = leader_table([validator.power for validator in genesis.validators])
@@ -49,61 +59,82 @@ class BlockReader:
         bare = self._wire.encode(replace(finalization, proposal=None))
         return _PROOF.encode({"finalization": bare, "descendants": [block.header_bytes for block in descendants]})
 
-    def read(self, value: bytes | None) -> Proven | Rejection:
-        """The final block of a record's value: canonical and linked, its signatures unchecked."""
+    def look(self, value: bytes | None) -> Claimed | Rejection:
+        """The block of a record's value, and no more: what it costs to refuse a proof that nobody needs."""
         if value is None:
             return Rejection(Reason.NULL_VALUE)
         fields = _BLOCK.decode_single(value, self.value_bytes_max)
         if isinstance(fields, Rejection):
             return fields
-        proof = _PROOF.decode(fields["proof"], self.value_bytes_max)
+        block = self._wire.read_block(fields["header"])
+        return block if isinstance(block, Rejection) else Claimed(block, fields["proof"])
+
+    def read(self, value: bytes | None) -> Proven | Rejection:
+        """The final block of a record's value: canonical, linked, a quorum of distinct good signatures."""
+        claimed = self.look(value)
+        return claimed if isinstance(claimed, Rejection) else self.take_apart(claimed)
+
+    def take_apart(self, claimed: Claimed) -> Proven | Rejection:
+        """A block with its proof. What costs most comes last: a forged proof is refused at its first wrong link.
+
+        Signatures before headers, since only a quorum can sign what many headers lead to; headers from the last to the
+        first, since the one above names each by its digest.
+        """
+        proof = _PROOF.decode(claimed.proof, self.value_bytes_max)
         if isinstance(proof, Rejection):
             return proof
-        return self._link(fields["header"], proof)
+        finalization = self._finalization(proof["finalization"])
+        if isinstance(finalization, Rejection):
+            return finalization
+        headers = (claimed.block.header_bytes, *proof["descendants"])
+        if len(headers) > DESCENDANTS_MAX + 1:
+            return Rejection(Reason.FIELD_RANGE, "descendants")
+        if digests.block_digest(self._genesis_digest, headers[-1]) != finalization.digest:
+            return Rejection(Reason.FIELD_RANGE, "finalization")
+        if not self._is_signed(finalization):
+            return Rejection(Reason.BAD_SIGNATURE, "no quorum of good signatures")
+        return self._link(headers, finalization)
 
     def is_final(self, proven: Proven) -> bool:
         """Whether the finalization has a quorum of good signatures."""
-        members = [member for member, _ in proven.finalization.signatures]
-        return self._committee.is_quorum(members) and self._wire.is_authentic(
-            proven.finalization, lambda view: self._leaders[view % SLOTS]
-        )
+        return self._is_signed(proven.finalization)
 
     def verify(self, value: bytes | None) -> FinalBlock | Rejection:
         """The final block of a record's value, its finality verified."""
         proven = self.read(value)
         if isinstance(proven, Rejection):
             return proven
-        if not self.is_final(proven):
-            return Rejection(Reason.BAD_SIGNATURE, "no quorum of good signatures")
         block = proven.block
         proof = self.prove(proven.finalization, proven.descendants)
         return FinalBlock(block.header, block.header_bytes, block.digest, proof)
 
-    def _link(self, header_bytes: bytes, proof: dict[str, Any]) -> Proven | Rejection:
+    def _finalization(self, data: bytes) -> Certificate | Rejection:
+        found = self._wire.decode(data)
+        if isinstance(found, Rejection):
+            return found
+        if not isinstance(found, Certificate) or found.kind is not Kind.FINALIZE or found.proposal is not None:
+            return Rejection(Reason.FIELD_RANGE, "finalization")
+        return found
+
+    def _is_signed(self, finalization: Certificate) -> bool:
+        members = [member for member, _ in finalization.signatures]
+        return self._committee.is_quorum(members) and self._wire.is_authentic(
+            finalization, lambda view: self._leaders[view % SLOTS]
+        )
+
+    def _link(self, headers: Sequence[bytes], finalization: Certificate) -> Proven | Rejection:
         """A header and its descendants, each the child of the one before, the last one finalized."""
-        if len(proof["descendants"]) > DESCENDANTS_MAX:
-            return Rejection(Reason.FIELD_RANGE, "descendants")
         blocks: list[Block] = []
-        for data in (header_bytes, *proof["descendants"]):
+        for data in reversed(headers):
             block = self._wire.read_block(data)
             if isinstance(block, Rejection):
                 return block
-            if blocks and not is_child(block, blocks[-1]):
+            if blocks and not is_child(blocks[-1], block):
                 return Rejection(Reason.FIELD_RANGE, "descendants")
             blocks.append(block)
-        finalization = self._wire.decode(proof["finalization"])
-        if isinstance(finalization, Rejection):
-            return finalization
-        tip = blocks[-1]
-        if (
-            not isinstance(finalization, Certificate)
-            or finalization.kind is not Kind.FINALIZE
-            or finalization.proposal is not None
-            or finalization.digest != tip.digest
-            or finalization.view < tip.header.view
-        ):
+        if finalization.view < blocks[0].header.view:
             return Rejection(Reason.FIELD_RANGE, "finalization")
-        return Proven(blocks[0], finalization, tuple(blocks[1:]))
+        return Proven(blocks[-1], finalization, tuple(blocks[-2::-1]))
 
 
 def is_child(block: Block, parent: Block) -> bool:

@@ -117,17 +117,13 @@ class Chain:
         return self._finals[max(self._finals)].block if self._finals else self.delivered
 
     def deliver(self) -> Proven:
-        """Take the next final block off; it is the delivered one from now on."""
+        """Take the next final block off; it is the delivered one from now on. Others of its height go with `prune`."""
         height = self.delivered.header.height + 1
         proven = self._finals.pop(height)
         if self.rule.holds(proven.block.header, self.checkpoint.header):
             self.checkpoint = proven.block
+        self._blocks.pop(self.delivered.digest, None)
         self.delivered = proven.block
-        self._blocks = {
-            digest: block
-            for digest, block in self._blocks.items()
-            if block.header.height > height or digest == proven.block.digest
-        }
         return proven
 
     def prune(self, view: int, digest: bytes) -> None:

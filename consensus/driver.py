@@ -1,9 +1,8 @@
 """Runs one validator over real ports: threads that read, one loop that decides, a clock."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
-from functools import lru_cache
-from queue import Empty, Queue
+from functools import lru_cache, partial
 from threading import Event as Flag
 from typing import Final
 
@@ -20,19 +19,18 @@ from consensus.messages import Wire
 from consensus.outbox import Outbox
 from consensus.pace import Settings
 from consensus.ports import LoopPorts, Ports
-from consensus.readers import Failed, IntakeTail, Reading, TopicTail, read_to_end
+from consensus.queues import Queues, Share
+from consensus.readers import IntakeTail, Reading, TopicTail, read_to_end
 from ledger.keys import verify
 
 __all__ = ["Driver", "Halt", "Ports", "Settings"]
 
-QUEUE_MAX: Final = 64
-"""Batches that the reading threads may be ahead of the loop."""
-BLOCKS_QUEUE_MAX: Final = 8
-TURN_BATCHES_MAX: Final = 32
 TICK_MS: Final = 100
 FLUSH_MS: Final = 2_000
 VERIFIED_MAX: Final = 8_192
+SHARE: Final = Share()
 
+_INTAKE: Final = "intake"
 _FATAL: Final = (PositionLost, TopicMissing, StoreFailed, StoreDamaged, ValueTooLarge)
 
 
@@ -56,8 +54,9 @@ class Driver:
         self._loop: Loop | None = None
         self._outbox: Outbox | None = None
         self._reading: Reading | None = None
-        self._items: Queue[object] = Queue(QUEUE_MAX)
-        self._blocks: Queue[object] = Queue(BLOCKS_QUEUE_MAX)
+        genesis = ports.genesis
+        self._queues = Queues((*voting_topics(genesis), _INTAKE, genesis.topic_name("blocks")))
+        self._verified = lru_cache(VERIFIED_MAX)(verify)
         self._executor_due_ms = 0
 
     def run(self) -> None:
@@ -68,10 +67,11 @@ class Driver:
                 open_journal(ports.journal_path, ports.genesis.digest, ports.key.public_key, ports.on_durable)
             ) as journal,
             closing(Outbox(ports.log.producer(), FLUSH_MS)) as outbox,
-            closing(Reading(self._items)) as reading,
+            closing(Reading(self._queues)) as reading,
         ):
             self._outbox, self._reading = outbox, reading
-            intake = IntakeTail(ports.intake, ports.source, self._settings.read_records_max, reading.put)
+            put = partial(self._queues.put, _INTAKE)
+            intake = IntakeTail(ports.intake, ports.source, self._settings.read_records_max, put)
             self._loop = loop = self._boot(journal, outbox, intake)
             for advance in ports.intake.backlog():
                 loop.take(advance, ports.now_ms())
@@ -94,8 +94,9 @@ class Driver:
         outbox = self._outbox
         if loop is None or outbox is None:
             return {}
+        waiting = {"queue": len(self._queues), "queue_bytes": self._queues.size_bytes}
         sending = {"outbox": outbox.waiting, "outbox_failed": outbox.failed, "outbox_dropped": outbox.dropped}
-        return {**loop.status(), "queue": self._items.qsize(), **sending}
+        return {**loop.status(), **waiting, **sending}
 
     def unavailable(self) -> dict[str, int]:
         """How often the log was unavailable, by who read it: a topic, "intake", "supply"; from any thread."""
@@ -115,8 +116,7 @@ class Driver:
 
     def _boot(self, journal: Journal, outbox: Outbox, intake: IntakeTail) -> Loop:
         ports, genesis = self._ports, self._ports.genesis
-        verified = lru_cache(VERIFIED_MAX)(verify)
-        wire, reader = Wire(genesis, verified), BlockReader(genesis, verified)
+        wire, reader = Wire(genesis, self._verified), BlockReader(genesis, self._verified)
         positions = all_positions(genesis, journal.positions)
         own_topic = consensus_topics(genesis)[self._index]
         own = [record.value for record in read_to_end(ports.log, own_topic, positions[own_topic])]
@@ -135,7 +135,7 @@ class Driver:
             request=intake.request,
             on_durable=ports.on_durable,
             report=ports.report,
-            verify=verified,
+            verify=self._verified,
             settled_height=ports.settled_height,
         )
         return Loop(loop_ports, self._settings, boot, ports.now_ms())
@@ -148,35 +148,23 @@ class Driver:
     def _start(self, reading: Reading, intake: IntakeTail, positions: Mapping[str, int]) -> TopicTail:
         """Start all reading; the tail of `blocks`."""
         genesis, log = self._ports.genesis, self._ports.log
-        blocks_topic = genesis.topic_name("blocks")
-        blocks = TopicTail(log, blocks_topic, positions[blocks_topic], self._put_blocks(reading))
-        tails = [TopicTail(log, topic, positions[topic], reading.put) for topic in voting_topics(genesis)]
-        for tail in (*tails, blocks):
+        topics = (*voting_topics(genesis), genesis.topic_name("blocks"))
+        tails = [TopicTail(log, topic, positions[topic], partial(self._queues.put, topic)) for topic in topics]
+        for tail in tails:
             reading.start(tail.topic, tail.read, tail.close, _FATAL)
-        reading.start("intake", intake.read, lambda: None, _FATAL)
+        reading.start(_INTAKE, intake.read, lambda: None, _FATAL)
         reading.start("supply", intake.supply, lambda: None, _FATAL)
-        return blocks
-
-    def _put_blocks(self, reading: Reading) -> Callable[[object], None]:
-        def put(batch: object) -> None:
-            reading.put_into(self._blocks, batch)
-            reading.put(())
-
-        return put
+        return tails[-1]
 
     # --- a turn ---
 
     def _turn(self, loop: Loop) -> None:
-        """Wait for something, take all that is there, then end the turn."""
+        """Wait for something, take of each input its share, then end the turn."""
         now_ms = self._ports.now_ms
-        taken = 0
-        batch = self._wait(loop)
-        while batch is not None:
-            self._take(loop, batch)
-            taken += 1
-            batch = _next(self._items) if taken < TURN_BATCHES_MAX else None
-        while loop.has_room_for_blocks() and (batch := _next(self._blocks)) is not None:
-            self._take(loop, batch)
+        wake_ms = loop.wake_ms()
+        patience_ms = TICK_MS if wake_ms is None else max(0, min(TICK_MS, wake_ms - now_ms()))
+        self._queues.wait(loop, patience_ms / 1000)
+        self._queues.give(loop, SHARE, lambda: self._verified.cache_info().misses, now_ms)
         if now_ms() >= self._executor_due_ms:
             self._executor_due_ms = now_ms() + TICK_MS
             loop.measure_lag(self._ports.lag(), now_ms())
@@ -184,24 +172,3 @@ class Driver:
             if claims:
                 loop.take(Claims(claims), now_ms())
         loop.end_turn(now_ms())
-
-    def _wait(self, loop: Loop) -> object | None:
-        wake_ms = loop.wake_ms()
-        patience_ms = TICK_MS if wake_ms is None else max(0, min(TICK_MS, wake_ms - self._ports.now_ms()))
-        try:
-            return self._items.get(timeout=patience_ms / 1000)
-        except Empty:
-            return None
-
-    def _take(self, loop: Loop, batch: object) -> None:
-        if isinstance(batch, Failed):
-            raise batch.error
-        for item in batch if isinstance(batch, tuple) else (batch,):
-            loop.take(item, self._ports.now_ms())
-
-
-def _next(queue: "Queue[object]") -> object | None:
-    try:
-        return queue.get_nowait()
-    except Empty:
-        return None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from consensus.blocks import BlockReader, Proven
+from consensus.messages import Block
 
 EARLY_MAX: Final = 4_096
 WAITING_MAX: Final = 2_048
@@ -59,6 +60,14 @@ class BlocksKeeper:
             self._unwatched_from = self._unwatched_from or height
             return
         self._watch(height, digest, value, now_ms)
+
+    def wants(self, block: Block) -> bool:
+        """Whether a record of this block tells anything: it was missed in the topic, or is not known to be final."""
+        height, digest = block.header.height, block.digest
+        waiting = self._waiting.get(height)
+        return (waiting is not None and waiting[0] == digest) or (
+            height > self._height and self._early.get(height) != digest
+        )
 
     def on_block(self, proven: Proven) -> bool:
         """A well-formed block was read from the topic; whether it is final and above the last one we were told of."""

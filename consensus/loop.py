@@ -23,7 +23,7 @@ from consensus.core import Core
 from consensus.errors import ForkFound, Halt, SecondInstance
 from consensus.gaps import BlocksPosition
 from consensus.keeper import BlocksKeeper
-from consensus.messages import Wire, said
+from consensus.messages import Block, Wire, said
 from consensus.pace import Settings
 from consensus.ports import LoopPorts
 from consensus.positions import TopicPositions
@@ -35,6 +35,8 @@ from ledger.header import Opening
 from ledger.rejection import Rejection
 
 POSITIONS_MS: Final = 60_000
+STORED_MAX: Final = 16
+"""Final blocks that one turn gives to the store: each is a sync. The journal holds them all by then."""
 COMPLETE: Final = "#complete-height"
 """Among the positions: the height up to which the `blocks` topic is known to be complete."""
 
@@ -82,7 +84,7 @@ class Loop:
         """Set where the `blocks` topic is to be read again from; whoever reads it does so and sets None."""
         self._positions_due_ms = now_ms
         self._timer: int | None = None
-        self._finals: list[events.Finalize] = []
+        self._finals: deque[events.Finalize] = deque()
         self._sends: list[tuple[str, bytes]] = [(self._own_topic, value) for value in boot.unsent]
         self._rereading: Counter[int] = Counter()
         self._advances: dict[int, tuple[int, list[Entry]]] = {}
@@ -139,6 +141,8 @@ class Loop:
 
     def wake_ms(self) -> int | None:
         """When `end_turn` has something to do even if nothing is read."""
+        if self._finals:
+            return 0
         moments = (
             self._timer,
             self._keeper.next_ms(),
@@ -146,6 +150,10 @@ class Loop:
             self._certification.next_ms(),
         )
         return min((at_ms for at_ms in moments if at_ms is not None), default=None)
+
+    def has_room_for(self, name: str) -> bool:
+        """Whether something of an input may be taken: all but `blocks` may always."""
+        return name != self._blocks_topic or self.has_room_for_blocks()
 
     def has_room_for_blocks(self) -> bool:
         """Whether records of `blocks` may be taken: what lies too far above the delivered block would be lost.
@@ -239,15 +247,25 @@ class Loop:
         waiting[1].extend(entries)
 
     def _on_block(self, offset: int, value: bytes | None, now_ms: int) -> None:
-        proven = self._reader.read(value)
-        if isinstance(proven, Rejection):
+        """Most records bring what is known: their proof is not even looked at."""
+        height = None
+        claimed = self._reader.look(value)
+        if isinstance(claimed, Rejection):
             self.counts["bad_blocks"] += 1
-            self._blocks_position.on_record(offset, None)
-            return
-        is_new = self._keeper.on_block(proven)
-        self._blocks_position.on_record(offset, proven.block.header.height if is_new else None)
-        if is_new:
+        elif self._is_wanted(claimed.block):
+            proven = self._reader.take_apart(claimed)
+            if isinstance(proven, Rejection):
+                self.counts["bad_blocks"] += 1
+            elif self._keeper.on_block(proven):
+                height = claimed.block.header.height
+        self._blocks_position.on_record(offset, height)
+        if height is not None:
             self._step(events.BlockRead(now_ms, value))
+
+    def _is_wanted(self, block: Block) -> bool:
+        """Whether a proof of this block would tell us anything."""
+        above = block.header.height - self.core.state.chain.delivered.header.height
+        return above <= FINALS_MAX and self._keeper.wants(block)
 
     def _watch_gap(self, now_ms: int) -> None:
         """A block below what is final never came: have the topic read again."""
@@ -311,10 +329,9 @@ class Loop:
             outbox.send(self._own_topic, value)
         for topic, value in sends:
             outbox.send(topic, value)
-        finals, self._finals = self._finals, []
-        for final in finals:
-            self._store(final, now_ms)
-        if journal.is_grown:
+        for _ in range(min(STORED_MAX, len(self._finals))):
+            self._store(self._finals.popleft(), now_ms)
+        if journal.is_grown and not self._finals:
             journal.compact(self._current_positions())
 
     def _store(self, final: events.Finalize, now_ms: int) -> None:

@@ -1,9 +1,8 @@
-"""Threads that read: each puts what it finds into the loop's queue, and waits while that is full."""
+"""Threads that read: each puts what it finds into its queue to the loop, and waits while that is full."""
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from queue import Empty, Full, Queue
+from queue import Empty, Queue
 from threading import Event, Thread
 from typing import Final
 
@@ -12,19 +11,13 @@ from backbone.store import StoredRecord
 from consensus.events import Fetch, Probe, Reread
 from consensus.loop import Restarted, TopicRestarted
 from consensus.ports import IntakePort, RecordSource, Request
+from consensus.queues import Queues
 from ledger.header import Head
 
 WAIT_MS: Final = 100
 RETRY_MS: Final = 200
 RECORDS_MAX: Final = 200
-"""Records of one batch; with the bound of the queue, what a flooded topic can make us hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A reading thread met an error that waiting does not heal."""
-
-    error: Exception
+"""Records of one batch."""
 
 
 class ReadingEnded(Exception):
@@ -32,12 +25,13 @@ class ReadingEnded(Exception):
 
 
 class Reading:
-    """The threads of one driver; `items` is the loop's queue."""
+    """The threads of one driver, which fill `queues`."""
 
-    def __init__(self, items: "Queue[object]") -> None:
-        self._items = items
+    def __init__(self, queues: Queues) -> None:
+        self._queues = queues
         self._stop = Event()
-        self._failed = False
+        self._error: Exception | None = None
+        """The first that waiting does not heal. It waits behind nothing that was read."""
         self.unavailable: Counter[str] = Counter()
         """By thread: how often the log was unavailable to it. Each counts its own."""
         self._threads: list[Thread] = []
@@ -50,28 +44,18 @@ class Reading:
         self._threads.append(thread)
         thread.start()
 
-    def put(self, item: object) -> None:
-        """Hand over to the loop; waits while its queue is full, until stopped."""
-        self.put_into(self._items, item)
-
-    def put_into(self, queue: "Queue[object]", item: object) -> None:
-        """Hand over by another queue of the loop's."""
-        while not self._stop.is_set():
-            try:
-                queue.put(item, timeout=WAIT_MS / 1000)
-            except Full:
-                continue
-            return
-
     def check(self) -> None:
-        """Raises: ReadingEnded, where a thread has ended without having been asked to."""
+        """Raises: what a thread met that waiting does not heal; ReadingEnded, where one has ended by anything else."""
         ended = [thread.name for thread in self._threads if not thread.is_alive()]
-        if ended and not self._failed:
+        if self._error is not None:
+            raise self._error
+        if ended:
             raise ReadingEnded(f"The thread {ended[0]!r} ended by an error of ours; its traceback is in the log.")
 
     def close(self) -> None:
         """End all threads."""
         self._stop.set()
+        self._queues.close()
         for thread in self._threads:
             thread.join()
 
@@ -85,8 +69,7 @@ class Reading:
                 self.unavailable[name] += 1
                 self._stop.wait(RETRY_MS / 1000)
             except errors as error:
-                self._failed = True
-                self.put(Failed(error))
+                self._error = self._error or error
                 break
         close()
 
@@ -98,7 +81,7 @@ class IntakeTail:
     """
 
     def __init__(
-        self, intake: IntakePort, source: RecordSource, records_max: int, put: Callable[[object], None]
+        self, intake: IntakePort, source: RecordSource, records_max: int, put: Callable[[Sequence[object]], None]
     ) -> None:
         self._intake = intake
         self._source = source
@@ -160,7 +143,7 @@ class IntakeTail:
 class TopicTail:
     """Reads one single-partition topic on and on; opens its reader anew after the log was unavailable."""
 
-    def __init__(self, log: Log, topic: str, position: int, put: Callable[[object], None]) -> None:
+    def __init__(self, log: Log, topic: str, position: int, put: Callable[[Sequence[object]], None]) -> None:
         self._log = log
         self.topic = topic
         self._position = position
@@ -177,11 +160,8 @@ class TopicTail:
 
         Raises: LogUnavailable, TopicMissing.
         """
-        again_from, self._again_from = self._again_from, None
-        if again_from is not None:
-            self.close()
-            self._position = again_from
         try:
+            self._follow_wish()
             if self._reader is None:
                 self._reader = self._log.reader(self.topic, {0: self._position})
             records = self._reader.read(RECORDS_MAX, WAIT_MS)
@@ -191,11 +171,20 @@ class TopicTail:
         except PositionLost as lost:
             self.close()
             self._position = self._log.begin(self.topic, 0)
-            self._put(TopicRestarted(self.topic, self._position))
+            self._put((TopicRestarted(self.topic, self._position),))
             raise LogUnavailable(str(lost)) from lost
         if records:
             self._position = records[-1].offset + 1
             self._put(tuple(records))
+
+    def _follow_wish(self) -> None:
+        """Go to where we were asked to read from; what the log has deleted there is no loss of a position of ours."""
+        again_from = self._again_from
+        if again_from is not None:
+            self.close()
+            self._position = max(again_from, self._log.begin(self.topic, 0))
+            if self._again_from == again_from:
+                self._again_from = None
 
     def close(self) -> None:
         if self._reader is not None:

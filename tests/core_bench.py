@@ -103,12 +103,16 @@ class Bench:
 
     def head(self, records: int) -> Head:
         """The head that the first `records` records of the log make."""
-        if records == 0:
-            return self.genesis.empty_heads()[0]
+        return self.heads(records)[-1] if records else self.genesis.empty_heads()[0]
+
+    def heads(self, records: int) -> list[Head]:
+        """The heads that the first 1, 2, ... `records` records of the log make."""
+        heads: list[Head] = []
         digest = self.genesis.empty_heads()[0].chain_digest
         for offset in range(records):
             digest = digests.chain_next(digest, 0, offset, digests.value_digest(b"%d" % offset))
-        return Head(0, 0, Offset(records), digest)
+            heads.append(Head(0, 0, Offset(offset + 1), digest))
+        return heads
 
     def propose(self, block: Block, view: int | None = None, signer: int | None = None) -> Proposal:
         """The leader's proposal of a block, or of an earlier one again."""

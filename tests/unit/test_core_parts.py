@@ -1,18 +1,18 @@
 """The smaller parts around the core: clock, keeper and position of `blocks`, outbox, checkpoint rule."""
 
 from dataclasses import replace
-from queue import Queue
 from threading import Event
 
 import pytest
 
 from consensus.blocks import BlockReader, Proven
 from consensus.clock import SteadyClock
-from consensus.gaps import BACK_MIN, PATIENCE_MS, BlocksPosition
+from consensus.gaps import BlocksPosition
 from consensus.keeper import WAITING_MAX, BlocksKeeper
 from consensus.messages import Block, Kind
 from consensus.outbox import QUEUE_MAX, Outbox
-from consensus.readers import Failed, Reading, ReadingEnded
+from consensus.queues import Queues
+from consensus.readers import Reading, ReadingEnded
 from ledger.checkpoint_rule import CheckpointRule
 from tests.core_bench import START_MS, Bench
 from tests.flaky_log import FlakyLog
@@ -147,16 +147,6 @@ def test_blocks_are_read_on_from_the_first_that_is_not_delivered() -> None:
     assert position.position(5) == 13
 
 
-def test_a_gap_makes_the_topic_be_read_again_further_back_each_time() -> None:
-    position = BlocksPosition(1_000)
-    assert position.read_again_from(True, 3, 0) is None
-    assert position.read_again_from(True, 3, PATIENCE_MS - 1) is None
-    assert position.read_again_from(True, 3, PATIENCE_MS) == 1_000 - 2 * BACK_MIN
-    assert position.read_again_from(True, 3, 10 * PATIENCE_MS) == 1_000 - 4 * BACK_MIN
-    assert position.read_again_from(False, 3, 11 * PATIENCE_MS) is None
-    assert position.next_ms() is None
-
-
 def test_records_wait_while_the_log_is_full() -> None:
     log = FlakyLog()
     log.faults.append("full")
@@ -209,7 +199,7 @@ def check_for_a_while(reading: Reading) -> None:
 
 def test_a_reading_thread_that_dies_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("threading.excepthook", lambda arguments: None)
-    reading = Reading(Queue())
+    reading = Reading(Queues(()))
 
     def dies() -> None:
         raise RuntimeError
@@ -221,24 +211,12 @@ def test_a_reading_thread_that_dies_is_noticed(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_expected_error_of_a_reading_thread_reaches_the_loop() -> None:
-    items: Queue[object] = Queue()
-    reading = Reading(items)
+    reading = Reading(Queues(()))
 
     def fails() -> None:
         raise KeyError("gone")
 
     reading.start("fails", fails, lambda: None, (KeyError,))
-    failed = items.get(timeout=10)
-    assert isinstance(failed, Failed)
-    assert isinstance(failed.error, KeyError)
-    reading.check()
-    reading.close()
-
-
-def test_a_batch_is_handed_over_when_there_is_room_again() -> None:
-    items: Queue[object] = Queue(1)
-    reading = Reading(items)
-    batches = iter(range(3))
-    reading.start("reads", lambda: reading.put(next(batches)), lambda: None, (StopIteration,))
-    assert [items.get(timeout=10) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(KeyError, match="gone"):
+        check_for_a_while(reading)
     reading.close()
