@@ -11,6 +11,7 @@ from consensus.blocks import DESCENDANTS_MAX, BlockReader
 from consensus.chain import FINALS_MAX
 from consensus.keeper import BlocksKeeper
 from consensus.messages import Block
+from ledger import header
 from tests.core_bench import START_MS, Bench
 from tests.loop_bench import LoopBench
 
@@ -81,7 +82,7 @@ def test_a_deep_proof_that_proves_nothing_new_costs_no_more_than_a_few_headers(
     it.end_turn()
     burst = [forge(it, height) for _ in range(BURST)]
     headers: list[bytes] = []
-    decode_header = messages.decode_header
+    decode_header = header.decode_header
 
     def counting(data: bytes, partitions_max: int) -> object:
         headers.append(data)
@@ -109,7 +110,7 @@ def test_a_catch_up_goes_on_behind_a_burst_of_forged_proofs() -> None:
 
 @pytest.mark.parametrize("order", ["upwards", "the first one last", "downwards"])
 def test_a_turn_gives_the_store_no_more_than_a_few_blocks_however_many_become_final_at_once(order: str) -> None:
-    blocks = 300
+    blocks = 120
     it = LoopBench(blocks)
     it.know_top()
     values = list(map(it.record, it.chain))
