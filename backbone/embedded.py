@@ -16,8 +16,9 @@ from typing import Final
 
 from backbone import embedded_file, sentences
 from backbone.embedded_fenced import EmbeddedFencedWriter
-from backbone.embedded_file import READ_BYTES_MAX, TopicFile, ends
+from backbone.embedded_file import TopicFile, ends
 from backbone.log import (
+    READ_BYTES_MAX,
     Delivery,
     LogBackPressure,
     LogReader,

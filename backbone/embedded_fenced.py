@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from backbone import embedded_file, sentences
-from backbone.embedded_file import READ_BYTES_MAX, TopicFile, ends
+from backbone.embedded_file import TopicFile, ends
 from backbone.fenced import Fenced, Item, windows
-from backbone.log import LogRecord, LogUnavailable
+from backbone.log import READ_BYTES_MAX, LogRecord, LogUnavailable
 
 
 class EmbeddedFencedWriter:

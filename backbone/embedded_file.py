@@ -20,7 +20,6 @@ from backbone.log import LogRecord, LogUnavailable, TopicExists, TopicInfo, Topi
 OFFSET_BITS: Final = 48
 """A record's rowid is `partition << 48 | offset`: a partition is one range of one b-tree."""
 BUSY_TIMEOUT_MS: Final = 10_000
-READ_BYTES_MAX: Final = 32 << 20
 
 _SCHEMA: Final = """
 CREATE TABLE topic (id TEXT NOT NULL, partitions INTEGER NOT NULL, settings TEXT NOT NULL) STRICT;

@@ -9,17 +9,16 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from backbone import sentences
 from backbone.kafka_admin import MISSING, Admin
-from backbone.log import LogRecord, LogUnavailable, PositionLost, TopicMissing
+from backbone.log import READ_BYTES_MAX, LogRecord, LogUnavailable, PositionLost, TopicMissing
 
 IDENTITY_S: Final = 2.0
 """How often the topic's id is asked for; a recreated topic under the same name may show no error at all."""
-_CHUNK: Final = 1_000
 
 _DEFAULTS: Final = {
     "group.id": "momus",  # The client wants one; without subscription and commits it is never used.
     "fetch.wait.max.ms": "100",
     "fetch.queue.backoff.ms": "5",
-    "queued.max.messages.kbytes": "32768",
+    "queued.max.messages.kbytes": "4096",
 }
 _FIXED: Final = {
     "enable.auto.commit": "false",
@@ -90,13 +89,16 @@ class KafkaReader:
     def _take(self, records_max: int, timeout_s: float) -> list[LogRecord]:
         """What is there after waiting for the first. Waiting for many at once would wait the whole time."""
         found: list[LogRecord] = []
+        left_bytes = READ_BYTES_MAX
         try:
-            first = self._consumer.poll(min(timeout_s, IDENTITY_S))
-            messages = [] if first is None else [first]
-            while messages:
-                found += [record for message in messages if (record := self._record(message)) is not None]
-                wanted = min(records_max - len(found), _CHUNK)
-                messages = self._consumer.consume(wanted, 0) if wanted > 0 and self._failure is None else []
+            message = self._consumer.poll(min(timeout_s, IDENTITY_S))
+            while message is not None:
+                record = self._record(message)
+                if record is not None:
+                    found.append(record)
+                    left_bytes -= len(record.value or b"")
+                is_full = len(found) >= records_max or left_bytes <= 0
+                message = None if is_full or self._failure is not None else self._consumer.poll(0)
         except KafkaException as error:
             self._fail(LogUnavailable(f"Kafka's reader of {self._topic} failed: {error.args[0].str()}."))
         return found

@@ -6,7 +6,10 @@ Nothing above this port may rest on the log's order, completeness or keeping: th
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+READ_BYTES_MAX: Final = 2 << 20
+"""Value bytes of one read: the record that reaches them is its last. What readers hold is bounded, whoever writes."""
 
 
 class LogUnavailable(Exception):
@@ -108,7 +111,7 @@ class LogReader(Protocol):
     """Reads assigned partitions from given offsets on, in offset order per partition. No group, no commit."""
 
     def read(self, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
-        """Up to `records_max` records; returns as soon as there are any, empty after `timeout_ms`.
+        """Up to `records_max` records and READ_BYTES_MAX; as soon as there are any, empty after `timeout_ms`.
 
         Raises: PositionLost, TopicMissing, LogUnavailable.
         """

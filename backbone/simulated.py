@@ -9,10 +9,12 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import accumulate
 from typing import Final
 
 from backbone import sentences
 from backbone.log import (
+    READ_BYTES_MAX,
     Delivery,
     LogBackPressure,
     LogReader,
@@ -214,9 +216,12 @@ class SimulatedReader:
         for partition, position in self._next.items():
             self._check_position(partition, position)
         found: list[LogRecord] = []
+        left_bytes = READ_BYTES_MAX
         for partition in list(self._next):
-            if len(found) < records_max:
-                found += self._take(partition, records_max - len(found))
+            if len(found) < records_max and left_bytes > 0:
+                taken = self._take(partition, records_max - len(found), left_bytes)
+                left_bytes -= sum(len(record.value or b"") for record in taken)
+                found += taken
         self._mark_ends()
         return found
 
@@ -227,10 +232,12 @@ class SimulatedReader:
     def close(self) -> None:
         """Nothing is held."""
 
-    def _take(self, partition: int, records_max: int) -> list[LogRecord]:
+    def _take(self, partition: int, records_max: int, bytes_max: int) -> list[LogRecord]:
         place, position = self._topic.partitions[partition], self._next.pop(partition)
         start = place.index(position)
         taken = place.records[start : start + records_max]
+        sizes = accumulate(len(record.value or b"") for record in taken)
+        taken = taken[: 1 + sum(size < bytes_max for size in sizes)]
         reached_end = start + len(taken) == len(place.records)
         self._next[partition] = place.next if reached_end else taken[-1].offset + 1
         return taken

@@ -16,7 +16,7 @@ from backbone.log import LogRecord
 
 ITEMS_MAX: Final = 1_024
 BYTES_MAX: Final = 1 << 20
-"""Of one queue. A batch that is larger waits until the queue is empty."""
+"""Of one queue. An item that is larger waits until the queue is empty."""
 
 ITEM_BYTES: Final = 256
 """What an item takes in memory beside its values."""
@@ -58,14 +58,16 @@ class Queues:
         self._is_closed = False
 
     def put(self, name: str, batch: Sequence[object]) -> None:
-        """Queue a batch, whole and in order; waits while there is no room for it. Nothing is queued once closed."""
-        sized = [(item, size_bytes(item)) for item in batch]
-        total = sum(size for _, size in sized)
-        with self._room:
-            self._room.wait_for(lambda: self._is_closed or self._has_room(name, len(sized), total))
-            if not self._is_closed:
-                self._queues[name].extend(sized)
-                self._bytes[name] += total
+        """Queue a batch in order; waits while there is no room. Nothing is queued once closed."""
+        for item in batch:
+            size = size_bytes(item)
+            with self._room:
+                while not (self._is_closed or self._has_room(name, size)):
+                    self._room.wait()
+                if self._is_closed:
+                    return
+                self._queues[name].append((item, size))
+                self._bytes[name] += size
                 self._news.notify()
 
     def wait(self, taker: Taker, timeout_s: float) -> None:
@@ -106,10 +108,9 @@ class Queues:
         """What all that waits takes in memory."""
         return sum(self._bytes.values())
 
-    def _has_room(self, name: str, items: int, total_bytes: int) -> bool:
-        queue = self._queues[name]
-        fits = len(queue) + items <= self._items_max and self._bytes[name] + total_bytes <= self._bytes_max
-        return fits or not queue
+    def _has_room(self, name: str, size: int) -> bool:
+        waiting = len(self._queues[name])
+        return waiting == 0 or (waiting < self._items_max and self._bytes[name] + size <= self._bytes_max)
 
     def _take(self, name: str) -> tuple[object, int] | None:
         with self._room:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from backbone.log import (
+    READ_BYTES_MAX,
     Delivery,
     Log,
     LogBackPressure,
@@ -127,6 +128,20 @@ class LogContract:
                 found += records
         for partition in (0, 1):
             assert [record.offset for record in found if record.partition == partition] == list(range(50))
+
+    def test_a_read_gives_no_more_bytes_than_a_bound_and_one_record_and_all_come(self, log: Log, topic: str) -> None:
+        size, count = 300_000, 20
+        values = [bytes([number]) * size for number in range(count)]
+        for partition in (0, 1):
+            send_all(log, topic, partition, values)
+        found: list[LogRecord] = []
+        with closing(log.reader(topic, {0: 0, 1: 0})) as reader:
+            while not (reader.at_end() and len(found) == 2 * count):
+                records = reader.read(1_000, 200)
+                assert sum(len(record.value or b"") for record in records) < READ_BYTES_MAX + size
+                found += records
+        for partition in (0, 1):
+            assert [record.value for record in found if record.partition == partition] == values
 
     def test_several_readers_each_see_everything(self, log: Log, connect: Callable[..., Log], topic: str) -> None:
         send_all(log, topic, 0, [b"1", b"2"])
