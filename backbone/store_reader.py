@@ -4,6 +4,7 @@ A reader bounded by the heads of a final block always finds its records whole, b
 block was appended. An incomplete end is no error: it has not been written yet.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -101,6 +102,12 @@ class StoreReader:
         for _, frame in self._tip.scan((0, first), _END, remember=True):
             self._last_height = frame.offset
         return self._last_height
+
+    def newest_final(self) -> StoredFinal | None:
+        """The newest final block; None while there is none. For a look: costs the reading of up to a segment."""
+        scan = self._final.scan((0, self._final.first_of_newest()), _END, remember=False)
+        newest = deque(scan, maxlen=1)
+        return final_of(*newest[0]) if newest else None
 
     def wait(self, timeout_ms: int) -> bool:
         """Whether a final block is there above where `final_after` stopped; waits for one up to `timeout_ms`."""

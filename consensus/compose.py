@@ -55,14 +55,14 @@ class Composer:
                 return None
         return None
 
-    def child(self, view: int, parent_view: int, parent: Block, now_ms: int, may_advance: bool) -> Block | None:
+    def child(self, view: int, parent_view: int, parent: Block, time_ms: int, may_advance: bool) -> Block | None:
         """A child of `parent`; None: there is nothing to add.
 
         It opens what our broker shows to be new; else adds all that our store holds; else is a checkpoint that is due.
         """
         if parent.header.height - self._chain.top_final().header.height >= self._depth_max:
             return None
-        time_ms = max(now_ms, parent.header.time_ms + 1)
+        time_ms = max(time_ms, parent.header.time_ms + 1)
         openings = self._openings(parent.header.heads)
         heads = _opened(parent.header.heads, openings) if openings else None
         if heads is None and may_advance:

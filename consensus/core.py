@@ -132,6 +132,8 @@ class Core:
                 self._actions += self.state.records.diverged(partition, incarnation, diverged_at, now_ms)
             case events.LagMeasured(records=records):
                 self.state.lag = records
+            case events.ClockSet(ahead_ms=ahead_ms):
+                self.state.ahead_ms = ahead_ms
             case events.Started():
                 self._on_start()
             case events.TimerFired():
@@ -323,7 +325,7 @@ class Core:
         if found is None or own.proposal is not None or own.said(Kind.NULLIFY):
             return
         parent_view, parent = found
-        block = composer.child(view, parent_view, parent, self.state.now_ms, self.state.may_advance())
+        block = composer.child(view, parent_view, parent, self.state.time_ms, self.state.may_advance())
         if block is None:
             pace = self.state.pace
             is_waiting = pace.pending_since_ms is None or self.state.now_ms < pace.idle_until_ms()
@@ -341,7 +343,7 @@ class Core:
         if not state.proposals or state.own.said(Kind.NOTARIZE) or state.own.said(Kind.NULLIFY):
             return
         proposal = state.proposals[0]
-        match self.state.judge.judge(proposal, self.state.now_ms, self.state.may_advance()):
+        match self.state.judge.judge(proposal, self.state.time_ms, self.state.may_advance()):
             case Judgement.GOOD:
                 self._sign_vote(state, Kind.NOTARIZE, proposal.block.digest, proposal.block)
             case Judgement.INVALID:

@@ -168,6 +168,7 @@ class Driver:
         if now_ms() >= self._executor_due_ms:
             self._executor_due_ms = now_ms() + TICK_MS
             loop.measure_lag(self._ports.lag(), now_ms())
+            loop.set_clock(self._ports.ahead_ms(), now_ms())
             claims = tuple(self._ports.claims())
             if claims:
                 loop.take(Claims(claims), now_ms())

@@ -1,4 +1,7 @@
-"""What goes into the core and what comes out. Times are milliseconds of one clock that never goes back."""
+"""What goes into the core and what comes out. Times are milliseconds of one clock that never goes back.
+
+That clock is for timers. The time of day, which blocks bear, may be set; `ClockSet` says how far it is from that clock.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +59,14 @@ class LagMeasured:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockSet:
+    """The time of day is so far ahead of the clock of all events (below zero: behind). Before the first: they agree."""
+
+    now_ms: int
+    ahead_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """The time that the last `SetTimer` named has come."""
 
@@ -76,7 +87,7 @@ class LogShown:
     """From which offset on, above what is final, the log does not show what the own store holds; None: it shows all."""
 
 
-Event = Started | MessageRead | BlockRead | Signed | HeadsAdvanced | LogShown | LagMeasured | TimerFired
+Event = Started | MessageRead | BlockRead | Signed | HeadsAdvanced | LogShown | LagMeasured | ClockSet | TimerFired
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,9 +51,9 @@ class Judge:
         self._is_shown = is_shown
         self._drift_ms = drift_ms
 
-    def judge(self, proposal: Proposal, now_ms: int, may_advance: bool) -> Judgement:
-        """The judgement on the proposal of the current view; `may_advance`: our executor keeps up."""
-        return self._again(proposal) if proposal.is_again else self._child(proposal, now_ms, may_advance)
+    def judge(self, proposal: Proposal, time_ms: int, may_advance: bool) -> Judgement:
+        """The judgement on the current view's proposal; `time_ms`: of day; `may_advance`: our executor keeps up."""
+        return self._again(proposal) if proposal.is_again else self._child(proposal, time_ms, may_advance)
 
     def _again(self, proposal: Proposal) -> Judgement:
         """A re-proposal: notarized in an earlier view, every view since then nullified."""
@@ -67,7 +67,7 @@ class Judge:
                 break
         return Judgement.NOT_YET
 
-    def _child(self, proposal: Proposal, now_ms: int, may_advance: bool) -> Judgement:
+    def _child(self, proposal: Proposal, time_ms: int, may_advance: bool) -> Judgement:
         """A new block on a notarized parent, every view between nullified."""
         block, header = proposal.block, proposal.block.header
         if not self._is_well_formed(header) or header.parent_view < self._views.final_view:
@@ -80,7 +80,7 @@ class Judge:
             return Judgement.NOT_YET if notarized == header.parent_digest else Judgement.INVALID
         if notarized != parent.digest or not is_child(block, parent) or header.time_ms <= parent.header.time_ms:
             return Judgement.INVALID
-        is_early = header.time_ms > now_ms + self._drift_ms
+        is_early = header.time_ms > max(time_ms + self._drift_ms, parent.header.time_ms + 1)
         if is_early or header.height > self._chain.top_final().header.height + DESCENDANTS_MAX:
             return Judgement.NOT_YET
         return self._advance(block, parent, may_advance)

@@ -125,6 +125,11 @@ class Loop:
         """How many records the executor is behind."""
         self._step(events.LagMeasured(now_ms, records))
 
+    def set_clock(self, ahead_ms: int, now_ms: int) -> None:
+        """How far the time of day is ahead of the clock that all else goes by."""
+        if ahead_ms != self.core.state.ahead_ms:
+            self._step(events.ClockSet(now_ms, ahead_ms))
+
     def end_turn(self, now_ms: int) -> None:
         """Act on what was taken and on the time; make it durable; let it out."""
         self._tell_advances(now_ms)

@@ -91,6 +91,8 @@ class Ports:
     """The newest checkpoints of the executor, by rising height; asked about ten times a second."""
     now_ms: Callable[[], int]
     """Milliseconds since the Unix epoch that never go back (`consensus.clock.SteadyClock().now_ms`)."""
+    ahead_ms: Callable[[], int] = field(default=lambda: 0)
+    """How far the time of day is ahead of that (`SteadyClock().ahead_ms`); asked about ten times a second."""
     on_durable: Callable[[str], None] = field(default=lambda name: None)
     """Fault point of tests: "journal.before", "journal.after", "compact.before", "store.before", "store.after", .."""
     report: Report = field(default=lambda what, facts: None)

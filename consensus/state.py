@@ -81,11 +81,18 @@ class State:
         )
         self.refusals: Counter[Refusal] = self.inbox.refusals
         self.now_ms = 0
+        self.ahead_ms = 0
+        """How far the time of day is ahead of `now_ms`, which never goes back."""
         self.lag = 0
         self.floor = max(restored.floor, self.views.final_view)
         """Nothing is ever signed at or below it; it never falls."""
         self.view = self.floor + 1
         self._restore(restored)
+
+    @property
+    def time_ms(self) -> int:
+        """The time of day, by which blocks are made and judged."""
+        return self.now_ms + self.ahead_ms
 
     def leader(self, view: int) -> int:
         return self.leaders[view % SLOTS]
@@ -118,7 +125,7 @@ class State:
         """Whether a checkpoint block is due by time. While final blocks wait for their records it is not our turn."""
         chain = self.chain
         is_level = chain.top_final() is chain.delivered
-        return is_level and chain.rule.is_due(self.now_ms, chain.delivered.header.heads, chain.checkpoint.header)
+        return is_level and chain.rule.is_due(self.time_ms, chain.delivered.header.heads, chain.checkpoint.header)
 
     def _moments(self) -> Iterator[int]:
         if self.pace.pending_since_ms is not None:
@@ -126,10 +133,10 @@ class State:
         yield from self.records.moments()
         checkpoint = self.chain.checkpoint
         if self.chain.delivered.header.heads != checkpoint.header.heads:
-            yield checkpoint.header.time_ms + self.chain.rule.time_ms
+            yield checkpoint.header.time_ms + self.chain.rule.time_ms - self.ahead_ms
         state = self.views.get(self.view)
         if state is not None and state.proposals:
-            yield state.proposals[0].block.header.time_ms - self.settings.drift_ms
+            yield state.proposals[0].block.header.time_ms - self.settings.drift_ms - self.ahead_ms
 
     def _restore(self, restored: Restored) -> None:
         """Take over what was signed before, so that none of it is contradicted (R10)."""

@@ -29,6 +29,12 @@ def final_heads(stored: StoreReader, genesis: Genesis) -> tuple[Head, ...]:
     return final_header(stored, genesis, height).heads
 
 
+def final_time_ms(stored: StoreReader, genesis: Genesis) -> int:
+    """The time of the store's last final block; 0 without one. Raises: Halted."""
+    height = stored.last_height()
+    return final_header(stored, genesis, height).time_ms if height else 0
+
+
 def sources(stored: StoreReader, genesis: Genesis, heads: Sequence[Head]) -> list[Source]:
     """For each partition, where the incarnation of its final head lies. Raises: Halted."""
     base = read_base(stored.directory, genesis)

@@ -6,7 +6,9 @@ from typing import Final
 
 from backbone.store import StoreDamaged, StoreReader
 from ledger.genesis import Genesis
+from ledger.header import Header, decode_header
 from node import status
+from node.clock import read_doubted_ms, what_is_wrong
 from node.control import ControlFile
 from node.discovery import FRESH, Peer, peers
 from node.home import Home, HomeUnusable
@@ -37,14 +39,17 @@ class Health:
 
 
 def health_of(home: Home, settings: Settings) -> Health:
-    """As of now. Ready: it runs, hears the others, and its database is as far as the chain, as far as it can know."""
+    """As of now. Ready: it runs, hears the others, its clock and the chain's time agree, and its database is as far as
+    the chain, as far as it can know."""
     reasons = _processes(home, settings)
     try:
-        final, executed = _heights(home)
+        genesis = home.genesis()
+        final, time_ms, executed = _heights(home, genesis)
+        reasons += what_is_wrong(time_ms, read_doubted_ms(home.clock_file), settings.order.drift_ms)
         if final - executed > BEHIND_BLOCKS_MAX:
             reasons.append(f"The database is {final - executed:,} blocks behind the chain.")
         if settings.discovery.every_ms:
-            reasons += _others(home.genesis(), peers(home, settings.validator), final)
+            reasons += _others(genesis, peers(home, settings.validator), final)
     except (OSError, StoreDamaged, HomeUnusable) as error:
         reasons.append(str(error))
     return Health(tuple(reasons[:REASONS_MAX]))
@@ -67,14 +72,18 @@ def _processes(home: Home, settings: Settings) -> list[str]:
     return found
 
 
-def _heights(home: Home) -> tuple[int, int]:
-    """(of the store, of the database). Raises: OSError, StoreDamaged."""
+def _heights(home: Home, genesis: Genesis) -> tuple[int, int, int]:
+    """(height of the store, time of the block there, height of the database). Raises: OSError, StoreDamaged."""
     progress = ProgressFile(home.progress_file)
     try:
         with StoreReader(home.store) as store:
-            return store.last_height(), progress.read()[0]
+            newest, executed = store.newest_final(), progress.read()[0]
     finally:
         progress.close()
+    if newest is None:
+        return 0, 0, executed
+    header = decode_header(newest.header_bytes, genesis.partitions)
+    return newest.height, header.time_ms if isinstance(header, Header) else 0, executed
 
 
 def _others(genesis: Genesis, rows: Sequence[Peer], final: int) -> list[str]:

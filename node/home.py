@@ -78,6 +78,11 @@ class Home:
         return self.run / "progress"
 
     @property
+    def clock_file(self) -> Path:
+        """What the order process says of its clock."""
+        return self.run / "clock"
+
+    @property
     def claims_file(self) -> Path:
         """The executor's newest checkpoints."""
         return self.run / "checkpoints"

@@ -8,8 +8,8 @@ from backbone.aside import Aside
 from backbone.intake import HeadLike, Intake, IntakeLimits, IntakeParts, OpeningLike
 from backbone.log import Log, LogUnavailable, PositionLost, TopicMissing
 from backbone.store import StoreDamaged, StoreFailed, StoreLocked, StoreReader, StoreWriter, ValueTooLarge
-from consensus.clock import SteadyClock
 from consensus.driver import Driver, Halt, Ports
+from consensus.events import Finalize
 from consensus.pace import Settings as DriverSettings
 from ledger import digests
 from ledger.genesis import Genesis
@@ -17,8 +17,9 @@ from ledger.keys import PrivateKey
 from node import checks, wiring
 from node.announcing import announcing
 from node.claims import ClaimsReader
+from node.clock import ToldClock
 from node.evidence import EvidenceFolder, settled_height
-from node.final import final_heads, sources
+from node.final import final_heads, final_time_ms, sources
 from node.metrics.ordering import OrderMetrics
 from node.metrics.writing import writing
 from node.process import Halted, Process, Unavailable
@@ -59,8 +60,12 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
         aside = Aside(home.aside)
         parts = IntakeParts(log, genesis.topic, store, stored_for_intake, aside, _chain)
         intake = _Intake(parts, genesis, settings.order)
-        clock = SteadyClock()
-        metrics = OrderMetrics(genesis, home, clock.now_ms)
+        clock = ToldClock(home.clock_file, final_time_ms(stored, genesis))
+        metrics = OrderMetrics(genesis, home, clock.steady.time_ms)
+
+        def on_final(final: Finalize) -> None:
+            metrics.on_final(final)
+            clock.on_final(final.block.header.time_ms)
 
         def lag() -> int:
             return max(0, intake.final_records - progress.read()[1])
@@ -76,15 +81,17 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
             journal_path=home.journal_file,
             lag=lag,
             claims=ClaimsReader(home.claims_file, genesis).read,
-            now_ms=clock.now_ms,
+            now_ms=clock.steady.now_ms,
+            ahead_ms=clock.ahead_ms,
             report=EvidenceFolder(home.evidence).report,
             settled_height=settled_height(home.evidence),
-            on_final=metrics.on_final,
+            on_final=on_final,
         )
         driver = Driver(ports, driver_settings(settings.order))
         samples = (
             partial(metrics.of_driver, driver),
             partial(metrics.of_intake, intake.partitions),
+            partial(metrics.of_clock, clock),
             partial(metrics.of_disk, log, intake.partitions, lag),
         )
         discovery = announcing(home, genesis, settings, key, log, driver.status, metrics.values)
@@ -94,6 +101,7 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
         finally:
             intake.close()
             progress.close()
+            clock.close()
 
 
 def _drive(process: Process, driver: Driver) -> None:

@@ -82,7 +82,13 @@ class OrderSettings(Part):
     view_timeout_growth_percent: int = _whole(
         150, 101, 1_000, "%", "Each view since the last finalization has this much of the timeout before it."
     )
-    drift_ms: int = _whole(5_000, 1, 600_000, "ms", "A block this far ahead of the own clock is not voted for yet.")
+    drift_ms: int = _whole(
+        5_000,
+        1,
+        600_000,
+        "ms",
+        "A block this far ahead of the own clock is not voted for yet, unless it is one millisecond after its parent.",
+    )
     lag_max: int = _whole(
         200_000, 1, 10**9, "records", "No vote for a block with new records while execution is further behind."
     )

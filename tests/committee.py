@@ -133,7 +133,7 @@ class Committee:
         own = self.topics[own_topic][positions[own_topic] :]
         boot = booter.boot(member.store, own, positions)
         member.waiting = []
-        member.loop = Loop(self._ports(member, journal), self.settings, boot, self.now_ms)
+        member.loop = Loop(self._ports(member, journal), self.settings, boot, self.shown_ms(index))
         member.read = dict(positions)
         member.told = [head.end_offset for head in boot.restored.delivered.header.heads]
         self.trace.append(f"v{index} starts in view {member.loop.core.state.view}")
@@ -200,6 +200,10 @@ class Committee:
         text, self.trace = "\n".join(self.trace), []
         return text
 
+    def shown_ms(self, index: int) -> int:
+        """What a validator's clock for timers shows."""
+        return self.now_ms
+
     # --- what the loops see ---
 
     def _ports(self, member: Member, journal: Journal) -> LoopPorts:
@@ -238,14 +242,14 @@ class Committee:
             return False
         items = [*member.waiting, *self._new_records(member), *self._new_messages(member)]
         member.waiting = []
-        wake_ms = loop.wake_ms()
-        if not items and not (is_due or (wake_ms is not None and wake_ms <= self.now_ms)):
+        wake_ms, shown_ms = loop.wake_ms(), self.shown_ms(member.index)
+        if not items and not (is_due or (wake_ms is not None and wake_ms <= shown_ms)):
             return False
         try:
             for item in items:
-                loop.take(item, self.now_ms)
-            loop.measure_lag(member.lag, self.now_ms)
-            loop.end_turn(self.now_ms)
+                loop.take(item, shown_ms)
+            loop.measure_lag(member.lag, shown_ms)
+            loop.end_turn(shown_ms)
         except Halt as halt:
             member.loop = None
             self.trace.append(f"v{member.index} halts: {type(halt).__name__}")
@@ -278,8 +282,12 @@ class Committee:
         return isinstance(message, Vote) and message.kind in self.lost
 
     def _next_wake(self) -> int:
-        wakes = [member.loop.wake_ms() for member in self.members if member.loop is not None and not member.is_paused]
-        return min((wake for wake in wakes if wake is not None), default=START_MS * 2)
+        wakes = [
+            (member.loop.wake_ms(), self.shown_ms(member.index) - self.now_ms)
+            for member in self.members
+            if member.loop is not None and not member.is_paused
+        ]
+        return min((wake - ahead_ms for wake, ahead_ms in wakes if wake is not None), default=START_MS * 2)
 
     # --- words ---
 

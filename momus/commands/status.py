@@ -12,7 +12,8 @@ from ledger.genesis import Genesis
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import results, show, table
 from node import exits, wiring
-from node.final import final_heads
+from node.clock import read_doubted_ms, what_is_wrong
+from node.final import final_heads, final_time_ms
 from node.home import Home
 from node.progress import ProgressFile
 from node.settings import Settings
@@ -26,8 +27,9 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     """Show the node: its processes, the last final height, the height in SQL, log heads and lag.
 
     --json prints chain, genesis_digest, home, processes {name: {state, pid, since_ms, detail, alive}}, final_height,
-    executed_height, sql_height (null where the database does not answer), lag_blocks, lag_records, heads
-    [{partition, incarnation, end_offset, chain_digest}]. Exit code 3: the node has halted.
+    executed_height, sql_height (null where the database does not answer), lag_blocks, lag_records, clock
+    (sentences on what is wrong with it), heads [{partition, incarnation, end_offset, chain_digest}]. Exit code 3: the
+    node has halted.
     """
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
@@ -43,6 +45,7 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
 def _facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
     with StoreReader(home.store) as store:
         final_height, heads = store.last_height(), final_heads(store, genesis)
+        time_ms = final_time_ms(store, genesis)
     progress = ProgressFile(home.progress_file)
     executed_height, executed_records = progress.read()
     progress.close()
@@ -59,6 +62,7 @@ def _facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
         "sql_height": _sql_height(home, settings),
         "lag_blocks": max(0, final_height - executed_height),
         "lag_records": max(0, sum(head.end_offset for head in heads) - executed_records),
+        "clock": what_is_wrong(time_ms, read_doubted_ms(home.clock_file), settings.order.drift_ms),
         "heads": [
             {
                 "partition": head.partition,
@@ -108,5 +112,7 @@ def _print(facts: dict[str, Any]) -> None:
     sql_height = "the database does not answer" if facts["sql_height"] is None else str(facts["sql_height"])
     results.print(f"final height {facts['final_height']}, executed {facts['executed_height']}, in SQL {sql_height}")
     results.print(f"lag {facts['lag_blocks']} blocks, {facts['lag_records']} records")
+    for sentence in facts["clock"]:
+        results.print(sentence, markup=False)
     heads = [(str(h["partition"]), str(h["end_offset"]), h["chain_digest"][:16]) for h in facts["heads"]]
     results.print(table(["partition", "end offset", "chain digest"], heads))

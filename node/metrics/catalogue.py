@@ -58,6 +58,12 @@ CONSENSUS: Final = (
     _consensus.seconds(
         "finality", "From the time that a block bears, by its proposer's clock, until it is final in our store."
     ),
+    _consensus.gauge(
+        "time_ahead_seconds", "seconds", "How far the last final block's time is ahead of this machine's clock."
+    ),
+    _consensus.gauge(
+        "clock_doubted_seconds", "seconds", "How far the clock was set ahead (below zero: back) without being followed."
+    ),
     _consensus.counter("signed", "statements", "What this validator has signed.", "kind"),
     _consensus.counter("refused_messages", "messages", "Messages that were not taken in, by why.", "reason"),
     _consensus.counter("events", "events", "Rare things that an operator may ask about.", "kind"),

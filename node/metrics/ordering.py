@@ -42,6 +42,13 @@ class Driven(Protocol):
     def voters(self) -> Iterable[tuple[int, int]]: ...
 
 
+class Told(Protocol):
+    """`node.clock.ToldClock`, as far as it is watched."""
+
+    block_time_ms: int
+    doubted_ms: int
+
+
 class Ends(Protocol):
     """`backbone.log.Log`, as far as it is watched."""
 
@@ -92,6 +99,12 @@ class OrderMetrics:
         self._of_voters(driver)
         for reader, count in driver.unavailable().items():
             put("momus_log_errors_total", count, self._topic_label(reader))
+
+    def of_clock(self, clock: Told) -> None:
+        """Whether the chain's time, the machine's clock and the time that is followed agree."""
+        ahead_ms = clock.block_time_ms - time.time_ns() // 1_000_000
+        self.values.set("momus_consensus_time_ahead_seconds", max(0, ahead_ms) / 1000)
+        self.values.set("momus_consensus_clock_doubted_seconds", clock.doubted_ms / 1000)
 
     def of_intake(self, partitions: Mapping[int, Partition]) -> None:
         """Where the reading of the transactions stands."""

@@ -31,17 +31,12 @@ class TestSteadyClock:
         times[0], times[1] = 101.0, 5_001.0
         assert clock.now_ms() == 5_001_000
 
-    def test_a_wall_clock_set_back_is_approached_slowly_and_never_gone_back_to(self) -> None:
+    def test_a_wall_clock_set_back_is_not_gone_back_to(self) -> None:
         clock, times = self.clock()
         times[0], times[1] = 101.0, 4_000.0
         first = clock.now_ms()
         times[0], times[1] = 102.0, 4_001.0
         assert 5_000_000 < first < clock.now_ms() <= 5_002_000
-
-    def test_a_wall_clock_that_jumped_ahead_is_followed_at_once(self) -> None:
-        clock, times = self.clock()
-        times[1] = 9_000.0
-        assert clock.now_ms() == 9_000_000
 
 
 def proven(block: Block, view: int | None = None) -> Proven:

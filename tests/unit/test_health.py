@@ -1,13 +1,16 @@
 """When a node is ready, and each reason why it is not, from the files that its processes write."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from backbone.store import StoreWriter
+from consensus.clock import SteadyClock
 from ledger.header import Header, encode_header
 from node import status
+from node.clock import ToldClock
 from node.control import ControlFile
 from node.discovery import Known, write_known
 from node.health import BEHIND_BLOCKS_MAX, health_of
@@ -37,11 +40,19 @@ def home(tmp_path: Path) -> Home:
         StatusFile(home.status_file(name)).write(status.RUNNING)
     with StoreWriter(home.store, 1 << 20) as writer:
         for height in range(1, FINAL + 1):
-            header = Header(1, 0, height, height - 1, bytes(32), height, 0, height, CHAIN.empty_heads())
-            writer.append_final(height, encode_header(header), b"proof")
+            writer.append_final(height, header_bytes(height, height), b"proof")
     executed(home, FINAL)
     hear(home, dict.fromkeys(range(VALIDATORS), FINAL))
     return home
+
+
+def header_bytes(height: int, time_ms: int) -> bytes:
+    return encode_header(Header(1, 0, height, height - 1, bytes(32), height, 0, time_ms, CHAIN.empty_heads()))
+
+
+def append_final(home: Home, height: int, time_ms: int) -> None:
+    with StoreWriter(home.store, 1 << 20) as writer:
+        writer.append_final(height, header_bytes(height, time_ms), b"proof")
 
 
 def executed(home: Home, height: int) -> None:
@@ -116,3 +127,22 @@ def test_what_one_says_of_a_chain_far_ahead_is_not_believed_and_what_two_of_four
 def test_a_home_without_a_genesis_is_said_and_nothing_raises(home: Home) -> None:
     home.genesis_file.unlink()
     assert reasons(home)
+
+
+def test_a_chain_whose_time_is_ahead_of_the_own_clock_is_a_reason(home: Home) -> None:
+    append_final(home, FINAL + 1, time_ms=time.time_ns() // 1_000_000 + 86_400_000)
+    executed(home, FINAL + 1)
+    said = reasons(home)
+    assert len(said) == 1
+    assert "ahead of this machine's clock" in said[0]
+
+
+@pytest.mark.parametrize("doubted_ms", [86_400_000, -86_400_000])
+def test_a_clock_that_was_set_while_the_node_ran_is_a_reason(home: Home, doubted_ms: int) -> None:
+    wall_s = [1_000_000.0]
+    clock = ToldClock(home.clock_file, 0, SteadyClock(lambda: 0.0, lambda: wall_s[0]))
+    assert reasons(home) == []
+    wall_s[0] += doubted_ms / 1000
+    clock.ahead_ms()
+    clock.close()
+    assert [sentence.startswith("This machine's clock was set 1.0 days ") for sentence in reasons(home)] == [True]
