@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from backbone.log import TopicInfo, TopicSpec
+from backbone.store_format import VALUE_BYTES_MAX
 
 MESSAGE_BYTES_MAX: Final = 2_000_000
 CONSENSUS_RETENTION_MS: Final = 7 * 86_400_000
@@ -28,9 +29,10 @@ def needed_topics(
 ) -> list[TopicSpec]:
     """What consensus needs, `transactions` first; nothing is ever deleted from it, `blocks` and `checkpoints`.
 
-    A record over `record_bytes_max` is rejected by all validators, so some room for it to arrive is left above.
+    A record over `record_bytes_max` is rejected by all validators, so some room for it to arrive is left above;
+    but none for what no store takes.
     """
-    kept = _settings(replicas, UNLIMITED, max(MESSAGE_BYTES_MAX, 2 * record_bytes_max))
+    kept = _settings(replicas, UNLIMITED, max(MESSAGE_BYTES_MAX, min(2 * record_bytes_max, VALUE_BYTES_MAX)))
     passing = _settings(replicas, CONSENSUS_RETENTION_MS, MESSAGE_BYTES_MAX)
     return [
         TopicSpec(f"momus.{chain}.transactions", partitions, kept, replicas),
@@ -64,6 +66,8 @@ def _settings(replicas: int, retention_ms: int, message_bytes_max: int) -> dict[
         "unclean.leader.election.enable": "false",
         "min.insync.replicas": "2" if replicas >= SAFE_REPLICAS else "1",
         "max.message.bytes": str(message_bytes_max),
+        # The broker holds batches to their size as they are stored: packed, a megabyte could be gigabytes.
+        "compression.type": "uncompressed",
     }
 
 
@@ -118,6 +122,10 @@ def _at_least(given: str, wanted: str) -> bool:
     return int(given) >= int(wanted)
 
 
+def _can_be_stored(given: str, _wanted: str) -> bool:
+    return int(given) <= VALUE_BYTES_MAX
+
+
 _RULES: Final = (
     _Rule("cleanup.policy", _is_equal, "compaction deletes records that share a key"),
     _Rule("retention.ms", _lasts, "records would be deleted by age"),
@@ -125,6 +133,8 @@ _RULES: Final = (
     _Rule("unclean.leader.election.enable", _is_equal, "a broker that lags could become leader and lose records"),
     _Rule("min.insync.replicas", _at_least, "a record could be acknowledged that a single broker holds"),
     _Rule("max.message.bytes", _at_least, "the broker would refuse records that the chain allows"),
+    _Rule("max.message.bytes", _can_be_stored, "anybody could send a record that no node can store"),
+    _Rule("compression.type", _is_equal, "a small batch could unpack to gigabytes in every node"),
 )
 
 

@@ -30,7 +30,7 @@ from projections.checkpoints import StoredCheckpoint
 from projections.connect import connect
 from projections.errors import DatabaseUnavailable, DatabaseUnusable, StateDiffers, translated
 from projections.exporting import ExportedView, imported_view
-from sync.snapshots.export import ChunkTooLarge, Exported, export
+from sync.snapshots.export import Exported, export
 from sync.snapshots.manifest import encode_manifest
 from sync.snapshots.places import Place, PlaceUnavailable
 from sync.snapshots.restore import BadSnapshot, open_snapshot
@@ -41,7 +41,6 @@ _LOOK_S: Final = 1.0
 _NICENESS: Final = 19
 _OLDEST: Final = "SELECT min(time_ms) FROM ledger.checkpoints"
 _TROUBLE: Final = (
-    ChunkTooLarge,
     DatabaseUnavailable,
     DatabaseUnusable,
     StateDiffers,
@@ -192,7 +191,7 @@ def make_snapshot(
 ) -> bool:
     """Make the snapshot of an exported view, unless it is there; whether it is offered: its certificate came in time.
 
-    Raises: StateDiffers, ChunkTooLarge, DatabaseUnavailable, DatabaseUnusable, StoreDamaged, PlaceUnavailable, OSError.
+    Raises: StateDiffers, DatabaseUnavailable, DatabaseUnusable, StoreDamaged, PlaceUnavailable, OSError.
     """
     place.go_on()
     if height in place.heights() and is_offered(place, height, genesis):

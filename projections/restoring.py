@@ -5,7 +5,6 @@ on restoring the same snapshot finds which parts are there. The last transaction
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from ledger.checkpoint import Checkpoint
@@ -20,12 +19,12 @@ from projections.cursor import insert_cursor, read_cursor
 from projections.packing import int2, int4, int8, pack_rows
 from projections.pruning import note_pruned
 from projections.tree import set_root, write_nodes
-from tree.nodes import Child, NodeKey, decode_child, encode_child
+from tree.nodes import Child, NodeKey
 
 _BEGUN: Final = "SELECT height, snapshot FROM ledger.restoring"
 _BEGIN: Final = "INSERT INTO ledger.restoring VALUES (true, %s, %s)"
-_PARTS: Final = "SELECT number, top FROM ledger.restored_parts"
-_NOTE: Final = "INSERT INTO ledger.restored_parts VALUES (%s, %s)"
+_PARTS: Final = "SELECT number FROM ledger.restored_parts"
+_NOTE: Final = "INSERT INTO ledger.restored_parts VALUES (%s)"
 _END: Final = "TRUNCATE ledger.restoring, ledger.restored_parts"
 _BUCKETS: Final = "SELECT bucket, count, hash FROM ledger.expiry_buckets"
 
@@ -37,19 +36,12 @@ class NotFresh(Exception):
     """The database holds something else than a beginning of this snapshot."""
 
 
-@dataclass(frozen=True, slots=True)
-class RestoredPart:
-    """What stands at its place in the tree; None: nothing, or the part is no part of the tree."""
-
-    top: Child | None
-
-
 def begun(connection: Connection) -> bool:
     """Whether the database is being filled."""
     return connection.execute(_BEGUN).fetchone() is not None
 
 
-def begin(connection: Connection, height: int, snapshot: bytes) -> dict[int, RestoredPart]:
+def begin(connection: Connection, height: int, snapshot: bytes) -> set[int]:
     """Begin, or go on with, the snapshot of a height, known by its digest; the parts that are there.
 
     Raises: NotFresh.
@@ -61,9 +53,7 @@ def begin(connection: Connection, height: int, snapshot: bytes) -> dict[int, Res
         connection.execute(_BEGIN, (height, snapshot))
     elif (row[0], bytes(row[1])) != (height, snapshot):
         raise NotFresh(f"The database holds a beginning of another snapshot, of height {row[0]}.")
-    return {
-        number: RestoredPart(decode_child(bytes(top)) if top else None) for number, top in connection.execute(_PARTS)
-    }
+    return {number for (number,) in connection.execute(_PARTS)}
 
 
 def write_leaves(
@@ -71,16 +61,15 @@ def write_leaves(
     number: int,
     version: int,
     rows: Sequence[SnapshotLeaf],
-    top: Child | None,
     nodes: Mapping[NodeKey, bytes],
 ) -> None:
-    """A part of the tree: its rows of state, leaves and nodes; in one transaction."""
+    """Parts of the tree: their rows of state, leaves and nodes; in one transaction."""
     with connection.transaction():
         _write_state(connection, rows)
         stamp = int8(version)
         copy(connection, "ledger.tree_leaves", pack_rows((row[0], stamp, row[1], row[2]) for row in rows))
         write_nodes(connection, nodes)
-        connection.execute(_NOTE, (number, b"" if top is None else encode_child(top)))
+        connection.execute(_NOTE, (number,))
 
 
 def write_digests(
@@ -90,7 +79,7 @@ def write_digests(
     packed = ((int8(bucket), digest, int8(height), int8(rank)) for rank, (digest, height) in enumerate(rows, first))
     with connection.transaction():
         copy(connection, "ledger.remembered", pack_rows(packed))
-        connection.execute(_NOTE, (number, b""))
+        connection.execute(_NOTE, (number,))
 
 
 def restored_buckets(connection: Connection) -> dict[int, tuple[int, bytes]]:

@@ -30,7 +30,8 @@ class RandomLedger:
     def __init__(self, genesis: Genesis, seed: int) -> None:
         self._genesis = genesis
         self._random = Random(seed)
-        self._assets: list[bytes] = []
+        self.assets: list[bytes] = []
+        """Ids of those of the opening."""
         self._objects: list[bytes] = []
         self._sent: list[bytes] = []
         self._nonce = 0
@@ -41,7 +42,7 @@ class RandomLedger:
         for number in range(2):
             created = self._sign(number, CreateAsset(f"coin{number}", 2, address(number)))
             asset = asset_id(digest_of(self._genesis.digest, created), 0)
-            self._assets.append(asset)
+            self.assets.append(asset)
             minted = [self._sign(number, Mint(asset, address(client), 10_000)) for client in range(CLIENTS)]
             values += [record(created), record(*minted)]
         return values
@@ -74,7 +75,7 @@ class RandomLedger:
 
     def _command(self, client: int) -> Command:
         draw = self._random
-        asset = draw.choice(self._assets)
+        asset = draw.choice(self.assets)
         if draw.random() < 0.6 or not self._objects:
             count = draw.choice((1, 1, 3, 40))
             others = [self._recipient() for _ in range(count)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from backbone.store import StoreReader
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ingest.pool import VerdictPool
+from ledger import leaves
 from ledger.checkpoint import Checkpoint
 from ledger.genesis import Genesis, parse_genesis
 from node.pipeline import PipelineLimits
@@ -16,7 +17,7 @@ from projections.migrate import migrate
 from sync.snapshots.export import export
 from sync.snapshots.manifest import encode_manifest
 from sync.snapshots.places import Place
-from tests.builders import genesis_bytes, validator_key
+from tests.builders import TIME_MS, genesis_bytes, key, record, transaction, transfer, validator_key
 from tests.chain_builder import even_cuts, write_store
 from tests.random_ledger import RandomLedger
 
@@ -72,4 +73,27 @@ def small_chain(
     source = RandomLedger(genesis, seed=seed)
     values: list[bytes | None] = [*source.opening(), *(source.draw() for _ in range(drawn))]
     height = write_store(folder / "store", genesis, [values], even_cuts([len(values)], blocks), 40_000, SEGMENT_BYTES)
+    return SmallChain(genesis, folder / "store", height)
+
+
+def ground_chain(folder: Path, ground: int, nibbles: int) -> SmallChain:
+    """A block of money, and a checkpoint block in which it goes to addresses that were searched for: all their balances
+    begin with the same nibbles in the tree, as many as are asked for."""
+    genesis = parse_genesis(genesis_bytes(partitions=1, checkpoint_heights=2, checkpoint_time_ms=10**9))
+    source = RandomLedger(genesis, seed=5)
+    opening: list[bytes | None] = [*source.opening()]
+    asset, found, number = source.assets[0], [], 0
+    while len(found) < ground:
+        recipient, number = number.to_bytes(32), number + 1
+        if leaves.key_hash(leaves.balance_key(asset, recipient)).hex().startswith("a5a5a5"[:nibbles]):
+            found.append(recipient)
+    paid = transaction(
+        genesis.digest,
+        transfer(found, [1] * ground, asset),
+        signer=key(0),
+        nonce=10**6,
+        expires_at_ms=TIME_MS + 600_000,
+    )
+    cuts = [(len(opening),), (len(opening) + 1,)]
+    height = write_store(folder / "store", genesis, [[*opening, record(paid)]], cuts, 40_000, SEGMENT_BYTES)
     return SmallChain(genesis, folder / "store", height)

@@ -53,6 +53,8 @@ def _above(path: bytes, version: int, parts: Sequence[Part], built: Built) -> Ch
     if parts[:1] and parts[0][0] == path:
         assert len(parts) == 1, "a path is the beginning of another"
         return parts[0][1]
+    if len(parts) == 1 and parts[0][1] is not None and parts[0][1].key_hash is not None:
+        return parts[0][1]
     children: Children = [None] * 16
     for number, run in _runs(parts, [place[len(path)] for place, _ in parts]):
         children[number] = _above(path + bytes((number,)), version, run, built)

@@ -1,21 +1,19 @@
-"""Proofs that a key has a value, or none, and that some leaves are all with a prefix: against a root alone.
+"""Proofs that a key has a value, or none: against a root alone.
 
     proof       ``siblings 2 | mask | sibling 32 * | end``     from the root down; a bit of the mask, the highest of its
                 first byte first, for each level: 1, a sibling follows; 0, it is empty. The mask is padded with zeros
     end         ``0``  nothing is there; ``1``  the leaf itself; ``2 | key hash 32 | value hash 32``  another leaf alone
-    prefix      ``(0  or  1 | hash 32, a lone leaf  or  2 | hash 32, a branch)*``   siblings for the bits of a prefix
 
 Whoever verifies hashes from the end upwards: at level d the bit d of the key hash says on which side it stands.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from struct import Struct
 from typing import Final
 
-from tree.hashing import DIGEST_SIZE, EMPTY, KEY_BITS, Leaf, bit, branch_hash, hash_of, leaf_hash
-from tree.nodes import Child, Children, Half, LeafKey, halves_of, join
+from tree.hashing import DIGEST_SIZE, EMPTY, KEY_BITS, Leaf, bit, branch_hash, leaf_hash
+from tree.nodes import Child, Children, Half, LeafKey, halves_of
 from tree.update import Read, is_node, load, nibble
 
 _COUNT: Final = Struct(">H")
@@ -105,62 +103,6 @@ def decode_proof(data: bytes) -> Proof:
     if encode_proof(proof) != data:
         raise BadProof("The proof has another form than it must have.")
     return proof
-
-
-# --- all leaves with a prefix ---
-
-
-@dataclass(frozen=True, slots=True)
-class PrefixProof:
-    """`siblings` from the root down, one for each bit of the prefix: None, a lone leaf, or a branch."""
-
-    siblings: tuple[Half | None, ...]
-
-
-def prove_prefix(root: Child | None, prefix: int, bits: int, read: Read) -> PrefixProof:
-    """That the leaves whose key hashes begin with the `bits` bits of `prefix` are all. Raises: TreeDamaged."""
-    key_hash = (prefix << KEY_BITS - bits).to_bytes(DIGEST_SIZE)
-    siblings, end = _walk(root, key_hash, load(root, [key_hash], read))
-    while len(siblings) < bits:
-        depth = len(siblings)
-        is_beside = end is not None and end.key_hash is not None and bit(end.key_hash, depth) != bit(key_hash, depth)
-        siblings.append((end.hash, True) if end is not None and is_beside else None)
-        end = None if is_beside else end
-    return PrefixProof(tuple(siblings[:bits]))
-
-
-def verify_prefix(root_hash: bytes, prefix: int, bits: int, leaves: Sequence[Leaf], proof: PrefixProof) -> bool:
-    """Whether `leaves` are, in order, exactly those under `root_hash` with this prefix."""
-    key_hashes = [key_hash for key_hash, _ in leaves]
-    if len(proof.siblings) != bits or any(low >= high for low, high in pairwise(key_hashes)):
-        return False
-    if any(int.from_bytes(key_hash) >> KEY_BITS - bits != prefix for key_hash in key_hashes):
-        return False
-    half: Half | None = (hash_of(leaves, bits), len(leaves) == 1) if leaves else None
-    for depth in range(bits - 1, -1, -1):
-        sibling = proof.siblings[depth]
-        half = join(sibling, half) if prefix >> bits - 1 - depth & 1 else join(half, sibling)
-    return (EMPTY if half is None else half[0]) == root_hash
-
-
-def encode_prefix_proof(proof: PrefixProof) -> bytes:
-    """The bytes of a proof."""
-    parts = (bytes(1) if half is None else bytes((1 if half[1] else 2,)) + half[0] for half in proof.siblings)
-    return b"".join(parts)
-
-
-def decode_prefix_proof(data: bytes) -> PrefixProof:
-    """The proof of its bytes. Raises: BadProof."""
-    siblings: list[Half | None] = []
-    at = 0
-    while at < len(data):
-        kind = data[at]
-        end = at + 1 if kind == _NOTHING else at + 1 + DIGEST_SIZE
-        if kind > _OTHER or end > len(data) or len(siblings) >= KEY_BITS:
-            raise BadProof("A sibling is none.")
-        siblings.append(None if kind == _NOTHING else (data[at + 1 : end], kind == _ITSELF))
-        at = end
-    return PrefixProof(tuple(siblings))
 
 
 # --- inside ---

@@ -13,31 +13,27 @@ from typing import Any, Final
 from ledger.checkpoint import Checkpoint
 from ledger.digests import remembered_next
 from ledger.genesis import Genesis
-from ledger.leaves import Kind, bucket_key, bucket_value, value_hash
+from ledger.leaves import Kind, bucket_key, bucket_value, key_hash, value_hash
 from projections.connect import Connection
 from projections.errors import StateDiffers
 from projections.exporting import checkpoint_of, live_leaves, remembered_digests, state_size
-from projections.tree import read_nodes, root_of
-from sync.snapshots.container import BLOCK_BYTES_MAX, DIGESTS, LEAVES, UNPACKED_BYTES_MAX, Container
-from sync.snapshots.manifest import DIGESTS_MAX, LEAVES_MAX, NIBBLES_MAX, Chunk, DigestChunk, Manifest
-from tree.hashing import Leaf
-from tree.proofs import prove_prefix, verify_prefix
+from sync.snapshots.container import DIGESTS, LEAVES, Container
+from sync.snapshots.cutting import Bound, Cut, cuts_of
+from sync.snapshots.manifest import DIGESTS_MAX, Chunk, DigestChunk, Manifest, Subtree, root_of
+from tree.hashing import hash_of
 
 CHUNK_LEAVES: Final = 16_384
 CHUNK_BYTES: Final = 16 << 20
-"""A chunk is meant to have at most so many on the average, as long as there are not more than 16 ** NIBBLES_MAX."""
-
+"""What a file holds at most, packed out, while the state has no more than SUBTREES times as much."""
+SUBTREES: Final = 4_096
+"""A larger state is cut into larger pieces, so that the manifest, which names each, stays within its own bound."""
+BOUND_LEAVES_MAX: Final = 1 << 21
+BOUND_BYTES_MAX: Final = 512 << 20
 PIECE_DIGESTS: Final = DIGESTS_MAX
 """Remembered digests of one file."""
-_FRAMING: Final = 16
-"""About what a record has beside its bytes, at most."""
 
 OnPart = Callable[[int], None]
 """Told how many leaves and digests have been written."""
-
-
-class ChunkTooLarge(Exception):
-    """Nobody would restore such a snapshot, so there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +41,26 @@ class Exported:
     """The files that were made. `checkpoint` is waiting for its certificate, if it has none yet."""
 
     checkpoint: Checkpoint
-    nibbles: int
     chunks: tuple[Chunk, ...]
     digests: tuple[DigestChunk, ...]
 
     def manifest(self, genesis: Genesis, header: bytes, certificate: bytes) -> Manifest:
         """With what makes it a snapshot."""
-        return Manifest(genesis.digest, header, certificate, self.nibbles, self.chunks, self.digests)
+        return Manifest(genesis.digest, header, certificate, self.chunks, self.digests)
+
+
+def bound_of(leaves: int, content_bytes: int) -> Bound:
+    """Of the subtrees and files of a state of about this size."""
+    return Bound(
+        min(max(CHUNK_LEAVES, leaves // SUBTREES), BOUND_LEAVES_MAX),
+        min(max(CHUNK_BYTES, content_bytes // SUBTREES), BOUND_BYTES_MAX),
+    )
 
 
 def export(connection: Connection, height: int, folder: Path, on_part: OnPart = lambda count: None) -> Exported:
     """Write the files into `folder`, durably, from a view whose cursor is at the checkpoint of `height`.
 
-    Raises: StateDiffers, ChunkTooLarge, DatabaseUnavailable, OSError.
+    Raises: StateDiffers, DatabaseUnavailable, OSError.
     """
     return _Export(connection, height, folder, on_part).run()
 
@@ -72,40 +75,42 @@ class _Export:
         self._written = 0
 
     def run(self) -> Exported:
-        nibbles = _nibbles(*state_size(self._connection))
-        chunks = tuple(self._chunks(nibbles))
-        digests = tuple(self._digests())
-        return Exported(self._checkpoint, nibbles, chunks, digests)
+        chunks = tuple(self._chunks(bound_of(*state_size(self._connection))))
+        if root_of(chunks) != self._checkpoint.state_root:
+            raise StateDiffers("The leaves of the database do not lead to its state root.")
+        return Exported(self._checkpoint, chunks, tuple(self._digests()))
 
-    def _chunks(self, nibbles: int) -> Iterator[Chunk]:
-        root = root_of(self._connection)
-        bits = 4 * nibbles
-        rows = _Ahead(live_leaves(self._connection))
-        for number in range(1 << bits):
-            leaves: list[Leaf] = []
+    def _chunks(self, bound: Bound) -> Iterator[Chunk]:
+        cuts = _Ahead(cuts_of(live_leaves(self._connection), bound))
+        number = 0
+        while cuts.next is not None:
+            subtrees: list[Subtree] = []
             name = f"leaves-{number:05}.avro"
-            size, digest = self._write(name, LEAVES, self._leaves(rows, number, bits, leaves))
-            proof = prove_prefix(root, number, bits, lambda keys: read_nodes(self._connection, keys))
-            if not verify_prefix(self._checkpoint.state_root, number, bits, leaves, proof):
-                raise StateDiffers(f"The leaves of the database do not lead to its state root: {name}.")
-            self._count(len(leaves))
-            yield Chunk(name, size, digest, len(leaves), proof)
-        if rows.next is not None:
-            raise StateDiffers("The leaves of the database are not in order.")
+            size, digest = self._write(name, LEAVES, self._leaves(cuts, bound, subtrees))
+            yield (chunk := Chunk(name, size, digest, tuple(subtrees)))
+            self._count(chunk.count)
+            number += 1
 
-    def _leaves(self, rows: "_Ahead", number: int, bits: int, leaves: list[Leaf]) -> Iterator[dict[str, Any]]:
-        """Those of a chunk, as records, and as leaves into `leaves`. Raises: ChunkTooLarge."""
-        size = 0
-        while (row := rows.next) is not None and int.from_bytes(row[0][:4]) >> 32 - bits == number:
-            key_hash, key, value, content = row
+    def _leaves(self, cuts: "_Ahead", bound: Bound, subtrees: list[Subtree]) -> Iterator[dict[str, Any]]:
+        """As many subtrees as a file takes: their leaves as records, they themselves into `subtrees`."""
+        leaves = size = 0
+        while (cut := cuts.next) is not None:
+            leaves, size = leaves + len(cut.rows), size + cut.size_bytes
+            if subtrees and (leaves > bound.leaves or size > bound.size_bytes):
+                return
+            subtrees.append(self._subtree(cut))
+            for _, key, value, content in cut.rows:
+                yield {"key": key, "value": value, "content": content}
+            cuts.advance()
+
+    def _subtree(self, cut: Cut) -> Subtree:
+        for stored_hash, key, value, _ in cut.rows:
+            if key_hash(key) != stored_hash:
+                raise StateDiffers(f"A leaf of the database does not stand where its key belongs: {key.hex()}.")
             if key[0] == Kind.BUCKET:
                 self._buckets.add((key, value))
-            leaves.append((key_hash, value_hash(value)))
-            size += len(key) + len(value) + len(content or b"") + _FRAMING
-            if len(leaves) > LEAVES_MAX or size > UNPACKED_BYTES_MAX - BLOCK_BYTES_MAX:
-                raise ChunkTooLarge(f"Chunk {number} of the state is larger than what is restored.")
-            yield {"key": key, "value": value, "content": content}
-            rows.advance()
+        found = [(stored_hash, value_hash(value)) for stored_hash, _, value, _ in cut.rows]
+        return Subtree(cut.path, len(found), hash_of(found, 4 * len(cut.path)))
 
     def _digests(self) -> Iterator[DigestChunk]:
         found = set()
@@ -164,8 +169,3 @@ class _Ahead:
 
     def advance(self) -> None:
         self.next = next(self._items, None)
-
-
-def _nibbles(leaves: int, content_bytes: int) -> int:
-    parts = max(leaves / CHUNK_LEAVES, content_bytes / CHUNK_BYTES)
-    return next((n for n in range(NIBBLES_MAX) if 16**n >= parts), NIBBLES_MAX)

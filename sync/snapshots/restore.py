@@ -16,22 +16,25 @@ from ledger.state import Cursor
 from projections import restoring
 from projections.connect import Connection, connect
 from projections.errors import translated
-from projections.restoring import RestoredPart, SnapshotLeaf
+from projections.restoring import SnapshotLeaf
 from sync.snapshots.container import DIGESTS, LEAVES, BadContainer
 from sync.snapshots.manifest import (
     NAME,
     SIZE_MAX,
     BadManifest,
     Certified,
+    Chunk,
     Manifest,
     Part,
+    Subtree,
     certified,
     decode_manifest,
-    path_of,
 )
 from sync.snapshots.places import PartMissing, Place
 from tree.build import build_above, build_subtree
-from tree.proofs import verify_prefix
+from tree.hashing import hash_of
+from tree.nodes import NodeKey
+from tree.update import nibble
 
 _EMPTY_HASH: Final = bytes(32)
 
@@ -148,7 +151,7 @@ class _Restore:
         there = restoring.begin(connection, snapshot.height, snapshot.digest)
         for number, chunk in enumerate(manifest.chunks):
             if number not in there:
-                there[number] = self._chunk(number)
+                self._chunk(number)
             self._count(chunk)
         ends = ends_of(manifest, restoring.restored_buckets(connection))
         for index, piece in enumerate(manifest.digests):
@@ -157,20 +160,19 @@ class _Restore:
                 rows = read_digests(snapshot, index, ends[index])
                 restoring.write_digests(connection, number, piece.bucket, piece.first, rows)
             self._count(piece)
-        places = ((path_of(number, manifest.nibbles), there[number].top) for number in range(len(manifest.chunks)))
-        above = build_above(snapshot.height, [place for place in places if place[1] is not None])
-        if above.top is None or above.top.hash != checkpoint.state_root:
-            raise BadSnapshot("What was restored does not lead to the state root; empty the database and begin again.")
+        subtrees = (subtree for chunk in manifest.chunks for subtree in chunk.subtrees)
+        above = build_above(snapshot.height, [(it.path, it.top(snapshot.height)) for it in subtrees])
         certificate = manifest.certificate
         restoring.finish(connection, self._genesis, self._cursor, checkpoint, certificate, above.top, above.nodes)
 
-    def _chunk(self, number: int) -> RestoredPart:
+    def _chunk(self, number: int) -> None:
         snapshot = self._snapshot
         rows = read_leaves(snapshot, number)
-        path = path_of(number, snapshot.manifest.nibbles)
-        built = build_subtree(path, snapshot.height, [(row[0], value_hash(row[2])) for row in rows])
-        restoring.write_leaves(self._connection, number, snapshot.height, rows, built.top, built.nodes)
-        return RestoredPart(built.top)
+        nodes: dict[NodeKey, bytes] = {}
+        for subtree, part in _by_subtree(snapshot.manifest.chunks[number], rows):
+            leaves = [(row[0], value_hash(row[2])) for row in part]
+            nodes.update(build_subtree(subtree.path, snapshot.height, leaves).nodes)
+        restoring.write_leaves(self._connection, number, snapshot.height, rows, nodes)
 
     def _count(self, part: Part) -> None:
         self._rows += part.count
@@ -178,21 +180,33 @@ class _Restore:
 
 
 def read_leaves(snapshot: Snapshot, number: int) -> list[SnapshotLeaf]:
-    """The rows of a chunk, which are all that the certified root has in its place. Raises: BadSnapshot,
+    """The rows of a chunk, which are all that the certified root has in its subtrees. Raises: BadSnapshot,
     PlaceUnavailable."""
-    manifest = snapshot.manifest
-    chunk = manifest.chunks[number]
+    chunk = snapshot.manifest.chunks[number]
     data = _read(snapshot, chunk)
     rows = _in_order(chunk.file, LEAVES.read(data, chunk.count))
-    leaves = [(row[0], value_hash(row[2])) for row in rows]
-    root, bits = snapshot.certified.checkpoint.state_root, 4 * manifest.nibbles
-    if not verify_prefix(root, number, bits, leaves, chunk.proof):
+    if len(rows) != chunk.count or not all(_is_of(*each) for each in _by_subtree(chunk, rows)):
         raise BadSnapshot(f"{chunk.file}: its leaves are not those of the certified state root.")
     for _, key, value, content in rows:
         is_object = key[0] == Kind.OBJECT
         if is_object != (content is not None) or (content is not None and not is_content_of(value, content)):
             raise BadSnapshot(f"{chunk.file}: a content is not the one that its object has the hash of.")
     return rows
+
+
+def _by_subtree(chunk: Chunk, rows: Sequence[SnapshotLeaf]) -> Iterator[tuple[Subtree, Sequence[SnapshotLeaf]]]:
+    ends = accumulate(subtree.count for subtree in chunk.subtrees)
+    for subtree, end in zip(chunk.subtrees, ends, strict=True):
+        yield subtree, rows[end - subtree.count : end]
+
+
+def _is_of(subtree: Subtree, rows: Sequence[SnapshotLeaf]) -> bool:
+    """Whether rows in order are all that a subtree of the certified root holds."""
+    depth = len(subtree.path)
+    is_there = all(
+        subtree.path == bytes(nibble(row[0], place) for place in range(depth)) for row in (rows[0], rows[-1])
+    )
+    return is_there and hash_of([(row[0], value_hash(row[2])) for row in rows], 4 * depth) == subtree.hash
 
 
 def _in_order(file: str, records: Iterator[dict[str, Any]]) -> list[SnapshotLeaf]:

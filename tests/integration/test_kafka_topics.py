@@ -6,6 +6,7 @@ from contextlib import closing
 from uuid import uuid4
 
 import pytest
+from confluent_kafka import KafkaError, Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -28,6 +29,7 @@ HARMFUL = {
     "retention.bytes": "1000000000",
     "unclean.leader.election.enable": "true",
     "max.message.bytes": "100000",
+    "compression.type": "producer",
 }
 
 
@@ -77,6 +79,19 @@ def test_every_harmful_setting_is_named_and_its_remedy_heals_it(
     assert remedies.keys() == HARMFUL.keys()
     alter(admin, spec.name, remedies)
     assert problems_once_they_are(log, spec, 0) == []
+
+
+def test_record_that_is_small_only_while_it_is_packed_is_refused(spec: TopicSpec, kafka_bootstrap: str) -> None:
+    """A hundred megabytes of zeros pack to a hundred kilobytes: every node would unpack them, to no end."""
+    found: list[KafkaError | None] = []
+    producer = Producer(
+        {"bootstrap.servers": kafka_bootstrap, "compression.type": "gzip", "message.max.bytes": "67108864"}
+    )
+    producer.produce(spec.name, bytes(8 << 20), on_delivery=lambda error, _: found.append(error))
+    assert producer.flush(WAIT_S) == 0
+    (error,) = found
+    assert error is not None
+    assert error.code() == KafkaError.MSG_SIZE_TOO_LARGE
 
 
 def test_added_partitions_are_noticed(log: KafkaLog, spec: TopicSpec, admin: AdminClient) -> None:

@@ -26,7 +26,7 @@ from projections.restoring import begin as begin_restoring
 from sync.snapshots.manifest import NAME
 from sync.snapshots.places import Folder
 from sync.snapshots.restore import BadSnapshot, Snapshot, open_snapshot, restore, verify_snapshot
-from tests.snapshots import CLUSTER, SmallChain, small_chain
+from tests.snapshots import CLUSTER, SmallChain, ground_chain, small_chain
 
 pytestmark = pytest.mark.postgres
 HEIGHT = 20
@@ -39,16 +39,13 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> SmallChain:
 
 @pytest.fixture(scope="module")
 def place(chain: SmallChain, new_databases: Callable[[], str]) -> Iterator[Folder]:
-    """With a snapshot of sixteen chunks, whose digests come in pieces of seven."""
+    """With a snapshot of many chunks, whose digests come in pieces of seven."""
     url = new_databases()
     chain.execute(url, HEIGHT)
-    before = exporting.CHUNK_LEAVES, exporting.PIECE_DIGESTS
-    with TemporaryDirectory() as folder:
-        exporting.CHUNK_LEAVES, exporting.PIECE_DIGESTS = 4, 7  # type: ignore[misc]
-        try:
-            chain.snapshot(url, found := Folder(Path(folder)), HEIGHT)
-        finally:
-            exporting.CHUNK_LEAVES, exporting.PIECE_DIGESTS = before  # type: ignore[misc]
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(exporting, "CHUNK_LEAVES", 6)
+        patched.setattr(exporting, "PIECE_DIGESTS", 7)
+        chain.snapshot(url, found := Folder(Path(folder)), HEIGHT)
         yield found
 
 
@@ -93,7 +90,7 @@ def test_view_is_of_its_height_whatever_executes_meanwhile(
         with imported_view(url, view.id, HEIGHT) as connection:
             exported = exporting.export(connection, HEIGHT, tmp_path)
     assert exported.checkpoint == opened(chain, place).certified.checkpoint
-    assert (exported.nibbles, len(exported.chunks)) == (0, 1)
+    assert [chunk.subtrees[0].path for chunk in exported.chunks] == [b""]
     with (
         ExportedView(url) as view,
         pytest.raises(StateDiffers, match="height 24"),
@@ -104,7 +101,8 @@ def test_view_is_of_its_height_whatever_executes_meanwhile(
 
 def test_snapshot_has_many_parts_and_all_of_it_verifies(chain: SmallChain, place: Folder) -> None:
     snapshot = opened(chain, place)
-    assert len(snapshot.manifest.chunks) == 16
+    assert len(snapshot.manifest.chunks) > 8
+    assert max(len(chunk.subtrees) for chunk in snapshot.manifest.chunks) > 1
     assert len(snapshot.manifest.digests) > 2
     told: list[tuple[int, int]] = []
     verify_snapshot(snapshot, lambda done, total: told.append((done, total)))
@@ -137,9 +135,7 @@ def test_manifest_that_agrees_with_altered_files_does_not_help_them(
     document = json.loads((folder.folder(HEIGHT) / NAME).read_bytes())
     for kind, number in (("chunks", 3), ("digests", 1)):
         swapped = json.loads(json.dumps(document))
-        swapped[kind][number] |= {
-            key: swapped[kind][number + 1][key] for key in ("file", "size_bytes", "sha256", "count")
-        }
+        swapped[kind][number] |= {key: swapped[kind][number + 1][key] for key in ("file", "size_bytes", "sha256")}
         (folder.folder(HEIGHT) / NAME).write_text(json.dumps(swapped))
         with pytest.raises(BadSnapshot):
             verify_snapshot(opened(chain, folder))
@@ -152,12 +148,11 @@ def test_manifest_that_agrees_with_altered_files_does_not_help_them(
         {"header": "00"},
         {"genesis_digest": "00" * 32},
         {"nibbles": 2},
-        {"nibbles": 9},
         {"chunks": []},
         {"digests": []},
         {"digests": [1]},
         {"more": 1},
-        {"format": "momus.snapshot.v2"},
+        {"format": "momus.snapshot.v1"},
     ],
     ids=str,
 )
@@ -192,16 +187,42 @@ def test_damaged_database_gives_no_snapshot(chain: SmallChain, new_database: Cal
         exporting.export(connection, HEIGHT, tmp_path)
 
 
-@pytest.mark.parametrize("bound", ["LEAVES_MAX", "UNPACKED_BYTES_MAX"])
-def test_chunk_that_nobody_would_restore_gives_no_snapshot(
-    chain: SmallChain, new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str
+def test_ids_that_were_ground_to_lie_together_are_spread_over_chunks_and_restored(
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever chooses addresses or ids can lay many of them into one chunk."""
-    url = new_database()
-    chain.execute(url, HEIGHT)
-    monkeypatch.setattr(exporting, bound, 10)
-    with connect(url) as connection, connection.transaction(), pytest.raises(exporting.ChunkTooLarge, match="Chunk 0"):
-        exporting.export(connection, HEIGHT, tmp_path)
+    """Whoever chooses addresses chooses where their balances lie, as deep in the tree as he cares to grind."""
+    monkeypatch.setattr(exporting, "CHUNK_LEAVES", 8)
+    chain, place = ground_chain(tmp_path, ground=40, nibbles=3), Folder(tmp_path / "snapshots")
+    live, again = new_database(), new_database()
+    chain.execute(live)
+    chain.snapshot(live, place, chain.height)
+    snapshot = open_snapshot(place, chain.height, chain.genesis)
+    assert max(chunk.count for chunk in snapshot.manifest.chunks) <= 8
+    verify_snapshot(snapshot)
+    migrate(again)
+    restore(snapshot, chain.genesis, again, snapshot.cursor(chain.genesis, CLUSTER))
+    assert compare(image(again, chain.height).tables, image(live, chain.height).tables) == []
+    with connect(live) as mine, connect(again) as theirs:
+        query = "SELECT path, node FROM ledger.tree_nodes ORDER BY path, version DESC"
+        nodes = [{row[0]: row[1] for row in connection.execute(query)} for connection in (mine, theirs)]
+    assert nodes[0].keys() == nodes[1].keys()
+    assert max(map(len, nodes[1])) > 3
+
+
+def test_chunks_that_are_left_out_or_given_twice_are_refused(chain: SmallChain, place: Folder, tmp_path: Path) -> None:
+    """Whoever keeps a snapshot cannot make an account vanish: what no chunk has must be empty under the root."""
+    folder = Folder(tmp_path)
+    shutil.copytree(place.folder(HEIGHT), folder.folder(HEIGHT))
+    document = json.loads((folder.folder(HEIGHT) / NAME).read_bytes())
+    chunks = document["chunks"]
+    for number, chunk in enumerate(chunks):
+        others = [*chunks[:number], *chunks[number + 1 :]]
+        rest = chunk["subtrees"][1:]
+        shorter = [*chunks[:number], chunk | {"subtrees": rest}, *chunks[number + 1 :]]
+        for changed in (others, [*chunks[: number + 1], *chunks[number:]], shorter, others[::-1]):
+            (folder.folder(HEIGHT) / NAME).write_text(json.dumps(document | {"chunks": changed}))
+            with pytest.raises(BadSnapshot):
+                opened(chain, folder)
 
 
 def _damaged_gives_none(url: str, damage: str, folder: Path) -> None:

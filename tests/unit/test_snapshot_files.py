@@ -22,12 +22,11 @@ from sync.snapshots.manifest import (
     Chunk,
     DigestChunk,
     Manifest,
+    Subtree,
     decode_manifest,
     encode_manifest,
-    path_of,
 )
 from sync.snapshots.restore import BadSnapshot, Snapshot, ends_of
-from tree.proofs import BadProof, PrefixProof, decode_prefix_proof, encode_prefix_proof
 
 ROWS = [{"height": number, "digest": bytes([number]) * 32} for number in range(5)]
 
@@ -104,7 +103,7 @@ def piece(bucket: int, first: int, count: int, before: bytes) -> DigestChunk:
 
 
 def manifest(*pieces: DigestChunk) -> Manifest:
-    return Manifest(bytes(32), b"h", b"c", 0, (), pieces)
+    return Manifest(bytes(32), b"h", b"c", (), pieces)
 
 
 ZERO, A, B, C = bytes(32), b"a" * 32, b"b" * 32, b"c" * 32
@@ -139,31 +138,51 @@ def test_manifest_without_all_chunks_is_refused() -> None:
         decode_manifest(encode_manifest(manifest()))
 
 
-def test_chunk_numbers_are_paths() -> None:
-    assert [path_of(0, 0), path_of(0xA, 1), path_of(0x0B, 2), path_of(0xABCD, 4)] == [
-        b"",
-        b"\x0a",
-        b"\x00\x0b",
-        b"\x0a\x0b\x0c\x0d",
-    ]
+WHOLE = "ab" * 32
 
 
-def test_prefix_proof_is_its_bytes_and_nothing_else_is_one() -> None:
-    proof = PrefixProof((None, (A, True), (B, False)))
-    assert decode_prefix_proof(encode_prefix_proof(proof)) == proof
-    for bad in (b"\3", b"\1" + A[:-1], b"\1", bytes(257)):
-        with pytest.raises(BadProof):
-            decode_prefix_proof(bad)
+@pytest.mark.parametrize(
+    "subtrees",
+    [
+        ["a 2 H", "a 2 H"],
+        ["b 2 H", "a 2 H"],
+        ["a 2 H", "ab 2 H"],
+        [" 2 H", "f 2 H"],
+        ["ab 2 H", f"{WHOLE} 1 H"],
+        ["a 1 H"],
+        [f"{WHOLE} 2 H"],
+        ["a 0 H"],
+        ["a 02 H"],
+        ["a -2 H"],
+        ["A 2 H"],
+        [f"{WHOLE}0 1 H"],
+        ["a 2 HH"],
+        ["a 2"],
+        ["a  2 H"],
+        ["a 2 H\n"],
+        [["a", 2, "H"]],
+        [],
+    ],
+    ids=str,
+)
+def test_subtrees_that_overlap_or_are_none_are_refused(subtrees: Sequence[object]) -> None:
+    chunk = Chunk("leaves-00000.avro", 1, "00" * 32, (Subtree(b"\x0a", 2, A),))
+    document = json.loads(encode_manifest(Manifest(bytes(32), b"h", b"c", (chunk,), ())))
+    filled = [each.replace("H", A.hex()) if isinstance(each, str) else each for each in subtrees]
+    document["chunks"][0]["subtrees"] = filled
+    with pytest.raises(BadManifest):
+        decode_manifest(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize(("kind", "most"), [("chunks", LEAVES_MAX), ("digests", DIGESTS_MAX)])
 def test_counts_that_no_memory_holds_are_refused(kind: str, most: int) -> None:
-    chunk = Chunk("leaves-00000.avro", 1, "00" * 32, LEAVES_MAX, PrefixProof(()))
-    whole = Manifest(bytes(32), b"h", b"c", 0, (chunk,), (piece(1, 0, DIGESTS_MAX, ZERO),))
+    chunk = Chunk("leaves-00000.avro", 1, "00" * 32, (Subtree(b"", LEAVES_MAX, A),))
+    whole = Manifest(bytes(32), b"h", b"c", (chunk,), (piece(1, 0, DIGESTS_MAX, ZERO),))
     assert decode_manifest(encode_manifest(whole)) == whole
     document = json.loads(encode_manifest(whole))
-    document[kind][0]["count"] = most + 1
-    with pytest.raises(BadManifest, match="count"):
+    document["chunks"][0]["subtrees"][0] = f"a {most + 1} {A.hex()}" if kind == "chunks" else f"a 2 {A.hex()}"
+    document["digests"][0]["count"] = most + 1
+    with pytest.raises(BadManifest, match="leaves" if kind == "chunks" else "count"):
         decode_manifest(json.dumps(document).encode())
 
 
@@ -171,8 +190,8 @@ def test_counts_that_no_memory_holds_are_refused(kind: str, most: int) -> None:
     "name", ["../../etc/passwd.avro", "/leaves.avro", "..avro", "a/b.avro", "leaves\n.avro", ".avro"]
 )
 def test_names_that_lead_elsewhere_are_refused(name: str) -> None:
-    chunk = Chunk("leaves-00000.avro", 1, "00" * 32, 1, PrefixProof(()))
-    document = json.loads(encode_manifest(Manifest(bytes(32), b"h", b"c", 0, (chunk,), ())))
+    chunk = Chunk("leaves-00000.avro", 1, "00" * 32, (Subtree(b"", 2, A),))
+    document = json.loads(encode_manifest(Manifest(bytes(32), b"h", b"c", (chunk,), ())))
     document["chunks"][0]["file"] = name
     with pytest.raises(BadManifest, match="file"):
         decode_manifest(json.dumps(document).encode())
@@ -200,10 +219,13 @@ def test_leaf_again_and_again_is_refused_at_the_second(monkeypatch: pytest.Monke
     file = BytesIO()
     LEAVES.write(file, ({"key": b"k", "value": b"", "content": None} for _ in range(20_000)))
     chunk = Chunk(
-        "leaves-00000.avro", len(file.getvalue()), sha256(file.getvalue()).hexdigest(), LEAVES_MAX, PrefixProof(())
+        "leaves-00000.avro",
+        len(file.getvalue()),
+        sha256(file.getvalue()).hexdigest(),
+        (Subtree(b"", LEAVES_MAX, A),),
     )
     place: Any = Kept(file.getvalue())
     vouched: Any = Certified(Checkpoint(0, 7, ZERO, (), ZERO, ZERO), None)  # type: ignore[arg-type]
     with pytest.raises(BadSnapshot, match="not in order"):
-        restore.read_leaves(Snapshot(place, Manifest(bytes(32), b"h", b"c", 0, (chunk,), ()), vouched, ZERO), 0)
+        restore.read_leaves(Snapshot(place, Manifest(bytes(32), b"h", b"c", (chunk,), ()), vouched, ZERO), 0)
     assert len(kept) == 2

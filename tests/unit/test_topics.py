@@ -6,6 +6,7 @@ import pytest
 
 from backbone.log import TopicInfo, TopicSpec
 from backbone.simulated import SimulatedLog
+from backbone.store_format import VALUE_BYTES_MAX
 from backbone.topics import chain_topics, check_topic, needed_topics
 
 ID = "id-1"
@@ -47,6 +48,14 @@ def test_the_topic_takes_records_that_the_chain_will_reject_for_their_size(recor
     assert int(specs(3, record_bytes_max)[0].settings["max.message.bytes"]) >= 2 * record_bytes_max
 
 
+@pytest.mark.parametrize("record_bytes_max", [1_000_000, 2**25, 2**26])
+def test_no_topic_takes_what_no_node_can_store(record_bytes_max: int) -> None:
+    """Packed or not: the broker holds what it stores to the size, and it stores nothing packed."""
+    for spec in specs(3, record_bytes_max):
+        assert int(spec.settings["max.message.bytes"]) <= VALUE_BYTES_MAX
+        assert spec.settings.get("compression.type") == "uncompressed"
+
+
 @pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.name)
 def test_topic_that_is_as_it_was_made_has_no_problem(spec: TopicSpec) -> None:
     assert check_topic(info_of(spec), spec, ID) == []
@@ -76,6 +85,9 @@ def test_topic_with_other_partitions_is_another_topic(partitions: int) -> None:
         ("unclean.leader.election.enable", "true", "false"),
         ("min.insync.replicas", "1", "2"),
         ("max.message.bytes", "1048588", "2000000"),
+        ("max.message.bytes", str(VALUE_BYTES_MAX + 1), "2000000"),
+        ("compression.type", "producer", "uncompressed"),
+        ("compression.type", "gzip", "uncompressed"),
     ],
 )
 def test_setting_that_would_lose_records_is_named_with_the_command_that_mends_it(

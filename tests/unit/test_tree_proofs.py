@@ -1,7 +1,6 @@
 """Proofs against a root: what is true can be proven, and nothing that was altered verifies."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,14 +11,11 @@ from tests.unit.test_tree_update import KEYS, VALUES
 from tree.hashing import EMPTY
 from tree.proofs import (
     BadProof,
-    PrefixProof,
     Proof,
     decode_proof,
     encode_proof,
     prove,
-    prove_prefix,
     verify,
-    verify_prefix,
 )
 
 LEAVES = st.dictionaries(KEYS, VALUES.filter(lambda value: value is not None), max_size=30)
@@ -93,39 +89,3 @@ def test_proofs_that_say_two_things_do_not_verify() -> None:
 
 def test_the_empty_tree_proves_that_nothing_is_there() -> None:
     assert verify(EMPTY, name(1), None, proven(TreeStore(), name(1)))
-
-
-@settings(max_examples=300, deadline=None)
-@given(LEAVES, st.integers(0, 12), st.data())
-def test_a_prefix_is_proven_with_all_its_leaves_and_no_others(leaves: dict[bytes, bytes], bits: int, data: Any) -> None:
-    tree = tree_of(leaves)
-    prefix = data.draw(st.integers(0, (1 << bits) - 1))
-    if leaves and prefix & 1:
-        prefix = int.from_bytes(data.draw(st.sampled_from(sorted(leaves)))) >> 256 - bits
-    proof = prove_prefix(tree.root, prefix, bits, tree.read)
-    chunk = [leaf for leaf in sorted(leaves.items()) if int.from_bytes(leaf[0]) >> 256 - bits == prefix]
-    root = tree.root_hash()
-    assert verify_prefix(root, prefix, bits, chunk, proof)
-    for left_out in range(len(chunk)):
-        assert not verify_prefix(root, prefix, bits, chunk[:left_out] + chunk[left_out + 1 :], proof)
-        changed = [(key, name(97) if index == left_out else value) for index, (key, value) in enumerate(chunk)]
-        assert not verify_prefix(root, prefix, bits, changed, proof)
-    added = (prefix << 256 - bits | 12345).to_bytes(32)
-    if added not in leaves:
-        assert not verify_prefix(root, prefix, bits, sorted([*chunk, (added, name(1))]), proof)
-
-
-def test_siblings_that_lie_about_what_they_are_prove_nothing() -> None:
-    tree = TreeStore()
-    tree.change(leaves_of(range(64)))
-    for prefix in range(16):
-        proof = prove_prefix(tree.root, prefix, 4, tree.read)
-        chunk = [leaf for leaf in sorted(tree.leaves.items()) if leaf[0][0] >> 4 == prefix]
-        for level, half in enumerate(proof.siblings):
-            assert half is not None
-            siblings = list(proof.siblings)
-            siblings[level] = (half[0], not half[1])
-            empty_too = [[], chunk] if not half[1] else [[]]
-            for leaves in empty_too:
-                is_same = leaves == chunk
-                assert verify_prefix(tree.root_hash(), prefix, 4, leaves, PrefixProof(tuple(siblings))) <= is_same
