@@ -46,6 +46,9 @@ class Taken:
     def measure_lag(self, records: int, now_ms: int) -> None:
         return None
 
+    def set_clock(self, ahead_ms: int, now_ms: int) -> None:
+        return None
+
     def end_turn(self, now_ms: int) -> None:
         return None
 
@@ -130,7 +133,8 @@ def test_whatever_the_mix_a_driver_gives_all_once_and_in_order_and_errors_surfac
             reading.check()
     except StoreFailed as failed:
         error = failed
-    reading.close()
+    finally:
+        reading.close()
     given_by: dict[str, list[object]] = defaultdict(list)
     for item in taken.items:
         given_by[_name_of(item)].append(item)
