@@ -27,7 +27,8 @@ _GAUGES: Final = {
     "final_view": "momus_consensus_final_view",
     "height": "momus_consensus_height_blocks",
     "records_waiting": "momus_consensus_waiting_records",
-    "queue": "momus_consensus_waiting_batches",
+    "queue": "momus_consensus_queued_items",
+    "queue_bytes": "momus_consensus_queued_bytes",
     "outbox": "momus_consensus_outbox_records",
     "certified_height": "momus_certified_height_blocks",
 }
