@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from consensus.blocks import BlockReader, Proven
 from consensus.errors import JournalRolledBack, SecondInstance, StoreBehind
 from consensus.journal import Journal
-from consensus.messages import Block, Proposal, Vote, Wire, genesis_block
+from consensus.messages import Block, Certificate, Proposal, Vote, Wire, genesis_block
 from consensus.ports import StorePort
 from consensus.state import Restored
 from ledger.genesis import Genesis
@@ -56,12 +56,17 @@ class Booter:
                 proof = self._reader.prove(proven.finalization, proven.descendants)
                 store.append_final(proven.block.header.height, proven.block.header_bytes, proof)
         origin = genesis_block(self._genesis)
-        own = tuple(map(self._own, self._journal.own))
-        voted = tuple(map(self._block, self._journal.voted))
-        if not finals:
-            return Restored(origin, origin, own=own, voted=voted)
-        checkpoint = self._block(self._journal.checkpoint) if self._journal.checkpoint else origin
-        return Restored(finals[-1].block, checkpoint, finals[-1], self._journal.floor, own, voted)
+        last = finals[-1] if finals else None
+        return Restored(
+            delivered=origin if last is None else last.block,
+            checkpoint=self._block(self._journal.checkpoint) if self._journal.checkpoint else origin,
+            last=last,
+            floor=self._journal.floor,
+            own=tuple(map(self._own, self._journal.own)),
+            voted=tuple(filter(None, map(self._voted, self._journal.voted))),
+            certificates=tuple(map(self._certificate, self._journal.certificates)),
+            finalization=self._finalization(last),
+        )
 
     def _unsent(self, own_topic: Iterable[bytes | None]) -> list[bytes]:
         missing = dict.fromkeys(self._journal.own)
@@ -94,6 +99,24 @@ class Booter:
         message = self._wire.decode(value)
         assert isinstance(message, Proposal | Vote), "the journal holds what we wrote"
         return message
+
+    def _voted(self, value: bytes) -> Proposal | None:
+        """None in a journal of before, which holds the header alone: others have it with its leader's signature."""
+        message = self._wire.decode(value)
+        return message if isinstance(message, Proposal) else None
+
+    def _certificate(self, value: bytes) -> Certificate:
+        message = self._wire.decode(value)
+        assert isinstance(message, Certificate), "the journal holds what we took for good"
+        return message
+
+    def _finalization(self, last: Proven | None) -> Certificate | None:
+        """The highest that the journal has; that of a final block need not be it."""
+        if self._journal.finalization is None:
+            return None
+        finalization = self._certificate(self._journal.finalization)
+        is_known = last is not None and last.finalization.view >= finalization.view
+        return None if is_known else finalization
 
     def _block(self, header_bytes: bytes) -> Block:
         block = self._wire.read_block(header_bytes)

@@ -39,6 +39,11 @@ After a nullified view of my own I look whether the log still shows what I hold:
 *Openings* (R12): where my own broker shows that a partition was truncated below its last final head, or recreated, a
 block may open its next incarnation, and does nothing else. I vote for an opening only if my broker shows the same.
 
+*Certificates* (R13): the journal keeps each notarization and nullification above the last finalization that I took, and
+that finalization, before anything is sent that I sign after it; and beside my notarize vote its proposal, until a block
+of its view or a later one is delivered. Votes of those who are gone are said by nobody again, and topics may be lost:
+without them a view that some have finalized and others nullified could be neither notarized nor nullified once more.
+
 *Never* (R10): two notarize votes in a view, two finalize votes in a view, nullify and finalize in a view, two
 proposals in a view; any vote at or below the last finalization. A signature of mine that I did not make: stop.
 
@@ -255,6 +260,7 @@ class Core:
         if state.notarization is not None:
             return
         self.state.views.add_notarization(certificate)
+        self._keep(state.notarization or certificate)
         if not state.own.said(Kind.NULLIFY):
             self._sign_vote(state, Kind.FINALIZE, certificate.digest)
         self._enter(certificate.view + 1)
@@ -265,6 +271,7 @@ class Core:
         if state.nullification is not None:
             return
         state.nullification = certificate
+        self._keep(certificate)
         self.state.pace.nullified()
         if self.state.leader(certificate.view) == self.state.index:
             self.state.composer.on_own_view(was_nullified=True)
@@ -275,13 +282,19 @@ class Core:
         """R8."""
         if certificate.view <= self.state.views.final_view:
             return
+        certificate = self.state.views.at(certificate.view).with_proposal(certificate)
         self.state.finalization, self._finalized_ms = certificate, self.state.now_ms
+        self._keep(certificate)
         self.state.views.finalize(certificate)
         self.state.floor = max(self.state.floor, certificate.view)
         self._link_final()
         self.state.chain.prune(certificate.view, certificate.digest)
         self.state.pace.finalized(self.state.now_ms)
         self._enter(certificate.view + 1)
+
+    def _keep(self, certificate: Certificate) -> None:
+        """R13: what we sign from here on rests on it."""
+        self._actions.append(events.Keep(certificate))
 
     def _link_final(self) -> None:
         """The last finalization makes its block and all known ancestors final."""
@@ -311,7 +324,7 @@ class Core:
         proof = self.state.reader.prove(proven.finalization, proven.descendants)
         final = FinalBlock(block.header, block.header_bytes, block.digest, proof)
         checkpoint = self.state.chain.checkpoint.header_bytes
-        self._actions.append(events.Finalize(final, self.state.floor, is_own, checkpoint))
+        self._actions.append(events.Finalize(final, self.state.settled_view(), is_own, checkpoint))
 
     # --- acting in the current view ---
 
@@ -345,7 +358,7 @@ class Core:
         proposal = state.proposals[0]
         match self.state.judge.judge(proposal, self.state.time_ms, self.state.may_advance()):
             case Judgement.GOOD:
-                self._sign_vote(state, Kind.NOTARIZE, proposal.block.digest, proposal.block)
+                self._sign_vote(state, Kind.NOTARIZE, proposal.block.digest, proposal)
             case Judgement.INVALID:
                 self._nullify(state)
             case Judgement.CONTRADICTED:
@@ -375,7 +388,7 @@ class Core:
         if not state.own.said(Kind.FINALIZE):
             self._sign_vote(state, Kind.NULLIFY, NO_DIGEST)
 
-    def _sign_vote(self, state: ViewState, kind: Kind, digest: bytes, voted: Block | None = None) -> None:
+    def _sign_vote(self, state: ViewState, kind: Kind, digest: bytes, voted: Proposal | None = None) -> None:
         """The only place where votes are made: each kind once a view, nothing at or below the floor (R10)."""
         if state.own.said(kind) or state.view <= self.state.floor:
             return

@@ -6,7 +6,7 @@ That clock is for timers. The time of day, which blocks bear, may be set; `Clock
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from consensus.messages import Block, Message, Statement
+from consensus.messages import Certificate, Message, Proposal, Statement
 from ledger.block import FinalBlock
 from ledger.header import Head, Opening
 
@@ -94,11 +94,20 @@ Event = Started | MessageRead | BlockRead | Signed | HeadsAdvanced | LogShown | 
 class Sign:
     """Sign this, keep it in the journal, hand it back as `Signed` before any other event, and send it.
 
-    `voted` is the block that a notarize vote is for: kept beside it, since its records must be.
+    `voted` is the proposal that a notarize vote is for: kept beside it, since its records must be, and since its leader
+    may be gone when somebody lacks its header.
     """
 
     statement: Statement
-    voted: Block | None = None
+    voted: Proposal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Keep a certificate in the journal, before anything that is signed after it is sent: what we sign rests on it, and
+    those whose votes made it may be gone when the topics are. Of finalizations only the last one counts."""
+
+    certificate: Certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +128,8 @@ class SetTimer:
 class Finalize:
     """A final block whose records the own store holds: journal first, then the store. Heights rise by one.
 
-    Up to the view `floor` nothing is ever signed any more. `checkpoint` is the header of the last checkpoint block up
-    to this one (empty: genesis), to be restored with it.
+    Up to the view `floor` nothing that was said is needed any more. `checkpoint` is the header of the last checkpoint
+    block up to this one (empty: genesis), to be restored with it.
     """
 
     block: FinalBlock
@@ -178,4 +187,4 @@ class Stop:
     is_fork: bool = False
 
 
-Action = Sign | Send | SetTimer | Finalize | Reread | Fetch | Probe | Evidence | Stop
+Action = Sign | Keep | Send | SetTimer | Finalize | Reread | Fetch | Probe | Evidence | Stop

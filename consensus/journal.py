@@ -7,11 +7,16 @@ A file of its own, made once by `create` (that is, by `momus init`) and never by
     entry   ``kind 1 | length 4 | bytes``
     HEADER  ``format 4 | genesis digest 32 | public key 32``
     OWN     ``view 8 | the message as it is sent``
-    FINAL   ``floor 8 | the record of the blocks topic``      the floor: a view with a finalization; it never falls
+    FINAL   ``view 8 | the record of the blocks topic``   up to that view nothing is needed any more; it never falls
     CHECKPOINT  the header of the last final checkpoint block, empty for genesis
     POSITION    ``offset 8 | topic``     read up to here
-    VOTED   ``view 8 | header``      the block that our notarize vote in that view is for
+    VOTED   ``view 8 | the proposal as its leader sent it``    what our notarize vote in that view is for
     CLAIMED ``height 8 | the message as it is sent``     what we signed of a checkpoint; only the last one counts
+    CERTIFICATE ``view 8 | the message as it is sent``     a notarization or nullification that we acted on
+    FINALIZATION    ``view 8 | the message as it is sent``     the highest that we know; only the last one counts
+
+What we signed and acted on is kept above the *floor*, the view of the highest finalization; what we voted for up to the
+view of the last final block that the store was given: until then its header may be wanted.
 
 A batch that the machine did not finish is the last one and was never sent: it is cut. Any other damage is a lost
 journal: the key must not sign again.
@@ -30,7 +35,10 @@ _ENTRY: Final = Struct(">BI")
 _U32: Final = Struct(">I")
 _U64: Final = Struct(">Q")
 _FORMAT: Final = 1
-_HEADER, _OWN, _FINAL, _CHECKPOINT, _POSITION, _VOTED, _CLAIMED = range(7)
+_HEADER, _OWN, _FINAL, _CHECKPOINT, _POSITION, _VOTED, _CLAIMED, _CERTIFICATE, _FINALIZATION = range(9)
+
+BURIED_MAX: Final = 256
+"""Proposals at or below the floor that are kept while a block below the finalized one is missing: the newest ones."""
 
 COMPACT_BYTES: Final = 1 << 20
 """A file above this size, and twice what it was when last written anew, is written anew."""
@@ -78,6 +86,8 @@ class Journal:
         self._pending: list[tuple[int, bytes]] = []
         self._own: list[tuple[int, bytes]] = []
         self._voted: list[tuple[int, bytes]] = []
+        self._certificates: list[tuple[int, bytes]] = []
+        self._finalization: tuple[int, bytes] | None = None
         self._finals: list[tuple[int, bytes]] = []
         self._checkpoint = b""
         self._claimed: tuple[int, bytes] | None = None
@@ -92,13 +102,28 @@ class Journal:
 
     @property
     def voted(self) -> tuple[bytes, ...]:
-        """The headers that our notarize votes above the floor are for."""
+        """The proposals that our notarize votes above the last final block are for."""
         return tuple(value for _, value in self._voted)
+
+    @property
+    def certificates(self) -> tuple[bytes, ...]:
+        """The notarizations and nullifications above the floor on which we acted."""
+        return tuple(value for _, value in self._certificates)
+
+    @property
+    def finalization(self) -> bytes | None:
+        """The highest one that we know; its block may not be known, or not be in the store."""
+        return None if self._finalization is None else self._finalization[1]
+
+    @property
+    def settled(self) -> int:
+        """Up to this view nothing that was said is needed any more."""
+        return self._finals[-1][0] if self._finals else 0
 
     @property
     def floor(self) -> int:
         """Our statements at or below this view are not kept: nothing is ever signed there."""
-        return self._finals[-1][0] if self._finals else 0
+        return max(self.settled, 0 if self._finalization is None else self._finalization[0])
 
     @property
     def finals(self) -> tuple[bytes, ...]:
@@ -124,17 +149,25 @@ class Journal:
         """A signed statement, to be durable and then sent."""
         self._pending.append((_OWN, _U64.pack(view) + value))
 
-    def add_voted(self, view: int, header_bytes: bytes) -> None:
-        """The header that a notarize vote of ours is for; its records must be kept."""
-        self._pending.append((_VOTED, _U64.pack(view) + header_bytes))
+    def add_voted(self, view: int, proposal: bytes) -> None:
+        """The proposal that a notarize vote of ours is for: its records must be kept, and its leader may be gone."""
+        self._pending.append((_VOTED, _U64.pack(view) + proposal))
+
+    def add_certificate(self, view: int, value: bytes) -> None:
+        """A notarization or nullification, to be durable before what rests on it is sent."""
+        self._pending.append((_CERTIFICATE, _U64.pack(view) + value))
+
+    def add_finalization(self, view: int, value: bytes) -> None:
+        """The highest finalization: statements up to `view` may be forgotten. Its block may still be unknown."""
+        self._pending.append((_FINALIZATION, _U64.pack(view) + value))
 
     def add_claimed(self, height: int, value: bytes) -> None:
         """A signed checkpoint above all before, to be durable and then sent."""
         self._pending.append((_CLAIMED, _U64.pack(height) + value))
 
     def add_final(self, floor: int, value: bytes, checkpoint: bytes) -> None:
-        """A final block, to be durable before the store is given it; statements up to `floor` may be forgotten."""
-        assert floor >= self.floor
+        """A final block, to be durable before the store is given it; all up to the view `floor` may be forgotten."""
+        assert floor >= self.settled
         self._pending.append((_FINAL, _U64.pack(floor) + value))
         if checkpoint != self._checkpoint:
             self._pending.append((_CHECKPOINT, checkpoint))
@@ -156,14 +189,16 @@ class Journal:
         return tuple(data[_U64.size :] for kind, data in entries if kind in (_OWN, _CLAIMED))
 
     def compact(self, positions: Mapping[str, int]) -> None:
-        """Write the file anew: the last final block, what is above the floor, how far topics were read.
+        """Write the file anew: the last final block, what is needed above it, how far topics were read.
 
         The store must hold every final block by now.
         """
         assert not self._pending
         self.positions = dict(positions)
         entries = [(_CHECKPOINT, self._checkpoint), (_FINAL, _joined(self._finals[-1]))]
+        entries += [] if self._finalization is None else [(_FINALIZATION, _joined(self._finalization))]
         entries += [(_VOTED, _joined(voted)) for voted in self._voted]
+        entries += [(_CERTIFICATE, _joined(certificate)) for certificate in self._certificates]
         entries += [(_OWN, _joined(own)) for own in self._own]
         entries += [] if self._claimed is None else [(_CLAIMED, _joined(self._claimed))]
         entries += [(_POSITION, _U64.pack(offset) + topic.encode()) for topic, offset in positions.items()]
@@ -192,22 +227,34 @@ class Journal:
         self._file.cut(end)
 
     def _apply(self, kind: int, data: bytes) -> None:
-        if kind == _OWN:
-            self._own.append(_parted(data))
-        elif kind == _FINAL:
-            final = _parted(data)
-            self._finals.append(final)
-            self._own = [own for own in self._own if own[0] > final[0]]
-            self._voted = [voted for voted in self._voted if voted[0] > final[0]]
-        elif kind == _VOTED:
-            self._voted.append(_parted(data))
-        elif kind == _CHECKPOINT:
+        if kind == _CHECKPOINT:
             self._checkpoint = data
+            return
+        numbered = _parted(data)
+        if kind == _OWN:
+            self._own.append(numbered)
+        elif kind == _VOTED:
+            self._voted.append(numbered)
+        elif kind == _CERTIFICATE:
+            self._certificates.append(numbered)
         elif kind == _CLAIMED:
-            self._claimed = _parted(data)
+            self._claimed = numbered
         elif kind == _POSITION:
-            offset, topic = _parted(data)
-            self.positions[topic.decode()] = offset
+            self.positions[numbered[1].decode()] = numbered[0]
+        elif kind == _FINAL:
+            self._finals.append(numbered)
+            self._forget()
+        elif kind == _FINALIZATION:
+            self._finalization = max(numbered, self._finalization or numbered)
+            self._forget()
+
+    def _forget(self) -> None:
+        """Drop what is no longer needed."""
+        floor, settled = self.floor, self.settled
+        self._own = [own for own in self._own if own[0] > floor]
+        self._certificates = [certificate for certificate in self._certificates if certificate[0] > floor]
+        buried = [voted for voted in self._voted if settled < voted[0] <= floor]
+        self._voted = buried[-BURIED_MAX:] + [voted for voted in self._voted if voted[0] > floor]
 
 
 def header(genesis_digest: bytes, public_key: bytes) -> bytes:

@@ -23,7 +23,7 @@ from consensus.core import Core
 from consensus.errors import ForkFound, Halt, SecondInstance
 from consensus.gaps import BlocksPosition
 from consensus.keeper import BlocksKeeper
-from consensus.messages import Block, Wire, said
+from consensus.messages import Block, Certificate, Kind, Wire, said
 from consensus.pace import Settings
 from consensus.ports import LoopPorts
 from consensus.positions import TopicPositions
@@ -85,6 +85,7 @@ class Loop:
         self._positions_due_ms = now_ms
         self._timer: int | None = None
         self._finals: deque[events.Finalize] = deque()
+        self._finalization: Certificate | None = None
         self._sends: list[tuple[str, bytes]] = [(self._own_topic, value) for value in boot.unsent]
         self._rereading: Counter[int] = Counter()
         self._advances: dict[int, tuple[int, list[Entry]]] = {}
@@ -194,7 +195,7 @@ class Loop:
                         signature = self._ports.key.sign(self._wire.signing_bytes(statement))
                         message = replace(statement, signature=signature)
                         if voted is not None:
-                            self._ports.journal.add_voted(message.view, voted.header_bytes)
+                            self._ports.journal.add_voted(message.view, self._wire.encode(voted))
                         self._ports.journal.add_own(message.view, self._wire.encode(message))
                         waiting.append(events.Signed(event.now_ms, message))
                         self.voters.saw(self._ports.index, message.view)
@@ -209,6 +210,8 @@ class Loop:
 
     def _carry_out(self, action: events.Action) -> None:
         match action:
+            case events.Keep(certificate):
+                self._keep(certificate)
             case events.Finalize(block, floor, _, checkpoint):
                 self._finals.append(action)
                 self._ports.journal.add_final(floor, encode_block(block.header_bytes, block.proof), checkpoint)
@@ -228,6 +231,13 @@ class Loop:
             case events.Stop(why, is_fork):
                 error = ForkFound if is_fork else SecondInstance
                 self._halt(error(f"{why}. Nothing more is signed here until an operator has looked into it."))
+
+    def _keep(self, certificate: Certificate) -> None:
+        """Before what rests on it: a finalization may wait for the end of the turn, since only the last one counts."""
+        if certificate.kind is Kind.FINALIZE:
+            self._finalization = certificate
+        else:
+            self._ports.journal.add_certificate(certificate.view, self._wire.encode(certificate))
 
     def _halt(self, error: Halt) -> None:
         raise error
@@ -323,13 +333,16 @@ class Loop:
 
     def _current_positions(self) -> dict[str, int]:
         blocks_position = self._blocks_position.position(self.core.state.chain.delivered.header.height)
-        positions = self._positions.positions(self._ports.journal.floor)
+        positions = self._positions.positions(self._ports.journal.settled)
         return {**positions, self._blocks_topic: blocks_position, COMPLETE: self._keeper.complete_height}
 
     def _let_out(self, now_ms: int) -> None:
         """The only place from which anything leaves: after the journal's commit."""
         journal, outbox = self._ports.journal, self._ports.outbox
         sends, self._sends = self._sends, []
+        if self._finalization is not None:
+            journal.add_finalization(self._finalization.view, self._wire.encode(self._finalization))
+            self._finalization = None
         for value in journal.commit():
             outbox.send(self._own_topic, value)
         for topic, value in sends:

@@ -11,7 +11,7 @@ from consensus.heads import LocalHeads
 from consensus.inbox import Inbox, Refusal
 from consensus.judge import Judge
 from consensus.leader import SLOTS, leader_table
-from consensus.messages import Block, Certificate, Kind, Statement, Verify, Vote, Wire
+from consensus.messages import Block, Certificate, Kind, Proposal, Statement, Verify, Vote, Wire
 from consensus.pace import Pace, Settings
 from consensus.records import Records
 from consensus.resend import Repeater
@@ -23,10 +23,11 @@ from ledger.genesis import Genesis
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a validator knows when it boots: its last delivered block with its proof, and its own signed statements.
+    """What a validator knows when it boots: its last delivered block with its proof, its own signed statements, and the
+    certificates on which it acted.
 
-    `last` is None at genesis; `delivered` and `checkpoint` are then the block of height 0. `own` is complete above
-    `floor`: at or below it nothing is ever signed.
+    `last` is None at genesis; `delivered` and `checkpoint` are then the block of height 0. `own` and `certificates` are
+    complete above `floor`: at or below it nothing is ever signed.
     """
 
     delivered: Block
@@ -34,8 +35,12 @@ class Restored:
     last: Proven | None = None
     floor: int = 0
     own: tuple[Statement, ...] = ()
-    voted: tuple[Block, ...] = ()
-    """The blocks that its notarize votes above the floor are for: their records must be kept."""
+    voted: tuple[Proposal, ...] = ()
+    """What its notarize votes above the delivered block are for: their records must be kept."""
+    certificates: tuple[Certificate, ...] = ()
+    """Notarizations and nullifications."""
+    finalization: Certificate | None = None
+    """The highest that it knows; None: that of `last`."""
 
 
 class State:
@@ -45,7 +50,7 @@ class State:
         self, genesis: Genesis, index: int, settings: Settings, restored: Restored, verify_signature: Verify
     ) -> None:
         powers = [validator.power for validator in genesis.validators]
-        finalization = None if restored.last is None else restored.last.finalization
+        finalization = restored.finalization or (None if restored.last is None else restored.last.finalization)
         self.index = index
         self.settings = settings
         self.finalization: Certificate | None = finalization
@@ -138,16 +143,41 @@ class State:
         if state is not None and state.proposals:
             yield state.proposals[0].block.header.time_ms - self.settings.drift_ms - self.ahead_ms
 
+    def settled_view(self) -> int:
+        """Up to this view nothing that was said is needed any more: no vote, no certificate and no header."""
+        is_level = self.views.final_digest == self.chain.delivered.digest
+        return self.views.final_view if is_level else self.chain.delivered.header.view
+
     def _restore(self, restored: Restored) -> None:
-        """Take over what was signed before, so that none of it is contradicted (R10)."""
+        """Take over what was signed before, so that none of it is contradicted (R10), and what it rests on (R13)."""
         if restored.last is not None:
             for block in restored.last.descendants:
                 self.chain.learn(block)
             self.chain.finalize(restored.last.finalization)
-        for block in restored.voted:
-            self.chain.learn(block)
+        for proposal in restored.voted:
+            self._restore_proposal(proposal)
+        for certificate in restored.certificates:
+            self._restore_certificate(certificate)
+        if restored.finalization is not None:
+            self._restore_proposal(restored.finalization.proposal)
+            self.chain.finalize(restored.finalization)
         for statement in restored.own:
             if statement.view > self.floor:
                 self.views.at(statement.view).own.add(statement)
                 has_left = isinstance(statement, Vote) and statement.kind is Kind.FINALIZE
                 self.view = max(self.view, statement.view + 1 if has_left else statement.view)
+
+    def _restore_proposal(self, proposal: Proposal | None) -> None:
+        if proposal is not None:
+            self.chain.learn(proposal.block)
+            if proposal.view > self.views.final_view:
+                self.views.at(proposal.view).add_proposal(proposal)
+
+    def _restore_certificate(self, certificate: Certificate) -> None:
+        self._restore_proposal(certificate.proposal)
+        if certificate.view > self.views.final_view:
+            self.view = max(self.view, certificate.view + 1)
+            if certificate.kind is Kind.NOTARIZE:
+                self.views.add_notarization(certificate)
+            else:
+                self.views.at(certificate.view).nullification = certificate

@@ -13,6 +13,7 @@ from simulation.validator import SimValidator
 
 _OWN: Final = 1
 _FINAL: Final = 2
+_FINALIZATION: Final = 8
 
 
 class RightHalts(Checker):
@@ -79,7 +80,9 @@ class RightHalts(Checker):
             elif kind == _FINAL:
                 proven = self._reader.read(body[8:])
                 assert isinstance(proven, Proven)
-                floor, height = int.from_bytes(body[:8], "big"), proven.block.header.height
+                floor, height = max(floor, int.from_bytes(body[:8], "big")), proven.block.header.height
+            elif kind == _FINALIZATION:
+                floor = max(floor, int.from_bytes(body[:8], "big"))
         return floor, height, own
 
     def _own(self, validator: SimValidator, value: bytes) -> Proposal | Vote | None:

@@ -6,7 +6,7 @@ import pytest
 
 from consensus import events
 from consensus.blocks import BlockReader, Proven, encode_block
-from consensus.messages import Certificate, Kind, Message
+from consensus.messages import Certificate, Kind, Message, Vote
 from consensus.state import Restored
 from ledger.block import FinalBlock
 from tests.core_bench import START_MS, Bench, notarized, restarted, with_block
@@ -241,6 +241,74 @@ def test_a_restored_tip_is_built_upon() -> None:
     again = Bench(2, Restored(block, block, Proven(block, finalization, ()), floor=1))
     again.step(events.HeadsAdvanced(START_MS, {0: [(2, again.head(2).chain_digest, 10)]}))
     assert again.said() == ["propose 2", "notarize 2"]
+
+
+# --- R13: what was acted on is kept ---
+
+
+def kept(bench: Bench) -> list[str]:
+    """Statements and kept certificates, in order; and forgets all actions."""
+    actions, bench.actions = bench.actions, []
+    told: list[str] = []
+    for action in actions:
+        if isinstance(action, events.Keep):
+            told.append(f"keep {action.certificate.kind.name.lower()} {action.certificate.view}")
+        elif isinstance(action, events.Sign) and isinstance(action.statement, Vote):
+            told.append(f"{action.statement.kind.name.lower()} {action.statement.view}")
+    return told
+
+
+def test_every_certificate_is_kept_once_and_before_what_rests_on_it() -> None:
+    bench, block = with_block()
+    notarization = bench.certificate(Kind.NOTARIZE, 1, block)
+    bench.hear(*bench.votes(Kind.NOTARIZE, 1, block, (1, 2)), notarization)
+    assert kept(bench) == ["keep notarize 1", "finalize 1"]
+    bench.hear(*[bench.certificate(Kind.NULLIFY, 2, None)] * 2, *bench.votes(Kind.NULLIFY, 2, None, (1, 2, 3)))
+    assert kept(bench) == ["keep nullify 2"]
+    bench.hear(*bench.votes(Kind.FINALIZE, 1, block, (1, 2)), bench.certificate(Kind.FINALIZE, 1, block))
+    assert kept(bench) == ["keep finalize 1"]
+
+
+def test_a_vote_carries_the_proposal_of_its_leader_and_a_notarization_is_kept_with_it() -> None:
+    bench = Bench()
+    bench.hold(1)
+    proposal = bench.propose(bench.block(1))
+    bench.hear(proposal)
+    (sign,) = bench.did(events.Sign)
+    assert sign.voted == proposal
+    bench.hear(bench.certificate(Kind.NOTARIZE, 1, proposal.block))
+    (keep,) = bench.did(events.Keep)
+    assert keep.certificate.proposal == proposal
+
+
+def test_what_was_kept_comes_back_and_is_said_again_and_kept_no_second_time() -> None:
+    bench = Bench()
+    bench.hold(1)
+    proposal = bench.propose(bench.block(1))
+    restored = Restored(
+        bench.zero,
+        bench.zero,
+        own=tuple(bench.votes(Kind.NOTARIZE, 1, proposal.block, (0,))),
+        voted=(proposal,),
+        certificates=(bench.certificate(Kind.NOTARIZE, 1, proposal.block), bench.certificate(Kind.NULLIFY, 2, None)),
+    )
+    again = Bench(0, restored)
+    assert again.core.state.view == 3
+    assert again.did(events.Keep) == []
+    again.pass_ms(1_000)
+    said = [send.message for send in again.did(events.Send)]
+    assert {(word.kind, word.view) for word in said} >= {(Kind.NOTARIZE, 1), (Kind.NULLIFY, 2)}
+    assert [word.proposal for word in said if isinstance(word, Certificate) and word.view == 1] == [proposal]
+
+
+def test_a_finalization_whose_block_is_not_delivered_comes_back_as_the_floor() -> None:
+    bench = Bench()
+    first, second = bench.propose(bench.block(1)), bench.propose(bench.block(2, bench.block(1), records=2))
+    finalization = bench.certificate(Kind.FINALIZE, 2, second.block)
+    again = Bench(0, Restored(bench.zero, bench.zero, voted=(first, second), finalization=finalization))
+    assert (again.core.state.view, again.core.state.floor) == (3, 2)
+    again.hold(2)
+    assert [final.block.header.height for final in again.did(events.Finalize)] == [1, 2]
 
 
 # --- evidence ---

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from consensus.errors import JournalLocked, JournalLost
-from consensus.journal import Journal, header
+from consensus.journal import BURIED_MAX, Journal, header
 from consensus.journal_file import JournalExists, create, open_journal
 from tests.committee import MemoryFile
 
@@ -109,6 +109,66 @@ def test_compacting_keeps_the_last_final_block_and_all_above_the_floor() -> None
     assert again.voted == (b"header 3",)
     assert again.finals == (b"block 2",)
     assert (again.floor, again.checkpoint, again.positions) == (2, b"checkpoint", {"a": 9, "b": 1})
+
+
+def test_certificates_are_kept_above_the_highest_finalization_and_proposals_above_the_last_final_block() -> None:
+    file = filled()
+    journal = opened(file)
+    for view in (2, 3, 4):
+        journal.add_certificate(view, b"certificate %d" % view)
+    journal.add_finalization(2, b"finalization 2")
+    assert (journal.certificates, journal.finalization, journal.floor) == ((), None, 1)
+    journal.commit()
+    for again in (journal, opened(file)):
+        assert again.own == (b"vote 3",)
+        assert again.voted == (b"header 2", b"header 3"), "the block of view 2 may be wanted yet"
+        assert again.certificates == (b"certificate 3", b"certificate 4")
+        assert (again.finalization, again.settled, again.floor) == (b"finalization 2", 1, 2)
+    journal.add_final(3, b"block 2", b"checkpoint")
+    journal.commit()
+    journal.compact({})
+    for again in (journal, opened(file)):
+        assert (again.own, again.voted, again.certificates) == ((), (), (b"certificate 4",))
+        assert (again.finalization, again.settled, again.floor) == (b"finalization 2", 3, 3)
+
+
+def test_of_finalizations_the_highest_counts_and_is_kept_once() -> None:
+    file = filled()
+    journal = opened(file)
+    for view in range(2, 500):
+        journal.add_finalization(view, b"finalization %d" % view)
+        journal.commit()
+    journal.compact({})
+    assert (file.data or b"").count(b"finalization") == 1
+    assert (opened(file).finalization, opened(file).floor) == (b"finalization 499", 499)
+
+
+def test_proposals_that_wait_below_the_floor_for_a_missing_block_are_bounded() -> None:
+    file = filled()
+    journal = opened(file)
+    for view in range(4, 4 + 3 * BURIED_MAX):
+        journal.add_voted(view, b"header %d" % view)
+        journal.add_finalization(view - 1, b"finalization")
+        journal.commit()
+    assert len(opened(file).voted) == len(journal.voted) == BURIED_MAX + 1
+    assert journal.voted[-1] == b"header %d" % (3 + 3 * BURIED_MAX)
+
+
+def test_a_batch_of_vote_and_certificate_is_there_as_a_whole_or_not_at_all_wherever_it_is_torn() -> None:
+    before = filled()
+    longer = filled()
+    journal = opened(longer)
+    journal.add_certificate(4, b"notarization 4")
+    journal.add_own(4, b"finalize 4")
+    journal.add_finalization(3, b"finalization 3")
+    journal.commit()
+    assert before.data is not None
+    assert longer.data is not None
+    for size in range(len(before.data), len(longer.data) + 1):
+        torn = opened(MemoryFile(longer.data[:size]))
+        is_whole = size == len(longer.data)
+        assert (b"finalize 4" in torn.own, b"notarization 4" in torn.certificates) == (is_whole, is_whole)
+        assert torn.floor == (3 if is_whole else 1)
 
 
 def test_a_journal_is_grown_at_its_bound_and_not_without_a_final_block() -> None:
