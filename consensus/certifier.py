@@ -7,15 +7,16 @@ C1  Each claim of our executor above the last one that we signed, and above the 
     compared with what others signed: of two halves that contradict each other, each must hear the other.
 C2  More than two thirds of the power behind one claim certify it. Certificates rise; they are kept whether or not our
     executor has come so far.
-C3  Stop on a certified claim that contradicts our own of that height, on one other claim of it that more than a third
-    of the power signed (one of them is honest), and on two certificates of a height. Up to a height that is settled
-    (our database was built anew after such a stop) the second is an alarm: what was signed there stays signed, and of
-    two halves none could go on otherwise.
+C3  Stop on a certified claim that contradicts our own of that height, on one other claim of it that others with more
+    than a third of the power signed (one of them is honest), and on two certificates of a height. What we ourselves
+    signed is not among it: where our claim is another now, our database was repaired since, and one liar who repeats
+    our old word would stop us. Up to a height that is settled (our database was built anew after such a stop) the
+    second is an alarm: what was signed there stays signed, and of two halves none could go on otherwise.
 C4  A lesser contradiction of our own claim is an alarm, and so is a claim of ours that differs from what we signed, as
     after the repair of a database. Two signed claims of a height by one validator are evidence.
 C5  Whoever's turn it is publishes a certificate at once, the others where it is missed for a while; then ever more
     rarely.
-C6  Our newest claim that is not certified is said again, ever more rarely.
+C6  Our newest claim that is not certified is said again, ever more rarely; not where ours is another one by now.
 
 Pure: `now_ms` are milliseconds of one clock that never goes back.
 """
@@ -176,7 +177,11 @@ class Certifier:
             self._publish_next_ms = min(2 * self._publish_next_ms, RESEND_MS_MAX)
             yield Publish(self._unseen[0])
         if self._resend_at_ms is not None and now_ms >= self._resend_at_ms:
-            if self._signed is None or self._signed.claim.height <= self.height:
+            if (
+                self._signed is None
+                or self._signed.claim.height <= self.height
+                or self._has_changed(self._signed.claim)
+            ):
                 self._resend_at_ms = None
                 return
             self._resend_next_ms = min(2 * self._resend_next_ms, RESEND_MS_MAX)
@@ -196,6 +201,11 @@ class Certifier:
 
     def _signed_height(self) -> int:
         return 0 if self._signed is None else self._signed.claim.height
+
+    def _has_changed(self, claim: Claim) -> bool:
+        """Whether our executor comes to another state of that height by now than we signed."""
+        own = self._own.get(claim.height)
+        return own is not None and own.digest != claim.digest
 
     def _is_news(self, message: CheckpointSignature) -> bool:
         """Whether a signature is worth a check: above what is certified, and not held."""
@@ -250,6 +260,7 @@ class Certifier:
 
     def _differ(self, own: Claim, other: CheckpointSignature) -> Iterator[Action]:
         behind = self._behind(other.claim)
+        behind.pop(self._index, None)
         if own.height > self._settled_height and self._wire.committee.has_honest(behind):
             why = "more than a third of the power, so an honest validator, signed another state of this height"
             yield Fork(why, own, tuple(behind[member] for member in sorted(behind)))

@@ -237,6 +237,16 @@ def test_settled_is_no_height_above_and_nothing_that_a_quorum_certified() -> Non
     assert Fork in kinds(certified.reads(certificate((1, 2, 3))))
 
 
+@pytest.mark.parametrize("is_repaired_first", [True, False])
+def test_our_own_word_of_before_a_repair_does_not_help_a_liar_to_stop_us(is_repaired_first: bool) -> None:
+    validator = Validator(signed=signature(0, root=9))
+    told = validator.claims(checkpoint()) if is_repaired_first else validator.reads(signature(3, root=9))
+    told += validator.reads(signature(3, root=9)) if is_repaired_first else validator.claims(checkpoint())
+    assert set(kinds(told)) == {StateDiffers}
+    assert kinds(validator.reads(signature(1), signature(2))) == []
+    assert Fork in kinds(validator.reads(signature(1, root=9)))
+
+
 def test_claim_is_said_before_we_stop_over_what_others_signed() -> None:
     late = Validator()
     late.reads(signature(1), signature(2))
@@ -336,6 +346,13 @@ def test_what_a_restart_finds_uncertified_is_said_at_once_and_counts() -> None:
     validator = Validator(signed=signature(0))
     assert validator.waits(0) == [SayAgain(signature(0))]
     assert kinds(validator.reads(signature(1), signature(2))) == [Certified]
+
+
+def test_what_we_would_sign_no_more_is_not_said_again() -> None:
+    repaired = Validator(signed=signature(0, root=9))
+    repaired.claims(checkpoint())
+    assert repaired.waits(0) == []
+    assert repaired.certifier.next_ms() is None
 
 
 def test_certified_claim_is_not_said_again() -> None:
