@@ -10,6 +10,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from api.problems import Problem
+from projections.conninfo import conninfo
 
 _HEIGHT: Final = "SELECT height FROM api.status"
 _FLOOR: Final = "SELECT coalesce(max(history_floor), 0) AS floor FROM api.pruning"
@@ -50,9 +51,9 @@ class Database:
         self.url = url
         self._statement_ms = statement_ms
         self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
-            url,
+            conninfo(url, "momus api", {"statement_timeout": str(statement_ms), "default_transaction_read_only": "on"}),
             connection_class=AsyncConnection[DictRow],
-            kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "momus api"},
+            kwargs={"autocommit": True, "row_factory": dict_row},
             configure=self._configure,
             min_size=1,
             max_size=connections,
@@ -87,8 +88,6 @@ class Database:
         # Said in the BEGIN of each view, so that it costs no statement of its own.
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)
-        await connection.execute(f"SET statement_timeout = {int(self._statement_ms)}")
-        await connection.execute("SET timezone = 'UTC'; SET jit = off; SET default_transaction_read_only = on")
         reader = await (await connection.execute(_MAY_BE_READER)).fetchone()
         if reader is not None and reader["may"]:
             await connection.execute("SET ROLE momus_reader")

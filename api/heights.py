@@ -6,6 +6,8 @@ from typing import Final
 
 from psycopg import AsyncConnection, Error
 
+from projections.conninfo import conninfo
+
 _CHANNEL: Final = "momus_flush"
 _HEIGHT: Final = "SELECT height FROM api.status"
 _LOOK_S: Final = 1.0
@@ -17,7 +19,7 @@ class Heights:
     """One task with one connection, however many wait."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._conninfo = conninfo(url, "momus api")
         self._height = 0
         self._changed = asyncio.Condition()
 
@@ -30,7 +32,7 @@ class Heights:
         """Until cancelled; through restarts of the database."""
         while True:
             with suppress(Error, OSError):
-                async with await AsyncConnection.connect(self._url, autocommit=True) as connection:
+                async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
                     await self._follow(connection)
             await asyncio.sleep(_RETRY_S)
 

@@ -2,8 +2,16 @@
 
 from alembic import context
 
-_FIRST = ("SET LOCAL lock_timeout = '30s'", "CREATE SCHEMA IF NOT EXISTS ledger")
+_FIRST = ("CREATE SCHEMA IF NOT EXISTS ledger", "SET LOCAL lock_timeout = '5s'")
 """A migration that cannot get a lock gives up, instead of holding up everybody who asks after it."""
+_ALONE = (
+    "CREATE SCHEMA IF NOT EXISTS ledger",
+    """CREATE TABLE IF NOT EXISTS ledger.alembic_version (
+    version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))""",
+    "LOCK TABLE ledger.alembic_version IN SHARE ROW EXCLUSIVE MODE",
+    "SET LOCAL lock_timeout = '5s'",
+)
+"""Two processes that migrate one database at once take turns: by Alembic's own table, which nobody else may lock."""
 
 
 def run() -> None:
@@ -12,7 +20,7 @@ def run() -> None:
     if connection is None:
         context.configure(dialect_name="postgresql", literal_binds=True, version_table_schema="ledger")
     else:
-        for statement in _FIRST:
+        for statement in _ALONE:
             connection.exec_driver_sql(statement)
         context.configure(connection=connection, version_table_schema="ledger")
     with context.begin_transaction():

@@ -11,11 +11,15 @@ from psycopg import sql
 from node import wiring
 from node.home import Home
 from node.settings import Settings
+from projections.connect import connect
 from projections.database import DatabaseUnavailable
 from projections.migrate import downgrade, migrate
 
-_CONNECT_S = 10
+_NAME = "momus administration"
 _ADMINISTRATION = "postgres"
+_CREATE = """create database {} template template0 encoding 'UTF8' locale 'C'
+locale_provider builtin builtin_locale 'C.UTF-8'"""
+"""Whatever the server's own locale, and whatever somebody may have put into template1, or hold open there."""
 _MARK = "made by momus, and dropped when it is made again"
 """Comment of a database that somebody named and we made."""
 _MIGRATING = Lock()
@@ -41,6 +45,8 @@ def have_database(home: Home, settings: Settings) -> None:
     service = wiring.postgres_service(home, settings)
     if service is not None:
         create_database(service.url(_ADMINISTRATION), wiring.DATABASE)
+        # Readers have nothing to do elsewhere.
+        _administer(service.url(_ADMINISTRATION), sql.SQL("revoke all on database postgres, template1 from public"))
 
 
 def empty_database(home: Home, settings: Settings) -> None:
@@ -72,7 +78,7 @@ def running_postgres(home: Home, settings: Settings) -> Iterator[None]:
 def reach(url: str) -> None:
     """Raises: DatabaseUnavailable, where the database does not answer."""
     try:
-        psycopg.connect(url, connect_timeout=_CONNECT_S).close()
+        connect(url, _NAME).close()
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(f"Postgres does not answer: {str(error).strip()}.") from error
 
@@ -84,7 +90,9 @@ def beside(url: str, name: str) -> str:
 
 def create_database(url: str, name: str) -> None:
     """A new database beside that of `url`; nothing where there is one. Raises: DatabaseUnavailable."""
-    _administer(url, sql.SQL("create database {}").format(sql.Identifier(name)), psycopg.errors.DuplicateDatabase)
+    _administer(url, sql.SQL(_CREATE).format(sql.Identifier(name)), psycopg.errors.DuplicateDatabase)
+    # It is ours alone, until `migrate` grants what readers may.
+    _administer(url, sql.SQL("revoke all on database {} from public").format(sql.Identifier(name)))
 
 
 def drop_database(url: str, name: str) -> None:
@@ -107,7 +115,7 @@ def is_somebodys(url: str, name: str) -> bool:
     """Whether a database beside that of `url` is there, and not marked as ours. Raises: DatabaseUnavailable."""
     query = """select shobj_description(oid, 'pg_database') is distinct from %s from pg_database where datname = %s"""
     try:
-        with psycopg.connect(url, connect_timeout=_CONNECT_S) as database:
+        with connect(url, _NAME) as database:
             row = database.execute(query, (_MARK, name)).fetchone()
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(f"Postgres does not answer: {str(error).strip()}.") from error
@@ -116,7 +124,7 @@ def is_somebodys(url: str, name: str) -> bool:
 
 def _administer(url: str, statement: sql.Composed, harmless: type[psycopg.Error] | None = None) -> None:
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_S) as database:
+        with connect(url, _NAME) as database:
             database.execute(statement)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(f"Postgres does not answer: {str(error).strip()}.") from error

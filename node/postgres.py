@@ -43,6 +43,7 @@ port = {port}
 unix_socket_directories = '{sockets}'
 unix_socket_permissions = 0700
 max_connections = 60
+max_locks_per_transaction = 512
 shared_buffers = 256MB
 wal_buffers = 16MB
 max_wal_size = 2GB

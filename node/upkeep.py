@@ -25,6 +25,7 @@ from node.store_pruning import prune_below
 from projections.database import Database, DatabaseUnavailable, DatabaseUnusable
 from projections.measuring import Measured
 from projections.pruning import STALE_AT_ONCE, Keep
+from projections.readers import TRANSACTION_S_MAX
 from sync.snapshots.places import Place, PlaceUnavailable
 
 TELL_S: Final = 1.0
@@ -97,7 +98,7 @@ class Upkeep:
         from theirs."""
         tasks: list[Callable[[Database], object]] = [self._tell, self._take_certificates]
         if is_thorough:
-            tasks += [Database.maintain, self._prune, self._measure]
+            tasks += [self._end_old_readers, Database.maintain, self._prune, self._measure]
         try:
             with Database(self._url) as database:
                 for task in tasks:
@@ -111,6 +112,11 @@ class Upkeep:
             task(database)
         except (StoreDamaged, PlaceUnavailable, Halted, OSError) as error:
             _log.warning("upkeep postponed", reason=str(error))
+
+    def _end_old_readers(self, database: Database) -> None:
+        ended = database.end_old_readers()
+        if ended:
+            _log.warning("readers ended", sessions=ended, older_than_s=TRANSACTION_S_MAX)
 
     def _take_certificates(self, database: Database) -> None:
         """Those of the order process, as far as execution has come; each must be of the checkpoint that we have."""

@@ -5,7 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 import structlog
+from psycopg.conninfo import conninfo_to_dict
 
 from backbone.embedded import EmbeddedLog
 from backbone.fenced import FencingLog
@@ -119,12 +121,24 @@ def database_url(home: Home, settings: Settings) -> str:
     """Where the node's database is. Raises: BadSettings."""
     if settings.postgres.url_file is not None:
         try:
-            return read_secret(settings.postgres.url_file)
+            return _connectable(read_secret(settings.postgres.url_file), "what postgres.url_file holds")
         except (OSError, ValueError) as error:
             raise BadSettings(f"postgres.url_file cannot be read: {error}.") from error
     if settings.postgres.url != "embedded":
-        return settings.postgres.url
+        return _connectable(settings.postgres.url, "postgres.url")
     return EmbeddedPostgres(home.postgres).url(DATABASE)
+
+
+def _connectable(url: str, what: str) -> str:
+    """Raises: BadSettings, in words of our own: libpq's repeat what it could not read, a password as it may be."""
+    try:
+        conninfo_to_dict(url)
+    except psycopg.Error:
+        raise BadSettings(
+            f"{what} is no URL of a database: postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with %-escapes for "
+            "special characters."
+        ) from None
+    return url
 
 
 def postgres_service(home: Home, settings: Settings) -> EmbeddedPostgres | None:

@@ -65,8 +65,8 @@ def begin(connection: Connection) -> frozenset[bytes]:
     """In the transaction that the caller has begun, as its first statements: take its view of the database, and the
     hashes of the keys that changed since the newest checkpoint.
 
-    Their tables are truncated by the executor at each checkpoint: so they are locked before the view is taken, and
-    let go at once, by the savepoint, so that the executor does not wait for the rest of an audit.
+    Their tables are truncated by the executor at each checkpoint, where nobody has locked them: so they are locked
+    before the view is taken, and let go at once, by the savepoint: what is truncated costs the executor nothing.
     """
     connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
     connection.execute("SAVEPOINT changed")

@@ -5,6 +5,8 @@ The same key may be there many times. Its value is read from the state when the 
 
 from collections.abc import Iterable, Iterator
 
+from psycopg.errors import LockNotAvailable
+
 from ledger import leaves
 from ledger.leaves import Kind
 from ledger.state import Effects, Wanted
@@ -16,6 +18,7 @@ from projections.prefetch import prefetch
 _BALANCES = rf"""SELECT '\x{Kind.BALANCE:02x}'::bytea || c.asset || c.address, int8send(b.amount)
 FROM (SELECT DISTINCT asset, address FROM ledger.changed_balances) AS c
 LEFT JOIN ledger.balances AS b ON b.asset = c.asset AND b.address = c.address"""
+_TABLES = "ledger.changed_balances, ledger.changed_keys"
 _KEYS = "SELECT DISTINCT key FROM ledger.changed_keys"
 
 
@@ -32,8 +35,20 @@ def take_changes(connection: Connection) -> tuple[dict[bytes, bytes | None], lis
     """
     balances: dict[bytes, bytes | None] = dict(connection.execute(_BALANCES, binary=True))
     keys = [key for (key,) in connection.execute(_KEYS, binary=True)]
-    connection.execute("TRUNCATE ledger.changed_balances, ledger.changed_keys")
+    _forget(connection)
     return balances, keys
+
+
+def _forget(connection: Connection) -> None:
+    """Empty the tables; truncating is what costs nothing, but while somebody reads them it would have to wait for him:
+    no flush does."""
+    try:
+        with connection.transaction():
+            connection.execute(f"LOCK TABLE {_TABLES} IN ACCESS EXCLUSIVE MODE NOWAIT")
+            connection.execute(f"TRUNCATE {_TABLES}")
+    except LockNotAvailable:
+        connection.execute("DELETE FROM ledger.changed_balances")
+        connection.execute("DELETE FROM ledger.changed_keys")
 
 
 def values_of(connection: Connection, keys: Iterable[bytes]) -> dict[bytes, bytes | None]:

@@ -1,30 +1,26 @@
 """Connections as this package wants them."""
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 import psycopg
 
+from projections.conninfo import conninfo
 from projections.packing import PackedArray, PackedArrayDumper
-
-CONNECT_S_MAX: Final = 10
-_SETTINGS: Final = (
-    "SET synchronous_commit = on; SET timezone = 'UTC'; SET datestyle = 'ISO'; SET bytea_output = 'hex'; SET jit = off"
-)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
-def connect(url: str, application: str = "momus") -> Connection:
+def connect(url: str, application: str = "momus", settings: Mapping[str, str] | None = None) -> Connection:
     """An open connection in autocommit mode: every transaction is begun in so many words. A commit is durable,
-    and a value has the same text, whatever the server's defaults. Raises: psycopg.Error.
+    and a value has the same text, whatever the server's defaults. `settings`: in place of those of every session.
+
+    Raises: psycopg.Error; DatabaseUnusable, where `url` is none.
     """
     connection = psycopg.connect(
-        url,
+        conninfo(url, application, settings),
         autocommit=True,
         prepare_threshold=None,  # plans depend on how much is asked
-        connect_timeout=CONNECT_S_MAX,
-        application_name=application,
     )
     connection.adapters.register_dumper(PackedArray, PackedArrayDumper)
-    connection.execute(_SETTINGS)
     return connection

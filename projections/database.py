@@ -1,11 +1,12 @@
 """One node's database: its cursor, what execution asks of it, and the one transaction that moves it on."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Final, Self
 
 import psycopg
+from psycopg.errors import ProgramLimitExceeded
 
 from ledger.genesis import Genesis
 from ledger.state import Cursor, Effects, Inputs, Wanted
@@ -26,6 +27,7 @@ from projections.node_cache import NodeCache
 from projections.partitions import make_partitions, partition_heights
 from projections.prefetch import prefetch
 from projections.pruning import Keep, Pruned, history_floor, note_pruned, prune
+from projections.readers import TRANSACTION_S_MAX, end_readers
 from projections.restoring import begun
 
 __all__ = ["CHANNEL", "CursorMoved", "Database", "DatabaseUnavailable", "DatabaseUnusable", "StateDiffers"]
@@ -33,6 +35,7 @@ __all__ = ["CHANNEL", "CursorMoved", "Database", "DatabaseUnavailable", "Databas
 CHANNEL: Final = "momus_flush"
 """NOTIFY channel; the payload is the height that was committed."""
 
+_NOTIFY = f"BEGIN; SET LOCAL synchronous_commit = off; NOTIFY {CHANNEL}, '{{height}}'; COMMIT"
 _PROGRESS = """INSERT INTO ledger.progress VALUES (true, %s, now())
 ON CONFLICT (one) DO UPDATE SET final_height = excluded.final_height, seen_at = excluded.seen_at"""
 
@@ -93,8 +96,10 @@ class Database:
             if checkpoint_of is not None:
                 epoch = effects.blocks[-1].epoch
                 written = write_checkpoint(connection, checkpoint_of, epoch, cursor, self._tree_nodes)
-            connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(cursor.height)))
         self._partition_made = partition
+        with self._connected() as connection, suppress(ProgramLimitExceeded):
+            # Not in the flush: the queue may be full, since somebody listens and does not read.
+            connection.execute(_NOTIFY.format(height=int(cursor.height)).encode())
         return written
 
     def newest_checkpoints(self, count: int) -> list[StoredCheckpoint]:
@@ -131,6 +136,11 @@ class Database:
         """
         with self._connected() as connection:
             return maintain(connection)
+
+    def end_old_readers(self) -> int:
+        """End the sessions of readers that hold up vacuum and pruning for longer than readers may; how many."""
+        with self._connected() as connection:
+            return end_readers(connection, TRANSACTION_S_MAX)
 
     def prune(self, keep: Keep, below: int) -> Pruned:
         """Remove what is superseded below a certified checkpoint of height `below`, and history as `keep` says.

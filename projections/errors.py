@@ -11,6 +11,7 @@ _COME_BACK = (
     psycopg.InterfaceError,
     errors.ReadOnlySqlTransaction,  # a standby, before or after a failover
     errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
 )
 
 

@@ -4,36 +4,43 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from psycopg.errors import Diagnostic, UndefinedTable
+from psycopg.errors import (
+    Diagnostic,
+    DuplicateSchema,
+    DuplicateTable,
+    LockNotAvailable,
+    UndefinedTable,
+    UniqueViolation,
+)
 
 from projections.connect import Connection, connect
-from projections.errors import DatabaseUnusable, translated
+from projections.errors import DatabaseUnavailable, DatabaseUnusable, translated
+from projections.readers import bound_readers, end_readers, lock_holders
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
-LOCK: Final = 0x6D6F6D7573
-"""Advisory lock: two processes that migrate one database at once take turns."""
+TRIES: Final = 3
 SERVER_VERSION_MIN: Final = 18
+NAME: Final = "momus migrate"
 
 _SET_LAYOUT = """UPDATE ledger.layout SET partition_heights = %(heights)s
 WHERE partition_heights <> %(heights)s AND NOT EXISTS (SELECT FROM ledger.blocks)"""
 
 
 def migrate(url: str, partition_heights: int | None = None) -> tuple[str, ...]:
-    """Upgrade to the newest tables; what the server told, for a person to read. `partition_heights` is set only while
-    there is no block yet.
+    """Upgrade to the newest tables, and bound what readers may; what the server told, for a person to read.
+    `partition_heights` is set only while there is no block yet.
 
     Raises: DatabaseUnavailable, DatabaseUnusable (too old, not in UTF-8, no rights, or made by a newer program).
     """
-    with translated(), connect(url, "momus migrate") as connection:
+    with translated(), connect(url, NAME) as connection:
         _check_server(connection)
-        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        notices = () if _revision(connection) == newest_revision() else _run(url, "head")
+        notices = () if _revision(connection) == newest_revision() else _moved(connection, url, "head")
         if partition_heights is not None:
             connection.execute(_SET_LAYOUT, {"heights": partition_heights})
-    return notices
+        return notices + bound_readers(connection)
 
 
 def downgrade(url: str, revision: str = "base") -> None:
@@ -41,9 +48,8 @@ def downgrade(url: str, revision: str = "base") -> None:
 
     Raises: DatabaseUnavailable, DatabaseUnusable.
     """
-    with translated(), connect(url, "momus migrate") as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        _run(url, revision)
+    with translated(), connect(url, NAME) as connection:
+        _moved(connection, url, revision)
 
 
 def newest_revision() -> str:
@@ -69,6 +75,27 @@ def _revision(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def _moved(connection: Connection, url: str, revision: str) -> tuple[str, ...]:
+    """The migrations, whoever stands in their way: readers are sent off, others are named.
+
+    Raises: DatabaseUnavailable, DatabaseUnusable, psycopg.Error.
+    """
+    for tries_left in reversed(range(TRIES)):
+        end_readers(connection)
+        try:
+            return _run(url, revision)
+        except LockNotAvailable as error:
+            if not tries_left:
+                held = "; ".join(lock_holders(connection)) or "somebody who has just let go"
+                raise DatabaseUnavailable(
+                    f"The tables cannot be brought up to date, they are in use: {held}."
+                ) from error
+        except (UniqueViolation, DuplicateTable, DuplicateSchema):
+            if not tries_left:  # or else: two have made the first table at once
+                raise
+    raise AssertionError("unreachable")
+
+
 def _run(url: str, revision: str) -> tuple[str, ...]:
     # Much to load, and not needed where the newest tables are there: at all starts of a node but its first.
     from alembic import command
@@ -84,7 +111,7 @@ def _run(url: str, revision: str) -> tuple[str, ...]:
             notices.append(notice.message_primary)
 
     def create() -> Connection:
-        connection = connect(url, "momus migrate")
+        connection = connect(url, NAME)
         connection.autocommit = False
         connection.add_notice_handler(listen)
         return connection

@@ -67,5 +67,7 @@ def unindexed(connection: Connection, below: int) -> dict[str, list[str]]:
         for owner, label, columns in CLOSED_INDEXES:
             index = f"{partition}_{label}"
             if int(number) < below and owner == table and index not in present:
-                found.setdefault(partition, []).append(f"CREATE INDEX {index} ON ledger.{partition} {columns}")
+                found.setdefault(partition, []).append(
+                    f"CREATE INDEX IF NOT EXISTS {index} ON ledger.{partition} {columns}"
+                )
     return found

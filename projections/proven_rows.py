@@ -42,8 +42,8 @@ class ProvenRow:
 def one_view(connection: Connection) -> Iterator[None]:
     """A read-only transaction that sees one state of all tables.
 
-    The tables of changes are locked before the view is taken: a checkpoint truncates them, and truncation shows also
-    in older views. For as long as this lasts, a flush that reaches a checkpoint waits.
+    The tables of changes are locked before the view is taken: a checkpoint truncates them, where nobody has, and
+    truncation shows also in older views.
     """
     with connection.transaction():
         connection.execute(_BEGIN)

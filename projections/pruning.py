@@ -1,5 +1,6 @@
 """Removing what nobody needs any more: nodes and leaves of the tree that were superseded, and old history."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,8 +10,10 @@ from projections.connect import Connection
 from projections.partitions import HISTORY, name_of, partition_heights
 
 STALE_AT_ONCE: Final = 20_000
-LOCK_WAIT: Final = "2s"
-"""Dropping a partition waits so long for readers of its table, then another time is as good."""
+LOCK_WAIT: Final = "200ms"
+"""Emptying a closed partition waits so long for its readers, and new ones of it for them; then another time is as
+good. Nothing that is still written to is waited for."""
+REMOVE_TRIES: Final = 20
 
 _PRUNE_TREE: Final = """WITH gone AS (
     DELETE FROM ledger.tree_stale WHERE ctid = ANY (ARRAY(
@@ -28,8 +31,12 @@ ON CONFLICT (one) DO UPDATE SET history_floor = greatest(pruning.history_floor, 
     partitions_removed = pruning.partitions_removed + excluded.partitions_removed,
     tree_pieces_removed = pruning.tree_pieces_removed + excluded.tree_pieces_removed,
     store_bytes_removed = pruning.store_bytes_removed + excluded.store_bytes_removed, pruned_at = excluded.pruned_at"""
-_OLDEST: Final = """SELECT min(right(c.relname, 10)) FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'ledger.blocks'::regclass"""
+_PARTITIONS: Final = """SELECT DISTINCT right(c.relname, 10)::bigint FROM pg_inherits AS i
+JOIN pg_class AS c ON c.oid = i.inhrelid WHERE i.inhparent = ANY(%s::regclass[]) ORDER BY 1"""
+_THERE: Final = """SELECT t, pg_relation_size(to_regclass('ledger.' || t)) > 0 FROM unnest(%s::text[]) AS t
+WHERE to_regclass('ledger.' || t) IS NOT NULL"""
+_BETWEEN_FLUSHES: Final = "SELECT FROM ledger.cursor FOR UPDATE"
+"""A flush has moved the cursor before it writes anything: so none is under way, and none begins."""
 _SIZES: Final = """SELECT right(c.relname, 10)::bigint, sum(pg_total_relation_size(c.oid))::bigint
 FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
 WHERE i.inhparent = ANY(%s::regclass[]) GROUP BY 1 ORDER BY 1"""
@@ -95,19 +102,30 @@ def history_floor(connection: Connection, keep: Keep) -> int:
 
 
 def prune_history(connection: Connection, floor: int) -> list[str]:
-    """Drop the partitions that lie wholly at or below `floor`, oldest first; their names."""
+    """Empty the partitions that lie wholly at or below `floor`, oldest first; their names. And take away what is empty.
+
+    A partition can be taken from its table only while nobody at all uses the table: so that is tried, and not waited
+    for. What matters, the space, is free before.
+    """
     heights = partition_heights(connection)
-    row = connection.execute(_OLDEST).fetchone()
-    oldest = None if row is None or row[0] is None else int(row[0])
-    dropped: list[str] = []
-    while oldest is not None and (oldest + 1) * heights - 1 <= floor:
+    parents = [f"ledger.{table}" for table in HISTORY]
+    numbers = [int(row[0]) for row in connection.execute(_PARTITIONS, [parents])]
+    due = [number for number in numbers if (number + 1) * heights - 1 <= floor]
+    emptied: list[str] = []
+    done: list[str] = []
+    for number in due:
+        names = [name_of(table, number) for table in HISTORY]
+        there = {str(name): bool(is_filled) for name, is_filled in connection.execute(_THERE, [names])}
         try:
-            _drop(connection, oldest, heights)
+            if any(there.values()):
+                _empty(connection, there, (number + 1) * heights - 1)
+                emptied += there
+            done += there
         except LockNotAvailable:
             break
-        dropped += [name_of(table, oldest) for table in HISTORY]
-        oldest += 1
-    return dropped
+    if done:
+        any(_remove(connection, done) for _ in range(REMOVE_TRIES))
+    return emptied
 
 
 def note_pruned(connection: Connection, floor: int, partitions: int, pieces: int, store_bytes: int) -> None:
@@ -122,17 +140,30 @@ def oldest_height(connection: Connection) -> int:
     return 0 if row is None else int(row[0])
 
 
-def _drop(connection: Connection, number: int, heights: int) -> None:
-    """Raises: LockNotAvailable."""
-    last = (number + 1) * heights - 1
+def _empty(connection: Connection, partitions: Iterable[str], last: int) -> None:
+    """Of the heights up to `last`; no flush writes to them any more. Raises: LockNotAvailable."""
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
-        for table in HISTORY:
-            connection.execute(f"DROP TABLE IF EXISTS ledger.{name_of(table, number)}")
+        connection.execute(f"TRUNCATE {', '.join(f'ledger.{name}' for name in partitions)}")
         for table in ("certificates", "checkpoints"):
             # The next checkpoint names the newest one, however old it is.
             newest = f"SELECT max(height) FROM ledger.{table}"
             connection.execute(f"DELETE FROM ledger.{table} WHERE height <= %s AND height < ({newest})", [last])
+
+
+def _remove(connection: Connection, partitions: Sequence[str]) -> bool:
+    """Drop empty partitions, unless somebody uses their tables at this moment; whether it was done."""
+    names = [f"ledger.{name}" for name in partitions]
+    tables = ", ".join([f"ONLY ledger.{table}" for table in HISTORY] + names)
+    try:
+        with connection.transaction():
+            connection.execute(_BETWEEN_FLUSHES)
+            connection.execute("SET LOCAL lock_timeout = 1")  # of what belongs to the tables
+            connection.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE NOWAIT")
+            connection.execute(f"DROP TABLE {', '.join(names)}")
+    except LockNotAvailable:
+        return False
+    return True
 
 
 def _floor_by_size(connection: Connection, bytes_max: int, heights: int) -> int:

@@ -8,10 +8,10 @@ from hashlib import sha256
 from multiprocessing import get_context
 
 import numpy as np
-import psycopg
 
 from backbone.log import Log, LogBackPressure, TopicSpec
 from ledger.keys import PrivateKey, verify
+from projections.connect import connect
 
 _KEYS = 500
 _MESSAGE_BYTES = 250
@@ -71,22 +71,22 @@ def _verify_for(seconds: float) -> float:
 def copy_rows_per_s(database_url: str) -> float:
     """Rows like those of a transfer, packed beforehand, into a table without an index, committed."""
     packed = _packed_rows(_COPY_ROWS)
-    with psycopg.connect(database_url) as database:
+    table = "public.bench_ceiling"
+    with connect(database_url, "momus bench") as database:
         database.execute(
-            "create table bench_ceiling (height bigint, index int, sender bytea, recipient bytea, amount bigint)"
+            f"create table {table} (height bigint, index int, sender bytea, recipient bytea, amount bigint)"
         )
-        database.commit()
         try:
             start = time.perf_counter()
-            with database.cursor().copy("copy bench_ceiling from stdin (format binary)") as copy:
+            with (
+                database.transaction(),
+                database.cursor().copy(f"copy {table} from stdin (format binary)") as copy,
+            ):
                 for at in range(0, len(packed), _COPY_CHUNK):
                     copy.write(packed[at : at + _COPY_CHUNK])
-            database.commit()
             return _COPY_ROWS / (time.perf_counter() - start)
         finally:
-            database.rollback()
-            database.execute("drop table bench_ceiling")
-            database.commit()
+            database.execute(f"drop table {table}")
 
 
 def _packed_rows(count: int) -> bytes:

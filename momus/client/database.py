@@ -9,6 +9,8 @@ from typing import Self
 
 import psycopg
 
+from projections.connect import connect
+
 _CHANNEL = "momus_flush"
 _LISTEN_S = 0.25
 _RETRY_S = 0.25
@@ -95,7 +97,7 @@ class HeightWatch:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                with psycopg.connect(self._url, autocommit=True, application_name="momus client") as database:
+                with connect(self._url, "momus client") as database:
                     self._follow(database)
             except psycopg.Error:
                 self._stopping.wait(_RETRY_S)

@@ -9,9 +9,9 @@ from psycopg import sql
 from node import wiring
 from node.home import Home
 from node.settings import Settings
+from projections.connect import connect
 
 READER = "momus_reader"
-_CONNECT_S = 10
 
 
 @contextmanager
@@ -26,15 +26,17 @@ def reading(home: Home, settings: Settings, timeout_ms: int, as_reader: bool = T
         if service is not None and service.ensure_running():
             stack.callback(service.stop)
         url = wiring.database_url(home, settings)
-        connection = stack.enter_context(psycopg.connect(url, autocommit=True, connect_timeout=_CONNECT_S))
-        _restrict(connection, timeout_ms, as_reader)
+        connection = stack.enter_context(connect(url, "momus sql", reading_only(timeout_ms)))
+        if as_reader:
+            _become_reader(connection)
         yield connection
 
 
-def _restrict(connection: psycopg.Connection, timeout_ms: int, as_reader: bool) -> None:
-    """From now on this session reads only, each statement within the time."""
-    connection.execute(sql.SQL("set statement_timeout = {}").format(sql.Literal(timeout_ms)))
-    connection.execute("set search_path = api")
-    connection.execute("set default_transaction_read_only = on")
-    if as_reader and connection.execute("select from pg_roles where rolname = %s", [READER]).fetchone() is not None:
+def reading_only(timeout_ms: int) -> dict[str, str]:
+    """Settings of a session that reads only, each statement within the time."""
+    return {"statement_timeout": str(timeout_ms), "search_path": "api", "default_transaction_read_only": "on"}
+
+
+def _become_reader(connection: psycopg.Connection) -> None:
+    if connection.execute("select from pg_roles where rolname = %s", [READER]).fetchone() is not None:
         connection.execute(sql.SQL("set role {}").format(sql.Identifier(READER)))

@@ -18,6 +18,7 @@ from momus.commands.output import Failure, progress, show
 from node import exits, wiring
 from node.home import Home
 from node.keystore import load_key
+from projections.connect import connect
 from projections.database import DatabaseUnavailable
 from projections.lookup import Executed, Rejected, transaction_fate
 
@@ -65,7 +66,7 @@ def asset_named(url: str, name: str, patience_s: float) -> bytes:
     Raises: BadCommand, psycopg.OperationalError.
     """
     until = time.monotonic() + patience_s
-    with psycopg.connect(url, autocommit=True) as database:
+    with connect(url, "momus client") as database:
         while not (found := database.execute(_ASSETS, [name]).fetchall()):
             if time.monotonic() > until or database.execute(_HAS_EXECUTED).fetchone() is not None:
                 break
@@ -105,7 +106,7 @@ def _fate(url: str, submission: Submission, timeout_s: float) -> Executed | Reje
     """What the node's database says once it has executed the block; None where it does not in time or at all."""
     deadline = time.monotonic() + timeout_s
     try:
-        with psycopg.connect(url, autocommit=True) as database:
+        with connect(url, "momus client") as database:
             while _height(database) < (submission.height or 0):
                 if time.monotonic() > deadline:
                     return None

@@ -11,13 +11,14 @@ import psycopg
 import typer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from momus.commands.database import reading
+from momus.commands.database import reading, reading_only
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, note, show, show_rows
 from node import exits, wiring
 from node.home import Home
 from node.postgres_files import PostgresUnusable, programs
 from node.settings import Settings
+from projections.conninfo import VARIABLES, conninfo
 
 ROWS_MAX = 1_000
 _HINT = "Schema api is the ledger, read-only: \\dv lists its views, \\d+ VIEW describes one, \\q ends."
@@ -49,10 +50,12 @@ def command(
 
 def _psql(home: Home, settings: Settings, database: psycopg.Connection) -> int:
     """The user's own session, bound as `database` is; its exit code."""
-    place = conninfo_to_dict(wiring.database_url(home, settings))
-    environment = dict(os.environ, PGAPPNAME="momus sql", PGOPTIONS=_options(database))
+    bounds = reading_only(settings.projections.statement_timeout_ms) | {"role": _role(database)}
+    place = conninfo_to_dict(conninfo(wiring.database_url(home, settings), "momus sql", bounds))
+    # What the connection needs stands in its arguments; but those can be seen by everybody.
+    environment = {name: value for name, value in os.environ.items() if name in VARIABLES or not name.startswith("PG")}
     if "password" in place:
-        environment["PGPASSWORD"] = str(place.pop("password"))  # arguments can be seen by everybody
+        environment["PGPASSWORD"] = str(place.pop("password"))
     is_terminal = sys.stdin.isatty()
     if is_terminal:
         note(_HINT)
@@ -64,11 +67,10 @@ def _psql(home: Home, settings: Settings, database: psycopg.Connection) -> int:
         signal.signal(signal.SIGINT, before)
 
 
-def _options(database: psycopg.Connection) -> str:
-    """What a session of libpq begins with, to be bound as this one."""
-    names = ("search_path", "statement_timeout", "default_transaction_read_only", "role")
-    values = [database.execute("select current_setting(%s)", [name]).fetchone() for name in names]
-    return " ".join(f"-c {name}={value[0]}" for name, value in zip(names, values, strict=True) if value)
+def _role(database: psycopg.Connection) -> str:
+    row = database.execute("select current_setting('role')").fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def _program() -> str:

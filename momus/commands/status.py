@@ -18,9 +18,9 @@ from node.home import Home
 from node.progress import ProgressFile
 from node.settings import Settings
 from node.status import StatusFile
+from projections.connect import connect
 
 PROCESSES = ("supervisor", "order", "execute", "postgres")
-_CONNECT_S = 3
 
 
 def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
@@ -93,7 +93,7 @@ def _process(home: Home, name: str) -> dict[str, Any]:
 
 def _sql_height(home: Home, settings: Settings) -> int | None:
     try:
-        with psycopg.connect(wiring.database_url(home, settings), connect_timeout=_CONNECT_S) as database:
+        with connect(wiring.database_url(home, settings), "momus client") as database:
             found = database.execute("select height from api.status").fetchone()
             return None if found is None else int(found[0])
     except psycopg.Error:

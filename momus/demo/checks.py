@@ -11,6 +11,7 @@ from ledger.genesis import Genesis
 from ledger.header import decode_header
 from ledger.rejection import Rejection
 from momus.workload import Plan
+from projections.connect import connect
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ def check_nodes(urls: Sequence[str], plan: Plan) -> Checks:
 
 def _check_node(url: str, plan: Plan) -> Checks:
     checks = Checks()
-    with psycopg.connect(url, autocommit=True) as database:
+    with connect(url, "momus client") as database:
         check_balances(checks, database, plan)
         count_transactions(checks, database)
     return checks
