@@ -13,6 +13,8 @@ FINALS_MAX: Final = 2048
 """Final blocks that wait for their records or for a block below them."""
 UNLINKED_MAX: Final = 256
 """Blocks that are kept, whatever their views, while a header between the delivered block and a final one is missing."""
+LATE_MAX: Final = 64
+"""Headers of one leader that came late and are kept meanwhile: one of them may be the next that is missing."""
 
 
 class Fork(Exception):
@@ -29,6 +31,10 @@ class Chain:
         """The last checkpoint block up to `delivered`; genesis at first."""
         self._blocks = {delivered.digest: delivered}
         self._finals: dict[int, Proven] = {}
+        self.awaited: bytes | None = None
+        """The digest of the highest block below a final one, or of that itself, whose header is not known."""
+        self._late: dict[int, dict[bytes, Block]] = {}
+        """By leader."""
 
     def get(self, digest: bytes) -> Block | None:
         return self._blocks.get(digest)
@@ -40,6 +46,25 @@ class Chain:
         """Remember a block that a leader has signed, or whose digest a quorum has."""
         if block.header.height > self.delivered.header.height:
             self._blocks.setdefault(block.digest, block)
+
+    def learn_late(self, block: Block, leader: int) -> None:
+        """Remember a header that `leader` signed for a view that is over, since it may lie below a final block.
+
+        Nobody may say it again. Whoever signs many displaces its own.
+        """
+        late = self._late.setdefault(leader, {})
+        late[block.digest] = block
+        if len(late) > LATE_MAX:
+            del late[next(iter(late))]
+
+    def may_link(self) -> bool:
+        """Whether the header that is awaited is known by now; one that came late is taken up here."""
+        if self.awaited is None:
+            return False
+        for late in self._late.values():
+            if self.awaited in late:
+                self.learn(late.pop(self.awaited))
+        return self.awaited in self._blocks
 
     def path(self, block: Block) -> list[Block] | None:
         """The blocks above the delivered one up to `block`; None where a header between is not known."""
@@ -65,6 +90,8 @@ class Chain:
 
     def finalize(self, finalization: Certificate) -> None:
         """Mark the finalized block and its ancestors final, as far as they are known. Raises: Fork."""
+        gap = self._first_gap()
+        self.awaited = finalization.digest
         block = self._blocks.get(finalization.digest)
         if block is None and finalization.proposal is not None:
             block = finalization.proposal.block
@@ -72,12 +99,23 @@ class Chain:
         while block is not None and len(descendants) <= DESCENDANTS_MAX:
             known = self._finals.get(block.header.height)
             self.add_final(Proven(block, finalization, descendants))
-            if block.header.height <= self.delivered.header.height or (known is not None and self.next_final()):
+            if block.header.height < gap:
                 break
             if known is not None:
                 finalization, descendants = known.finalization, known.descendants
             descendants = (block, *descendants)
-            block = self._blocks.get(block.header.parent_digest)
+            self.awaited = block.header.parent_digest
+            block = self._blocks.get(self.awaited)
+        if block is not None:
+            self.awaited = None
+            self._late.clear()
+
+    def _first_gap(self) -> int:
+        """The lowest height above the delivered block whose final block is not known."""
+        height = self.delivered.header.height + 1
+        while height in self._finals:
+            height += 1
+        return height
 
     def missing(self, digest: bytes) -> bytes | None:
         """The digest of the highest block that is not known, of those from a final one down to the delivered."""

@@ -110,6 +110,8 @@ class Core:
         self._actions = []
         try:
             self._take(event)
+            while self.state.chain.may_link():
+                self._link_final()
             self._deliver()
         except Fork as fork:
             return (events.Stop(str(fork), is_fork=True),)
@@ -172,7 +174,6 @@ class Core:
                     self._answer(message, self.state.views.entrance(self.state.view), self.state.pace.entered_ms)
             case Block():
                 self.state.chain.learn(message)
-                self._link_final()
             case _:
                 self._check_own(message)
                 self._accept(message)

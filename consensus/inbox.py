@@ -87,10 +87,17 @@ class Inbox:
         return Refusal.KNOWN if is_own else Refusal.STALE
 
     def _missing_block(self, message: Message) -> Block | None:
+        """The block that is awaited; another one of its leader's that comes late meanwhile is kept, it may be next."""
         proposal = message.proposal if isinstance(message, Certificate) else message
-        if not isinstance(proposal, Proposal):
+        chain = self._chain
+        if not isinstance(proposal, Proposal) or chain.awaited is None:
             return None
-        return proposal.block if proposal.block.digest == self._chain.missing(self._views.final_digest) else None
+        if proposal.block.digest == chain.awaited:
+            return proposal.block
+        is_above = proposal.block.header.height > chain.delivered.header.height
+        if is_above and chain.get(proposal.block.digest) is None and self._wire.is_authentic(proposal, self._leader):
+            chain.learn_late(proposal.block, self._leader(proposal.view))
+        return None
 
     def _weigh(self, message: Message, view: int) -> Refusal | None:
         if not isinstance(message, Certificate) and message.view > view + self._views_ahead_max:
