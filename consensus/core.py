@@ -23,7 +23,8 @@ signed two proposals, its proposal is bad, or the leader is known to be inactive
 v or below.  *On a nullification of v* (R7): enter v + 1 if I am in v or below.
 
 *On a finalization of (v, B)* (R8): B and its ancestors are final. Drop what lies at or below v; enter v + 1 if I am in
-v or below. A final block is delivered, in order of height, once my store holds its records.
+v or below. A final block is delivered, in order of height, once my store holds its records. While a header between is
+missing, one of a view that is over is taken too: in whatever order things come, none must come twice.
 
 *On a stall* (R9): something is pending and no view was entered for a while: send my highest finalization, the
 certificates above it and my own messages above it again, in pages, with back-off. A vote at or below my last
