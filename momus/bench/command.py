@@ -11,6 +11,9 @@ from momus.commands.output import Failure
 from momus.demo.command import write_json
 from node import exits
 
+_DYING_MIN = 4
+"""With fewer validators nothing is final while one of them is dead."""
+
 
 def command(
     json_file: Annotated[Path | None, typer.Option("--json", help="File to write the figures to; - is stdout.")] = None,
@@ -22,6 +25,10 @@ def command(
         bool, typer.Option("--checkpoints", help="Only what checkpointing costs: with and without, in turn.")
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A tenth of the load: for a first look.")] = False,
+    deaths: Annotated[
+        int, typer.Option(min=0, help="Only so many deaths of validators under load, and whether any stays behind.")
+    ] = 0,
+    busy: Annotated[int, typer.Option(min=0, help="With --deaths: busy loops that run beside it.")] = 0,
     scratch: Annotated[Path, typer.Option(help="Folder to work in; an earlier bench's is replaced.")] = Path(".bench"),
 ) -> None:
     """Measure this machine's ceilings and how close the whole path comes to them.
@@ -33,6 +40,7 @@ def command(
     from momus.bench.checkpoints import CheckpointBench, CheckpointFigures, CheckpointSizes
     from momus.bench.committee import CommitteeBench, CommitteeSizes
     from momus.bench.committee_figures import CommitteeFigures
+    from momus.bench.deaths import DeathsBench, DeathsFigures
     from momus.bench.figures import Figures
     from momus.bench.run import Bench, Sizes
     from momus.bench.watch import BenchFailed
@@ -43,10 +51,12 @@ def command(
 
     console = Console(stderr=json_file == Path("-"), highlight=False)
     backbones = ["embedded", *(["kafka"] if kafka or os.environ.get(KAFKA_VARIABLE) else [])]
-    figures: Figures | CommitteeFigures | CheckpointFigures
+    figures: Figures | CommitteeFigures | CheckpointFigures | DeathsFigures
     try:
         if checkpoints:
             figures = CheckpointBench(scratch, CheckpointSizes.quick() if quick else CheckpointSizes(), console).run()
+        elif deaths:
+            figures = DeathsBench(scratch, max(validators, _DYING_MIN), deaths, busy, console).run()
         elif validators == 1:
             figures = Bench(scratch, backbones, Sizes.quick() if quick else Sizes(), console).run()
         else:

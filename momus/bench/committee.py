@@ -72,13 +72,13 @@ class CommitteeBench:
         for backbone in self._backbones:
             with running_broker(backbone, self._scratch, self._console) as servers:
                 homes = make_chain(self._scratch, f"committee-{backbone}", servers, self._validators)
-                with _running(homes) as parts:
-                    figures.logs.append(_Run(backbone, parts, self._sizes, self._console).all())
+                with running(homes) as parts:
+                    figures.logs.append(Run(backbone, parts, self._sizes, self._console).all())
         return figures
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
+class Parts:
     """A chain that runs, and who watches and feeds it."""
 
     homes: list[Home]
@@ -90,20 +90,21 @@ class _Parts:
 
 
 @contextmanager
-def _running(homes: list[Home]) -> Iterator[_Parts]:
+def running(homes: list[Home]) -> Iterator[Parts]:
+    """The committee of these homes, running, and all that watches and feeds it."""
     with ExitStack() as stack:
         committee = stack.enter_context(LocalCommittee([home.path for home in homes]))
         databases = [stack.enter_context(HeightWatch(url)) for url in committee.urls]
         log = stack.enter_context(open_log(homes[0], homes[0].settings({})))
         watch = stack.enter_context(FinalWatch(log, homes[0].genesis()))
         client = stack.enter_context(Client.at_home(homes[0].path, UNBATCHED))
-        yield _Parts(homes, committee, databases, log, watch, client)
+        yield Parts(homes, committee, databases, log, watch, client)
 
 
-class _Run:
+class Run:
     """All measurements on one log, one after the other on one chain. Payments are numbered through."""
 
-    def __init__(self, backbone: str, parts: _Parts, sizes: CommitteeSizes, console: Console) -> None:
+    def __init__(self, backbone: str, parts: Parts, sizes: CommitteeSizes, console: Console) -> None:
         self._backbone = backbone
         self._parts = parts
         self._sizes = sizes
@@ -114,18 +115,22 @@ class _Run:
 
     def all(self) -> OnLog:
         """Raises: BenchFailed, NodeFailed, NotFinal, and what the log and database raise."""
-        submissions = self._parts.client.submit_all(self._maker.opening())
-        self._parts.client.wait(submissions, _WAIT_S)
-        self._settled(submissions)
+        self.open_accounts()
         found, views = self._finality()
         idle = self._idle()
         throughputs = (
             self._throughput("single", self._maker.single(self._sizes.single, self._number(self._sizes.single))),
             self._throughput("batched, 10,000 accounts", self._maker.batched(self._sizes.batched, 10_000)),
         )
-        succession = self._succession()
+        succession = self.succession()
         differences = tuple(self._parts.committee.differences(_WAIT_S))
         return OnLog(found, views, throughputs, succession, idle, differences)
+
+    def open_accounts(self) -> None:
+        """What every load needs. Raises: NotFinal, BenchFailed."""
+        submissions = self._parts.client.submit_all(self._maker.opening())
+        self._parts.client.wait(submissions, _WAIT_S)
+        self._settled(submissions)
 
     def _finality(self) -> tuple[Finality, Views]:
         self._say(f"finality at {PACE_PER_S} tx/s")
@@ -154,7 +159,7 @@ class _Run:
             name, load.transfers, load.transfers / injected.final_s, load.transfers / injected.executed_s
         )
 
-    def _succession(self) -> Succession:
+    def succession(self) -> Succession:
         """Validators are killed in turn, each only when the one before has come back and led."""
         since = time.monotonic()
         with Pacer(self._parts.client, self._maker.payments(_PAYMENTS_MAX, self._paid)) as pacer:

@@ -12,7 +12,7 @@ from node.wiring import database_url
 from projections.fingerprint import Image, compare, image
 
 _POLL_S = 0.1
-_START_S = 120.0
+_START_S = 300.0
 
 
 class LocalCommittee(Started):
