@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -127,11 +127,14 @@ def _standing(home: Home) -> Standing:
 
 
 @contextmanager
-def busy_loops(count: int) -> Iterator[None]:
+def busy_loops(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     """So many programs that do nothing but take a core, for as long as the block lasts."""
-    with ExitStack() as stack:
+    processes: list[subprocess.Popen[bytes]] = []
+    try:
         for _ in range(count):
-            process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-        yield
+            processes.append(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+        yield processes
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()

@@ -2,7 +2,10 @@
 
 from itertools import accumulate
 
+import pytest
+
 from consensus.leader import leader_table
+from momus.bench.deaths import DeathsFigures, Standing, busy_loops, is_level
 from momus.bench.figures import Mark
 from momus.bench.succession import Death, Gaps, gaps
 from momus.bench.watch import Finalization
@@ -56,3 +59,26 @@ def test_a_mark_to_stay_below_is_met_below_and_missed_above() -> None:
         False,
     ]
     assert "missed by 10%" in Mark("ms", 275.0, 250.0, is_bound=True).sentence
+
+
+@pytest.mark.parametrize(
+    ("heights", "is_so"),
+    [([(9, 9), (9, 9)], True), ([(9, 9), (9, 8)], False), ([(9, 9), (8, 8)], False), ([(9, 8), (9, 8)], False)],
+)
+def test_nobody_is_behind_where_all_have_the_same_final_blocks_and_have_executed_them(
+    heights: list[tuple[int, int]], is_so: bool
+) -> None:
+    found = [Standing(f"v{number}", final, executed) for number, (final, executed) in enumerate(heights)]
+    assert is_level(found) is is_so
+
+
+def test_a_committee_that_never_comes_level_misses_the_mark() -> None:
+    for level_s, met in ((None, False), (31.0, False), (29.0, True)):
+        (mark,) = DeathsFigures(4, 20, 4, level_s=level_s).marks()
+        assert mark.as_json()["met"] is met
+
+
+def test_busy_loops_run_for_as_long_as_their_block() -> None:
+    with busy_loops(2) as processes:
+        assert [process.poll() for process in processes] == [None, None]
+    assert all(process.poll() is not None for process in processes)
