@@ -9,6 +9,7 @@ from consensus.journal import Journal
 from consensus.messages import Block, Certificate, Proposal, Vote, Wire, genesis_block
 from consensus.ports import StorePort
 from consensus.state import Restored
+from ledger.block import FinalBlock
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 
@@ -21,6 +22,8 @@ class Boot:
     unsent: tuple[bytes, ...]
     """Our statements that our own topic lacks: sent again first of all."""
     positions: Mapping[str, int]
+    given: tuple[FinalBlock, ...] = ()
+    """Final blocks that the journal had and the store lacked: the store has them now, and nobody else knows of them."""
 
 
 class Booter:
@@ -43,18 +46,26 @@ class Booter:
 
         Raises: JournalRolledBack, StoreBehind, SecondInstance, StoreFailed.
         """
-        restored = self._restore(store)
-        unsent = self._unsent(own_topic)
-        return Boot(restored, tuple(unsent), positions)
-
-    def _restore(self, store: StorePort) -> Restored:
-        """Bring the store up to the journal, and read what the core needs of both."""
         finals = [self._proven(value) for value in self._journal.finals]
+        given = self._give(finals, store)
+        restored = self._restored(finals)
+        unsent = self._unsent(own_topic)
+        return Boot(restored, tuple(unsent), positions, given)
+
+    def _give(self, finals: list[Proven], store: StorePort) -> tuple[FinalBlock, ...]:
+        """Bring the store up to the journal; what it was given."""
         _check_store(finals, store)
+        given = []
         for proven in finals:
-            if proven.block.header.height > store.last_height():
+            block = proven.block
+            if block.header.height > store.last_height():
                 proof = self._reader.prove(proven.finalization, proven.descendants)
-                store.append_final(proven.block.header.height, proven.block.header_bytes, proof)
+                store.append_final(block.header.height, block.header_bytes, proof)
+                given.append(FinalBlock(block.header, block.header_bytes, block.digest, proof))
+        return tuple(given)
+
+    def _restored(self, finals: list[Proven]) -> Restored:
+        """What the core needs of the journal."""
         origin = genesis_block(self._genesis)
         last = finals[-1] if finals else None
         return Restored(

@@ -122,7 +122,9 @@ class Driver:
         own = [record.value for record in read_to_end(ports.log, own_topic, positions[own_topic])]
         booter = Booter(genesis, self._index, wire, reader, journal)
         boot = booter.boot(ports.store, own, positions)
-        ports.intake.on_final(boot.restored.delivered.header.heads, ())
+        for final in boot.given:
+            # Built over the store as it was; in order, since each may open a partition where the one before left it.
+            ports.intake.on_final(final.header.heads, final.header.openings)
         loop_ports = LoopPorts(
             genesis=genesis,
             key=ports.key,
