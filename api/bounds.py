@@ -1,46 +1,23 @@
-"""What anybody may cost: requests a second by address, bytes of a body, time to send it. And headers that all get."""
+"""What anybody may cost: what his address is charged, bytes of a body, time to send it. And headers that all get."""
 
 import asyncio
 import time
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.charging import PIECE_BYTES, Charge, Rate, charged, payer
 from api.problems import Problem
 
-ADDRESSES_MAX: Final = 10_000
 HEAD_BYTES_MAX: Final = 16 << 10
 UNBOUNDED: Final = frozenset(("/healthz", "/readyz"))
+"""They cost next to nothing, however often they are asked for."""
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-
-
-@dataclass(slots=True)
-class Rate:
-    """A token bucket an address: `burst` requests at once, `per_s` a second from then on."""
-
-    per_s: float
-    burst: int
-    clock: Callable[[], float] = time.monotonic
-    _buckets: OrderedDict[str, tuple[float, float]] = field(default_factory=OrderedDict)
-
-    def takes(self, address: str) -> bool:
-        """Whether a request of this address is let through now."""
-        now = self.clock()
-        tokens, since = self._buckets.pop(address, (float(self.burst), now))
-        tokens = min(self.burst, tokens + (now - since) * self.per_s)
-        is_let = tokens >= 1
-        self._buckets[address] = (tokens - 1 if is_let else tokens, now)
-        if len(self._buckets) > ADDRESSES_MAX:
-            self._buckets.popitem(last=False)
-        return is_let
 
 
 class Bounds:
@@ -58,16 +35,19 @@ class Bounds:
             await self._app(scope, receive, send)
             return
         sending = _with_headers(send)
+        charge = Charge(self._rate, payer((scope.get("client") or ("",))[0]))
         try:
-            self._check(scope)
-            await self._app(scope, self._bounded(receive), sending)
+            with charged(charge):
+                if scope["path"] not in UNBOUNDED:
+                    charge.begin()
+                paid = max(PIECE_BYTES, self._check(scope))
+                charge.take(paid / PIECE_BYTES - 1)
+                await self._app(scope, self._bounded(receive, charge, paid), _paid(sending, charge))
         except Problem as problem:
             await problem.response()(scope, receive, sending)
 
-    def _check(self, scope: Scope) -> None:
-        address = (scope.get("client") or ("",))[0]
-        if scope["path"] not in UNBOUNDED and not self._rate.takes(address):
-            raise Problem("rate_limited", f"{self._rate.per_s:g} a second are let through.")
+    def _check(self, scope: Scope) -> int:
+        """How long the body is, if it says so. Raises: Problem."""
         if sum(len(name) + len(value) for name, value in scope["headers"]) + len(scope["raw_path"]) > HEAD_BYTES_MAX:
             raise Problem("head_too_large", f"A head has at most {HEAD_BYTES_MAX} bytes.")
         headers = dict(scope["headers"])
@@ -77,14 +57,16 @@ class Bounds:
         length = headers.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > self._body_bytes_max:
             raise self._too_large()
+        return int(length)
 
-    def _bounded(self, receive: Receive) -> Receive:
+    def _bounded(self, receive: Receive, charge: Charge, paid: int) -> Receive:
+        """`paid`: bytes of the body that are charged already."""
         taken = 0
         deadline = time.monotonic() + self._body_s
         is_whole = False
 
         async def bounded() -> Message:
-            nonlocal taken, is_whole
+            nonlocal taken, paid, is_whole
             if is_whole:  # what comes now is that the caller has gone, whenever that is
                 return await receive()
             try:
@@ -96,12 +78,32 @@ class Bounds:
             is_whole = not message.get("more_body", False)
             if taken > self._body_bytes_max:
                 raise self._too_large()
+            if taken > paid:
+                charge.take((taken - paid) / PIECE_BYTES)
+                paid = taken
             return message
 
         return bounded
 
     def _too_large(self) -> Problem:
         return Problem("body_too_large", f"A body has at most {self._body_bytes_max} bytes.")
+
+
+def _paid(send: Send, charge: Charge) -> Send:
+    """An answer is paid for as it goes out. One that comes in parts waits while more is owed than was paid."""
+    given, paid = 0, PIECE_BYTES
+
+    async def sending(message: Message) -> None:
+        nonlocal given, paid
+        given += len(message.get("body", b""))
+        if given > paid:
+            charge.owe((given - paid) / PIECE_BYTES)
+            paid = given
+        await send(message)
+        if message.get("more_body", False):
+            await charge.settle()
+
+    return sending
 
 
 def _with_headers(send: Send) -> Send:

@@ -1,22 +1,31 @@
 """A connection of the server that waits for nobody for ever: whoever sends no head, or takes nothing of an answer, is
-let go, and whoever comes when all places are taken is told so.
+let go, and whoever comes when all places are taken, or most of them by himself, is told so. `/healthz` is answered
+then too.
 
 uvicorn has a time for a connection that is kept alive between two requests, and none for these.
 """
 
 import asyncio
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
 import h11
+from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from api.charging import payer
 from api.problems import Problem
 
 STALL_S: Final = 20.0
+HEALTHZ: Final = "/healthz"
+ALIVE: Final = {"alive": True}
+NO_STORE: Final = {"Cache-Control": "no-store"}
 TOLD_MAX: Final = 64
 """Connections beyond the last place that are told so; more are closed without a word."""
+SHARE: Final = 0.75
+"""Of the places, that one caller may have: somebody else, as who asks how the node is, finds one of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,10 @@ class Connection(H11Protocol):
         super().connection_made(transport)
         # So that `pause_writing` tells of the first bytes that are not taken. Over TLS 0 would mean always.
         transport.set_write_buffer_limits(high=1)
-        beyond = len(self.connections) - self.patience.connections_max
+        beyond = max(
+            len(self.connections) - self.patience.connections_max,
+            self._same_caller() - ceil(SHARE * self.patience.connections_max),
+        )
         if beyond > TOLD_MAX:
             transport.abort()
         elif beyond > 0:
@@ -76,6 +88,14 @@ class Connection(H11Protocol):
         _cancel(self._stall)
         super().resume_writing()
 
+    def _same_caller(self) -> int:
+        """How many connections this caller has, with this one."""
+        mine = self._caller()
+        return sum(isinstance(other, Connection) and other._caller() == mine for other in self.connections)
+
+    def _caller(self) -> str:
+        return payer(self.client[0]) if self.client else ""
+
     def _wait_for_head(self) -> None:
         is_waiting = self.conn.their_state is h11.IDLE and not self.transport.is_closing()
         if not is_waiting:
@@ -102,6 +122,9 @@ def connections_with(patience: Patience) -> type[Connection]:
 
 async def _full(scope: Scope, receive: Receive, send: Send) -> None:
     headers = {"Connection": "close"}
+    if scope["path"] == HEALTHZ:
+        await JSONResponse(ALIVE, headers=headers | NO_STORE)(scope, receive, send)
+        return
     problem = Problem("back_pressure", "As many connections are open as this node holds.", headers=headers)
     await problem.response()(scope, receive, send)
 

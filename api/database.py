@@ -9,6 +9,7 @@ from psycopg import AsyncConnection, IsolationLevel, OperationalError, errors, s
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
+from api.charging import querying
 from api.problems import Problem
 from projections.conninfo import conninfo
 
@@ -74,9 +75,11 @@ class Database:
     async def view(self) -> AsyncIterator[View]:
         """One view of all tables. Raises: Problem, where the database does not answer (in time)."""
         try:
-            async with self._pool.connection() as connection, connection.transaction():
-                found = await (await connection.execute(_HEIGHT)).fetchone()
-                yield View(connection, 0 if found is None else int(found["height"]))
+            async with self._pool.connection() as connection:
+                with querying():
+                    async with connection.transaction():
+                        found = await (await connection.execute(_HEIGHT)).fetchone()
+                        yield View(connection, 0 if found is None else int(found["height"]))
         except TooManyRequests as error:
             raise Problem("back_pressure", "Too many requests wait for the database.") from error
         except errors.QueryCanceled as error:

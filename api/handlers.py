@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
-from api.bounds import Bounds, Rate
+from api.bounds import Bounds
+from api.charging import Rate
 from api.problems import Problem
 
 _CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
@@ -22,7 +23,8 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """Of one listener: requests a second and at once from an address, bytes of a body, seconds until it is whole."""
+    """Of one listener: tokens a second and at once of an address (api/charging.py), bytes of a body, seconds until it
+    is whole."""
 
     rate_per_s: float
     burst: int

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final, Protocol
 
+from api.charging import take
 from api.heights import Heights
 from api.problems import Problem
 from api.transactions import State
+from api.working import Workers
 from ingest.verdicts import verdict
 from ledger.digests import transaction_message
 from ledger.genesis import Genesis
@@ -55,6 +57,7 @@ class Intake:
         on_sent: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.workers = Workers()
         self._genesis = genesis
         self._sender = sender
         self._heights = heights
@@ -64,16 +67,18 @@ class Intake:
         self._sent_at: dict[bytes, float] = {}
 
     def check(self, transaction: Transaction) -> bytes:
-        """Its digest. Raises: Problem, for what would be rejected whatever the state is."""
+        """Its digest. From any thread. Raises: Problem, for what would be rejected whatever the state is."""
         message = transaction_message(self._genesis.digest, transaction.public_key, transaction.body)
         reason, _ = verdict(transaction, message, time.time_ns() // 1_000_000, self._genesis.limits)
         if reason:
             raise rejected(reason)
         return sha256(message).digest()
 
-    def take(self, transactions: Sequence[Transaction]) -> list[bytes]:
-        """Check all, then send all; their digests. Raises: Problem; those sent before it stay sent."""
-        digests = [self.check(transaction) for transaction in transactions]
+    async def take(self, transactions: Sequence[Transaction]) -> list[bytes]:
+        """Check all beside the loop, then send all; their digests. Each but the first costs a token. Raises: Problem;
+        those sent before it stay sent."""
+        take(len(transactions) - 1)
+        digests = await self.workers.each(self.check, transactions)
         for digest, transaction in zip(digests, transactions, strict=True):
             if self._is_due(digest):
                 self._sent[digest] = self._sender.send(transaction)

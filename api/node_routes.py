@@ -2,7 +2,6 @@
 as far as it can."""
 
 import asyncio
-import json
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -262,14 +261,15 @@ def node_router(node: Node) -> APIRouter:
         known = await asyncio.to_thread(peers, node.home, node.settings.validator)
         return answer(request, Peers.model_validate({"items": [asdict(peer) for peer in known]}), None)
 
-    @router.get("/evidence/{name}", responses=described("not_found"))
+    @router.get("/evidence/{name}", response_model=dict[str, Any], responses=described("not_found"))
     async def evidence_file(
         request: Request,
         name: Annotated[str, PathPart(pattern="^[a-z_]{1,32}-[0-9a-f]{16}$")],
         query: NothingQ,
-    ) -> dict[str, Any]:
+    ) -> Response:
         """One file: the signed messages."""
-        return await asyncio.to_thread(_evidence_file, node.home.evidence / f"{name}.json")
+        data = await asyncio.to_thread(_evidence_file, node.home.evidence / f"{name}.json")
+        return Response(data, media_type="application/json")
 
     return router
 
@@ -316,13 +316,16 @@ def _evidence(folder: Path) -> list[Evidence]:
     ]
 
 
-def _evidence_file(file: Path) -> dict[str, Any]:
+def _evidence_file(file: Path) -> bytes:
+    """As it is: parsing and writing anew what may be megabytes would hold up everybody."""
     try:
         with file.open("rb") as stream:
-            document = json.loads(stream.read(EVIDENCE_BYTES_MAX))
-    except (OSError, ValueError) as error:
+            data = stream.read(EVIDENCE_BYTES_MAX + 1)
+    except OSError as error:
         raise Problem("not_found", "There is no such file.") from error
-    return dict(document)
+    if len(data) > EVIDENCE_BYTES_MAX:
+        raise Problem("not_found", f"The file is larger than {EVIDENCE_BYTES_MAX} bytes.")
+    return data
 
 
 def _ms(seconds: float | None) -> float | None:

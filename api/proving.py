@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from pydantic import Field
 
+from api.charging import PROOF, take
 from api.problems import Problem
 from api.values import Count, Height, Row
 from ledger.genesis import Genesis
@@ -46,6 +47,7 @@ class Prover:
 
     async def prove(self, key: bytes) -> Proof:
         """The proof of a leaf key. Raises: Problem."""
+        take(PROOF)
         if self._waiting >= WAITING_MAX:
             raise Problem("back_pressure", "Many proofs are being made.")
         self._waiting += 1

@@ -16,6 +16,7 @@ from api.ledger_routes import Nothing, id_path
 from api.problems import Problem, described
 from api.transactions import Transaction, transaction_of
 from api.values import Hex32, Query
+from api.working import Workers
 from ledger import transaction as ledger
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
@@ -81,7 +82,7 @@ def submit_router(genesis: Genesis, intake: Intake, database: Database) -> APIRo
     )
     async def submit(request: Request, query: WaitQ) -> Response:
         """Submit a signed transaction. The same again is harmless: a digest executes once."""
-        given = await _transactions(request, genesis, SignedTransaction)
+        given = await _transactions(request, genesis, intake.workers, SignedTransaction)
         if len(given) != 1:
             raise Problem("invalid_request", "This path takes one transaction; /v1/batches takes many.")
         found = await _submit(intake, database, given, query)
@@ -95,7 +96,7 @@ def submit_router(genesis: Genesis, intake: Intake, database: Database) -> APIRo
     )
     async def submit_batch(request: Request, query: WaitQ) -> Response:
         """Submit many; none of them, where one is such that no node would execute it."""
-        given = await _transactions(request, genesis, SignedBatch)
+        given = await _transactions(request, genesis, intake.workers, SignedBatch)
         found = await _submit(intake, database, given, query)
         return _accepted(Submitted(transactions=found), found)
 
@@ -119,13 +120,18 @@ def submit_router(genesis: Genesis, intake: Intake, database: Database) -> APIRo
 
 
 async def _transactions(
-    request: Request, genesis: Genesis, model: type[SignedTransaction] | type[SignedBatch]
+    request: Request, genesis: Genesis, workers: Workers, model: type[SignedTransaction] | type[SignedBatch]
 ) -> Sequence[ledger.Transaction]:
     """What a body holds. Raises: Problem."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in (JSON, AVRO):
         raise Problem("unsupported_media_type", f"A body is {JSON} or {AVRO}.")
-    body = await request.body()
+    return await workers.run(_read, await request.body(), media_type, genesis, model)
+
+
+def _read(
+    body: bytes, media_type: str, genesis: Genesis, model: type[SignedTransaction] | type[SignedBatch]
+) -> Sequence[ledger.Transaction]:
     if media_type == AVRO:
         given = ledger.decode_record(body, genesis.limits)
         if isinstance(given, Rejection):
@@ -149,7 +155,7 @@ def _first(error: ValidationError) -> str:
 async def _submit(
     intake: Intake, database: Database, given: Sequence[ledger.Transaction], query: WaitQuery
 ) -> list[Transaction]:
-    digests = intake.take(given)
+    digests = await intake.take(given)
     if query.wait != "none":
         await intake.wait(digests, query.wait, query.timeout_ms / 1000)
     found = [

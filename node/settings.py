@@ -217,11 +217,15 @@ class ApiSettings(Part):
 
     host: str = _words("127.0.0.1", "Address at which it is answered. Whoever reaches it may read everything.")
     port: int = _whole(8464, 0, 65_535, "", "Its port; 0: nothing is answered, and no process for it.")
-    connections_max: int = _whole(512, 4, 100_000, "connections", "Open at once; more are refused.")
+    connections_max: int = _whole(
+        512, 4, 100_000, "connections", "Open at once, three quarters by one caller; more are refused."
+    )
     streams_max: int = _whole(100, 1, 100_000, "streams", "Of events, open at once; more are refused.")
     stream_ms: int = _whole(3_600_000, 100, 10**9, "ms", "Longest life of one; consumers go on where it ended.")
-    rate_per_s: int = _whole(200, 1, 10**6, "requests/s", "From one address; more are refused.")
-    burst: int = _whole(400, 1, 10**6, "requests", "From one address at once, before `rate_per_s` counts.")
+    rate_per_s: int = _whole(
+        200, 1, 10**6, "tokens/s", "For one address: a request takes one, and what is dear takes more."
+    )
+    burst: int = _whole(400, 1, 10**6, "tokens", "For one address at once, before `rate_per_s` counts.")
     body_bytes_max: int = _whole(4 << 20, 1 << 10, 1 << 30, "bytes", "Of a request.")
     body_ms: int = _whole(10_000, 10, 600_000, "ms", "By then a request is whole.")
     connections: int = _whole(8, 1, 100, "connections", "To the database.")

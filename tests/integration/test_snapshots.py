@@ -42,10 +42,11 @@ def place(chain: SmallChain, new_databases: Callable[[], str]) -> Iterator[Folde
     """With a snapshot of many chunks, whose digests come in pieces of seven."""
     url = new_databases()
     chain.execute(url, HEIGHT)
-    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(exporting, "CHUNK_LEAVES", 6)
-        patched.setattr(exporting, "PIECE_DIGESTS", 7)
-        chain.snapshot(url, found := Folder(Path(folder)), HEIGHT)
+    with TemporaryDirectory() as folder:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(exporting, "CHUNK_LEAVES", 6)
+            patched.setattr(exporting, "PIECE_DIGESTS", 7)
+            chain.snapshot(url, found := Folder(Path(folder)), HEIGHT)
         yield found
 
 

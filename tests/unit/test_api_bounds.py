@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from api.bounds import ADDRESSES_MAX, HEAD_BYTES_MAX, Bounds, Rate
+from api.bounds import HEAD_BYTES_MAX, Bounds
+from api.charging import ADDRESSES_MAX, Rate
 from api.problems import Problem
 
 
