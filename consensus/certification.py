@@ -129,7 +129,8 @@ class Certification:
         report, encode = self._ports.report, self._wire.encode
         match action:
             case certifier.StateDiffers(own, other):
-                report("state_differs", {"height": own.height, "own": own.checkpoint_bytes, "other": encode(other)})
+                both = {"own": own.checkpoint_bytes, "other": encode(other)}
+                report("state_differs", {"validator": other.validator, "height": own.height, **both})
             case certifier.Contradiction(first, second):
                 facts = {"validator": first.validator, "first": encode(first), "second": encode(second)}
                 report("evidence", facts)

@@ -119,7 +119,7 @@ class Driver:
         wire, reader = Wire(genesis, self._verified), BlockReader(genesis, self._verified)
         positions = all_positions(genesis, journal.positions)
         own_topic = consensus_topics(genesis)[self._index]
-        own = [record.value for record in read_to_end(ports.log, own_topic, positions[own_topic])]
+        own = (record.value for record in read_to_end(ports.log, own_topic, positions[own_topic]))
         booter = Booter(genesis, self._index, wire, reader, journal)
         boot = booter.boot(ports.store, own, positions)
         for final in boot.given:

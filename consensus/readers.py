@@ -1,7 +1,8 @@
 """Threads that read: each puts what it finds into its queue to the loop, and waits while that is full."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from queue import Empty, Queue
 from threading import Event, Thread
 from typing import Final
@@ -192,23 +193,19 @@ class TopicTail:
             self._reader = None
 
 
-def read_to_end(log: Log, topic: str, position: int) -> list[LogRecord]:
-    """Everything from `position`, or where that is gone from the beginning, to the end that the topic has now.
+def read_to_end(log: Log, topic: str, position: int) -> Iterator[LogRecord]:
+    """Everything from `position` to the end that the topic has now; once more, from its beginning, where a position is
+    gone. A batch at a time is held: whoever writes into the topic must not fill our memory.
 
     Raises: LogUnavailable, TopicMissing.
     """
     try:
-        return _read_to_end(log, topic, position)
+        yield from _read_to_end(log, topic, position)
     except PositionLost:
-        return _read_to_end(log, topic, log.begin(topic, 0))
+        yield from _read_to_end(log, topic, log.begin(topic, 0))
 
 
-def _read_to_end(log: Log, topic: str, position: int) -> list[LogRecord]:
-    reader = log.reader(topic, {0: position})
-    try:
-        found: list[LogRecord] = []
+def _read_to_end(log: Log, topic: str, position: int) -> Iterator[LogRecord]:
+    with closing(log.reader(topic, {0: position})) as reader:
         while not reader.at_end():
-            found.extend(reader.read(1_000, WAIT_MS))
-        return found
-    finally:
-        reader.close()
+            yield from reader.read(RECORDS_MAX, WAIT_MS)

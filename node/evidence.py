@@ -1,6 +1,7 @@
 """What an operator, or a court, should see later: each report goes to the log, and proofs to a folder of their own."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -16,8 +17,9 @@ SETTLED: Final = "settled.json"
 """Up to which height forks of the state are settled, here."""
 KEPT: Final = ("evidence", "state_differs", FORK)
 """Reports that hold signed messages."""
-FILES_MAX: Final = 1_000
-"""What is beyond is only logged: whoever keeps contradicting itself cannot fill our disk."""
+FILES_MAX: Final = 100
+"""Reports of one kind that are kept of one validator. What is beyond is only logged: whoever keeps contradicting itself
+cannot fill our disk, nor take the room of what is to be kept of others."""
 
 SIZE_MAX: Final = 16 << 20
 """Of a report that is read."""
@@ -30,6 +32,8 @@ class EvidenceFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._kept: Counter[tuple[object, object]] | None = None
+        """How many there are, by what they are and of whom; None before the first one."""
 
     def report(self, what: str, facts: Mapping[str, object]) -> None:
         """Log it; keep it if it is a proof. A disk that refuses it is logged too, and nothing else."""
@@ -38,18 +42,34 @@ class EvidenceFolder:
         if what not in KEPT:
             return
         try:
-            self._keep(what, json.dumps({"what": what, **shown}, indent=1, sort_keys=True) + "\n")
+            self._keep(
+                what, shown.get("validator"), json.dumps({"what": what, **shown}, indent=1, sort_keys=True) + "\n"
+            )
         except OSError as error:
             _log.warning("evidence not kept", reason=str(error))
 
-    def _keep(self, what: str, text: str) -> None:
+    def _keep(self, what: str, accused: object, text: str) -> None:
         self._folder.mkdir(exist_ok=True)
+        if self._kept is None:
+            self._kept = Counter(map(_of_whom, self._folder.glob("*-*.json")))
         path = self._folder / f"{what}-{sha256(text.encode()).hexdigest()[:16]}.json"
-        with changing(self._folder):
-            # A fork is reported once, by a validator that then stops: there is always room for it.
-            if path.exists() or (what != FORK and sum(1 for _ in self._folder.glob("*.json")) >= FILES_MAX):
-                return
-            replace_file(path, text.encode())
+        # A fork is reported once, by a validator that then stops: there is always room for it.
+        if path.exists() or (what != FORK and self._kept[what, accused] >= FILES_MAX):
+            return
+        beside = path.with_suffix(".new")
+        beside.write_text(text)
+        beside.replace(path)
+        self._kept[what, accused] += 1
+
+
+def _of_whom(report: Path) -> tuple[object, object]:
+    """What a kept report is, and whom it speaks against; None where it does not read."""
+    try:
+        with report.open("rb") as file:
+            document = json.loads(file.read(SIZE_MAX))
+        return document["what"], document.get("validator")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None, None
 
 
 def fork_reports(folder: Path) -> list[Path]:
