@@ -87,11 +87,16 @@ class EmbeddedLog:
         for spec in specs:
             if embedded_file.pointer(self._folder, spec.name).exists():
                 raise TopicExists(sentences.exists(spec.name))
-        for spec in specs:
-            try:
+        made: list[str] = []
+        try:
+            for spec in specs:
                 embedded_file.create(self._folder, spec)
-            except (OSError, sqlite3.Error) as error:
-                raise LogUnavailable(f"The topic {spec.name} cannot be created: {error}.") from error
+                made.append(spec.name)
+        except (TopicExists, OSError, sqlite3.Error) as error:
+            self.delete(made)
+            if isinstance(error, TopicExists):
+                raise
+            raise LogUnavailable(f"The topic {spec.name} cannot be created: {error}.") from error
 
     def delete(self, topics: Sequence[str]) -> None:
         """See `Log`."""

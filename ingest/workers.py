@@ -28,7 +28,9 @@ class Worker:
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _BOOT, json.dumps(sys.path)], stdin=theirs.fileno(), stdout=subprocess.DEVNULL
+                [sys.executable, "-P", "-c", _BOOT, json.dumps(sys.path)],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
             )
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self.pid: Final = self._process.pid

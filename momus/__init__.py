@@ -5,9 +5,18 @@ genesis are here too. A node is run by the command `momus`.
 """
 
 import sys
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING
+
+_WORDS = list(zip(sys.orig_argv, sys.orig_argv[1:], strict=False))
+_IS_COMMAND = sys.argv[:1] == ["-m"] and any(
+    one[:1] == "-" and one[-1:] == "m" and two == "momus" for one, two in _WORDS
+)
+if _IS_COMMAND and not sys.flags.safe_path and sys.path[0] != __file__.removesuffix("/momus/__init__.py"):
+    # `python -m momus` looks for modules in the current folder first: what lies there is not ours, except in our own.
+    del sys.path[0]
+
+from importlib import import_module  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
 _PARTS = Path(__file__).parent / "_parts"
 if _PARTS.is_dir() and str(_PARTS) not in sys.path:

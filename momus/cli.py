@@ -5,15 +5,18 @@ Loaded is nothing else: commands start sooner, processes of the node take less m
 no SQL and no log in it.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Final
 
 import typer
 
-from momus.commands.output import Failure, errors
+from momus.commands.output import Failure, errors, is_told, private_files
 from node import exits
+from node.disk import refused
 
 COMMANDS: Final = {
     "init": "commands.init:command",
@@ -70,11 +73,20 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
 
 def main() -> None:
     """Run the command line and exit."""
-    sys.exit(run_line(sys.argv[1:]))
+    # What is started from here does not look for modules in the folder where the command was typed either.
+    os.environ["PYTHONSAFEPATH"] = "1"
+    code = run_line(sys.argv[1:])
+    sys.exit(code if is_told() else code or exits.UNAVAILABLE)
 
 
 def run_line(arguments: Sequence[str]) -> int:
-    """Run one command line; its exit code."""
+    """Run one command line; its exit code. Files that it makes are its user's alone: those of a home are nobody
+    else's business, and what is meant for others goes through `output.write_file`."""
+    with private_files():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         make_app([name for name in arguments[:1] if name in COMMANDS] or COMMANDS)(
             args=list(arguments), prog_name="momus"
@@ -82,18 +94,21 @@ def run_line(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else exits.OK
     except Failure as failure:
-        return _failed(failure.code, failure)
+        return _failed(failure.code, str(failure))
     except Exception as error:
         # All that any command may raise is much to load, too.
         from momus.commands.expected import EXPECTED
 
         for kind, code in EXPECTED.items():
             if isinstance(error, kind):
-                return _failed(code, error)
+                return _failed(code, str(error))
+        if isinstance(error, OSError):
+            return _failed(*refused(error))
         raise
     return exits.OK
 
 
-def _failed(code: int, error: Exception) -> int:
-    errors.print(f"momus: {str(error).strip()}", markup=False)
+def _failed(code: int, sentence: str) -> int:
+    with suppress(OSError):
+        errors.print(f"momus: {sentence.strip()}", markup=False)
     return code

@@ -36,17 +36,23 @@ def jars() -> Path:
     """The folder with Kafka's jars, fetched on first use. Raises: BrokerUnusable."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "momus"
     folder = cache / f"kafka-{KAFKA_VERSION}"
-    if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with (cache / ".kafka.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not folder.exists():
-                _fetch(folder)
+    try:
+        if not folder.exists():
+            cache.mkdir(parents=True, exist_ok=True)
+            with (cache / ".kafka.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not folder.exists():
+                    _fetch(folder, lock.fileno())
+    except OSError as error:
+        raise BrokerUnusable(
+            f"Apache Kafka cannot be kept in {cache} ({error}); set XDG_CACHE_HOME, {_ELSE}."
+        ) from error
     return folder
 
 
-def _fetch(folder: Path) -> None:
-    """Under another name first: the folder is there whole or not at all."""
+def _fetch(folder: Path, lock: int) -> None:
+    """Under another name first: the folder is there whole or not at all. Maven holds the lock as well: it may outlive
+    us, and nobody is to take what it still writes."""
     maven = program("mvn", "Maven (it fetches Apache Kafka's official jars)")
     fresh = folder.with_name(f".{folder.name}.fetching")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -57,6 +63,8 @@ def _fetch(folder: Path) -> None:
     try:
         done = subprocess.run(
             [*command, f"-DoutputDirectory={fresh / 'lib'}"],
+            cwd=fresh,
+            pass_fds=[lock],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -67,6 +75,7 @@ def _fetch(folder: Path) -> None:
         raise BrokerUnusable(f"Maven did not fetch Apache Kafka within {FETCH_S_MAX} s; try again, {_ELSE}.") from error
     if done.returncode:
         raise BrokerUnusable(f"Maven could not fetch Apache Kafka ({_reason(done.stdout)}); try again, {_ELSE}.")
+    os.sync()
     (fresh / "lib").rename(folder)
     shutil.rmtree(fresh)
 

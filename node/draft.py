@@ -4,7 +4,8 @@ Each adds its entry and hands the file on; what is in it can be read and edited 
 a draft binds: what binds is the digest of the sealed file, which all compare.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from backbone.log import Log
@@ -26,8 +27,9 @@ def with_validator(draft: bytes, validator: Validator) -> bytes:
     return _render(genesis, UNSEALED, (*genesis.validators, validator))
 
 
-def seal(draft: bytes, log: Log, replicas: int) -> bytes:
-    """Make the chain's topics and write their identity into genesis.
+@contextmanager
+def sealed(draft: bytes, log: Log, replicas: int) -> Iterator[bytes]:
+    """Make the chain's topics and write their identity into genesis. Where that is not kept, the topics go again.
 
     Raises: GenesisError, TopicExists (nothing is overwritten), LogUnavailable.
     """
@@ -37,7 +39,11 @@ def seal(draft: bytes, log: Log, replicas: int) -> bytes:
     if genesis.topic != specs[0].name:
         raise GenesisError(f"transactions_topic.name of the chain {genesis.chain} is {specs[0].name}.")
     log.create(specs)
-    return _render(genesis, log.describe(genesis.topic).topic_id, genesis.validators)
+    try:
+        yield _render(genesis, log.describe(genesis.topic).topic_id, genesis.validators)
+    except BaseException:
+        log.delete([spec.name for spec in specs])
+        raise
 
 
 def _unsealed(draft: bytes) -> Genesis:

@@ -131,7 +131,7 @@ class Drill:
         finally:
             drop_database(self._live, SCRATCH)
             shutil.rmtree(self._folder, ignore_errors=True)
-        with connect(self._live) as connection:
+        with translated(), connect(self._live) as connection:
             connection.execute(_INSERT, [started_at, report.to_json()])
         return report
 

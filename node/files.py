@@ -5,7 +5,7 @@ import fcntl
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -21,22 +21,18 @@ def changing(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def replace_file(path: Path, content: bytes, mode: int = 0o644, durable: bool = True) -> None:
+def replace_file(path: Path, content: bytes, mode: int = 0o600, durable: bool = True) -> None:
     """Put `content` in place of `path`, whether it is there or not. Raises: OSError."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}")
-    try:
-        _write(beside, content, mode, os.O_TRUNC, durable)
+    with _beside(path, content, mode, durable) as beside:
         beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
     if durable:
         sync_folder(path.parent)
 
 
-def create_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+def create_file(path: Path, content: bytes, mode: int = 0o600) -> None:
     """A new file, durably. Raises: FileExistsError where there is one already; OSError."""
-    _write(path, content, mode, os.O_EXCL, True)
+    with _beside(path, content, mode, True) as beside:
+        path.hardlink_to(beside)
     sync_folder(path.parent)
 
 
@@ -49,11 +45,21 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write(path: Path, content: bytes, mode: int, flag: int, durable: bool) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | flag, mode)
-    with os.fdopen(descriptor, "wb") as stream:
-        os.fchmod(descriptor, mode)
-        stream.write(content)
-        stream.flush()
-        if durable:
-            os.fsync(descriptor)
+@contextmanager
+def _beside(path: Path, content: bytes, mode: int, durable: bool) -> Iterator[Path]:
+    """A whole file of its own, which is to become `path`. An error names the path that was meant."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}")
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_TRUNC, mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(descriptor, mode)
+            stream.write(content)
+            stream.flush()
+            if durable:
+                os.fsync(descriptor)
+        yield beside
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(path)) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)

@@ -16,6 +16,8 @@ from ledger.genesis import Genesis, GenesisError, parse_genesis
 from node.settings import Settings, read_settings
 
 GENESIS_BYTES_MAX: Final = 16 << 20
+UNFINISHED: Final = ".unfinished"
+"""The file in a home, or in a folder of homes, that is not whole yet."""
 
 
 class HomeUnusable(Exception):
@@ -145,14 +147,18 @@ class Home:
         return (self.path / path).absolute()
 
     def make_folders(self) -> None:
-        """The folders that processes write to; keys are readable by their owner only. Raises: OSError."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.keys.mkdir(mode=0o700, exist_ok=True)
-        for folder in (self.journal, self.store, self.run):
-            folder.mkdir(exist_ok=True)
+        """The folders that processes write to, for their owner alone. Raises: OSError."""
+        for folder in (self.path, self.keys, self.journal, self.store, self.run):
+            folder.mkdir(mode=0o700, exist_ok=True)
 
     def settings(self, environment: dict[str, str]) -> Settings:
         """Raises: HomeUnusable, BadSettings."""
+        for folder in (self.path, self.path.parent):
+            if (folder / UNFINISHED).exists():
+                raise HomeUnusable(
+                    f"{folder} is not whole: a `momus init` is making it, or was ended half-way. Wait for it, or "
+                    "remove the folder and make it again."
+                )
         if not self.settings_file.is_file():
             below = sorted(file.parent.name for file in self.path.glob("*/momus.toml"))
             remedy = f"Give one of those in it: {', '.join(below)}." if below else "Run `momus init` first."

@@ -1,7 +1,5 @@
 """A home on the machine of one organisation, for a chain that several agreed on: genesis and key come from files."""
 
-import shutil
-from contextlib import ExitStack
 from pathlib import Path
 
 from backbone.log import TopicMissing
@@ -13,7 +11,8 @@ from node.home import HomeUnusable, parse_genesis_file
 from node.keystore import load_key
 from node.make_home import Made
 from node.make_settings import Places
-from node.new_home import NewHome, check_free
+from node.making import making
+from node.new_home import NewHome
 from node.process import Halted
 
 
@@ -23,12 +22,10 @@ def join_chain(path: Path, genesis_file: Path, key_file: Path, places: Places) -
     Raises: HomeUnusable, KeyUnusable, BadSettings, Halted (the topics are not those of genesis), LogUnavailable,
     DatabaseUnavailable, PostgresUnusable, OSError.
     """
-    check_free(path)
     genesis = parse_genesis_file(genesis_file)
     key = load_key(key_file, wiring.passphrase_in(places.passphrase_file))
     validator = _seat(genesis, genesis_file, key)
-    with ExitStack() as undo:
-        undo.callback(shutil.rmtree, path.absolute(), ignore_errors=True)
+    with making(path.absolute()):
         new = NewHome(path, validator.name, places)
         with new.open_log() as log:
             cluster_id = log.cluster_id()
@@ -41,7 +38,6 @@ def join_chain(path: Path, genesis_file: Path, key_file: Path, places: Places) -
         new.put_key(key)
         new.make_database()
         digest = new.finish(genesis_file.read_bytes(), key.public_key, cluster_id)
-        undo.pop_all()
         return Made((new.home,), digest, cluster_id, genesis.topic_id, None)
 
 

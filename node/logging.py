@@ -2,8 +2,9 @@
 
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 import structlog
 
@@ -29,12 +30,30 @@ class _Level:
 _level: Final = _Level()
 
 
+class _Lossy:
+    """A stream that loses what the disk does not take: what a process does must not end with telling of it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.isatty = stream.isatty
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def start_logging(settings: LoggingSettings, home: Path, process: str) -> None:
     """Set this process' logs up, once, before anything is logged. Raises: OSError where the file cannot be opened."""
     stream: TextIO = sys.stderr
     if settings.file is not None:
         stream = (home / settings.file).open("a", buffering=1)
     _level.least = _LEVELS[settings.level]
+    lossy = cast(TextIO, _Lossy(stream))
     structlog.configure(
         processors=[
             _level,
@@ -42,10 +61,10 @@ def start_logging(settings: LoggingSettings, home: Path, process: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            _renderer(settings, stream),
+            _renderer(settings, lossy),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS["debug"]),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(lossy),
         cache_logger_on_first_use=True,
     )
 

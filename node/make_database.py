@@ -11,8 +11,8 @@ from psycopg import sql
 from node import wiring
 from node.home import Home
 from node.settings import Settings
-from projections.connect import connect
-from projections.database import DatabaseUnavailable
+from projections.connect import Connection, connect
+from projections.errors import DatabaseUnavailable, translated
 from projections.migrate import downgrade, migrate
 
 _NAME = "momus administration"
@@ -77,10 +77,8 @@ def running_postgres(home: Home, settings: Settings) -> Iterator[None]:
 
 def reach(url: str) -> None:
     """Raises: DatabaseUnavailable, where the database does not answer."""
-    try:
-        connect(url, _NAME).close()
-    except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(f"Postgres does not answer: {str(error).strip()}.") from error
+    with _connected(url):
+        return
 
 
 def beside(url: str, name: str) -> str:
@@ -89,14 +87,20 @@ def beside(url: str, name: str) -> str:
 
 
 def create_database(url: str, name: str) -> None:
-    """A new database beside that of `url`; nothing where there is one. Raises: DatabaseUnavailable."""
+    """A new database beside that of `url`; nothing where there is one.
+
+    Raises: DatabaseUnavailable, DatabaseUnusable.
+    """
     _administer(url, sql.SQL(_CREATE).format(sql.Identifier(name)), psycopg.errors.DuplicateDatabase)
     # It is ours alone, until `migrate` grants what readers may.
     _administer(url, sql.SQL("revoke all on database {} from public").format(sql.Identifier(name)))
 
 
 def drop_database(url: str, name: str) -> None:
-    """Drop a database beside that of `url`, ending its connections. Raises: DatabaseUnavailable."""
+    """Drop a database beside that of `url`, ending its connections.
+
+    Raises: DatabaseUnavailable, DatabaseUnusable.
+    """
     _administer(url, sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
 
@@ -114,20 +118,25 @@ def mark(url: str, name: str) -> None:
 def is_somebodys(url: str, name: str) -> bool:
     """Whether a database beside that of `url` is there, and not marked as ours. Raises: DatabaseUnavailable."""
     query = """select shobj_description(oid, 'pg_database') is distinct from %s from pg_database where datname = %s"""
-    try:
-        with connect(url, _NAME) as database:
-            row = database.execute(query, (_MARK, name)).fetchone()
-    except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(f"Postgres does not answer: {str(error).strip()}.") from error
+    with translated(), _connected(url) as database:
+        row = database.execute(query, (_MARK, name)).fetchone()
     return row is not None and bool(row[0])
 
 
 def _administer(url: str, statement: sql.Composed, harmless: type[psycopg.Error] | None = None) -> None:
-    try:
-        with connect(url, _NAME) as database:
+    with translated(), _connected(url) as database:
+        try:
             database.execute(statement)
+        except psycopg.Error as error:
+            if harmless is None or not isinstance(error, harmless):
+                raise
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Connection]:
+    try:
+        database = connect(url, _NAME)
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable(f"Postgres does not answer: {str(error).strip()}.") from error
-    except psycopg.Error as error:
-        if harmless is None or not isinstance(error, harmless):
-            raise
+    with database:
+        yield database

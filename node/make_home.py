@@ -3,9 +3,8 @@ that makes topics, journals and keys; what is there already is never overwritten
 taken back."""
 
 import os
-import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -23,7 +22,8 @@ from ledger.genesis import (
 from ledger.keys import PrivateKey
 from node.home import Home
 from node.make_settings import Places
-from node.new_home import NewHome, check_free
+from node.making import making
+from node.new_home import NewHome
 
 DEV_WINDOW_MS = 86_400_000
 LOOPBACK = "127.0.0.1"
@@ -59,22 +59,18 @@ class Made:
         return self.homes[0]
 
 
-def make_homes(path: Path, plan: Plan) -> Made:
-    """Make everything, or nothing.
+def make_homes(path: Path, plan: Plan, at_last: Callable[[Made], None] = lambda made: None) -> Made:
+    """Make everything, or nothing; `at_last` is a part of it.
 
     Raises: HomeUnusable (there is something already), TopicExists, LogUnavailable, DatabaseUnavailable,
     PostgresUnusable, BadSettings, GenesisError, OSError.
     """
-    check_free(path)
     folder = path.absolute()
-    with ExitStack() as undo:
-        undo.callback(shutil.rmtree, folder, ignore_errors=True)
-        made = _make(folder, plan, undo)
-        undo.pop_all()
-        return made
+    with making(folder):
+        return _make(folder, plan, at_last)
 
 
-def _make(folder: Path, plan: Plan, undo: ExitStack) -> Made:
+def _make(folder: Path, plan: Plan, at_last: Callable[[Made], None]) -> Made:
     news = _new_homes(folder, plan)
     keys = [PrivateKey.generate() for _ in news]
     for new, key in zip(news, keys, strict=True):
@@ -84,13 +80,16 @@ def _make(folder: Path, plan: Plan, undo: ExitStack) -> Made:
         news[0].put_client_key(client)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(NewHome.make_database, news))
-    with news[0].open_log() as log:
+    with news[0].open_log() as log, ExitStack() as undo:
         cluster_id = log.cluster_id()
         topic_id = _make_topics(log, plan, undo)
-    genesis = _genesis(plan, topic_id, keys)
-    for new, key in zip(news, keys, strict=True):
-        digest = new.finish(genesis, key.public_key, cluster_id)
-    return Made(tuple(new.home for new in news), digest, cluster_id, topic_id, client)
+        genesis = _genesis(plan, topic_id, keys)
+        for new, key in zip(news, keys, strict=True):
+            digest = new.finish(genesis, key.public_key, cluster_id)
+        made = Made(tuple(new.home for new in news), digest, cluster_id, topic_id, client)
+        at_last(made)
+        undo.pop_all()
+    return made
 
 
 def _new_homes(folder: Path, plan: Plan) -> list[NewHome]:

@@ -10,7 +10,7 @@ from ledger.genesis import parse_genesis
 from ledger.keys import PrivateKey
 from node import wiring
 from node.files import create_file
-from node.home import Home, HomeUnusable
+from node.home import Home
 from node.keystore import create_key
 from node.make_database import make_database
 from node.make_settings import Places, settings_text
@@ -66,9 +66,3 @@ class NewHome:
         text = self._text.replace("[log]\n", f'[log]\ncluster_id = "{cluster_id}"\n')
         create_file(self.home.settings_file, text.encode())
         return digest
-
-
-def check_free(path: Path) -> None:
-    """Raises: HomeUnusable where something is at `path` already."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise HomeUnusable(f"{path} exists and is not empty; init never overwrites. Give another --home, or remove it.")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from node.home import Home, HomeUnusable
+from node.process import Unavailable
 
 _WAY_BACK: Final = "way-back.lock"
 
@@ -32,6 +33,16 @@ def only_one_drill(home: Home) -> Iterator[None]:
             yield
     except BlockingIOError as error:
         raise DrillUnderWay(f"A drill of {home.path} is under way already.") from error
+
+
+@contextmanager
+def only_one_of(home: Home, command: str) -> Iterator[None]:
+    """As `only_one_drill`, for another command that makes a database of its own. Raises: Unavailable."""
+    try:
+        with _held(home, f"{command}.lock"):
+            yield
+    except BlockingIOError as error:
+        raise Unavailable(f"A `momus {command}` of {home.path} is under way already; wait for its end.") from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -26,14 +27,17 @@ def programs_for(account: Account) -> Path:
     if account.uid is None or _can_run(own, account):
         return own
     copy = COPIES / f"postgres-{version(PACKAGE)}"
+    package = own.parents[1]
+    # Beside it lie the libraries that its programs look for there.
+    parts = [own.parent, *package.parent.glob(f"{package.name}.libs")]
     try:
-        _have_copy(own.parent, copy)
+        _have_copy(package.parent, parts, copy)
     except OSError as error:
         raise PostgresUnusable(
             f"The server's user cannot reach {own}, and no copy could be made ({error}): let it pass through the "
             "folders above, or give the URL of a Postgres 18 as postgres.url."
         ) from error
-    return copy / own.name
+    return copy / own.relative_to(package.parent)
 
 
 def _can_run(folder: Path, account: Account) -> bool:
@@ -43,8 +47,8 @@ def _can_run(folder: Path, account: Account) -> bool:
     return bool(done.returncode == 0)
 
 
-def _have_copy(source: Path, copy: Path) -> None:
-    """It is there whole or not at all, however many make it and whoever of them is killed."""
+def _have_copy(root: Path, parts: Sequence[Path], copy: Path) -> None:
+    """Of folders below `root`: there whole or not at all, however many make it and whoever of them is killed."""
     if copy.exists():
         return
     _open_to_all(COPIES)
@@ -54,7 +58,8 @@ def _have_copy(source: Path, copy: Path) -> None:
         if not copy.exists():
             fresh = copy.with_name(f".{copy.name}.new")
             shutil.rmtree(fresh, ignore_errors=True)
-            shutil.copytree(source, fresh, symlinks=True)
+            for part in parts:
+                shutil.copytree(part, fresh / part.relative_to(root), symlinks=True)
             for path in [fresh, *fresh.rglob("*")]:
                 if not path.is_symlink():
                     path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)

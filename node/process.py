@@ -11,6 +11,7 @@ from types import FrameType
 import structlog
 
 from node import exits, status
+from node.disk import refused
 from node.home import Home, HomeUnusable
 from node.keystore import KeyUnusable
 from node.lifeline import die_with_parent
@@ -75,16 +76,19 @@ def run_process(name: str, path: Path, parent_pid: int | None, body: Callable[[P
         process.listen()
         body(process)
     except (HomeUnusable, BadSettings, KeyUnusable) as error:
-        return _ended(file, status.HALTED, exits.USAGE, error)
+        return _ended(file, status.HALTED, exits.USAGE, str(error))
     except Halted as error:
-        return _ended(file, status.HALTED, exits.HALT, error)
+        return _ended(file, status.HALTED, exits.HALT, str(error))
     except Unavailable as error:
-        return _ended(file, status.CRASHED, exits.UNAVAILABLE, error)
+        return _ended(file, status.CRASHED, exits.UNAVAILABLE, str(error))
+    except OSError as error:
+        code, sentence = refused(error, path)
+        return _ended(file, status.HALTED if code == exits.USAGE else status.CRASHED, code, sentence)
     file.write(status.STOPPED)
     return exits.OK
 
 
-def _ended(file: StatusFile, state: str, code: int, error: Exception) -> int:
-    _log.error(state, reason=str(error))
-    file.write(state, str(error))
+def _ended(file: StatusFile, state: str, code: int, sentence: str) -> int:
+    _log.error(state, reason=sentence)
+    file.write(state, sentence)
     return code

@@ -32,17 +32,16 @@ exec "$@"
 
 
 def on_fresh_machine(
-    argv: Sequence[str], is_ordinary: bool = False, environment: Mapping[str, str] | None = None
+    argv: Sequence[str], environment: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command there as root, or as a user that is not; its standard output and error are one text."""
+    """Run a command there as root; its standard output and error are one text. The user ORDINARY is there as well."""
     unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
     possible = subprocess.run([*unshare, "true"], capture_output=True, text=True, check=False)
     if possible.returncode:
         pytest.fail(f"Namespaces are refused here, so first use cannot be shown: {possible.stderr.strip()}")
-    as_user = ["unshare", "--user", f"--map-user={ORDINARY}", f"--map-group={ORDINARY}"] if is_ordinary else []
     with TemporaryDirectory(prefix="momus-etc-") as etc:
         return subprocess.run(
-            [*unshare, "sh", "-c", _MAKE, "sh", etc, *as_user, *argv],
+            [*unshare, "sh", "-c", _MAKE, "sh", etc, *argv],
             cwd=ROOT,
             env=dict(os.environ if environment is None else environment),
             stdin=subprocess.DEVNULL,

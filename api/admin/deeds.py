@@ -193,7 +193,7 @@ def _prune(means: Means, arguments: PruneArguments, number: int) -> Result:
 
 
 def _drill(means: Means, arguments: DrillArguments, number: int) -> Result:
-    argv = [sys.executable, "-m", "momus", "drill", "--home", str(means.home.path), "--json"]
+    argv = [sys.executable, "-P", "-m", "momus", "drill", "--home", str(means.home.path), "--json"]
     argv += ["--inject", arguments.inject.value] if arguments.inject else []
     argv += ["--from", arguments.way] if arguments.way else []
     drill = subprocess.Popen(

@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
-from momus.commands.output import Failure, show
+from momus.commands.output import Failure, show, write_file
 from momus.commands.steps import shown_steps
 from node import exits, wiring
 from node.drill import FAILED, Drill, DrillReport, NothingToDamage
-from node.drill_page import write_page
+from node.drill_page import kept_drills, page_of
 from node.home import Home
 from node.injection import Injection
 from node.make_database import running_postgres
@@ -65,7 +65,8 @@ def command(
         except DrillUnderWay as error:
             raise Failure(exits.UNAVAILABLE, str(error)) from error
         if page is not None:
-            write_page(page, place.genesis().chain, wiring.database_url(place, settings))
+            drills = kept_drills(wiring.database_url(place, settings))
+            write_file(page, page_of(place.genesis().chain, drills).encode(), "--page")
     show(as_json, asdict(report), _lines(report))
     if report.verdict == FAILED:
         raise Failure(exits.FAILED, "the drill failed.")

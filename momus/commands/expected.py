@@ -1,5 +1,6 @@
 """Errors that are to be expected of any command, and the exit code that each ends it with."""
 
+import sqlite3
 from typing import Final
 
 import psycopg
@@ -51,4 +52,6 @@ EXPECTED: Final[dict[type[Exception], int]] = {
     BackPressure: exits.UNAVAILABLE,
     NotFinal: exits.UNAVAILABLE,
     psycopg.OperationalError: exits.UNAVAILABLE,
+    psycopg.errors.InsufficientPrivilege: exits.HALT,
+    sqlite3.Error: exits.UNAVAILABLE,
 }

@@ -84,8 +84,8 @@ def command(
         checkpoint_heights=checkpoint_heights,
         checkpoint_ms=checkpoint_ms,
     )
-    made = make_homes(home, plan)
-    funds = fund(made) if made.client is not None else {}
+    funds: dict[str, Any] = {}
+    made = make_homes(home, plan, lambda made: funds.update(fund(made) if made.client is not None else {}))
     _tell(as_json, home, chain, made, funds)
 
 

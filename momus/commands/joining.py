@@ -11,10 +11,10 @@ from ledger.genesis import Validator, parse_genesis
 from ledger.keys import PrivateKey
 from momus.commands.building import BadCommand, hex_digest
 from momus.commands.options import JsonOption
-from momus.commands.output import Failure, show
+from momus.commands.output import Failure, public_mode, show
 from momus.commands.places import KafkaOption, KafkaPropertyOption, LogPathOption, kafka_properties
 from node import exits, wiring
-from node.draft import new_draft, seal, with_validator
+from node.draft import new_draft, sealed, with_validator
 from node.files import changing, create_file, replace_file
 from node.home import GENESIS_BYTES_MAX, Home
 from node.join import join_chain
@@ -92,7 +92,7 @@ def add(
     validator = Validator(name, address, consensus_key, power)
     with changing(draft.absolute().parent):
         text = _with_entry(draft, chain, partitions, validator)
-        replace_file(draft, text)
+        replace_file(draft, text, public_mode())
     _tell(as_json, "draft", draft, text, ["", "Hand it to the next party; the last one seals it: momus genesis seal"])
 
 
@@ -131,9 +131,8 @@ def seal_draft(
         log=LogSettings(kind="embedded" if properties is None else "kafka", path=log_path or Path("log")),
         kafka=properties or {},
     )
-    with wiring.open_log(Home(Path.cwd()), settings) as log:
-        text = seal(_read(draft), log, replicas)
-    create_file(out, text)
+    with wiring.open_log(Home(Path.cwd()), settings) as log, sealed(_read(draft), log, replicas) as text:
+        create_file(out, text, public_mode())
     _tell(as_json, "genesis", out, text, ["", "Give it to all parties: momus init --genesis FILE --key FILE"])
 
 

@@ -1,14 +1,23 @@
 """What commands print: results to standard output, as text or as one JSON object; all else to standard error."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
+
+from node.disk import refused
+
+_PRIVATE: Final = 0o077
+_others = 0o022
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 results = Console(highlight=False, soft_wrap=True)
@@ -20,6 +29,45 @@ class Failure(Exception):
     def __init__(self, code: int, sentence: str) -> None:
         super().__init__(sentence)
         self.code = code
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """What is made meanwhile, by processes that are started meanwhile too, only its user may read."""
+    global _others
+    _others = os.umask(_PRIVATE)
+    try:
+        yield
+    finally:
+        os.umask(_others)
+
+
+def write_file(path: Path, content: bytes, option: str) -> None:
+    """A file that the user named, to do with it what they like. Raises: Failure."""
+    before = os.umask(_others)
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        code, sentence = refused(error, path)
+        raise Failure(code, f"{option}: {sentence}") from error
+    finally:
+        os.umask(before)
+
+
+def public_mode() -> int:
+    """Of a file that is not of a home: as the user's umask has it."""
+    return 0o666 & ~_others
+
+
+def is_told() -> bool:
+    """Whether all that was said has reached standard output: nobody reads it any more, or its disk is full, else."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Python would try again at its end, and say so in its own words.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def show(as_json: bool, value: Mapping[str, Any], text: str | Iterable[str]) -> None:

@@ -10,14 +10,14 @@ import typer
 from ledger import leaves
 from momus.commands.building import BadCommand, hex_digest
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
-from momus.commands.output import Failure, show
+from momus.commands.output import Failure, show, write_file
 from momus.commands.proven import proven_lines
 from node import exits, wiring
 from node.final import header_bytes_at
 from node.home import Home
 from node.make_database import running_postgres
 from proofs.facts import proven_facts
-from proofs.making import Made, make_state_proof
+from proofs.making import make_state_proof
 
 app = typer.Typer(
     help="Write a proof of a row of state, or that there is none, as of the newest certified checkpoint.",
@@ -81,7 +81,7 @@ def _prove(key: bytes, home: Path, out: Path, as_json: bool) -> None:
         )
     if made is None:
         raise Failure(exits.UNAVAILABLE, "this node has no certified checkpoint yet; try again after the next one.")
-    _write(out, made)
+    write_file(out, made.data, "--out")
     facts = {
         **proven_facts(made.proven, genesis),
         "file": str(out),
@@ -91,10 +91,3 @@ def _prove(key: bytes, home: Path, out: Path, as_json: bool) -> None:
     }
     written = f"Written to {out}, {len(made.data)} bytes. {_CHANGED[made.has_changed_since]}"
     show(as_json, facts, [*proven_lines(facts), written])
-
-
-def _write(out: Path, made: Made) -> None:
-    try:
-        out.write_bytes(made.data)
-    except OSError as error:
-        raise Failure(exits.USAGE, f"{out} cannot be written: {error.strerror}.") from error

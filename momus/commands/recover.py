@@ -26,7 +26,7 @@ from node.make_database import (
     renew_database,
     running_postgres,
 )
-from node.only_one import only_one, way_back
+from node.only_one import only_one, only_one_of, way_back
 from node.rebuild import Means, NoWayBack, rebuild
 from node.recover import CURSOR
 from node.recover import recover as recover_database
@@ -99,6 +99,7 @@ def at(
     if into in (wiring.DATABASE, live.rpartition("/")[2].partition("?")[0]):
         raise Failure(exits.USAGE, f"{into} is the node's own database.")
     with ExitStack() as stack:
+        stack.enter_context(only_one_of(place, "at"))
         stack.enter_context(way_back(place))
         stack.enter_context(running_postgres(place, settings))
         wanted = height if height is not None else height_at(place.store, genesis, time_ms or 0)

@@ -14,7 +14,7 @@ from momus.commands.steps import shown_steps
 from node import exits, wiring
 from node.home import Home
 from node.make_database import beside, create_database, drop_database, empty_database, running_postgres
-from node.only_one import only_one, way_back
+from node.only_one import only_one, only_one_of, way_back
 from node.replay import NotFresh, OnStep, replay, store_from_log
 from node.settings import Settings
 from projections.fingerprint import Image, image
@@ -45,6 +45,7 @@ def command(
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
     with ExitStack() as stack:
+        stack.enter_context(only_one_of(place, "replay"))
         stack.enter_context(way_back(place))
         stack.enter_context(running_postgres(place, settings))
         live = image(wiring.database_url(place, settings), None) if compare else None

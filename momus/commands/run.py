@@ -40,7 +40,7 @@ def command(home: HomeOption = DEFAULT_HOME, parent: ParentOption = None, as_jso
 def _run_all(folder: Path, homes: list[Home], as_json: bool) -> NoReturn:
     settings = read_settings(None, dict(os.environ))
     start_logging(settings.logging, folder, "committee")
-    argv = [sys.executable, "-m", "momus", "run", "--parent", str(os.getpid()), "--home"]
+    argv = [sys.executable, "-P", "-m", "momus", "run", "--parent", str(os.getpid()), "--home"]
     committee = Committee(folder, homes, argv, settings.supervisor)
     if not as_json:
         note(f"Running {len(homes)} validators in {folder}. Ctrl-C stops them.")
@@ -57,7 +57,7 @@ def _run_one(home: Path, as_json: bool) -> NoReturn:
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
     start_logging(settings.logging, place.path, "supervisor")
-    argv = [sys.executable, "-m", "momus", "process", "--home", str(place.path), "--parent", str(os.getpid())]
+    argv = [sys.executable, "-P", "-m", "momus", "process", "--home", str(place.path), "--parent", str(os.getpid())]
     supervisor = supervisor_of(place, settings, argv)
     if not as_json:
         page = f"http://{settings.api.host}:{settings.api.port}/" if settings.api.port else "`momus status`"

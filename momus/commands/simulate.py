@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from momus.commands.output import Failure, progress, results
+from momus.commands.output import Failure, progress, results, write_file
 from node import exits
 from simulation.adversaries.kinds import ADVERSARIES
 from simulation.checkers import CHECKERS
@@ -65,7 +65,7 @@ def command(
     verdicts = [_shown(run(plan, print)) for plan in plans] if trace else _watched(plans, jobs)
     summary = summarise(verdicts, perf_counter() - started)
     if json_file is not None:
-        json_file.write_text(json.dumps(summary, indent=2) + "\n")
+        write_file(json_file, json.dumps(summary, indent=2).encode() + b"\n", "--json")
     results.print(", ".join(f"{name.replace('_', ' ')} {summary[name]}" for name in SHOWN), markup=False)
     if summary["violated"]:
         raise typer.Exit(exits.FAILED)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from momus.commands.output import Failure
+from momus.commands.output import Failure, write_file
 from node import exits
 
 
@@ -60,8 +60,8 @@ def command(
 
 
 def write_json(file: Path | None, facts: dict[str, Any]) -> None:
-    """To a file, to standard output (`-`), or nowhere. Raises: OSError."""
+    """To a file, to standard output (`-`), or nowhere. Raises: Failure."""
     if file == Path("-"):
         typer.echo(json.dumps(facts, indent=2))
     elif file is not None:
-        file.write_text(json.dumps(facts, indent=2) + "\n")
+        write_file(file, json.dumps(facts, indent=2).encode() + b"\n", "--json")

@@ -27,7 +27,7 @@ class NodeFailed(RuntimeError):
 
 def momus(*arguments: str, environment: Mapping[str, str] | None = None, timeout_s: float = 600) -> Any:
     """Run a command of `momus` with --json and return what it printed, parsed. Raises: NodeFailed."""
-    argv = [sys.executable, "-m", "momus", *arguments, "--json"]
+    argv = [sys.executable, "-P", "-m", "momus", *arguments, "--json"]
     done = subprocess.run(
         argv, capture_output=True, text=True, timeout=timeout_s, check=False, env=_environment(environment)
     )
@@ -58,7 +58,7 @@ class LocalNode(Started):
     def launch(self) -> None:
         """Start it without waiting. What the status files said before is no longer of interest."""
         self._pids_before = {status.pid for process in PROCESSES if (status := self.status(process)) is not None}
-        argv = [sys.executable, "-m", "momus", "run", "--home", str(self.home.path)]
+        argv = [sys.executable, "-P", "-m", "momus", "run", "--home", str(self.home.path)]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 argv, stdout=log, stderr=log, env=_environment(self._environment), process_group=0

@@ -1,0 +1,70 @@
+"""Several processes make one home at once: `python -m tests.make_at_once FOLDER DATABASE_URL_FILE ROUNDS`.
+
+Prints JSON, for each round: what each of them was told (null: it was made), and the files of keys that are left.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from node.home import Home, HomeUnusable
+from node.keystore import KeyUnusable
+from node.make_home import Plan, make_homes
+from node.make_settings import Places
+
+AT_ONCE = 2
+
+
+def plan(url_file: str) -> Plan:
+    """Of one validator, on a database that is there already."""
+    return Plan("orchard", ("apple",), 1, 1, Places(None, None, url_file, None), False)
+
+
+def making(folder: Path, url_file: str, go: int) -> tuple[int, int]:
+    """A process that waits for `go` and makes it, and where it says what came of that."""
+    ours, theirs = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.read(go, 1)
+        try:
+            make_homes(folder, plan(url_file))
+            told = None
+        except (HomeUnusable, KeyUnusable, OSError) as error:
+            told = f"{type(error).__name__}: {error}"
+        os.write(theirs, json.dumps(told).encode())
+        os._exit(0)
+    os.close(theirs)
+    return pid, ours
+
+
+def at_once(folder: Path, url_file: str) -> dict[str, object]:
+    """One round."""
+    waiting, go = os.pipe()
+    makers = [making(folder, url_file, waiting) for _ in range(AT_ONCE)]
+    os.write(go, b"!" * AT_ONCE)
+    told = []
+    for pid, where in makers:
+        with os.fdopen(where, "rb") as stream:
+            told.append(json.loads(stream.read()))
+        os.waitpid(pid, 0)
+    home = Home(folder)
+    files = [home.validator_key_file, home.genesis_file, home.settings_file, home.journal_file, home.own_token_file]
+    return {"told": told, "left": [file.name for file in files if file.exists()]}
+
+
+def killed(folder: Path, url_file: str) -> int:
+    """The signal that ended a process which was killed when it had made all but the end."""
+    pid = os.fork()
+    if pid == 0:
+        make_homes(folder, plan(url_file), lambda made: os.kill(os.getpid(), signal.SIGKILL))
+    return os.WTERMSIG(os.waitpid(pid, 0)[1])
+
+
+if __name__ == "__main__":
+    where, url, rounds = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    if rounds == "killed":
+        print(killed(where, url))
+    else:
+        print(json.dumps([at_once(where / str(number), url) for number in range(int(rounds))]))
