@@ -99,7 +99,7 @@ KNOBS: dict[str, Knob] = {
     "workers": _node("execute.workers", 1, 2, singles(12_000), step=MIDDLE_BLOCKS),
     "flush": _node("execute.flush_records_max", 5, 20_000, singles(12_000), step=SMALL_BLOCKS),
     "flush_transfers": _node("execute.flush_transfers_max", 2_000, 200_000, columnar(200, 10_000), step=20_000),
-    "state": _node("execute.state_entries_max", 10_000, 1_000_000, singles(12_000, 10_000), step=MIDDLE_BLOCKS),
+    "state": _node("execute.state_bytes_max", 4 << 20, 512 << 20, singles(12_000, 10_000), step=MIDDLE_BLOCKS),
     "partition_heights": _node("projections.partition_heights", 20, 100_000, singles(12_000), step=SMALL_BLOCKS),
     "checkpoints": Knob(
         "checkpoint.heights (genesis)",

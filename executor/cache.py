@@ -1,9 +1,10 @@
 """Assets and objects as execution sees them: by id, known to be absent too, with an undo log."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
+_ABSENT_BYTES: Final = 200
 T = TypeVar("T")
 
 
@@ -17,15 +18,20 @@ class Changes(Generic[T]):
 
 
 class Cache(Generic[T]):
-    """Values by id. `weigh` says how many entries a value counts for in `size`."""
+    """Values by id, of `value_bytes` in memory each; of what does not exist only the id is held."""
 
-    def __init__(self, weigh: Callable[[T], int]) -> None:
-        self._weigh = weigh
+    def __init__(self, value_bytes: int) -> None:
+        self._value_bytes = value_bytes
         self._values: dict[bytes, T | None] = {}
         self._wanted: dict[bytes, None] = {}
         self._before: dict[bytes, T | None] = {}  # of what this group has changed
         self._undo: list[tuple[bytes, T | None]] = []
-        self.size = 0
+        self._present = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """What the values take in memory, about."""
+        return self._value_bytes * self._present + _ABSENT_BYTES * (len(self._values) - self._present)
 
     @property
     def is_learned(self) -> bool:
@@ -46,7 +52,7 @@ class Cache(Generic[T]):
         for key in self._wanted:
             value = stored.get(key)
             self._values[key] = value
-            self.size += 1 if value is None else self._weigh(value)
+            self._present += value is not None
         self._wanted.clear()
 
     def get(self, key: bytes) -> T | None:
@@ -88,8 +94,5 @@ class Cache(Generic[T]):
         return Changes(tuple(inserted), tuple(updated), tuple(deleted))
 
     def _set(self, key: bytes, value: T | None) -> None:
-        if key in self._values:
-            before = self._values[key]
-            self.size -= 1 if before is None else self._weigh(before)
+        self._present += (value is not None) - (self._values.get(key) is not None)
         self._values[key] = value
-        self.size += 1 if value is None else self._weigh(value)

@@ -3,7 +3,7 @@
 from executor.moves import Moves
 from executor.state import State
 from ledger.genesis import Genesis
-from ledger.state import Object, ObjectVersionRow
+from ledger.state import Object, ObjectContent, ObjectVersionRow
 
 
 class Context:
@@ -14,9 +14,10 @@ class Context:
     """
 
     __slots__ = (
-        "_versions_mark",
+        "_marks",
         "assets",
         "balances",
+        "contents",
         "digest",
         "genesis",
         "height",
@@ -24,7 +25,10 @@ class Context:
         "objects",
         "signer",
         "transaction",
+        "types",
         "versions",
+        "writer_lists",
+        "writers",
     )
 
     def __init__(self, genesis: Genesis, state: State, moves: Moves) -> None:
@@ -32,9 +36,13 @@ class Context:
         self.balances = state.balances
         self.assets = state.assets
         self.objects = state.objects
+        self.writers = state.writers
         self.moves = moves
         self.versions: list[ObjectVersionRow] = []
-        self._versions_mark = 0
+        self.contents: list[ObjectContent] = []
+        self.types: list[tuple[bytes, str]] = []
+        self.writer_lists: list[tuple[bytes, bytes]] = []
+        self._marks = (0, 0, 0, 0)
         self.height = 0
         self.transaction = 0
         self.digest = b""
@@ -48,18 +56,24 @@ class Context:
 
     def begin(self) -> None:
         """A transaction of several commands starts."""
-        self._versions_mark = len(self.versions)
+        self._marks = len(self.versions), len(self.contents), len(self.types), len(self.writer_lists)
         self.balances.begin()
         self.assets.begin()
         self.objects.begin()
+        self.writers.begin()
         self.moves.begin()
 
     def roll_back(self) -> None:
         """Undo everything since `begin`."""
-        del self.versions[self._versions_mark :]
+        versions, contents, types, writer_lists = self._marks
+        del self.versions[versions:]
+        del self.contents[contents:]
+        del self.types[types:]
+        del self.writer_lists[writer_lists:]
         self.balances.roll_back()
         self.assets.roll_back()
         self.objects.roll_back()
+        self.writers.roll_back()
         self.moves.roll_back()
 
     def write(self, command: int, value: Object) -> None:
@@ -71,3 +85,16 @@ class Context:
         """The end of an object; `last` is the version that ends it."""
         self.objects.put(last.id, None)
         self.versions.append(ObjectVersionRow(self.height, self.transaction, command, last, True))
+
+    def set_type(self, value: Object, kind: str) -> None:
+        """What an object is, for good."""
+        self.types.append((value.id, kind))
+
+    def set_content(self, value: Object, media_type: str, content: bytes) -> None:
+        """The content from this version on."""
+        self.contents.append(ObjectContent(value.id, value.version, media_type, content))
+
+    def set_writers(self, value: Object, packed: bytes) -> None:
+        """Who may write an object that becomes shared, for good."""
+        self.writers.put(value.id, packed)
+        self.writer_lists.append((value.id, packed))

@@ -9,6 +9,7 @@ exist, is it of the kind that the command is for, is it immutable, may the signe
 """
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import assert_never
 
 from executor.context import Context
@@ -22,25 +23,29 @@ from ledger.commands import (
     TransferObject,
     UpdateObject,
 )
+from ledger.object_parts import content_digest, shared_digest, type_digest
 from ledger.rejection import Reason
 from ledger.state import Object
 
 
 def create_object(context: Context, index: int, command: CreateObject) -> Reason:
     """Version 1, of the signer, or shared where writers are given."""
-    key = digests.object_id(context.digest, index)
-    shared = command.writers is not None
     created = Object(
-        id=key,
+        id=digests.object_id(context.digest, index),
         version=1,
-        ownership=Ownership.SHARED if shared else Ownership.ADDRESS,
-        owner=b"" if shared else context.signer,
-        writers=_writers(command.writers or ()),
-        type=command.type,
-        media_type=command.media_type,
-        content=command.content,
+        ownership=Ownership.ADDRESS,
+        owner=context.signer,
+        writers=0,
+        details_digest=type_digest(command.type),
+        content_version=1,
+        content_size_bytes=len(command.content),
+        content_digest=content_digest(command.media_type, sha256(command.content).digest()),
     )
+    if command.writers is not None:
+        created = _shared(context, created, command.writers)
     context.write(index, created)
+    context.set_type(created, command.type)
+    context.set_content(created, command.media_type, command.content)
     return Reason.NONE
 
 
@@ -49,8 +54,16 @@ def update_object(context: Context, index: int, command: UpdateObject) -> Reason
     found = _writable(context, command.object, command.version)
     if isinstance(found, Reason):
         return found
-    content = replace(found, version=found.version + 1, media_type=command.media_type, content=command.content)
-    context.write(index, content)
+    version = found.version + 1
+    updated = replace(
+        found,
+        version=version,
+        content_version=version,
+        content_size_bytes=len(command.content),
+        content_digest=content_digest(command.media_type, sha256(command.content).digest()),
+    )
+    context.write(index, updated)
+    context.set_content(updated, command.media_type, command.content)
     return Reason.NONE
 
 
@@ -59,7 +72,7 @@ def delete_object(context: Context, index: int, command: DeleteObject) -> Reason
     found = _writable(context, command.object, command.version)
     if isinstance(found, Reason):
         return found
-    context.delete(index, replace(found, version=found.version + 1, content=b""))
+    context.delete(index, replace(found, version=found.version + 1))
     return Reason.NONE
 
 
@@ -77,14 +90,7 @@ def share_object(context: Context, index: int, command: ShareObject) -> Reason:
     found = _owned(context, command.object, command.version)
     if isinstance(found, Reason):
         return found
-    shared = replace(
-        found,
-        version=found.version + 1,
-        ownership=Ownership.SHARED,
-        owner=b"",
-        writers=_writers(command.writers),
-    )
-    context.write(index, shared)
+    context.write(index, _shared(context, replace(found, version=found.version + 1), command.writers))
     return Reason.NONE
 
 
@@ -118,11 +124,20 @@ def _writable(context: Context, key: bytes, version: int) -> Object | Reason:
                 return Reason.NOT_THE_OWNER
             return found if version == found.version else Reason.STALE_VERSION
         case Ownership.SHARED:
-            if found.writers and context.signer not in found.writers:
+            if found.writers and not context.writers.has(key, context.signer):
                 return Reason.NOT_A_WRITER
             return found if version in (0, found.version) else Reason.STALE_VERSION
     assert_never(found.ownership)
 
 
-def _writers(addresses: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    return tuple(sorted(set(addresses)))
+def _shared(context: Context, before: Object, addresses: tuple[bytes, ...]) -> Object:
+    """The object as its writers' instead of its owner's."""
+    packed = b"".join(sorted(set(addresses)))
+    context.set_writers(before, packed)
+    return replace(
+        before,
+        ownership=Ownership.SHARED,
+        owner=b"",
+        writers=len(packed) // 32,
+        details_digest=shared_digest(before.details_digest, packed),
+    )

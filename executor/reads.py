@@ -20,10 +20,11 @@ from ledger.commands import (
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """Asset ids, object ids, and balances as (asset, address)."""
+    """Asset ids, object ids, of which objects the signer may be a writer, and balances as (asset, address)."""
 
     assets: tuple[bytes, ...] = ()
     objects: tuple[bytes, ...] = ()
+    written: tuple[bytes, ...] = ()
     balances: tuple[tuple[bytes, bytes], ...] = ()
 
 
@@ -43,14 +44,18 @@ def _of_object(command: Any, _signer: bytes) -> Reads:
     return Reads(objects=(command.object,))
 
 
+def _of_shared(command: Any, _signer: bytes) -> Reads:
+    return Reads(objects=(command.object,), written=(command.object,))
+
+
 READS: Final[Mapping[type, Callable[[Any, bytes], Reads]]] = {
     CreateAsset: _nothing,
     Mint: _of_mint,
     Burn: _of_burn,
     CreateObject: _nothing,
-    UpdateObject: _of_object,
+    UpdateObject: _of_shared,
     TransferObject: _of_object,
     ShareObject: _of_object,
     FreezeObject: _of_object,
-    DeleteObject: _of_object,
+    DeleteObject: _of_shared,
 }

@@ -13,6 +13,7 @@ from executor.balances import Balances, Slots
 from executor.cache import Cache
 from executor.reads import READS
 from executor.remembered import Remembered
+from executor.writers import Writers
 from ledger.columns import KIND_TRANSFER, Verdicts
 from ledger.rejection import Reason
 from ledger.state import Asset, Inputs, Object, Wanted
@@ -20,7 +21,10 @@ from ledger.state import Asset, Inputs, Object, Wanted
 AFTER_DIGEST: Final = frozenset({int(Reason.WEAK_KEY), int(Reason.BAD_SIGNATURE)})
 """Reasons found without state that yield to DUPLICATE: the digest is tested before the signature."""
 
-_CONTENT_PER_ENTRY_BYTES: Final = 256
+_BALANCE_BYTES: Final = 330
+_DIGEST_BYTES: Final = 150
+_VALUE_BYTES: Final = 800
+"""What a balance, a remembered digest, and an asset or object take in memory with their places in dictionaries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class State:
             self.balances.wanted(),
             self.assets.wanted(),
             self.objects.wanted(),
+            self.writers.wanted(),
             self.remembered.wanted(),
             self.remembered.wanted_buckets(),
         )
@@ -68,6 +73,7 @@ class State:
         self.balances.learn(inputs.balances)
         self.assets.learn(inputs.assets)
         self.objects.learn(inputs.objects)
+        self.writers.learn(inputs.writers)
         self.remembered.learn(inputs.digests, inputs.buckets)
         self._asked = None
 
@@ -85,9 +91,10 @@ class State:
         self.remembered.committed()
 
     @property
-    def size(self) -> int:
-        """Entries held; an object counts one more for each 256 bytes of content."""
-        return len(self.balances) + self.assets.size + self.objects.size + len(self.remembered)
+    def size_bytes(self) -> int:
+        """What the cache takes in memory, about."""
+        counted = _BALANCE_BYTES * len(self.balances) + _DIGEST_BYTES * len(self.remembered)
+        return counted + self.assets.size_bytes + self.objects.size_bytes + self.writers.size_bytes
 
     def forget(self) -> None:
         """Drop the whole cache. Nothing may be in flight: what is, the database does not know yet."""
@@ -96,8 +103,9 @@ class State:
 
     def _drop(self) -> None:
         self.balances = Balances()
-        self.assets: Cache[Asset] = Cache(lambda _: 1)
-        self.objects: Cache[Object] = Cache(lambda value: 1 + len(value.content) // _CONTENT_PER_ENTRY_BYTES)
+        self.assets: Cache[Asset] = Cache(_VALUE_BYTES)
+        self.objects: Cache[Object] = Cache(_VALUE_BYTES)
+        self.writers = Writers()
         self.remembered = Remembered()
         self._resolved = None
         self._asked = None
@@ -141,5 +149,7 @@ class State:
             self.assets.want(asset)
         for key in read.objects:
             self.objects.want(key)
+        for key in read.written:
+            self.writers.want(key, signer)
         for asset, address in read.balances:
             self.balances.slot_of(asset, address)

@@ -12,35 +12,19 @@ from ledger.command_values import (
     AMOUNT_MAX,
     ASSET_NAME_BYTES_MAX,
     DECIMALS_MAX,
-    TYPE_SIZE_MAX,
     WRITERS_MAX,
 )
 from ledger.commands import Ownership
 from ledger.genesis import LIMITS_MAX, Validator
 from ledger.leaves import Kind
 from ledger.rejection import Reason, Rejection
-from ledger.state import Asset
-
-KEY_BYTES_MAX: Final = 1 + 2 * ADDRESS_SIZE
-VALUE_BYTES_MAX: Final = 9 + ADDRESS_SIZE + 2 + WRITERS_MAX * ADDRESS_SIZE + 2 * (2 + TYPE_SIZE_MAX) + 4 + 32
+from ledger.state import Asset, Object
 
 _NUMBER_MAX: Final = 2**63 - 1
 _NAME_BYTES_MAX: Final = 64
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectLeaf:
-    """An object without its content. `owner` is b"" unless an address owns it."""
-
-    id: bytes
-    version: int
-    ownership: Ownership
-    owner: bytes
-    writers: tuple[bytes, ...]
-    type: str
-    media_type: str
-    content_size_bytes: int
-    content_digest: bytes
+KEY_BYTES_MAX: Final = 1 + 2 * ADDRESS_SIZE
+VALUE_BYTES_MAX: Final = 8 + 2 * 32 + _NAME_BYTES_MAX
+"""A validator's is the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +61,7 @@ class ParameterLeaf:
     value: int | bytes | None
 
 
-LeafContent = ObjectLeaf | BalanceLeaf | Asset | BucketLeaf | ValidatorLeaf | ParameterLeaf
+LeafContent = Object | BalanceLeaf | Asset | BucketLeaf | ValidatorLeaf | ParameterLeaf
 
 
 def read_leaf(key: bytes, value: bytes) -> LeafContent | Rejection:
@@ -144,17 +128,15 @@ class _Bytes:
             raise _Wrong(Reason.NON_CANONICAL, "bytes follow")
 
 
-def _object(key: _Bytes, value: _Bytes) -> ObjectLeaf:
+def _object(key: _Bytes, value: _Bytes) -> Object:
     object_id = key.take(32)
     version = value.number(8, "version", 1, _NUMBER_MAX)
     ownership = Ownership(value.number(1, "ownership", 0, max(Ownership)))
     owner = value.take(ADDRESS_SIZE) if ownership is Ownership.ADDRESS else b""
-    writers = tuple(value.take(ADDRESS_SIZE) for _ in range(value.number(2, "writers", 0, WRITERS_MAX)))
-    texts = [
-        value.text(value.number(2, what, 1, TYPE_SIZE_MAX), what, TYPE_SIZE_MAX) for what in ("type", "media_type")
-    ]
+    writers, details = value.number(2, "writers", 0, WRITERS_MAX), value.take(32)
+    content_version = value.number(8, "content version", 1, version)
     size = value.number(4, "content length", 0, LIMITS_MAX.content_bytes_max)
-    return ObjectLeaf(object_id, version, ownership, owner, writers, texts[0], texts[1], size, value.take(32))
+    return Object(object_id, version, ownership, owner, writers, details, content_version, size, value.take(32))
 
 
 def _balance(key: _Bytes, value: _Bytes) -> BalanceLeaf:

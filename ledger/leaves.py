@@ -3,8 +3,8 @@
 All integers are big-endian. A key begins with a byte that says what it is of:
 
     1 object      ``id 32``                   ``version 8 | ownership 1 | owner 32, of an address only | writers 2 |
-                                              (address 32)* | type length 2 | type | media type length 2 | media type |
-                                              content length 4 | SHA-256 of the content 32``
+                                              details digest 32 | content version 8 | content length 4 |
+                                              content digest 32``; the digests are those of `ledger.object_parts`
     2 balance     ``asset 32 | address 32``   ``amount 8``
     3 asset       ``id 32``                   ``decimals 1 | issuer 32 | supply 8 | name``
     4 bucket      ``bucket 8``                ``count 8 | running hash 32``
@@ -30,11 +30,10 @@ from ledger.state import Asset, Object
 TAG_KEY: Final = b"momus/key/v1"
 TAG_VALUE: Final = b"momus/value/v1"
 
-_U16: Final = Struct(">H")
 _U32: Final = Struct(">I")
 _U64: Final = Struct(">Q")
 _OBJECT_HEAD: Final = Struct(">QB")
-_CONTENT_TAIL: Final = 4 + 32
+_OBJECT_TAIL: Final = Struct(">H32sQI32s")
 
 Leaf = tuple[bytes, bytes]
 """(key, value)"""
@@ -78,30 +77,17 @@ def bucket_key(bucket: int) -> bytes:
 
 
 def object_value(item: Object) -> bytes:
-    """The content is there by its hash, so that a proof is small where the content is not."""
+    """What may be large is there by its hash, so that a leaf is small whatever its object is."""
     owner = item.owner if item.ownership == Ownership.ADDRESS else b""
     return b"".join(
         (
             _OBJECT_HEAD.pack(item.version, item.ownership),
             owner,
-            _U16.pack(len(item.writers)),
-            *item.writers,
-            _text(item.type),
-            _text(item.media_type),
-            _U32.pack(len(item.content)),
-            sha256(item.content).digest(),
+            _OBJECT_TAIL.pack(
+                item.writers, item.details_digest, item.content_version, item.content_size_bytes, item.content_digest
+            ),
         )
     )
-
-
-def content_bytes(key: bytes, value: bytes) -> int:
-    """How large the content is that a leaf has the hash of; 0 for what is no object."""
-    return int(_U32.unpack_from(value, len(value) - _CONTENT_TAIL)[0]) if key[0] == Kind.OBJECT else 0
-
-
-def is_content_of(value: bytes, content: bytes) -> bool:
-    """Whether an object's value, of a tree that is believed, has the hash of this content."""
-    return value[-_CONTENT_TAIL:] == _U32.pack(len(content)) + sha256(content).digest()
 
 
 def balance_value(amount: int) -> bytes:
@@ -133,8 +119,3 @@ def genesis_leaves(genesis: Genesis) -> Iterator[Leaf]:
         yield b"\x06" + name.encode(), _U64.pack(number)
     issuers = genesis.asset_issuers
     yield b"\x06asset_issuers", b"\0" if issuers is None else b"\1" + sha256(b"".join(sorted(issuers))).digest()
-
-
-def _text(text: str) -> bytes:
-    data = text.encode()
-    return _U16.pack(len(data)) + data

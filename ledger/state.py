@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ledger.commands import Ownership
 from ledger.header import Head
+from ledger.object_parts import ObjectDetails, ObjectParts
 
 BUCKET_MS: Final = 60_000
 """Width of an expiry bucket, a constant of protocol version 1."""
@@ -35,14 +36,41 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Object:
-    """One version of an object. `owner` is an address (32 bytes) when ownership is ADDRESS, else b""."""
+    """One version of an object, without what may be large: that is stored when it is set (`ObjectContent`,
+    `Effects.object_types`, `Effects.object_writers`) and is here by its hash.
+
+    `owner` is an address (32 bytes) when ownership is ADDRESS, else b""; `writers` is how many there are;
+    `details_digest` and `content_digest` are those of `ledger.object_parts`; `content_version` is the version that set
+    the content, of `content_size_bytes`.
+    """
 
     id: bytes
     version: int
     ownership: Ownership
     owner: bytes
-    writers: tuple[bytes, ...]
-    type: str
+    writers: int
+    details_digest: bytes
+    content_version: int
+    content_size_bytes: int
+    content_digest: bytes
+
+    def is_of(self, details: ObjectDetails) -> bool:
+        """Whether these are what this, of a tree that is believed, has the hashes of."""
+        writers, rest = divmod(len(details.writers), 32)
+        hashes = self.details_digest, self.content_digest
+        return (writers, rest) == (self.writers, 0) and details.digests(self.ownership) == hashes
+
+    def has(self, parts: ObjectParts) -> bool:
+        """As `is_of`, with the content itself."""
+        return len(parts.content) == self.content_size_bytes and self.is_of(parts.details)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectContent:
+    """What a write set: the content of an object from `version` on, until another write sets one."""
+
+    object: bytes
+    version: int
     media_type: str
     content: bytes
 
@@ -54,6 +82,7 @@ class Wanted:
     balances: Mapping[bytes, tuple[bytes, ...]]  # asset -> addresses
     assets: tuple[bytes, ...]
     objects: tuple[bytes, ...]
+    writers: tuple[bytes, ...]  # object 32 | address 32: is it among the object's writers?
     digests: tuple[tuple[int, bytes], ...]  # (bucket, transaction digest)
     buckets: tuple[int, ...]
 
@@ -65,6 +94,7 @@ class Inputs:
     balances: Mapping[bytes, Mapping[bytes, int]]  # asset -> address -> amount
     assets: Mapping[bytes, Asset]
     objects: Mapping[bytes, Object]
+    writers: frozenset[bytes]  # those of the asked ones that are
     digests: frozenset[bytes]  # those of the asked ones that are remembered
     buckets: Mapping[int, tuple[int, bytes]]  # bucket -> (count, running hash)
 
@@ -147,7 +177,7 @@ BALANCE: Final = np.dtype([("asset", "V32"), ("address", "V32"), ("amount", "<i8
 
 @dataclass(frozen=True, slots=True)
 class ObjectVersionRow:
-    """History of objects: one row a write. `deleted`: this version ends the object (content is empty)."""
+    """History of objects: one row a write. `deleted`: this version ends the object, its content is the last one's."""
 
     height: int
     transaction: int
@@ -168,6 +198,9 @@ class Effects:
     rejections: tuple[RejectionRow, ...]
     transfers: NDArray[Any]  # TRANSFER
     object_versions: tuple[ObjectVersionRow, ...]
+    object_contents: tuple[ObjectContent, ...]  # of these and the next two each row is written once and never changed
+    object_types: tuple[tuple[bytes, str], ...]  # (object, type)
+    object_writers: tuple[tuple[bytes, bytes], ...]  # (object, its writers: packed addresses, sorted, distinct)
     balances_inserted: NDArray[Any]  # BALANCE
     balances_updated: NDArray[Any]  # BALANCE
     balances_deleted: NDArray[Any]  # BALANCE, amount 0

@@ -46,7 +46,7 @@ def limits_of(settings: ExecuteSettings) -> PipelineLimits:
         job_records_max=settings.job_records_max,
         flush_records_max=settings.flush_records_max,
         flush_transfers_max=settings.flush_transfers_max,
-        state_entries_max=settings.state_entries_max,
+        state_bytes_max=settings.state_bytes_max,
     )
 
 

@@ -36,7 +36,7 @@ class PipelineLimits:
     job_records_max: int = 2_000
     flush_records_max: int = 20_000
     flush_transfers_max: int = 200_000
-    state_entries_max: int = 1_000_000
+    state_bytes_max: int = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,7 @@ class Pipeline:
         with self._timed("execute"):
             effects = execute(self._genesis, self._state, blocks, verdicts)
         records = sum(job.records for job in group)
-        self._watch.executed(records, verdicts, wanted, effects, self._state.size)
+        self._watch.executed(records, verdicts, wanted, effects, self._state.size_bytes)
         self._watch.ahead(self._ahead_records)
         last = blocks[-1].block
         cursor = replace(
@@ -202,7 +202,7 @@ class Pipeline:
 
     def _bound_state(self) -> None:
         """Drop the cache when it is full; only when nothing is in flight, since what is in flight is only there."""
-        if self._state.size > self._limits.state_entries_max:
+        if self._state.size_bytes > self._limits.state_bytes_max:
             self._flush_finished(None)
             self._state.forget()
 

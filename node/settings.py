@@ -117,7 +117,9 @@ class ExecuteSettings(Part):
     job_records_max: int = _whole(2_000, 1, 1_000_000, "records", "Records that one job of the workers aims at.")
     flush_records_max: int = _whole(20_000, 1, 10**8, "records", "Records in one database transaction.")
     flush_transfers_max: int = _whole(200_000, 1, 10**8, "transfers", "Transfers in one database transaction.")
-    state_entries_max: int = _whole(1_000_000, 1, 10**9, "entries", "Balances, objects and digests held in memory.")
+    state_bytes_max: int = _whole(
+        64 << 20, 1 << 16, 1 << 40, "bytes", "Balances, objects and digests in memory, about."
+    )
 
 
 class ProjectionsSettings(Part):

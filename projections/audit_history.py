@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from projections.connect import Connection
 from projections.findings import Findings
-from projections.fingerprint import COLUMNS, GROWING, ORDER, fingerprint_of
+from projections.fingerprint import COLUMNS, ORDER, fingerprint_of, rows_above
 
 _ROWS_AT_ONCE: Final = 2_000
 _VALUE_SHOWN_MAX: Final = 400
@@ -48,10 +48,9 @@ def _rows(connection: Connection, table: str, above: int) -> Iterator[tuple[_Row
     """(key, the whole row as text), by rising key."""
     order = ORDER[table]
     columns = COLUMNS.get(table, "*")
-    where = f"WHERE height > {above:d}" if table in GROWING else ""
     count = len(order.split(","))
     query = f"""SELECT {order}, whole::text FROM ledger.{table}, LATERAL (SELECT {_whole(table, columns)}) AS w (whole)
-{where} ORDER BY {order}"""
+{rows_above(table, above)} ORDER BY {order}"""
     with connection.cursor(name=f"history_{table}") as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         for row in cursor.execute(query):

@@ -18,7 +18,7 @@ from ledger.state import Asset
 from projections.audit_tree import Item, LiveLeaf
 from projections.connect import Connection
 from projections.findings import Findings
-from projections.prefetch import object_of
+from projections.object_rows import WHOLE_OBJECTS, whole_object
 from tree.hashing import leaf_hash
 
 TABLE_OF: Final = {1: "objects", 2: "balances", 3: "assets", 4: "expiry_buckets", 5: "genesis", 6: "genesis"}
@@ -31,12 +31,9 @@ LiveRow = tuple[bytes, bytes, bytes | None]
 
 _LIVE: Final[tuple[tuple[str, Callable[[_Row], bytes], Callable[[_Row], bytes]], ...]] = (
     (
-        (
-            f"SELECT {_HASH.format(1, 'id')}, id, version, ownership, owner, writers, type, media_type, content "
-            "FROM ledger.objects ORDER BY 1"
-        ),
+        f"SELECT {_HASH.format(1, 'o.id')}, {WHOLE_OBJECTS} ORDER BY 1",
         lambda row: leaves.object_key(row[0]),
-        lambda row: leaves.object_value(object_of(row)),
+        lambda row: leaves.object_value(whole_object(row)),
     ),
     (
         f"SELECT {_HASH.format(2, 'asset || address')}, asset, address, amount FROM ledger.balances ORDER BY 1",

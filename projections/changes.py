@@ -84,6 +84,7 @@ def _wanted(keys: Iterable[bytes]) -> Wanted:
         balances={},
         assets=tuple(ids[Kind.ASSET]),
         objects=tuple(ids[Kind.OBJECT]),
+        writers=(),
         digests=(),
         buckets=tuple(int.from_bytes(bucket) for bucket in ids[Kind.BUCKET]),
     )

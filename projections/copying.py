@@ -7,9 +7,8 @@ from projections.connect import Connection
 from projections.packing import COPY_HEADER, COPY_TRAILER
 
 
-def copy(connection: Connection, table: str, rows: bytes | Iterator[memoryview]) -> None:
-    """Whole rows, at once or in pieces; nothing is sent where there are none."""
-    pieces = iter((rows,)) if isinstance(rows, bytes) else rows
+def copy(connection: Connection, table: str, pieces: Iterator[bytes] | Iterator[memoryview]) -> None:
+    """Whole rows, in pieces; nothing is sent where there are none."""
     first = next(pieces, b"")
     if not first:
         return

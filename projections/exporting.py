@@ -2,32 +2,34 @@
 flush that reached it and the next, imported by another process.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self
 
-from ledger import leaves
+from ledger.leaf_reading import read_leaf
+from ledger.object_parts import ObjectParts
+from ledger.state import Object
 from projections.checkpoints import StoredCheckpoint, newest_checkpoints
 from projections.connect import Connection, connect
 from projections.errors import StateDiffers, translated
-from projections.packing import digests_array
+from projections.object_rows import parts_of
 
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _CURSOR: Final = "SELECT height FROM ledger.cursor"
 _SIZE: Final = """SELECT (SELECT count(*) FROM ledger.balances) + (SELECT count(*) FROM ledger.objects)
     + (SELECT count(*) FROM ledger.assets),
-    (SELECT coalesce(sum(octet_length(content)), 0)::bigint FROM ledger.objects)"""
+    (SELECT coalesce(sum(content_size_bytes), 0)::bigint FROM ledger.objects)"""
 _LEAVES: Final = """SELECT l.key_hash, l.key, l.value FROM ledger.tree_leaves AS l
 WHERE NOT EXISTS (SELECT FROM ledger.tree_stale AS s WHERE s.is_leaf AND s.key = l.key_hash AND s.version = l.version)
 ORDER BY l.key_hash"""
-_CONTENTS: Final = "SELECT id, content FROM ledger.objects WHERE id = ANY(%s)"
 _REMEMBERED: Final = "SELECT bucket, digest, height FROM ledger.remembered ORDER BY bucket, rank"
 _ROWS_AT_ONCE: Final = 5_000
 _CONTENT_BYTES_AT_ONCE: Final = 8 << 20
 
-LiveLeaf = tuple[bytes, bytes, bytes, bytes | None]
-"""(key hash, key, value, an object's content)"""
+LiveLeaf = tuple[bytes, bytes, bytes, ObjectParts | None]
+"""(key hash, key, value, what an object's value has the hashes of)"""
+_Read = tuple[tuple[bytes, bytes, bytes], Object | None]
 
 
 class ExportedView:
@@ -99,15 +101,17 @@ def live_leaves(connection: Connection) -> Iterator[LiveLeaf]:
         cursor.itersize = _ROWS_AT_ONCE
         cursor.execute(_LEAVES, binary=True)
         while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-            group: list[tuple[bytes, bytes, bytes]] = []
+            group: list[_Read] = []
             size = 0
             for row in rows:
-                group.append(row)
-                size += leaves.content_bytes(row[1], row[2])
+                leaf = read_leaf(row[1], row[2])
+                item = leaf if isinstance(leaf, Object) else None
+                group.append((row, item))
+                size += 0 if item is None else item.content_size_bytes + 32 * item.writers
                 if size >= _CONTENT_BYTES_AT_ONCE:
-                    yield from _with_contents(connection, group)
+                    yield from _with_parts(connection, group)
                     group, size = [], 0
-            yield from _with_contents(connection, group)
+            yield from _with_parts(connection, group)
 
 
 def remembered_digests(connection: Connection) -> Iterator[tuple[int, bytes, int]]:
@@ -117,18 +121,16 @@ def remembered_digests(connection: Connection) -> Iterator[tuple[int, bytes, int
         yield from cursor.execute(_REMEMBERED, binary=True)
 
 
-def _with_contents(connection: Connection, rows: list[tuple[bytes, bytes, bytes]]) -> Iterator[LiveLeaf]:
-    wanted = [key[1:] for _, key, _ in rows if key[0] == leaves.Kind.OBJECT]
-    found: dict[bytes, bytes] = {}
-    if wanted:
-        found.update(connection.execute(_CONTENTS, (digests_array(wanted),), binary=True).fetchall())
-    for key_hash, key, value in rows:
-        content = None
-        if key[0] == leaves.Kind.OBJECT:
-            content = found.get(key[1:])
-            if content is None or not leaves.is_content_of(value, content):
-                raise StateDiffers(f"The object {key[1:].hex()} is not the one that the state tree has.")
-        yield key_hash, key, value, content
+def _with_parts(connection: Connection, rows: Sequence[_Read]) -> Iterator[LiveLeaf]:
+    wanted = [item for _, item in rows if item is not None]
+    found = parts_of(connection, wanted) if wanted else {}
+    for (key_hash, key, value), item in rows:
+        parts = None
+        if item is not None:
+            parts = found.get(item.id)
+            if parts is None or not item.has(parts):
+                raise StateDiffers(f"The object {item.id.hex()} is not the one that the state tree has.")
+        yield key_hash, key, value, parts
 
 
 def _one(connection: Connection, query: str) -> object:

@@ -14,6 +14,9 @@ ORDER: Final[Mapping[str, str]] = {
     "assets": "id",
     "balances": "asset, address",
     "objects": "id",
+    "object_types": "object",
+    "object_writers": "object, writer",
+    "object_contents": "object, version",
     "remembered": "bucket, digest",
     "expiry_buckets": "bucket",
     "checkpoints": "height",
@@ -32,6 +35,22 @@ COLUMNS: Final[Mapping[str, str]] = {
     "cursor": "genesis_digest, chain, protocol_version, height, block_digest, time_ms, heads",
 }
 """Of tables that hold something else beside: which log a node reads from is its own affair."""
+_VERSIONS: Final = """SELECT id AS object, content_version AS version FROM ledger.objects
+UNION SELECT object, content_version FROM ledger.object_versions WHERE height > {}"""
+
+
+def rows_above(table: str, above: int) -> str:
+    """WHERE, of what a database has that began at a height or was pruned up to it: of what objects were given, what is
+    theirs now, or was in a version above it."""
+    if above == 0:
+        return ""
+    if table in GROWING:
+        return f"WHERE height > {above:d}"
+    if table in ("object_types", "object_writers"):
+        return f"WHERE object IN (SELECT object FROM ({_VERSIONS.format(int(above))}) AS v)"
+    if table == "object_contents":
+        return f"WHERE (object, version) IN ({_VERSIONS.format(int(above))})"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +101,7 @@ def compare(mine: Mapping[str, Fingerprint], theirs: Mapping[str, Fingerprint]) 
 def fingerprint_of(connection: Connection, table: str, above: int) -> Fingerprint:
     """Of one table, in the transaction that the caller has begun."""
     digest = sha256()
-    where = f"WHERE height > {above:d}" if table in GROWING else ""
-    query = f"SELECT {COLUMNS.get(table, '*')} FROM ledger.{table} {where} ORDER BY {ORDER[table]}"
+    query = f"SELECT {COLUMNS.get(table, '*')} FROM ledger.{table} {rows_above(table, above)} ORDER BY {ORDER[table]}"
     with connection.cursor() as cursor:
         with cursor.copy(f"COPY ({query}) TO STDOUT") as copy:
             for part in copy:

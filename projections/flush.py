@@ -7,16 +7,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.state import Asset, BlockRow, Effects, Object, ObjectVersionRow, RejectionRow, TransactionRow
+from ledger.state import Asset, BlockRow, Effects, Object, ObjectContent, ObjectVersionRow, RejectionRow, TransactionRow
 from projections.changes import note_changes
 from projections.connect import Connection
 from projections.copying import copy
 from projections.errors import StateDiffers
 from projections.heads import heads_to_json
+from projections.object_rows import object_fields
 from projections.packing import (
     boolean,
     bytes_array,
     digests_array,
+    in_pieces,
     int2,
     int4,
     int8,
@@ -24,13 +26,10 @@ from projections.packing import (
     jsonb,
     pack_columns,
     pack_rows,
-    texts_array,
 )
 
 _REMEMBERED: Final = np.dtype([("bucket", "<i8"), ("digest", "V32"), ("height", "<i8"), ("rank", "<i8")])
 _OBJECTS_AT_ONCE: Final = 5_000
-_CONTENT_BYTES_AT_ONCE: Final = 8 << 20
-"""Of objects that are updated: a parameter holds so many contents, or one that is larger."""
 _HEAD = Struct(">hiqiiiiiqiii32si32si")
 _TAIL = Struct(">iqii")
 
@@ -40,10 +39,11 @@ _DELETE_BALANCES = """DELETE FROM ledger.balances AS b
 USING unnest(%s, %s) AS w (asset, address) WHERE b.asset = w.asset AND b.address = w.address"""
 _UPDATE_ASSETS = """UPDATE ledger.assets AS a SET supply = w.supply
 FROM unnest(%s, %s) AS w (id, supply) WHERE a.id = w.id"""
-_UPDATE_OBJECTS = """UPDATE ledger.objects AS o SET version = w.version, ownership = w.ownership,
-owner = w.owner, writers = w.writers, type = w.type, media_type = w.media_type, content = w.content
-FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s) AS w (id, version, ownership, owner, writers, type, media_type, content)
-WHERE o.id = w.id"""
+_UPDATE_OBJECTS = """UPDATE ledger.objects AS o SET version = w.version, ownership = w.ownership, owner = w.owner,
+writers = w.writers, details_digest = w.details_digest, content_version = w.content_version,
+content_size_bytes = w.content_size_bytes, content_digest = w.content_digest
+FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s) AS w (id, version, ownership, owner, writers, details_digest,
+    content_version, content_size_bytes, content_digest) WHERE o.id = w.id"""
 _DELETE_OBJECTS = "DELETE FROM ledger.objects WHERE id = ANY(%s)"
 _UPSERT_BUCKET = """INSERT INTO ledger.expiry_buckets VALUES (%s, %s, %s)
 ON CONFLICT (bucket) DO UPDATE SET count = excluded.count, hash = excluded.hash"""
@@ -66,10 +66,13 @@ def write_effects(connection: Connection, effects: Effects) -> None:
 
 def _write_history(connection: Connection, effects: Effects) -> None:
     copy(connection, "ledger.blocks", pack_rows(map(_block, effects.blocks)))
-    copy(connection, "ledger.transactions", b"".join(map(_transaction, effects.transactions)))
+    copy(connection, "ledger.transactions", in_pieces(map(_transaction, effects.transactions)))
     copy(connection, "ledger.rejections", pack_rows(map(_rejection, effects.rejections)))
     copy(connection, "ledger.transfers", pack_columns(effects.transfers))
     copy(connection, "ledger.object_versions", pack_rows(map(_object_version, effects.object_versions)))
+    copy(connection, "ledger.object_types", pack_rows((key, kind.encode()) for key, kind in effects.object_types))
+    copy(connection, "ledger.object_writers", pack_rows(_writers(effects)))
+    copy(connection, "ledger.object_contents", pack_rows(map(_content, effects.object_contents)))
 
 
 def _write_balances(connection: Connection, effects: Effects) -> None:
@@ -95,8 +98,10 @@ def _write_assets(connection: Connection, effects: Effects) -> None:
 
 
 def _write_objects(connection: Connection, effects: Effects) -> None:
-    copy(connection, "ledger.objects", pack_rows(map(_object, effects.objects_inserted)))
-    for part in _at_once(effects.objects_updated):
+    copy(connection, "ledger.objects", pack_rows(map(object_fields, effects.objects_inserted)))
+    updated = effects.objects_updated
+    for start in range(0, len(updated), _OBJECTS_AT_ONCE):
+        part = updated[start : start + _OBJECTS_AT_ONCE]
         _expect(connection, len(part), _UPDATE_OBJECTS, _changed(part))
     if effects.objects_deleted:
         _expect(connection, len(effects.objects_deleted), _DELETE_OBJECTS, (digests_array(effects.objects_deleted),))
@@ -172,33 +177,29 @@ def _asset(asset: Asset) -> Sequence[bytes | None]:
     return asset.id, asset.name.encode(), int4(asset.decimals), asset.issuer, int8(asset.supply)
 
 
-def _object(item: Object) -> Sequence[bytes | None]:
+def _object_version(row: ObjectVersionRow) -> Sequence[bytes | None]:
+    item = row.object
     return (
+        int8(row.height),
+        int4(row.transaction),
+        int4(row.command),
         item.id,
         int8(item.version),
         int2(item.ownership),
         item.owner,
-        b"".join(item.writers),
-        item.type.encode(),
-        item.media_type.encode(),
-        item.content,
+        int8(item.content_version),
+        boolean(row.deleted),
     )
 
 
-def _object_version(row: ObjectVersionRow) -> Sequence[bytes | None]:
-    place = int8(row.height), int4(row.transaction), int4(row.command)
-    return (*place, *_object(row.object), boolean(row.deleted))
+def _content(row: ObjectContent) -> Sequence[bytes | None]:
+    return row.object, int8(row.version), row.media_type.encode(), row.content
 
 
-def _at_once(items: Sequence[Object]) -> Iterator[Sequence[Object]]:
-    start = size = 0
-    for end, item in enumerate(items):
-        if end - start >= _OBJECTS_AT_ONCE or (size and size + len(item.content) > _CONTENT_BYTES_AT_ONCE):
-            yield items[start:end]
-            start, size = end, 0
-        size += len(item.content)
-    if start < len(items):
-        yield items[start:]
+def _writers(effects: Effects) -> Iterator[Sequence[bytes | None]]:
+    for key, packed in effects.object_writers:
+        for start in range(0, len(packed), 32):
+            yield key, packed[start : start + 32]
 
 
 def _changed(items: Sequence[Object]) -> Sequence[Any]:
@@ -207,8 +208,9 @@ def _changed(items: Sequence[Object]) -> Sequence[Any]:
         int8_array([item.version for item in items]),
         int8_array([item.ownership for item in items]),
         bytes_array([item.owner for item in items]),
-        bytes_array([b"".join(item.writers) for item in items]),
-        texts_array([item.type for item in items]),
-        texts_array([item.media_type for item in items]),
-        bytes_array([item.content for item in items]),
+        int8_array([item.writers for item in items]),
+        digests_array([item.details_digest for item in items]),
+        int8_array([item.content_version for item in items]),
+        int8_array([item.content_size_bytes for item in items]),
+        digests_array([item.content_digest for item in items]),
     )

@@ -17,11 +17,10 @@ from psycopg.pq import Format
 COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER: Final = b"\xff\xff"
 PIECE_ROWS: Final = 8_192
+PIECE_BYTES: Final = 1 << 20
 OID_BYTEA: Final = 17
 OID_INT8: Final = 20
-OID_TEXT: Final = 25
 OID_BYTEA_ARRAY: Final = 1001
-OID_TEXT_ARRAY: Final = 1009
 OID_INT8_ARRAY: Final = 1016
 _ARRAY_HEADER: Final = Struct(">iiiii")
 _WIDE: Final = {"V32": ("V32", 32), "<i8": (">i8", 8), "<i4": (">i4", 4), "<i2": (">i2", 2)}
@@ -47,22 +46,38 @@ def pack_columns(rows: NDArray[Any]) -> Iterator[memoryview]:
         yield packed.view(np.uint8).data
 
 
-def pack_rows(rows: Iterable[Sequence[bytes | None]]) -> bytes:
-    """The COPY rows of fields that are bytes already (None: NULL). Quick where many rows have fields of the same sizes:
-    what frames them is put together once."""
+def pack_rows(rows: Iterable[Sequence[bytes | None]]) -> Iterator[bytes]:
+    """The COPY rows of fields that are bytes already (None: NULL), in pieces. Quick where many rows have fields of the
+    same sizes: what frames them is put together once."""
+    return in_pieces(_packed(rows))
+
+
+def in_pieces(rows: Iterable[bytes]) -> Iterator[bytes]:
+    """Packed rows joined to pieces of PIECE_BYTES, or of one row that is larger."""
     parts: list[bytes] = []
+    size = 0
+    for row in rows:
+        parts.append(row)
+        size += len(row)
+        if size >= PIECE_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
+
+
+def _packed(rows: Iterable[Sequence[bytes | None]]) -> Iterator[bytes]:
     frames: dict[tuple[int, ...], bytes] = {}
     for row in rows:
         try:
             sizes = tuple(map(len, row))  # type: ignore[arg-type]
         except TypeError:
-            parts.append(_pack_row(row))
+            yield _pack_row(row)
             continue
         frame = frames.get(sizes)
         if frame is None:
             frame = frames[sizes] = _frame(sizes)
-        parts.append(frame % tuple(row))
-    return b"".join(parts)
+        yield frame % tuple(row)
 
 
 def _frame(sizes: tuple[int, ...]) -> bytes:
@@ -125,12 +140,6 @@ def digests_array(values: Sequence[bytes] | NDArray[Any]) -> PackedArray:
 def bytes_array(values: Sequence[bytes]) -> PackedArray:
     """A bytea[] of values of any size."""
     return PackedArray(OID_BYTEA_ARRAY, _array_header(OID_BYTEA, len(values)) + _elements(values))
-
-
-def texts_array(values: Sequence[str]) -> PackedArray:
-    """A text[]."""
-    encoded = [value.encode() for value in values]
-    return PackedArray(OID_TEXT_ARRAY, _array_header(OID_TEXT, len(values)) + _elements(encoded))
 
 
 def int8_array(values: Sequence[int] | NDArray[Any]) -> PackedArray:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger import leaves
+from ledger.leaf_reading import read_leaf
 from ledger.leaves import Kind, Leaf
-from ledger.state import Wanted
+from ledger.object_parts import ObjectDetails
+from ledger.state import Object, Wanted
 from projections.connect import Connection
 from projections.errors import StateDiffers
+from projections.object_rows import details_of
 from projections.prefetch import prefetch
 from projections.tree import read_nodes, root_of
 from tree.nodes import Child, LeafKey, TreeDamaged, decode_node, node_hash
@@ -30,10 +33,12 @@ _REMEDY: Final = "Somebody has changed this database by hand, or it is damaged; 
 
 @dataclass(frozen=True, slots=True)
 class ProvenRow:
-    """`value` and `proof` are of the checkpoint; `live` is the row as the node has it now. None: no such row."""
+    """`value`, `details` (of an object) and `proof` are of the checkpoint; `live` is the row as the node has it now.
+    None: no such row."""
 
     height: int
     value: bytes | None
+    details: ObjectDetails | None
     proof: Proof
     live: bytes | None
 
@@ -76,7 +81,20 @@ def proven_row(connection: Connection, key: bytes, height: int, state_root: byte
         raise StateDiffers(
             f"The row is not what it was at height {newest}, yet nothing executed since has changed it. {_REMEDY}"
         )
-    return ProvenRow(height, value, proof, live)
+    return ProvenRow(height, value, _details(connection, key, value), proof, live)
+
+
+def _details(connection: Connection, key: bytes, value: bytes | None) -> ObjectDetails | None:
+    """What an object's value has the hashes of. Raises: StateDiffers."""
+    item = None if value is None else read_leaf(key, value)
+    if not isinstance(item, Object):
+        return None
+    details = details_of(connection, item)
+    if details is None or not item.is_of(details):
+        raise StateDiffers(
+            f"The object's type, writers or content are not those that its row has the hashes of. {_REMEDY}"
+        )
+    return details
 
 
 def live_value(connection: Connection, key: bytes) -> bytes | None:
@@ -84,13 +102,13 @@ def live_value(connection: Connection, key: bytes) -> bytes | None:
     name = key[1:]
     if key[0] == Kind.BALANCE:
         asset, address = name[:32], name[32:]
-        found = prefetch(connection, Wanted({asset: (address,)}, (), (), (), ()))
+        found = prefetch(connection, Wanted({asset: (address,)}, (), (), (), (), ()))
         amount = found.balances.get(asset, {}).get(address)
         return None if amount is None else leaves.balance_value(amount)
     if key[0] == Kind.ASSET:
-        assets = prefetch(connection, Wanted({}, (name,), (), (), ())).assets
+        assets = prefetch(connection, Wanted({}, (name,), (), (), (), ())).assets
         return leaves.asset_value(assets[name]) if name in assets else None
-    objects = prefetch(connection, Wanted({}, (), (name,), (), ())).objects
+    objects = prefetch(connection, Wanted({}, (), (name,), (), (), ())).objects
     return leaves.object_value(objects[name]) if name in objects else None
 
 

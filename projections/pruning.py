@@ -41,6 +41,13 @@ _SIZES: Final = """SELECT right(c.relname, 10)::bigint, sum(pg_total_relation_si
 FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
 WHERE i.inhparent = ANY(%s::regclass[]) GROUP BY 1 ORDER BY 1"""
 _AT_TIME: Final = "SELECT coalesce(max(height), 0) FROM ledger.blocks WHERE height <= %s AND time_ms <= %s"
+_FORGET: Final = (
+    """DELETE FROM ledger.object_contents AS c USING ledger.{} AS v
+WHERE c.object = v.object AND c.version < v.version AND (v.deleted OR v.content_version = v.version)""",
+    "DELETE FROM ledger.object_types AS t USING ledger.{} AS v WHERE v.deleted AND t.object = v.object",
+    "DELETE FROM ledger.object_writers AS w USING ledger.{} AS v WHERE v.deleted AND w.object = v.object",
+)
+"""What versions of objects in a partition have superseded, or were the last to have: no later version refers to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +147,13 @@ def oldest_height(connection: Connection) -> int:
     return 0 if row is None else int(row[0])
 
 
-def _empty(connection: Connection, partitions: Iterable[str], last: int) -> None:
+def _empty(connection: Connection, partitions: Sequence[str], last: int) -> None:
     """Of the heights up to `last`; no flush writes to them any more. Raises: LockNotAvailable."""
     with connection.transaction():
         connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+        for versions in (name for name in partitions if name.startswith("object_versions")):
+            for statement in _FORGET:
+                connection.execute(statement.format(versions))
         connection.execute(f"TRUNCATE {', '.join(f'ledger.{name}' for name in partitions)}")
         for table in ("certificates", "checkpoints"):
             # The next checkpoint names the newest one, however old it is.

@@ -9,14 +9,16 @@ from typing import Final
 
 from ledger.checkpoint import Checkpoint
 from ledger.genesis import Genesis
-from ledger.leaf_reading import BucketLeaf, ObjectLeaf, read_leaf
+from ledger.leaf_reading import BucketLeaf, read_leaf
 from ledger.leaves import Kind
-from ledger.state import Asset, Cursor
+from ledger.object_parts import ObjectParts
+from ledger.state import Asset, Cursor, Object
 from projections.checkpoints import insert_certificates, insert_checkpoint
 from projections.connect import Connection
 from projections.copying import copy
 from projections.cursor import insert_cursor, read_cursor
-from projections.packing import int2, int4, int8, pack_rows
+from projections.object_rows import object_fields
+from projections.packing import int4, int8, pack_rows
 from projections.pruning import note_pruned
 from projections.tree import set_root, write_nodes
 from tree.nodes import Child, NodeKey
@@ -28,8 +30,8 @@ _NOTE: Final = "INSERT INTO ledger.restored_parts VALUES (%s)"
 _END: Final = "TRUNCATE ledger.restoring, ledger.restored_parts"
 _BUCKETS: Final = "SELECT bucket, count, hash FROM ledger.expiry_buckets"
 
-SnapshotLeaf = tuple[bytes, bytes, bytes, bytes | None]
-"""(key hash, key, value, an object's content), verified"""
+SnapshotLeaf = tuple[bytes, bytes, bytes, ObjectParts | None]
+"""(key hash, key, value, what an object's value has the hashes of), verified"""
 
 
 class NotFresh(Exception):
@@ -109,13 +111,14 @@ def finish(
 
 def _write_state(connection: Connection, rows: Sequence[SnapshotLeaf]) -> None:
     tables: dict[str, list[Sequence[bytes | None]]] = {}
-    for _, key, value, content in rows:
+    for _, key, value, parts in rows:
         if key[0] == Kind.BALANCE:
             tables.setdefault("balances", []).append((key[1:33], key[33:], value))
             continue
         leaf = read_leaf(key, value)
-        if isinstance(leaf, ObjectLeaf):
-            tables.setdefault("objects", []).append(_object(leaf, content))
+        if isinstance(leaf, Object):
+            assert parts is not None
+            _add_object(tables, leaf, parts)
         elif isinstance(leaf, Asset):
             row = leaf.id, leaf.name.encode(), int4(leaf.decimals), leaf.issuer, int8(leaf.supply)
             tables.setdefault("assets", []).append(row)
@@ -126,14 +129,10 @@ def _write_state(connection: Connection, rows: Sequence[SnapshotLeaf]) -> None:
         copy(connection, f"ledger.{table}", pack_rows(packed))
 
 
-def _object(leaf: ObjectLeaf, content: bytes | None) -> Sequence[bytes | None]:
-    return (
-        leaf.id,
-        int8(leaf.version),
-        int2(leaf.ownership),
-        leaf.owner,
-        b"".join(leaf.writers),
-        leaf.type.encode(),
-        leaf.media_type.encode(),
-        content,
-    )
+def _add_object(tables: dict[str, list[Sequence[bytes | None]]], item: Object, parts: ObjectParts) -> None:
+    tables.setdefault("objects", []).append(object_fields(item))
+    tables.setdefault("object_types", []).append((item.id, parts.type.encode()))
+    content = item.id, int8(item.content_version), parts.media_type.encode(), parts.content
+    tables.setdefault("object_contents", []).append(content)
+    for start in range(0, len(parts.writers), 32):
+        tables.setdefault("object_writers", []).append((item.id, parts.writers[start : start + 32]))

@@ -8,15 +8,15 @@ from ledger.genesis import Genesis
 from ledger.leaves import Leaf
 from ledger.state import Asset
 from projections.connect import Connection
-from projections.prefetch import object_of
+from projections.object_rows import WHOLE_OBJECTS, whole_object
 
 _ROWS_AT_ONCE: Final = 5_000
 _Row = tuple[Any, ...]
 
 _TABLES: Final[tuple[tuple[str, Callable[[_Row], Leaf]], ...]] = (
     (
-        "SELECT id, version, ownership, owner, writers, type, media_type, content FROM ledger.objects",
-        lambda row: (leaves.object_key(row[0]), leaves.object_value(object_of(row))),
+        f"SELECT {WHOLE_OBJECTS}",
+        lambda row: (leaves.object_key(row[0]), leaves.object_value(whole_object(row))),
     ),
     (
         "SELECT asset, address, amount FROM ledger.balances",

@@ -3,9 +3,10 @@
 from typing import Any
 
 from ledger.genesis import Genesis
-from ledger.leaf_reading import BalanceLeaf, LeafContent, ObjectLeaf
+from ledger.leaf_reading import BalanceLeaf, LeafContent
 from ledger.leaves import Kind
-from ledger.state import Asset
+from ledger.object_parts import ObjectDetails
+from ledger.state import Asset, Object
 from proofs.verifying import Proven
 
 
@@ -18,7 +19,7 @@ def proven_facts(proven: Proven, genesis: Genesis) -> dict[str, Any]:
         "kind": kind.name.lower(),
         **_name(kind, proven.key),
         "exists": proven.row is not None,
-        "row": None if proven.row is None else _row(proven.row),
+        "row": None if proven.row is None else _row(proven.row, proven.details),
         "height": proven.checkpoint.height,
         "time_ms": proven.time_ms,
         "block_digest": proven.checkpoint.block_digest.hex(),
@@ -35,21 +36,22 @@ def _name(kind: Kind, key: bytes) -> dict[str, str]:
     return {kind.name.lower(): key[1:].hex()}
 
 
-def _row(row: LeafContent) -> dict[str, Any]:
+def _row(row: LeafContent, details: ObjectDetails | None) -> dict[str, Any]:
     match row:
         case BalanceLeaf():
             return {"amount": row.amount}
         case Asset():
             return {"name": row.name, "decimals": row.decimals, "issuer": row.issuer.hex(), "supply": row.supply}
-        case ObjectLeaf():
+        case Object() if details is not None:
             return {
                 "version": row.version,
                 "ownership": row.ownership.name.lower(),
                 "owner": row.owner.hex() or None,
-                "writers": [writer.hex() for writer in row.writers],
-                "type": row.type,
-                "media_type": row.media_type,
+                "writers": [details.writers[at : at + 32].hex() for at in range(0, len(details.writers), 32)],
+                "type": details.type,
+                "media_type": details.media_type,
+                "content_version": row.content_version,
                 "content_size_bytes": row.content_size_bytes,
-                "content_sha256": row.content_digest.hex(),
+                "content_sha256": details.content_hash.hex(),
             }
     raise AssertionError("a proof file holds no other kind of row")

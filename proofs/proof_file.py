@@ -5,10 +5,12 @@ from typing import Final
 
 from consensus.checkpoint_messages import CheckpointWire
 from ledger.codec import Codec
+from ledger.command_values import ADDRESS_SIZE, TYPE_SIZE_MAX, WRITERS_MAX
 from ledger.genesis import Genesis
 from ledger.header import header_bytes_max
 from ledger.leaf_reading import KEY_BYTES_MAX, VALUE_BYTES_MAX
 from ledger.leaves import Kind
+from ledger.object_parts import ObjectDetails
 from ledger.rejection import Reason, Rejection
 from tree.proofs import PROOF_SIZE_MAX
 
@@ -17,18 +19,21 @@ KEY_SIZES: Final = {Kind.OBJECT: 33, Kind.BALANCE: 65, Kind.ASSET: 33}
 
 _STATE_PROOF: Final = Codec("StateProof", "proofs")
 _FRAME_SIZE_MAX: Final = 64
+_DETAILS_BYTES_MAX: Final = 2 * TYPE_SIZE_MAX + WRITERS_MAX * ADDRESS_SIZE + 32 + 16
 PREFIX: Final = _STATE_PROOF.prefix
 
 
 @dataclass(frozen=True, slots=True)
 class StateProof:
-    """`value` None: no such row. `proof` as in `tree.proofs`, `certificate` a CheckpointCertificate's record value.
+    """`value` None: no such row; `object`: what the value of an object has the hashes of. `proof` is as in
+    `tree.proofs`, `certificate` a CheckpointCertificate's record value.
 
     `header` is that of the checkpoint block, from which the time is known; None: not given.
     """
 
     key: bytes
     value: bytes | None
+    object: ObjectDetails | None
     proof: bytes
     header: bytes | None
     certificate: bytes
@@ -41,7 +46,7 @@ class StateProof:
 
 def file_bytes_max(genesis: Genesis) -> int:
     """No proof file of this chain is larger; a larger one is refused unread."""
-    parts = KEY_BYTES_MAX, VALUE_BYTES_MAX, PROOF_SIZE_MAX, header_bytes_max(genesis.partitions)
+    parts = KEY_BYTES_MAX, VALUE_BYTES_MAX, _DETAILS_BYTES_MAX, PROOF_SIZE_MAX, header_bytes_max(genesis.partitions)
     return sum(parts) + CheckpointWire(genesis).message_bytes_max + _FRAME_SIZE_MAX
 
 
@@ -55,7 +60,7 @@ def decode_state_proof(data: bytes, genesis: Genesis) -> StateProof | Rejection:
     value = _STATE_PROOF.decode_single(data, file_bytes_max(genesis))
     if isinstance(value, Rejection):
         return value
-    proof = StateProof(**value)
+    proof = StateProof(**{**value, "object": value["object"] and ObjectDetails(**value["object"])})
     if not proof.key or KEY_SIZES.get(proof.key[0]) != len(proof.key):  # type: ignore[call-overload]
         return Rejection(Reason.FIELD_RANGE, "key")
     return proof

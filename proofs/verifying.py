@@ -9,17 +9,21 @@ from ledger.genesis import Genesis, Validator
 from ledger.header import decode_header
 from ledger.leaf_reading import LeafContent, read_leaf
 from ledger.leaves import key_hash, value_hash
+from ledger.object_parts import ObjectDetails
 from ledger.rejection import Rejection
+from ledger.state import Object
 from proofs.proof_file import StateProof, decode_state_proof
 from tree.proofs import BadProof, decode_proof, verify
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A row of state, or its absence, and who says so. `time_ms` is the block's; None where the file has no header."""
+    """A row of state, or its absence, and who says so. `details` are there with an object; `time_ms` is the block's,
+    None where the file has no header."""
 
     key: bytes
     row: LeafContent | None
+    details: ObjectDetails | None
     checkpoint: Checkpoint
     time_ms: int | None
     signers: tuple[Validator, ...]
@@ -42,6 +46,8 @@ def verify_state_proof(data: bytes, genesis: Genesis) -> Proven | NotProven:
     row = None if proof.value is None else read_leaf(proof.key, proof.value)
     if isinstance(row, Rejection):
         return NotProven(f"Its value is none that this kind of row can have: {_words(row)}.")
+    if not _are_of(proof.object, row):
+        return NotProven("Its type, writers, media type and content are not those that the row has the hashes of.")
     certificate = _certificate(proof, genesis)
     if isinstance(certificate, NotProven):
         return certificate
@@ -53,7 +59,13 @@ def verify_state_proof(data: bytes, genesis: Genesis) -> Proven | NotProven:
         return time_ms
     signers = tuple(genesis.validators[member] for member in certificate.members)
     total = sum(validator.power for validator in genesis.validators)
-    return Proven(proof.key, row, checkpoint, time_ms, signers, sum(one.power for one in signers), total)
+    return Proven(proof.key, row, proof.object, checkpoint, time_ms, signers, sum(one.power for one in signers), total)
+
+
+def _are_of(details: ObjectDetails | None, row: LeafContent | None) -> bool:
+    if isinstance(row, Object):
+        return details is not None and row.is_of(details)
+    return details is None
 
 
 def _certificate(proof: StateProof, genesis: Genesis) -> CheckpointCertificate | NotProven:

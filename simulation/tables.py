@@ -12,6 +12,7 @@ class Tables:
         self.balances: dict[tuple[bytes, bytes], int] = {}
         self.assets: dict[bytes, Asset] = {}
         self.objects: dict[bytes, Object] = {}
+        self.writers: set[bytes] = set()
         self.remembered: dict[bytes, tuple[int, int]] = {}
         self.buckets: dict[int, tuple[int, bytes]] = {}
         self.history: list[Any] = []
@@ -25,6 +26,7 @@ class Tables:
             },
             {key: self.assets[key] for key in wanted.assets if key in self.assets},
             {key: self.objects[key] for key in wanted.objects if key in self.objects},
+            frozenset(pair for pair in wanted.writers if pair in self.writers),
             frozenset(digest for _, digest in wanted.digests if digest in self.remembered),
             {bucket: self.buckets[bucket] for bucket in wanted.buckets if bucket in self.buckets},
         )
@@ -39,9 +41,11 @@ class Tables:
         self.objects |= {value.id: value for value in (*effects.objects_inserted, *effects.objects_updated)}
         for key in effects.objects_deleted:
             del self.objects[key]
+        for key, packed in effects.object_writers:
+            self.writers |= {key + packed[at : at + 32] for at in range(0, len(packed), 32)}
         self._remember(effects)
         self.history += [*effects.blocks, *effects.transactions, *effects.rejections, *effects.object_versions]
-        self.history += effects.transfers.tolist()
+        self.history += [*effects.object_contents, *effects.object_types, *effects.transfers.tolist()]
 
     def facts(self) -> dict[str, Any]:
         """Everything, by table; history in an order that does not depend on how blocks were grouped."""

@@ -143,6 +143,9 @@ class Stored:
         self.balances: dict[tuple[bytes, bytes], int] = {}
         self.assets: dict[bytes, Asset] = {}
         self.objects: dict[bytes, Object] = {}
+        self.types: dict[bytes, str] = {}
+        self.writers: dict[bytes, bytes] = {}
+        self.contents: dict[tuple[bytes, int], tuple[str, bytes]] = {}
         self.remembered: dict[bytes, tuple[int, int]] = {}
         self.buckets: dict[int, tuple[int, bytes]] = {}
         self.history: dict[str, list[Any]] = {
@@ -162,6 +165,7 @@ class Stored:
             },
             {key: self.assets[key] for key in wanted.assets if key in self.assets},
             {key: self.objects[key] for key in wanted.objects if key in self.objects},
+            frozenset(pair for pair in wanted.writers if self._is_writer(pair)),
             frozenset(digest for _, digest in wanted.digests if digest in self.remembered),
             {bucket: self.buckets[bucket] for bucket in wanted.buckets if bucket in self.buckets},
         )
@@ -175,6 +179,10 @@ class Stored:
         _update(self.objects, {value.id: value for value in effects.objects_updated})
         for key in effects.objects_deleted:
             del self.objects[key]
+        _insert(self.types, dict(effects.object_types))
+        _insert(self.writers, dict(effects.object_writers))
+        contents = effects.object_contents
+        _insert(self.contents, {(row.object, row.version): (row.media_type, row.content) for row in contents})
         _insert(self.remembered, {digest: (bucket, height) for bucket, digest, height, _ in effects.remembered})
         self.buckets |= effects.buckets
         below = effects.buckets_expired_below
@@ -185,6 +193,14 @@ class Stored:
         self.history["rejections"] += effects.rejections
         self.history["versions"] += effects.object_versions
         self.history["moves"] += effects.transfers.tolist()
+
+    def content_of(self, key: bytes) -> bytes:
+        """The content of an object as it is now."""
+        return self.contents[key, self.objects[key].content_version][1]
+
+    def _is_writer(self, pair: bytes) -> bool:
+        packed = self.writers.get(pair[:32], b"")
+        return pair[32:] in [packed[at : at + 32] for at in range(0, len(packed), 32)]
 
     def _apply_balances(self, effects: Effects) -> None:
         inserted = {(a, b): amount for a, b, amount in effects.balances_inserted.tolist()}

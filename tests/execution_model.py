@@ -26,8 +26,9 @@ from ledger.commands import (
 )
 from ledger.genesis import Genesis
 from ledger.rejection import Reason
-from ledger.state import Asset, BlockRow, Effects, Object, ObjectVersionRow, RejectionRow, TransactionRow
+from ledger.state import Asset, BlockRow, Effects, ObjectVersionRow, RejectionRow, TransactionRow
 from tests.execution_inputs import Block, Stored, Tx, inputs_of, name, verdicts_of
+from tests.whole_objects import Whole
 
 
 class Rejected(Exception):
@@ -51,7 +52,10 @@ class Model:
         self.genesis = genesis
         self.balances: dict[tuple[bytes, bytes], int] = {}
         self.assets: dict[bytes, Asset] = {}
-        self.objects: dict[bytes, Object] = {}
+        self.objects: dict[bytes, Whole] = {}
+        self.types: dict[bytes, str] = {}
+        self.writers: dict[bytes, bytes] = {}
+        self.contents: dict[tuple[bytes, int], tuple[str, bytes]] = {}
         self.remembered: dict[bytes, tuple[int, int]] = {}
         self.buckets: dict[int, tuple[int, bytes]] = {}
         self.history: dict[str, list[Any]] = {
@@ -110,14 +114,15 @@ class Model:
         self.rejected += 1
 
     def _transaction(self, offset: int, number: int, tx: Tx) -> None:
-        before = (dict(self.balances), dict(self.assets), dict(self.objects), self.moved)
+        tables = self.balances, self.assets, self.objects, self.types, self.writers, self.contents
+        before: Any = *(dict(table) for table in tables), self.moved
         lengths = len(self.history["moves"]), len(self.history["versions"])
         try:
             self._admit(tx)
             for index, command in enumerate(tx.commands):
                 self._command(tx, index, command)
         except Rejected as rejected:
-            self.balances, self.assets, self.objects, self.moved = before
+            self.balances, self.assets, self.objects, self.types, self.writers, self.contents, self.moved = before
             del self.history["moves"][lengths[0] :]
             del self.history["versions"][lengths[1] :]
             self._reject(offset, number, rejected.reason, tx)
@@ -201,10 +206,17 @@ class Model:
                 key = self._new_id(b"momus/object/v1", tx, index)
                 how = Ownership.ADDRESS if writers is None else Ownership.SHARED
                 owner = tx.signer if writers is None else b""
-                self._write(index, Object(key, 1, how, owner, _sorted(writers or ()), kind, media_type, content))
+                self._write(index, Whole(key, 1, how, owner, _sorted(writers or ()), kind, media_type, content, 1))
+                self.types[key] = kind
+                self.contents[key, 1] = media_type, content
+                if writers is not None:
+                    self.writers[key] = b"".join(_sorted(writers))
             case UpdateObject():
                 found = self._writable(tx.signer, command.object, command.version)
-                self._next(index, found, media_type=command.media_type, content=command.content)
+                new = command.media_type, command.content
+                version = found.version + 1
+                self._next(index, found, media_type=new[0], content=new[1], content_version=version)
+                self.contents[found.id, version] = new
             case TransferObject():
                 found = self._owned(tx.signer, command.object, command.version)
                 self._next(index, found, owner=command.recipient)
@@ -212,30 +224,31 @@ class Model:
                 found = self._owned(tx.signer, command.object, command.version)
                 writers = _sorted(command.writers)
                 self._next(index, found, ownership=Ownership.SHARED, owner=b"", writers=writers)
+                self.writers[found.id] = b"".join(writers)
             case FreezeObject():
                 found = self._owned(tx.signer, command.object, command.version)
                 self._next(index, found, ownership=Ownership.IMMUTABLE, owner=b"")
             case DeleteObject():
                 found = self._writable(tx.signer, command.object, command.version)
-                self._next(index, found, content=b"")
+                self._next(index, found)
                 del self.objects[found.id]
                 self.history["versions"][-1] = replace(self.history["versions"][-1], deleted=True)
             case _:
                 raise AssertionError(command)
 
-    def _next(self, index: int, found: Object, **fields: Any) -> None:
+    def _next(self, index: int, found: Whole, **fields: Any) -> None:
         self._write(index, replace(found, version=found.version + 1, **fields))
 
-    def _write(self, index: int, value: Object) -> None:
+    def _write(self, index: int, value: Whole) -> None:
         self.objects[value.id] = value
-        self.history["versions"].append(ObjectVersionRow(self.block.height, self.executed, index, value, False))
+        self.history["versions"].append(ObjectVersionRow(self.block.height, self.executed, index, value.narrow, False))
 
-    def _owned(self, signer: bytes, key: bytes, version: int) -> Object:
+    def _owned(self, signer: bytes, key: bytes, version: int) -> Whole:
         require(key in self.objects, Reason.UNKNOWN_OBJECT)
         require(self.objects[key].ownership != Ownership.SHARED, Reason.SHARED_OBJECT)
         return self._writable(signer, key, version)
 
-    def _writable(self, signer: bytes, key: bytes, version: int) -> Object:
+    def _writable(self, signer: bytes, key: bytes, version: int) -> Whole:
         require(key in self.objects, Reason.UNKNOWN_OBJECT)
         found = self.objects[key]
         require(found.ownership != Ownership.IMMUTABLE, Reason.IMMUTABLE_OBJECT)
@@ -285,6 +298,9 @@ def assert_same(stored: Stored, model: Model) -> None:
     assert stored.history == model.history
     assert stored.balances == model.balances
     assert stored.assets == model.assets
-    assert stored.objects == model.objects
+    assert stored.objects == {key: item.narrow for key, item in model.objects.items()}
+    assert stored.types == model.types
+    assert stored.writers == model.writers
+    assert stored.contents == model.contents
     assert stored.remembered == model.remembered
     assert stored.buckets == model.buckets

@@ -18,11 +18,11 @@ from ledger.state import (
     Cursor,
     Effects,
     MoveKind,
-    Object,
     ObjectVersionRow,
     RejectionRow,
     TransactionRow,
 )
+from tests.whole_objects import Whole, made
 
 ZEROS = bytes(32)
 
@@ -90,27 +90,27 @@ def coin(supply: int = 1000, decimals: int = 2, title: str = "coin") -> Asset:
     return Asset(COIN, title, decimals, ALICE, supply)
 
 
-def thing(version: int = 1, content: bytes = b"{}", media_type: str = "application/json") -> Object:
+def thing(version: int = 1, content: bytes = b"{}", media_type: str = "application/json") -> Whole:
     """An object of Alice."""
-    return Object(THING, version, Ownership.ADDRESS, ALICE, (), "note", media_type, content)
+    return Whole(THING, version, Ownership.ADDRESS, ALICE, (), "note", media_type, content)
 
 
-def written(height: int, item: Object, index: int = 0, deleted: bool = False) -> ObjectVersionRow:
+def written(height: int, item: Whole, index: int = 0, deleted: bool = False) -> ObjectVersionRow:
     """One write as history."""
-    return ObjectVersionRow(height, index, 0, item, deleted)
+    return ObjectVersionRow(height, index, 0, item.narrow, deleted)
 
 
 def nothing() -> Effects:
     """Effects without any row."""
     none = np.zeros(0, BALANCE)
     empty: tuple[Any, ...] = ()
-    rows = (empty, empty, empty, np.zeros(0, TRANSFER), empty)
+    rows = (empty, empty, empty, np.zeros(0, TRANSFER), empty, empty, empty, empty)
     return Effects(*rows, none, none, none, *(empty,) * 5, empty, {}, 0)
 
 
 def first() -> Effects:
     """Height 1: a coin, a thing, and two holders of the coin."""
-    return replace(
+    rows = replace(
         nothing(),
         blocks=(block_row(1),),
         transactions=(transaction_row(1, 0, b"invoice 7"), transaction_row(1, 1)),
@@ -124,10 +124,10 @@ def first() -> Effects:
         object_versions=(written(1, thing()),),
         balances_inserted=balances((ALICE, 600), (TRAILING_ZEROS, 400)),
         assets_inserted=(coin(),),
-        objects_inserted=(thing(),),
         remembered=((100, name("transaction 1 0"), 1, 0), (101, name("transaction 1 1"), 1, 0)),
         buckets={100: (1, name("hash 100")), 101: (1, name("hash 101"))},
     )
+    return made(rows, thing())
 
 
 def second() -> Effects:
@@ -142,7 +142,7 @@ def second() -> Effects:
                 transfers((2, 1, TRAILING_ZEROS, ZEROS, 100), kind=MoveKind.BURN),
             ]
         ),
-        object_versions=(written(2, thing(2, b"", "text/plain"), deleted=True),),
+        object_versions=(written(2, replace(thing(2), content_version=1), deleted=True),),
         balances_inserted=balances((BOB, 600)),
         balances_updated=balances((TRAILING_ZEROS, 300)),
         balances_deleted=balances((ALICE, 0)),
@@ -163,6 +163,8 @@ def joined(a: Effects, b: Effects) -> Effects:
         rejections=a.rejections + b.rejections,
         transfers=np.concatenate([a.transfers, b.transfers]),
         object_versions=a.object_versions + b.object_versions,
+        object_contents=a.object_contents + b.object_contents,
+        object_types=a.object_types + b.object_types,
         balances_inserted=balances((BOB, 600), (TRAILING_ZEROS, 300)),
         balances_updated=balances(),
         balances_deleted=balances(),

@@ -11,22 +11,25 @@ from ledger.commands import Ownership
 from ledger.digests import block_digest
 from ledger.genesis import Genesis, parse_genesis
 from ledger.header import Header, encode_header
-from ledger.state import Asset, Object
+from ledger.state import Asset
 from proofs.proof_file import StateProof, encode_state_proof
 from tests.builders import TIME_MS, address, genesis_bytes, validator_key
 from tests.tree_store import TreeStore
+from tests.whole_objects import Whole
 from tree.proofs import encode_proof, prove
 
 POWERS = (3, 2, 2, 2)
 HEIGHT = 40
 OBJECT, ASSET = sha256(b"object").digest(), sha256(b"asset").digest()
+OBJECTS = {
+    item.id: item
+    for item in (
+        Whole(OBJECT, 7, Ownership.SHARED, b"", (address(1), address(2)), "note", "text/plain", b"hello", 5),
+        Whole(address(9), 1, Ownership.ADDRESS, address(3), (), "note", "text/plain", b""),
+    )
+}
 ROWS = {
-    leaves.object_key(OBJECT): leaves.object_value(
-        Object(OBJECT, 7, Ownership.SHARED, b"", (address(1), address(2)), "note", "text/plain", b"hello")
-    ),
-    leaves.object_key(address(9)): leaves.object_value(
-        Object(address(9), 1, Ownership.ADDRESS, address(3), (), "note", "text/plain", b"")
-    ),
+    **{leaves.object_key(item.id): leaves.object_value(item.narrow) for item in OBJECTS.values()},
     leaves.balance_key(ASSET, address(1)): leaves.balance_value(1234),
     leaves.asset_key(ASSET): leaves.asset_value(Asset(ASSET, "Thäler", 2, address(0), 10**12)),
 }
@@ -79,7 +82,9 @@ class State:
         """The proof of a key of `ROWS`, or that it is absent."""
         path = prove(self.tree.root, leaves.key_hash(key), self.tree.read, self.tree.value_hash)
         header = self.header if with_header else None
-        return StateProof(key, ROWS.get(key), encode_proof(path), header, self.certificate())
+        item = OBJECTS.get(key[1:])
+        details = None if item is None else item.details
+        return StateProof(key, ROWS.get(key), details, encode_proof(path), header, self.certificate())
 
     def file(self, key: bytes) -> bytes:
         """The bytes of its file."""

@@ -11,7 +11,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-FILE_PREFIX = bytes.fromhex("c3015327e3fe49a565a0")
+FILE_PREFIX = bytes.fromhex("c3015c2a700799712d77")
 CERTIFICATE_PREFIX = bytes.fromhex("c301f901a05aef84ae3e")
 KEY_SIZES = {1: 33, 2: 65, 3: 33}
 NOTHING = bytes(32)
@@ -111,12 +111,41 @@ def read_row(key: bytes, value: bytes) -> dict[str, Any]:
 def read_object(v: Reader) -> dict[str, Any]:
     row: dict[str, Any] = {"version": v.number(8, 1), "ownership": v.number(1, 0, 2)}
     row["owner"] = v.take(32).hex() if row["ownership"] == 0 else None
-    row["writers"] = [v.take(32).hex() for _ in range(v.number(2, 0, 256))]
-    row["type"] = v.text(v.number(2), 128)
-    row["media_type"] = v.text(v.number(2), 128)
+    row["writers_count"] = v.number(2, 0, 256)
+    row["details_digest"] = v.take(32)
+    row["content_version"] = v.number(8, 1, row["version"])
     row["content_size"] = v.number(4, 0, 33_554_432)
-    row["content_digest"] = v.take(32).hex()
+    row["content_digest"] = v.take(32)
     return row
+
+
+def read_details(f: Reader) -> dict[str, Any] | None:
+    """What an object's row has the hashes of."""
+    branch = f.take(1)
+    check(branch in (b"\0", b"\2"), "a branch")
+    if branch == b"\0":
+        return None
+    kind, writers, media_type = f.text(f.long(), 128), f.bytes_(), f.text(f.long(), 128)
+    return {"type": kind, "writers": writers, "media_type": media_type, "content_hash": f.take(32)}
+
+
+def with_details(row: dict[str, Any], details: dict[str, Any]) -> dict[str, Any]:
+    """The object, where the details are what its row has the hashes of."""
+    writers, media_type = details["writers"], details["media_type"].encode()
+    found = digest(details["type"].encode())
+    if row["ownership"] == 1:
+        found = digest(found, writers)
+    check(found == row["details_digest"], "type or writers")
+    check(len(writers) == 32 * row["writers_count"], "the number of writers")
+    content = digest(bytes([len(media_type)]), media_type, details["content_hash"])
+    check(content == row["content_digest"], "media type or content")
+    return {
+        **row,
+        "type": details["type"],
+        "writers": [writers[at : at + 32].hex() for at in range(0, len(writers), 32)],
+        "media_type": details["media_type"],
+        "content_hash": details["content_hash"].hex(),
+    }
 
 
 # --- the tree ---
@@ -213,15 +242,19 @@ def verify(data: bytes, genesis_file: bytes) -> dict[str, Any]:
     genesis_digest = digest(b"momus/genesis/v1", genesis_file)
     block_max = 4246 + 160 * genesis["partitions"]
     check(
-        len(data) <= 65 + 8531 + 8291 + 2 * block_max + 64 + 76 * len(genesis["validators"]) + 64,
+        len(data) <= 65 + 136 + 8496 + 8291 + 2 * block_max + 64 + 76 * len(genesis["validators"]) + 64,
         "the file's size",
     )
     f = Reader(data)
     check(f.take(10) == FILE_PREFIX, "no proof file")
-    key, value, proof, header, certificate = f.bytes_(), f.optional_bytes(), f.bytes_(), f.optional_bytes(), f.bytes_()
+    key, value, details = f.bytes_(), f.optional_bytes(), read_details(f)
+    proof, header, certificate = f.bytes_(), f.optional_bytes(), f.bytes_()
     f.end()
     check(len(key) > 0 and KEY_SIZES.get(key[0]) == len(key), "the key")
     row = None if value is None else read_row(key, value)
+    check((details is not None) == (row is not None and key[0] == 1), "details of something else")
+    if row is not None and details is not None:
+        row = with_details(row, details)
     found = read_certificate(certificate, genesis, genesis_digest)
     check(root_of(key, value, proof) == found["state_root"], "the proof leads to another root")
     time_ms = None

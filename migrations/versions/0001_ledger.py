@@ -1,5 +1,10 @@
 """The ledger's tables: state, history by height, cursor. Consensus determines all rows but `layout` and `progress`.
 
+What may be large of an object is stored once, when it is set: its type, its writers, each content. The row of an
+object, and of each of its versions, is small, and says which version set the content. Rows of `object_types`,
+`object_writers` and `object_contents` never change; pruning removes them with the last version that has them
+(`projections.pruning`).
+
 History has no secondary index on the live partition: they are built when a partition closes (`projections.partitions`).
 """
 
@@ -56,11 +61,31 @@ CREATE TABLE ledger.objects (
     version bigint NOT NULL CHECK (version > 0),
     ownership smallint NOT NULL CHECK (ownership BETWEEN 0 AND 2),
     owner bytea NOT NULL,
-    writers bytea NOT NULL,
-    type text NOT NULL,
-    media_type text NOT NULL,
-    content bytea NOT NULL
+    writers smallint NOT NULL CHECK (writers BETWEEN 0 AND 256),
+    details_digest bytea NOT NULL,
+    content_version bigint NOT NULL CHECK (content_version > 0),
+    content_size_bytes integer NOT NULL,
+    content_digest bytea NOT NULL
 ) WITH (fillfactor = 80)""",
+    """
+CREATE TABLE ledger.object_types (
+    object bytea PRIMARY KEY,
+    type text NOT NULL
+)""",
+    """
+CREATE TABLE ledger.object_writers (
+    object bytea NOT NULL,
+    writer bytea NOT NULL,
+    PRIMARY KEY (object, writer)
+)""",
+    """
+CREATE TABLE ledger.object_contents (
+    object bytea NOT NULL,
+    version bigint NOT NULL,
+    media_type text NOT NULL,
+    content bytea NOT NULL,
+    PRIMARY KEY (object, version)
+)""",
     """
 CREATE TABLE ledger.remembered (
     bucket bigint NOT NULL,
@@ -138,10 +163,7 @@ CREATE TABLE ledger.object_versions (
     version bigint NOT NULL,
     ownership smallint NOT NULL,
     owner bytea NOT NULL,
-    writers bytea NOT NULL,
-    type text NOT NULL,
-    media_type text NOT NULL,
-    content bytea NOT NULL,
+    content_version bigint NOT NULL,
     deleted boolean NOT NULL,
     PRIMARY KEY (height, transaction, command)
 ) PARTITION BY RANGE (height)""",
@@ -155,6 +177,9 @@ NAMES = (
     "blocks",
     "expiry_buckets",
     "remembered",
+    "object_contents",
+    "object_writers",
+    "object_types",
     "objects",
     "balances",
     "assets",

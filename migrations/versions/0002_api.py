@@ -11,6 +11,9 @@ depends_on = None
 
 _TIME = "timestamptz 'epoch' + {} * interval '1 millisecond'"
 _OWNERSHIP = "(ARRAY['address', 'shared', 'immutable'])[{}.ownership + 1]"
+_WRITERS = """(SELECT coalesce(array_agg(encode(w.writer, 'hex') ORDER BY w.writer), '{{}}')
+            FROM ledger.object_writers AS w WHERE w.object = {})"""
+_CONTENT = "CASE WHEN v.deleted THEN ''::bytea ELSE c.content END"
 _ZEROS = r"'\x" + "00" * 32 + "'::bytea"
 
 FUNCTIONS = (
@@ -34,12 +37,6 @@ EXCEPTION WHEN data_exception OR program_limit_exceeded OR statement_too_complex
     RETURN NULL;
 END $$""",
     r"""
-CREATE FUNCTION api.addresses(packed bytea) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
-RETURN (
-    SELECT coalesce(array_agg(encode(substr(packed, n * 32 + 1, 32), 'hex') ORDER BY n), '{}')
-    FROM generate_series(0, length(packed) / 32 - 1) AS n
-)""",
-    r"""
 CREATE FUNCTION api.whole_units(amount bigint, decimals integer) RETURNS numeric
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN amount * ('1e-' || decimals)::numeric""",
@@ -54,7 +51,6 @@ FUNCTION_COMMENTS = {
     "content_text(bytea)": "The bytes as text; NULL where they are not UTF-8.",
     "content_json(bytea)": "The bytes as jsonb; NULL where they do not parse, or hold a number with an exponent of "
     "three digits or more.",
-    "addresses(bytea)": "Packed addresses of 32 bytes as an array of hex text.",
     "whole_units(bigint, integer)": "An amount in whole units of an asset with so many decimals, exact.",
     "height_of(text)": "The height of a transaction, by its digest in hex, at once; NULL unless it was accepted "
     "and has not expired yet.",
@@ -178,10 +174,11 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
     "objects": (
         "Objects as they are now.",
         f"""SELECT encode(o.id, 'hex') AS object, o.version, {_OWNERSHIP.format("o")} AS ownership,
-            nullif(encode(o.owner, 'hex'), '') AS owner, api.addresses(o.writers) AS writers, o.type, o.media_type,
-            api.content_text(o.content) AS content, api.content_json(o.content) AS content_json,
-            o.content AS content_bytes
-        FROM ledger.objects AS o""",
+            nullif(encode(o.owner, 'hex'), '') AS owner, {_WRITERS.format("o.id")} AS writers, t.type, c.media_type,
+            api.content_text(c.content) AS content, api.content_json(c.content) AS content_json,
+            c.content AS content_bytes
+        FROM ledger.objects AS o LEFT JOIN ledger.object_types AS t ON t.object = o.id
+        LEFT JOIN ledger.object_contents AS c ON c.object = o.id AND c.version = o.content_version""",
         {
             "object": "Object id, hex.",
             "version": "Version: 1 at creation, one more with each write.",
@@ -199,10 +196,13 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
         "Every version that objects had, one row a write.",
         f"""SELECT encode(v.object, 'hex') AS object, v.version, v.height, v.transaction, v.command,
             {_TIME.format("b.time_ms")} AS "time", v.deleted, {_OWNERSHIP.format("v")} AS ownership,
-            nullif(encode(v.owner, 'hex'), '') AS owner, api.addresses(v.writers) AS writers, v.type, v.media_type,
-            api.content_text(v.content) AS content, api.content_json(v.content) AS content_json,
-            v.content AS content_bytes
-        FROM ledger.object_versions AS v JOIN ledger.blocks AS b USING (height)""",
+            nullif(encode(v.owner, 'hex'), '') AS owner,
+            CASE WHEN v.ownership = 1 THEN {_WRITERS.format("v.object")} ELSE '{{}}' END AS writers, t.type,
+            c.media_type, api.content_text({_CONTENT}) AS content, api.content_json({_CONTENT}) AS content_json,
+            {_CONTENT} AS content_bytes
+        FROM ledger.object_versions AS v JOIN ledger.blocks AS b USING (height)
+        LEFT JOIN ledger.object_types AS t ON t.object = v.object
+        LEFT JOIN ledger.object_contents AS c ON c.object = v.object AND c.version = v.content_version""",
         {
             "object": "Object id, hex.",
             "version": "Version that this write made.",

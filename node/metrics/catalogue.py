@@ -110,7 +110,7 @@ EXECUTION: Final = (
     _execution.records("batch", "Records that one database transaction holds."),
     _execution.seconds("stage", "Time of one pass through a stage of the pipeline.", "stage"),
     _execution.gauge("ahead_records", "records", "Read, and not executed."),
-    _execution.gauge("cache_entries", "entries", "Balances, objects, assets and digests held in memory."),
+    _execution.gauge("cache_bytes", "bytes", "Memory of balances, objects, assets and digests that are held, about."),
     _execution.counter("balance_lookups", "look-ups", "Balances that execution has looked for."),
     _execution.counter("cache_misses", "entries", "What had to be asked of the database.", "kind"),
     _execution.gauge("pool_workers", "processes", "Processes that verify signatures, running now."),

@@ -45,7 +45,7 @@ class ExecutionMetrics:
             add("momus_execution_cache_misses_total", count, kind)
         # One for each recipient and one for each command's sender.
         add("momus_execution_balance_lookups_total", len(verdicts.recipients) + len(verdicts.commands))
-        self.values.set("momus_execution_cache_entries", entries)
+        self.values.set("momus_execution_cache_bytes", entries)
         for table, count in _rows(effects).items():
             add("momus_flush_rows_total", count, table)
 

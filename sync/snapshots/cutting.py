@@ -87,5 +87,5 @@ def _common(a: bytes, b: bytes) -> int:
 
 
 def _size(row: LiveLeaf) -> int:
-    _, key, value, content = row
-    return len(key) + len(value) + len(content or b"") + _FRAMING
+    _, key, value, parts = row
+    return len(key) + len(value) + (0 if parts is None else parts.size_bytes) + _FRAMING

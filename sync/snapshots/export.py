@@ -4,7 +4,7 @@ the view's checkpoint before they are of any use: a damaged database gives no sn
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import file_digest
 from itertools import groupby
 from pathlib import Path
@@ -99,8 +99,8 @@ class _Export:
             if subtrees and (leaves > bound.leaves or size > bound.size_bytes):
                 return
             subtrees.append(self._subtree(cut))
-            for _, key, value, content in cut.rows:
-                yield {"key": key, "value": value, "content": content}
+            for _, key, value, parts in cut.rows:
+                yield {"key": key, "value": value, "object": None if parts is None else asdict(parts)}
             cuts.advance()
 
     def _subtree(self, cut: Cut) -> Subtree:

@@ -11,8 +11,10 @@ from typing import Any, Final
 from backbone.store_files import write_durably
 from ledger.digests import remembered_next
 from ledger.genesis import Genesis
-from ledger.leaves import Kind, is_content_of, key_hash, value_hash
-from ledger.state import Cursor
+from ledger.leaf_reading import read_leaf
+from ledger.leaves import Kind, key_hash, value_hash
+from ledger.object_parts import ObjectParts
+from ledger.state import Cursor, Object
 from projections import restoring
 from projections.connect import Connection, connect
 from projections.errors import translated
@@ -187,9 +189,10 @@ def read_leaves(snapshot: Snapshot, number: int) -> list[SnapshotLeaf]:
     rows = _in_order(chunk.file, LEAVES.read(data, chunk.count))
     if len(rows) != chunk.count or not all(_is_of(*each) for each in _by_subtree(chunk, rows)):
         raise BadSnapshot(f"{chunk.file}: its leaves are not those of the certified state root.")
-    for _, key, value, content in rows:
-        is_object = key[0] == Kind.OBJECT
-        if is_object != (content is not None) or (content is not None and not is_content_of(value, content)):
+    for _, key, value, parts in rows:
+        item = read_leaf(key, value) if key[0] == Kind.OBJECT else None
+        is_whole = isinstance(item, Object) and item.has(parts) if parts is not None else item is None
+        if not is_whole:
             raise BadSnapshot(f"{chunk.file}: a content is not the one that its object has the hash of.")
     return rows
 
@@ -215,7 +218,8 @@ def _in_order(file: str, records: Iterator[dict[str, Any]]) -> list[SnapshotLeaf
     before = b""
     try:
         for record in records:
-            row = key_hash(record["key"]), record["key"], record["value"], record["content"]
+            parts = record["object"] and ObjectParts(**record["object"])
+            row = key_hash(record["key"]), record["key"], record["value"], parts
             if row[0] <= before:
                 raise BadSnapshot(f"{file}: its leaves are not in order.")
             before = row[0]

@@ -93,14 +93,43 @@ ALTERED = {
         "balances",
         "insert into ledger.balances select asset, sha256(address), 7 from ledger.balances limit 1",
     ),
-    "object changed": ("objects", "update ledger.objects set content = content || 'x' where ctid = (@objects)"),
-    "object owner nonsense": ("objects", "update ledger.objects set type = repeat('t', 99999) where ctid = (@objects)"),
+    "object changed": ("objects", "update ledger.objects set version = version + 1 where ctid = (@objects)"),
+    "object's content changed": (
+        "objects",
+        (
+            "update ledger.object_contents set content = content || 'x' where (object, version) in"
+            " (select id, content_version from ledger.objects limit 1)"
+        ),
+    ),
+    "object's content removed": (
+        "objects",
+        (
+            "delete from ledger.object_contents where (object, version) in"
+            " (select id, content_version from ledger.objects limit 1)"
+        ),
+    ),
+    "object's media type changed": (
+        "objects",
+        (
+            "update ledger.object_contents set media_type = 'x' where (object, version) in"
+            " (select id, content_version from ledger.objects limit 1)"
+        ),
+    ),
+    "object's type changed": (
+        "objects",
+        "update ledger.object_types set type = 'x' where object in (select id from ledger.objects limit 1)",
+    ),
+    "writer added": (
+        "objects",
+        "insert into ledger.object_writers select id, sha256(id) from ledger.objects where ownership = 1 limit 1",
+    ),
+    "object owner nonsense": ("objects", "update ledger.objects set owner = sha256(owner) where ctid = (@objects)"),
     "object removed": ("objects", "delete from ledger.objects where ctid = (@objects)"),
     "object added": (
         "objects",
         (
-            "insert into ledger.objects select sha256(id), version, ownership, owner, writers, type, media_type,"
-            " content from ledger.objects limit 1"
+            "insert into ledger.objects select sha256(id), version, ownership, owner, writers, details_digest,"
+            " content_version, content_size_bytes, content_digest from ledger.objects limit 1"
         ),
     ),
     "asset changed": ("assets", "update ledger.assets set supply = supply + 1 where ctid = (@assets)"),
@@ -230,7 +259,8 @@ def test_whatever_is_altered_by_hand_is_named(
     assert audit(chain, url)[1].kept == []
 
 
-_TABLES = """select unnest(array['cursor', 'objects', 'balances', 'assets', 'expiry_buckets', 'remembered',
+_TABLES = """select unnest(array['cursor', 'objects', 'object_types', 'object_writers', 'object_contents',
+    'balances', 'assets', 'expiry_buckets', 'remembered',
     'tree_nodes', 'tree_leaves', 'tree_stale', 'tree_root', 'checkpoints', 'certificates'])"""
 _FIRST_UNCHANGED = {
     "objects": r"'\x01'::bytea || id",

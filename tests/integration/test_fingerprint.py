@@ -71,7 +71,10 @@ def test_databases_cut_indexed_and_watched_differently_are_equal(new_database: C
         ("update ledger.cursor set height = 0", "Table cursor has 1 rows on both sides, but not the same."),
         ("delete from ledger.transfers where index = 1", "Table transfers has 2 rows here and 1 there."),
         ("delete from ledger.remembered", "Table remembered has 2 rows here and 0 there."),
-        ("update ledger.objects set content = ''", "Table objects has 1 rows on both sides, but not the same."),
+        (
+            "update ledger.object_contents set content = ''",
+            "Table object_contents has 1 rows on both sides, but not the same.",
+        ),
         ("update ledger.rejections set reason = 1", "Table rejections has 1 rows on both sides, but not the same."),
     ],
 )

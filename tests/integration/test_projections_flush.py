@@ -10,13 +10,16 @@ import pytest
 
 from ledger.commands import Ownership
 from ledger.rejection import Reason
-from ledger.state import Object, Wanted
+from ledger.state import ObjectContent, Wanted
+from projections.connect import connect
 from projections.database import CHANNEL, CursorMoved, Database, DatabaseUnavailable, DatabaseUnusable, StateDiffers
 from projections.fingerprint import compare, fingerprint
 from projections.lookup import Executed, Rejected, transaction_fate
 from projections.migrate import migrate
+from projections.object_rows import parts_of
 from tests import flush_effects as effects
 from tests.flush_effects import ALICE, BOB, CAROL, COIN, THING, TRAILING_ZEROS, cursor_at, name
+from tests.whole_objects import Whole, made
 
 pytestmark = pytest.mark.postgres
 
@@ -39,6 +42,7 @@ def _everything() -> Wanted:
         {COIN: (ALICE, BOB, CAROL, TRAILING_ZEROS), name("other"): (ALICE,)},
         (COIN, name("other")),
         (THING, name("no object")),
+        (),
         ((100, name("transaction 1 0")), (101, name("transaction 1 1")), (102, name("transaction 1 1"))),
         (99, 100, 101),
     )
@@ -59,7 +63,7 @@ def test_what_was_flushed_is_what_is_prefetched(database: Database) -> None:
     found = database.prefetch(_everything())
     assert found.balances == {COIN: {ALICE: 600, TRAILING_ZEROS: 400}}
     assert found.assets == {COIN: effects.coin()}
-    assert found.objects == {THING: effects.thing()}
+    assert found.objects == {THING: effects.thing().narrow}
     assert found.digests == {name("transaction 1 0"), name("transaction 1 1")}
     assert found.buckets == {100: (1, name("hash 100")), 101: (1, name("hash 101"))}
     assert database.cursor() == cursor_at(1)
@@ -77,48 +81,58 @@ def test_a_second_flush_updates_deletes_and_forgets(database: Database) -> None:
 
 
 def test_nothing_wanted_is_nothing_found(database: Database) -> None:
-    found = database.prefetch(Wanted({}, (), (), (), ()))
+    found = database.prefetch(Wanted({}, (), (), (), (), ()))
     assert (found.balances, found.assets, found.objects, found.digests, found.buckets) == ({}, {}, {}, frozenset(), {})
 
 
 def test_objects_of_every_ownership_come_back_as_they_were(database: Database) -> None:
     kinds = (
-        Object(name("o1"), 1, Ownership.ADDRESS, ALICE, (), "t", "m", b"\x00\xff"),
-        Object(name("o2"), 2**40, Ownership.SHARED, b"", (ALICE, BOB), "quote ' \" \\ % :x", "a/b", b""),
-        Object(name("o3"), 3, Ownership.IMMUTABLE, b"", (), "~", " ", bytes(65_536)),
+        Whole(name("o1"), 1, Ownership.ADDRESS, ALICE, (), "t", "m", b"\x00\xff"),
+        Whole(name("o2"), 2**40, Ownership.SHARED, b"", (ALICE, BOB), "quote ' \" \\ % :x", "a/b", b""),
+        Whole(name("o3"), 3, Ownership.IMMUTABLE, b"", (), "~", " ", bytes(65_536)),
     )
-    database.flush(replace(effects.nothing(), objects_inserted=kinds), 0, cursor_at(1))
-    wanted = Wanted({}, (), tuple(item.id for item in kinds), (), ())
-    assert database.prefetch(wanted).objects == {item.id: item for item in kinds}
-    changed = tuple(replace(item, version=item.version + 1, content=b"new") for item in kinds)
-    database.flush(replace(effects.nothing(), objects_updated=changed), 1, cursor_at(2))
+    database.flush(made(effects.nothing(), *kinds), 0, cursor_at(1))
+    ids = tuple(item.id for item in kinds)
+    pairs = tuple(key + who for key in ids for who in (ALICE, BOB, CAROL))
+    wanted = Wanted({}, (), ids, pairs, (), ())
+    found = database.prefetch(wanted)
+    assert found.objects == {item.id: item.narrow for item in kinds}
+    assert found.writers == {name("o2") + ALICE, name("o2") + BOB}
+    changed = tuple(replace(item, version=item.version + 1, content=b"new").narrow for item in kinds)
+    contents = tuple(ObjectContent(item.id, item.version, "m", b"new") for item in changed)
+    database.flush(replace(effects.nothing(), objects_updated=changed, object_contents=contents), 1, cursor_at(2))
     assert database.prefetch(wanted).objects == {item.id: item for item in changed}
 
 
 @pytest.mark.parametrize(("count", "content_bytes"), [(12_000, 8), (5, 3 << 20), (2, 20 << 20)])
 def test_objects_are_updated_however_many_and_large_they_are(
-    database: Database, count: int, content_bytes: int
+    database: Database, url: str, count: int, content_bytes: int
 ) -> None:
-    made = tuple(Object(name(f"o{number}"), 1, Ownership.ADDRESS, ALICE, (), "t", "m", b"") for number in range(count))
-    database.flush(replace(effects.nothing(), objects_inserted=made), 0, cursor_at(1))
+    first = tuple(Whole(name(f"o{number}"), 1, Ownership.ADDRESS, ALICE, (), "t", "m", b"") for number in range(count))
+    database.flush(made(effects.nothing(), *first), 0, cursor_at(1))
     changed = tuple(
-        replace(item, version=2, content=number.to_bytes(content_bytes)) for number, item in enumerate(made)
+        replace(item, version=2, content=number.to_bytes(content_bytes)) for number, item in enumerate(first)
     )
-    database.flush(replace(effects.nothing(), objects_updated=changed), 1, cursor_at(2))
-    wanted = Wanted({}, (), tuple(item.id for item in made), (), ())
-    assert database.prefetch(wanted).objects == {item.id: item for item in changed}
+    rows = tuple(item.narrow for item in changed)
+    contents = tuple(item.set_content for item in changed)
+    database.flush(replace(effects.nothing(), objects_updated=rows, object_contents=contents), 1, cursor_at(2))
+    wanted = Wanted({}, (), tuple(item.id for item in first), (), (), ())
+    assert database.prefetch(wanted).objects == {item.id: item.narrow for item in changed}
+    with connect(url) as connection:
+        parts = parts_of(connection, [item.narrow for item in changed[:3]])
+    assert parts == {item.id: item.parts for item in changed[:3]}
 
 
 def test_an_object_that_is_not_there_cannot_be_updated(database: Database) -> None:
     with pytest.raises(StateDiffers, match=r"1 rows were to change, 0 did: UPDATE ledger\.objects"):
-        database.flush(replace(effects.nothing(), objects_updated=(effects.thing(2),)), 0, cursor_at(1))
+        database.flush(replace(effects.nothing(), objects_updated=(effects.thing(2).narrow,)), 0, cursor_at(1))
 
 
 @pytest.mark.parametrize("title", ["it's", '"; drop table ledger.assets; --', "Kč €", "\\N", "%s", "{}", "名"])
 def test_an_asset_may_have_any_name(database: Database, title: str) -> None:
     asset = effects.coin(title=title)
     database.flush(replace(effects.nothing(), assets_inserted=(asset,)), 0, cursor_at(1))
-    assert database.prefetch(Wanted({}, (COIN,), (), (), ())).assets == {COIN: asset}
+    assert database.prefetch(Wanted({}, (COIN,), (), (), (), ())).assets == {COIN: asset}
 
 
 def test_the_grouping_of_flushes_changes_no_row(new_database: Callable[[], str]) -> None:

@@ -7,13 +7,14 @@ import numpy as np
 import psycopg
 import pytest
 
-from ledger.state import Effects, Object
+from ledger.state import Effects
 from projections.database import Database
 from projections.fingerprint import fingerprint
 from projections.migrate import migrate
 from projections.partitions import CLOSED_INDEXES
 from tests import flush_effects as effects
 from tests.flush_effects import ALICE, BOB, cursor_at, name
+from tests.whole_objects import Whole
 
 pytestmark = pytest.mark.postgres
 
@@ -46,7 +47,7 @@ def history(heights: range) -> Effects:
     )
 
 
-def _thing_of(height: int) -> Object:
+def _thing_of(height: int) -> Whole:
     return replace(effects.thing(), id=name(f"thing {height}"))
 
 

@@ -14,11 +14,12 @@ from psycopg.rows import dict_row
 
 from ledger.commands import Ownership
 from ledger.rejection import Reason
-from ledger.state import Asset, Effects, Object
+from ledger.state import Asset, Effects
 from projections.database import Database
 from projections.migrate import migrate
 from tests import flush_effects as effects
 from tests.flush_effects import ALICE, BOB, COIN, THING, TIME_MS, TRAILING_ZEROS, cursor_at, name
+from tests.whole_objects import Whole, made
 
 pytestmark = pytest.mark.postgres
 
@@ -130,11 +131,7 @@ def _upkeep(url: str) -> None:
 
 def _open_note() -> Effects:
     note = replace(effects.thing(), id=name("note"), content=b'{"status": "open"}')
-    return replace(
-        effects.nothing(),
-        blocks=(effects.block_row(2),),
-        objects_inserted=(note,),
-    )
+    return made(replace(effects.nothing(), blocks=(effects.block_row(2),)), note)
 
 
 def test_blocks_show_their_time_and_heads(database: Database, url: str) -> None:
@@ -210,7 +207,7 @@ HOSTILE = {
 def test_content_that_is_no_text_or_no_json_is_null_and_harms_no_query(database: Database, url: str, kind: str) -> None:
     content, text, parsed = HOSTILE[kind]
     item = effects.thing(content=content)
-    both = replace(effects.first(), objects_inserted=(item,), object_versions=(effects.written(1, item),))
+    both = made(replace(effects.first(), object_versions=(effects.written(1, item),)), item)
     database.flush(both, 0, cursor_at(1))
     for view in ("objects", "object_history"):
         with _reader(url) as reader:
@@ -221,8 +218,8 @@ def test_content_that_is_no_text_or_no_json_is_null_and_harms_no_query(database:
 
 
 def test_objects_show_owner_and_writers(database: Database, url: str) -> None:
-    shared = Object(name("shared"), 4, Ownership.SHARED, b"", (ALICE, BOB), "t", "text/plain", b"x")
-    database.flush(replace(effects.nothing(), objects_inserted=(shared, effects.thing())), 0, cursor_at(1))
+    shared = Whole(name("shared"), 4, Ownership.SHARED, b"", (ALICE, BOB), "t", "text/plain", b"x")
+    database.flush(made(effects.nothing(), shared, effects.thing()), 0, cursor_at(1))
     rows = {row["object"]: row for row in _ask(url, "select * from api.objects")}
     assert rows[shared.id.hex()]["writers"] == [ALICE.hex(), BOB.hex()]
     assert (rows[shared.id.hex()]["ownership"], rows[shared.id.hex()]["owner"]) == ("shared", None)

@@ -22,9 +22,9 @@ from ledger.commands import (
     UpdateObject,
 )
 from ledger.rejection import Reason
-from ledger.state import Object
 from tests.execution_inputs import START_MS, Block, Tx, genesis_of, name, transfer
 from tests.execution_model import Model, Run, assert_same
+from tests.whole_objects import Whole
 
 PEOPLE = [name(f"person {number}") for number in range(4)]
 
@@ -98,10 +98,10 @@ class Author:
         likely = (issued if mint else held)[:3]
         return self.random.choice(likely * 5 + list(self.model.assets)[:2] + [name("no asset")])
 
-    def _object(self, index: int) -> Object:
+    def _object(self, index: int) -> Whole:
         """One that there is, or one that the command before may have made."""
         made = digests.object_id(Tx(b"", (), self.nonce).digest, max(0, index - 1))
-        unknown = Object(made, 1, 0, b"", (), "", "", b"")  # type: ignore[arg-type]
+        unknown = Whole(made, 1, 0, b"", (), "", "", b"")  # type: ignore[arg-type]
         return self.random.choice([*list(self.model.objects.values())[-4:], unknown])
 
 

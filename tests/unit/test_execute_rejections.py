@@ -63,6 +63,9 @@ def changes_of(effects: Effects) -> list[Any]:
     return [
         *effects.transactions,
         *effects.object_versions,
+        *effects.object_contents,
+        *effects.object_types,
+        *effects.object_writers,
         *effects.transfers,
         *effects.balances_inserted,
         *effects.balances_updated,
@@ -197,7 +200,7 @@ def test_only_those_named_in_genesis_create_assets() -> None:
 def test_of_two_valid_transactions_over_one_version_the_first_wins(chain: Chain) -> None:
     first, second = Tx(ALICE, (update(thing(3), 1),), 7), Tx(ALICE, (TransferObject(thing(3), 1, BOB),), 8)
     assert chain.reasons(first, second) == [Reason.NONE, Reason.STALE_VERSION]
-    assert chain.stored.objects[thing(3)].content == b"two"
+    assert chain.stored.content_of(thing(3)) == b"two"
     assert chain.stored.objects[thing(3)].owner == ALICE
 
 

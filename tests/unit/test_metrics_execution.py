@@ -11,7 +11,7 @@ from projections.measuring import Measured
 from tests.execution_inputs import verdicts_of
 from tests.flush_effects import block_row, first, rejection_row, second
 
-WANTED = Wanted({b"a": (b"x", b"y"), b"b": (b"x",)}, (b"a",), (), ((1, b"d"),), (1,))
+WANTED = Wanted({b"a": (b"x", b"y"), b"b": (b"x",)}, (b"a",), (), (), ((1, b"d"),), (1,))
 
 
 def executed(*groups: Effects) -> ExecutionMetrics:

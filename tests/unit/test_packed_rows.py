@@ -19,5 +19,5 @@ def _as_defined(row: Sequence[bytes | None]) -> bytes:
 
 @given(st.lists(st.lists(FIELDS, min_size=1, max_size=40)))
 def test_rows_are_framed_as_postgres_wants_them(rows: list[list[bytes | None]]) -> None:
-    assert pack_rows(rows) == b"".join(map(_as_defined, rows))
-    assert pack_rows(tuple(row) for row in rows) == b"".join(map(_as_defined, rows))
+    assert b"".join(pack_rows(rows)) == b"".join(map(_as_defined, rows))
+    assert b"".join(pack_rows(tuple(row) for row in rows)) == b"".join(map(_as_defined, rows))

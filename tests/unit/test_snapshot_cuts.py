@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.leaves import value_hash
+from ledger.object_parts import ObjectParts
 from projections.exporting import LiveLeaf
 from sync.snapshots.container import UNPACKED_BYTES_MAX
 from sync.snapshots.cutting import Bound, Cut, cuts_of
@@ -21,14 +22,18 @@ FRAMED = 16 + 1
 """Bytes of a leaf without content."""
 
 
+def _of(size: int) -> ObjectParts:
+    return ObjectParts("", b"", "", bytes(size))
+
+
 def rows_of(numbers: Sequence[int], shared: int, content_bytes: int) -> list[LiveLeaf]:
     """Of every two leaves one is ground: its first `shared` nibbles are those of all the other ground ones."""
     found: list[LiveLeaf] = []
     for number in numbers:
         drawn = sha256(b"%d" % number).hexdigest()
         ground = drawn if number % 2 else ("a5" * 32)[:shared] + drawn[shared:]
-        found.append((bytes.fromhex(ground), b"k", b"", bytes(number % (content_bytes + 1))))
-    return sorted(found)
+        found.append((bytes.fromhex(ground), b"k", b"", _of(number % (content_bytes + 1))))
+    return sorted(found, key=lambda row: row[0])
 
 
 def subtree(cut: Cut) -> Subtree:
@@ -52,7 +57,7 @@ def test_cuts_are_within_the_bound_and_lead_to_the_root(
     cuts = list(cuts_of(iter(rows), bound))
     assert [row for cut in cuts for row in cut.rows] == rows
     for cut in cuts:
-        assert cut.size_bytes == sum(FRAMED + len(row[3] or b"") for row in cut.rows)
+        assert cut.size_bytes == sum(FRAMED + (row[3].size_bytes if row[3] else 0) for row in cut.rows)
         assert len(cut.rows) == 1 or (len(cut.rows) <= leaves_max and cut.size_bytes <= bytes_max)
         beginnings = {bytes(nibble(row[0], place) for place in range(len(cut.path))) for row in cut.rows}
         assert beginnings == {cut.path}
@@ -76,7 +81,9 @@ def test_no_subtree_could_be_cut_higher(numbers: set[int], shared: int, leaves_m
 
 def test_one_leaf_larger_than_the_bound_is_cut_alone() -> None:
     rows = rows_of(range(20), 5, 0)
-    large = [(row[0], row[1], row[2], bytes(1_000 if index == 7 else 0)) for index, row in enumerate(rows)]
+    large: list[LiveLeaf] = [
+        (row[0], row[1], row[2], _of(1_000 if index == 7 else 0)) for index, row in enumerate(rows)
+    ]
     cuts = list(cuts_of(iter(large), Bound(100, 500)))
     (alone,) = [cut for cut in cuts if cut.size_bytes > 500]
     assert (alone.rows, len(alone.path)) == ([large[7]], 64)

@@ -37,8 +37,14 @@ def written(rows: Sequence[dict[str, object]] = ROWS) -> bytes:
     return file.getvalue()
 
 
+def _object(size: int) -> dict[str, object]:
+    return {"type": "t", "writers": b"w" * 32, "media_type": "m", "content": bytes(size)}
+
+
 def test_a_file_gives_back_what_was_written_in_blocks_of_any_number() -> None:
-    leaves = [{"key": b"k" * 65, "value": bytes(n % 251), "content": None if n % 2 else bytes(n)} for n in range(2_000)]
+    leaves = [
+        {"key": b"k" * 65, "value": bytes(n % 251), "object": None if n % 2 else _object(n)} for n in range(2_000)
+    ]
     file = BytesIO()
     LEAVES.write(file, leaves)
     assert list(LEAVES.read(file.getvalue(), len(leaves))) == leaves
@@ -80,7 +86,7 @@ def test_block_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPat
 
 def test_file_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousandth of it is enough to write it down."""
-    leaves = [{"key": b"k", "value": b"v", "content": bytes(1 << 16)} for _ in range(20)]
+    leaves = [{"key": b"k", "value": b"v", "object": _object(1 << 16)} for _ in range(20)]
     file = BytesIO()
     LEAVES.write(file, leaves)
     assert len(file.getvalue()) < 1 << 14
@@ -217,7 +223,7 @@ def test_leaf_again_and_again_is_refused_at_the_second(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(restore, "key_hash", noted)
     file = BytesIO()
-    LEAVES.write(file, ({"key": b"k", "value": b"", "content": None} for _ in range(20_000)))
+    LEAVES.write(file, ({"key": b"k", "value": b"", "object": None} for _ in range(20_000)))
     chunk = Chunk(
         "leaves-00000.avro",
         len(file.getvalue()),

@@ -27,7 +27,7 @@ from tests.execution_inputs import (
 ALICE, BOB, CAROL = name("alice"), name("bob"), name("carol")
 COIN = digests.asset_id(Tx(ALICE, (), 1).digest, 0)
 THING = digests.object_id(Tx(ALICE, (), 3).digest, 0)
-NOTHING = Wanted({}, (), (), (), ())
+NOTHING = Wanted({}, (), (), (), (), ())
 
 
 def pay(nonce: int, sender: bytes, *credits: tuple[bytes, int]) -> Tx:
@@ -53,6 +53,7 @@ def test_wanted_asks_for_each_thing_once_in_log_order() -> None:
         balances={COIN: (ALICE, BOB, CAROL), name("gold"): (BOB,)},
         assets=(COIN, name("gold")),
         objects=(THING,),
+        writers=(THING + BOB,),
         digests=((bucket, txs[0].digest), (bucket, txs[1].digest)),
         buckets=(bucket,),
     )
@@ -122,16 +123,16 @@ def test_replay_is_found_in_the_database_after_the_cache_was_dropped() -> None:
     chain = funded()
     assert chain.reasons(pay(10, ALICE, (BOB, 1))) == [Reason.NONE]
     chain.state.forget()
-    assert chain.state.size == 0
+    assert chain.state.size_bytes == 0
     assert chain.reasons(pay(10, ALICE, (BOB, 1))) == [Reason.DUPLICATE]
 
 
 def test_digests_leave_the_cache_once_a_prefetch_can_find_them() -> None:
     chain = funded()
     chain.run(*((pay(nonce, ALICE, (ALICE, 1)),) for nonce in range(10, 60)))
-    size = chain.state.size
+    size = chain.state.size_bytes
     chain.run()
-    assert chain.state.size == size - 50
+    assert chain.state.size_bytes == size - 50 * 150
 
 
 def test_forgetting_what_is_in_flight_is_refused() -> None:
@@ -141,16 +142,15 @@ def test_forgetting_what_is_in_flight_is_refused() -> None:
         chain.state.forget()
 
 
-def test_large_contents_count_for_more_than_one_entry() -> None:
-    chain = Chain()
-    chain.run((Tx(ALICE, (CreateObject("t", "", b"", None),), 3),))
-    small = chain.state.size
-    chain.run((Tx(ALICE, (UpdateObject(THING, 1, "", bytes(2560)),), 4),))
-    chain.run()
-    assert chain.state.size == small - 1 + 10  # without the digest of the first, with ten times 256 bytes
-    chain.run((Tx(ALICE, (DeleteObject(THING, 2),), 5),))
-    chain.run()
-    assert chain.state.size == small - 1
+def test_what_is_held_does_not_depend_on_how_large_contents_and_writers_are() -> None:
+    sizes = []
+    for content, writers in ((b"", ()), (bytes(65_536), (BOB,)), (b"", tuple(name(str(n)) for n in range(256)))):
+        chain = Chain()
+        chain.run((Tx(ALICE, (CreateObject("t", "", content, writers),), 3),))
+        chain.state.forget()
+        chain.run((Tx(BOB, (UpdateObject(THING, 0, "", b"new"), DeleteObject(THING, 5)), 4),))
+        sizes.append(chain.state.size_bytes)
+    assert sizes[0] == sizes[1] == sizes[2] < 2_000
 
 
 def test_balances_are_inserted_updated_and_deleted_as_the_database_holds_them() -> None:
@@ -174,10 +174,11 @@ def test_balance_that_comes_and_goes_or_ends_as_it_was_is_no_change() -> None:
 def test_object_that_comes_and_goes_is_only_history() -> None:
     chain = Chain()
     effects = chain.run((Tx(ALICE, (CreateObject("t", "", b"x", None), DeleteObject(THING, 1)), 3),))
-    assert [(row.object.version, row.object.content, row.deleted) for row in effects.object_versions] == [
-        (1, b"x", False),
-        (2, b"", True),
+    assert [(row.object.version, row.object.content_version, row.deleted) for row in effects.object_versions] == [
+        (1, 1, False),
+        (2, 1, True),
     ]
+    assert [(row.version, row.content) for row in effects.object_contents] == [(1, b"x")]
     assert (effects.objects_inserted, effects.objects_updated, effects.objects_deleted) == ((), (), ())
 
 
@@ -185,7 +186,8 @@ def test_writers_are_kept_sorted_and_distinct() -> None:
     chain = Chain()
     writers = (CAROL, ALICE, BOB, CAROL)
     chain.run((Tx(ALICE, (CreateObject("t", "", b"", None), ShareObject(THING, 1, writers)), 3),))
-    assert chain.stored.objects[THING].writers == tuple(sorted({ALICE, BOB, CAROL}))
+    assert chain.stored.writers == {THING: b"".join(sorted({ALICE, BOB, CAROL}))}
+    assert chain.stored.objects[THING].writers == 3
 
 
 def test_shared_object_is_written_at_version_0_whatever_its_version_is() -> None:
@@ -237,7 +239,7 @@ def test_group_does_not_hand_out_digests_that_its_own_last_block_forgets() -> No
 def test_group_of_no_blocks_has_no_effects() -> None:
     state = State()
     verdicts = verdicts_of([])
-    state.learn(state.wanted(verdicts), Inputs({}, {}, {}, frozenset(), {}))
+    state.learn(state.wanted(verdicts), Inputs({}, {}, {}, frozenset(), frozenset(), {}))
     effects = execute(genesis_of(), state, [], verdicts)
     assert (effects.blocks, effects.transactions) == ((), ())
     assert len(effects.transfers) == len(effects.balances_inserted) == 0
@@ -258,7 +260,7 @@ def test_undo_restores_a_slot_that_was_changed_twice() -> None:
 
 
 def test_undo_restores_a_value_that_was_put_twice() -> None:
-    cache = Cache[str](len)
+    cache = Cache[str](300)
     cache.want(ALICE)
     cache.learn({ALICE: "old"})
     cache.begin()
@@ -266,7 +268,7 @@ def test_undo_restores_a_value_that_was_put_twice() -> None:
         cache.put(ALICE, value)
     cache.put(BOB, "made")
     cache.roll_back()
-    assert (cache.get(ALICE), cache.get(BOB), cache.size) == ("old", None, 4)
+    assert (cache.get(ALICE), cache.get(BOB), cache.size_bytes) == ("old", None, 300 + 200)
     assert cache.changes().updated == cache.changes().inserted == ()
 
 
