@@ -72,7 +72,7 @@ class GenesisError(Exception):
 
 DEFAULT_LIMITS: Final = Limits(
     records_max=10_000,
-    bytes_max=16 * 2**20,
+    bytes_max=4 * 2**20,
     record_bytes_max=1_000_000,
     batch_max=1000,
     commands_max=16,
@@ -99,17 +99,17 @@ _TOPIC: Final = "[a-zA-Z0-9._-]{1,249}"
 _TOPIC_ID: Final = "[!-~]{1,64}"
 
 LIMITS_MAX: Final = Limits(
-    records_max=1_000_000,
-    bytes_max=2**30,
-    record_bytes_max=2**26,
-    batch_max=100_000,
-    commands_max=10_000,
-    recipients_max=1_000_000,
-    content_bytes_max=2**25,
-    rejections_max=1_000_000,
+    records_max=20_000,
+    bytes_max=4 * 2**20,
+    record_bytes_max=4 * 2**20,
+    batch_max=10_000,
+    commands_max=1_000,
+    recipients_max=100_000,
+    content_bytes_max=2**20,
+    rejections_max=10_000,
     window_ms=7 * 86_400_000,
 )
-"""The largest limits that a genesis may set."""
+"""The largest limits that a genesis may set: with them a block is executed in bounded memory (docs/storage.md)."""
 
 
 def parse_genesis(file_bytes: bytes) -> Genesis:

@@ -18,6 +18,7 @@ class Reason(IntEnum):
     NULL_VALUE = 1
     EMPTY = 2
     OVERSIZE = 3
+    TOO_COSTLY = 4
     # schema
     UNKNOWN_SCHEMA = 10
     MALFORMED = 11
@@ -60,6 +61,7 @@ _SENTENCES: Final = {
     Reason.NULL_VALUE: "The record has no value (a null, or tombstone).",
     Reason.EMPTY: "The record's value is empty.",
     Reason.OVERSIZE: "The record's value is larger than record_bytes_max.",
+    Reason.TOO_COSTLY: "Its commands would cost more than 40 bytes of state and history for each byte of it.",
     Reason.UNKNOWN_SCHEMA: "The value does not begin with the prefix of a schema that this protocol version accepts.",
     Reason.MALFORMED: "The bytes are not Avro of their schema: cut short, or a length or number is out of range.",
     Reason.NON_CANONICAL: "The bytes are Avro, but not in canonical spelling (padding, split blocks, extra bytes).",

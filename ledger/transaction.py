@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger import digests
+from ledger.canonical import Refused, read_bytes, read_long
 from ledger.codec import PREFIX_SIZE, Codec
 from ledger.command_values import check_command, from_avro, to_avro
 from ledger.commands import Command
+from ledger.costs import is_too_costly
 from ledger.genesis import Limits
 from ledger.keys import PrivateKey
 from ledger.rejection import Reason, Rejection
@@ -60,7 +62,9 @@ def encode_body(body: Body) -> bytes:
 
 
 def decode_body(data: bytes, limits: Limits) -> Body | Rejection:
-    """The body of canonical bytes whose values are all in range."""
+    """The body of canonical bytes whose values are all in range, and which costs no more than it may."""
+    if _announced_commands(data) > limits.commands_max:
+        return Rejection(Reason.COMMANDS_COUNT)  # before they take memory
     value = _BODY.decode(data, limits.record_bytes_max)
     if isinstance(value, Rejection):
         return value
@@ -68,11 +72,29 @@ def decode_body(data: bytes, limits: Limits) -> Body | Rejection:
         return Rejection(Reason.COMMANDS_COUNT)
     value["commands"] = tuple(map(from_avro, value["commands"]))
     body = Body(**value)
-    return check_body(body, limits) or body
+    return _check_values(body, limits) or _check_cost(body, len(data)) or body
+
+
+def _announced_commands(data: bytes) -> int:
+    """How many commands a body says that it has; 0 where it cannot be read so far."""
+    try:
+        _, at = read_long(data, NONCE_SIZE)
+        _, at = read_bytes(data, at)
+        return int(read_long(data, at)[0])
+    except (Refused, IndexError):
+        return 0
 
 
 def check_body(body: Body, limits: Limits) -> Rejection | None:
-    """Why a body's values are out of range, for those who build one; None: they are not."""
+    """Why nodes would reject a body, for those who build one; None: they would not."""
+    return _check_values(body, limits) or _check_cost(body, len(encode_body(body)))
+
+
+def _check_cost(body: Body, size_bytes: int) -> Rejection | None:
+    return Rejection(Reason.TOO_COSTLY) if is_too_costly(body.commands, size_bytes) else None
+
+
+def _check_values(body: Body, limits: Limits) -> Rejection | None:
     if not 1 <= len(body.commands) <= limits.commands_max:
         return Rejection(Reason.COMMANDS_COUNT)
     if len(body.reference) > REFERENCE_SIZE_MAX:

@@ -46,6 +46,7 @@ def limits_of(settings: ExecuteSettings) -> PipelineLimits:
         job_records_max=settings.job_records_max,
         flush_records_max=settings.flush_records_max,
         flush_transfers_max=settings.flush_transfers_max,
+        flush_bytes_max=settings.flush_bytes_max,
         state_bytes_max=settings.state_bytes_max,
     )
 

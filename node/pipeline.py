@@ -12,6 +12,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Final
 
 from executor.execute import BlockInput, execute
 from executor.state import State
@@ -26,24 +27,28 @@ from node.watch import ExecutionWatch, Unwatched
 from projections.checkpoints import StoredCheckpoint
 from projections.database import Database
 
+_JOBS_A_FLUSH: Final = 4
+"""A job has at most such a part of a flush's bytes, or one block."""
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineLimits:
     """Bounds of one pipeline. They decide speed and memory, never effects."""
 
     ahead_records_max: int = 40_000
-    ahead_bytes_max: int = 64 << 20
+    ahead_bytes_max: int = 8 << 20
     job_records_max: int = 2_000
     flush_records_max: int = 20_000
     flush_transfers_max: int = 200_000
+    flush_bytes_max: int = 4 << 20
     state_bytes_max: int = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A run of blocks whose verdicts are being worked out together."""
+    """A run of blocks whose verdicts are being worked out together; the records are the workers'."""
 
-    blocks: tuple[BlockRecords, ...]
+    blocks: tuple[BlockInput, ...]
     verdicts: Future[Verdicts]
     records: int
     size_bytes: int
@@ -129,16 +134,17 @@ class Pipeline:
             if not blocks:
                 return
             run: list[BlockRecords] = []
-            records = 0
+            records = size = 0
             for block in blocks:
                 run.append(block)
-                records += len(block.records)
+                records, size = records + len(block.records), size + block.size_bytes
                 is_checkpoint = self._rule.holds(block.block.header, self._checkpoint)
                 if is_checkpoint:
                     self._checkpoint = block.block.header
-                if records >= limits.job_records_max or is_checkpoint:
+                is_full = records >= limits.job_records_max or size >= limits.flush_bytes_max // _JOBS_A_FLUSH
+                if is_full or is_checkpoint:
                     self._submit(run, is_checkpoint)
-                    run, records = [], 0
+                    run, records, size = [], 0, 0
             if run:
                 self._submit(run, False)
             self._watch.took("read", perf_counter() - began)
@@ -150,7 +156,8 @@ class Pipeline:
             for partition, record in item.records
         ]
         size = sum(item.size_bytes for item in run)
-        self._jobs.append(_Job(tuple(run), self._pool.submit(rows), len(rows), size, is_checkpoint))
+        blocks = tuple(BlockInput(item.block, len(item.records)) for item in run)
+        self._jobs.append(_Job(blocks, self._pool.submit(rows), len(rows), size, is_checkpoint))
         self._ahead_records += len(rows)
         self._ahead_bytes += size
         self._watch.ahead(self._ahead_records)
@@ -162,12 +169,17 @@ class Pipeline:
         except FutureTimeout:
             return []
         group = [self._take()]
-        records = group[0].records
+        records, size = group[0].records, group[0].size_bytes
         while self._jobs and self._jobs[0].verdicts.done() and not group[-1].is_checkpoint:
             following = self._jobs[0]
             transfers += len(following.verdicts.result().amounts)
-            records += following.records
-            if records > self._limits.flush_records_max or transfers > self._limits.flush_transfers_max:
+            records, size = records + following.records, size + following.size_bytes
+            limits = self._limits
+            if (
+                records > limits.flush_records_max
+                or transfers > limits.flush_transfers_max
+                or size > limits.flush_bytes_max
+            ):
                 break
             group.append(self._take())
         return group
@@ -180,7 +192,7 @@ class Pipeline:
 
     def _execute(self, group: list[_Job]) -> tuple[Effects, Cursor]:
         verdicts = join([job.verdicts.result() for job in group])
-        blocks = [BlockInput(item.block, len(item.records)) for job in group for item in job.blocks]
+        blocks = [block for job in group for block in job.blocks]
         self._bound_state()
         with self._timed("prefetch"):
             wanted = self._state.wanted(verdicts)

@@ -114,7 +114,7 @@ def read_object(v: Reader) -> dict[str, Any]:
     row["writers_count"] = v.number(2, 0, 256)
     row["details_digest"] = v.take(32)
     row["content_version"] = v.number(8, 1, row["version"])
-    row["content_size"] = v.number(4, 0, 33_554_432)
+    row["content_size"] = v.number(4, 0, 1_048_576)
     row["content_digest"] = v.take(32)
     return row
 
