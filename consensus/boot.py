@@ -48,7 +48,7 @@ class Booter:
         """
         finals = [self._proven(value) for value in self._journal.finals]
         given = self._give(finals, store)
-        restored = self._restored(finals)
+        restored = self._restore(finals)
         unsent = self._unsent(own_topic)
         return Boot(restored, tuple(unsent), positions, given)
 
@@ -64,7 +64,7 @@ class Booter:
                 given.append(FinalBlock(block.header, block.header_bytes, block.digest, proof))
         return tuple(given)
 
-    def _restored(self, finals: list[Proven]) -> Restored:
+    def _restore(self, finals: list[Proven]) -> Restored:
         """What the core needs of the journal."""
         origin = genesis_block(self._genesis)
         last = finals[-1] if finals else None

@@ -21,6 +21,7 @@ from consensus.pace import Settings
 from consensus.ports import LoopPorts, Ports
 from consensus.queues import Queues, Share
 from consensus.readers import IntakeTail, Reading, TopicTail, read_to_end
+from ledger.block import FinalBlock
 from ledger.keys import verify
 
 __all__ = ["Driver", "Halt", "Ports", "Settings"]
@@ -124,7 +125,7 @@ class Driver:
         boot = booter.boot(ports.store, own, positions)
         for final in boot.given:
             # Built over the store as it was; in order, since each may open a partition where the one before left it.
-            ports.intake.on_final(final.header.heads, final.header.openings)
+            self._tell(final)
         loop_ports = LoopPorts(
             genesis=genesis,
             key=ports.key,
@@ -143,8 +144,11 @@ class Driver:
         return Loop(loop_ports, self._settings, boot, ports.now_ms())
 
     def _on_final(self, final: Finalize) -> None:
-        header = final.block.header
-        self._ports.intake.on_final(header.heads, header.openings)
+        self._tell(final.block)
+
+    def _tell(self, final: FinalBlock) -> None:
+        """Those who go by the store, of a block that it has now."""
+        self._ports.intake.on_final(final.header.heads, final.header.openings)
         self._ports.on_final(final)
 
     def _start(self, reading: Reading, intake: IntakeTail, positions: Mapping[str, int]) -> TopicTail:

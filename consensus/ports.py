@@ -11,6 +11,7 @@ from backbone.store import StoredFinal, StoredRecord
 from consensus import events
 from consensus.journal import Journal
 from consensus.messages import Verify
+from ledger.block import FinalBlock
 from ledger.checkpoint import Checkpoint
 from ledger.genesis import Genesis
 from ledger.header import Head, Opening
@@ -96,7 +97,7 @@ class Ports:
     on_durable: Callable[[str], None] = field(default=lambda name: None)
     """Fault point of tests: "journal.before", "journal.after", "compact.before", "store.before", "store.after", .."""
     report: Report = field(default=lambda what, facts: None)
-    on_final: Callable[[events.Finalize], None] = field(default=lambda final: None)
+    on_final: Callable[[FinalBlock], None] = field(default=lambda final: None)
     """Told of a final block after the store has it and the intake knows."""
     settled_height: int = 0
     """Up to here contradictions of the state were settled by who runs this validator; 0: none ever was."""

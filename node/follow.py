@@ -18,6 +18,7 @@ from ledger.block import FinalBlock
 from ledger.genesis import Genesis
 from ledger.header import Head, decode_header
 from ledger.rejection import Rejection
+from node.ordered import records_between
 
 READ_TIMEOUT_MS = 250
 SILENT_READS_MAX = 240
@@ -159,13 +160,15 @@ class Follower:
     def run(self) -> FollowProgress:
         """Follow to the end of `blocks`, as it was at some moment of this run."""
         window: list[FinalBlock] = []
+        records = 0
         try:
             for block in self._in_order():
                 self._admit(block)
+                records += records_between(window[-1].header.heads, block.header.heads) if window else 0
                 window.append(block)
-                if self._is_full(window):
+                if len(window) >= self._limits.window_blocks_max or records >= self._limits.window_records_max:
                     self._store(window)
-                    window = []
+                    window, records = [], 0
             if window:
                 self._store(window)
             return self._progress(self._height)
@@ -233,10 +236,6 @@ class Follower:
             if head.partition != before.partition or not (is_opened or goes_on):
                 raise ChainBroken(f"Block {header.height} is proven final and sets partition {head.partition} back.")
         self._height, self._digest, self._heads = header.height, block.digest, header.heads
-
-    def _is_full(self, window: Sequence[FinalBlock]) -> bool:
-        ends = [sum(head.end_offset for head in block.header.heads) for block in (window[0], window[-1])]
-        return len(window) >= self._limits.window_blocks_max or ends[1] - ends[0] >= self._limits.window_records_max
 
     def _store(self, window: Sequence[FinalBlock]) -> None:
         for partition, tail in enumerate(self._tails):

@@ -1,17 +1,16 @@
 """The order process: reads the log into the store, agrees with the other validators, holds the only key."""
 
 import threading
-from collections.abc import Iterable, Sequence
 from functools import partial
 
 from backbone.aside import Aside
-from backbone.intake import HeadLike, Intake, IntakeLimits, IntakeParts, OpeningLike
+from backbone.intake import Intake, IntakeLimits, IntakeParts
 from backbone.log import Log, LogUnavailable, PositionLost, TopicMissing
 from backbone.store import StoreDamaged, StoreFailed, StoreLocked, StoreReader, StoreWriter, ValueTooLarge
 from consensus.driver import Driver, Halt, Ports
-from consensus.events import Finalize
 from consensus.pace import Settings as DriverSettings
 from ledger import digests
+from ledger.block import FinalBlock
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from node import checks, wiring
@@ -22,8 +21,9 @@ from node.evidence import EvidenceFolder, settled_height
 from node.final import final_heads, final_time_ms, sources
 from node.metrics.ordering import OrderMetrics
 from node.metrics.writing import writing
+from node.ordered import Ordered
 from node.process import Halted, Process, Unavailable
-from node.progress import ProgressFile, records_of
+from node.progress import ProgressFile
 from node.records import FirstOf, OwnRecords
 from node.settings import OrderSettings
 
@@ -59,16 +59,18 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
     with StoreReader(home.store) as stored, StoreReader(home.store) as stored_for_intake:
         aside = Aside(home.aside)
         parts = IntakeParts(log, genesis.topic, store, stored_for_intake, aside, _chain)
-        intake = _Intake(parts, genesis, settings.order)
+        intake = open_intake(parts, genesis, settings.order)
+        ordered = Ordered(stored, genesis, progress.read()[0])
         clock = ToldClock(home.clock_file, final_time_ms(stored, genesis))
         metrics = OrderMetrics(genesis, home, clock.steady.time_ms)
 
-        def on_final(final: Finalize) -> None:
-            metrics.on_final(final)
-            clock.on_final(final.block.header.time_ms)
+        def on_final(final: FinalBlock) -> None:
+            ordered.on_final(final.header)
+            metrics.on_final(final.header)
+            clock.on_final(final.header.time_ms)
 
         def lag() -> int:
-            return max(0, intake.final_records - progress.read()[1])
+            return max(0, ordered.total() - ordered.count(*progress.read()))
 
         ports = Ports(
             genesis=genesis,
@@ -134,25 +136,17 @@ def driver_settings(settings: OrderSettings) -> DriverSettings:
     )
 
 
-class _Intake(Intake):
-    """The intake, which also knows how many records are final: half of the measure of the executor's lag."""
-
-    def __init__(self, parts: IntakeParts, genesis: Genesis, settings: OrderSettings) -> None:
-        final = final_heads(parts.stored, genesis)
-        limits = IntakeLimits(settings.suffix_records_max, settings.suffix_bytes_max)
-        super().__init__(
-            parts,
-            genesis.empty_heads(),
-            final,
-            sources(parts.stored, genesis, final),
-            limits.above_a_block(genesis.limits.records_max, genesis.limits.bytes_max),
-        )
-        self.final_records = records_of(final)
-
-    def on_final(self, heads: Sequence[HeadLike], openings: Iterable[OpeningLike] = ()) -> None:
-        """The heads of a new final block."""
-        super().on_final(heads, openings)
-        self.final_records = sum(head.end_offset for head in heads)
+def open_intake(parts: IntakeParts, genesis: Genesis, settings: OrderSettings) -> Intake:
+    """The intake of a process that starts from what its store holds. Raises: Halted, StoreDamaged."""
+    final = final_heads(parts.stored, genesis)
+    limits = IntakeLimits(settings.suffix_records_max, settings.suffix_bytes_max)
+    return Intake(
+        parts,
+        genesis.empty_heads(),
+        final,
+        sources(parts.stored, genesis, final),
+        limits.above_a_block(genesis.limits.records_max, genesis.limits.bytes_max),
+    )
 
 
 def _chain(before: bytes, incarnation: int, offset: int, value: bytes | None) -> bytes:

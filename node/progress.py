@@ -1,7 +1,7 @@
 """How far the execute process is, in 16 bytes that the order process reads: `height u64 | sum of end offsets u64`.
 
-The sum over the heads of all partitions counts records (control records included), so the difference between two
-sums is the executor's lag in records. One aligned write of 16 bytes into one page: a reader sees all of it or none.
+With the height, the sum says how many records were executed (`node.ordered`). One aligned write of 16 bytes into one
+page: a reader sees all of it or none.
 """
 
 import os
@@ -10,13 +10,9 @@ from pathlib import Path
 from struct import Struct
 
 from ledger.header import Head
+from node.ordered import records_of
 
 _PROGRESS = Struct(">QQ")
-
-
-def records_of(heads: Sequence[Head]) -> int:
-    """The sum of end offsets, the measure of progress."""
-    return sum(head.end_offset for head in heads)
 
 
 class ProgressFile:
@@ -30,7 +26,7 @@ class ProgressFile:
         os.pwrite(self._descriptor, _PROGRESS.pack(height, records_of(heads)), 0)
 
     def read(self) -> tuple[int, int]:
-        """(height, records); zeros before the first write."""
+        """(height, sum of end offsets); zeros before the first write."""
         raw = os.pread(self._descriptor, _PROGRESS.size, 0)
         return _PROGRESS.unpack(raw) if len(raw) == _PROGRESS.size else (0, 0)
 

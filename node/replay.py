@@ -13,9 +13,9 @@ from ingest.pool import VerdictPool
 from ledger.genesis import Genesis
 from node import wiring
 from node.execute import limits_of
-from node.final import final_heads
 from node.follow import Follower, FollowProgress
 from node.home import Home
+from node.ordered import Ordered, records_of
 from node.session import LogIdentity, Session
 from node.settings import Settings
 from projections.database import Database
@@ -79,7 +79,8 @@ def replay(
                 raise NotFresh("The database holds a ledger already; replay into a fresh one, or drop it first.")
         with StoreReader(store) as reader:
             height = reader.last_height() if until_height is None else min(until_height, reader.last_height())
-            total = sum(head.end_offset for head in final_heads(reader, genesis))
+            ordered = Ordered(reader, genesis)
+            total = ordered.total()
         session = Session(
             genesis,
             LogIdentity(settings.log.cluster_id, genesis.topic_id),
@@ -90,11 +91,11 @@ def replay(
         )
         cursor = session.run(
             pool,
-            lambda at, _: on_step(Step("executing", at.height, sum(head.end_offset for head in at.heads), total)),
+            lambda at, _: on_step(Step("executing", at.height, ordered.count(at.height, records_of(at.heads)), total)),
             lambda: False,
             height,
         )
     with Database(url) as database:
         database.maintain()
-    done = 0 if before is None else sum(head.end_offset for head in before.heads)
-    return cursor.height, sum(head.end_offset for head in cursor.heads) - done
+    done = 0 if before is None else ordered.count(before.height, records_of(before.heads))
+    return cursor.height, ordered.count(cursor.height, records_of(cursor.heads)) - done

@@ -96,8 +96,8 @@ def _notarization_is_final(self: Any, certificate: Certificate) -> None:
     self._on_finalization(replace(certificate, kind=Kind.FINALIZE))
 
 
-def _restore_without_votes(self: Any, store: Any) -> Any:
-    return replace(_RESTORE(self, store), own=())
+def _restore_without_votes(self: Any, finals: Any) -> Any:
+    return replace(_RESTORE(self, finals), own=())
 
 
 def _drop_own_on_final(self: Any, kind: int, data: bytes) -> None:
@@ -232,8 +232,8 @@ def _learn_no_digest(self: Any, wanted: Any, inputs: Any) -> None:
     _LEARN(self, wanted, replace(inputs, digests=frozenset()))
 
 
-def _sign_twice_after_restart(self: Any, store: Any) -> Any:
-    restored = _RESTORE(self, store)
+def _sign_twice_after_restart(self: Any, finals: Any) -> Any:
+    restored = _RESTORE(self, finals)
     return replace(restored, own=restored.own[:-1])
 
 

@@ -15,6 +15,7 @@ from node import exits, wiring
 from node.clock import read_doubted_ms, what_is_wrong
 from node.final import final_heads, final_time_ms
 from node.home import Home
+from node.ordered import Ordered
 from node.progress import ProgressFile
 from node.settings import Settings
 from node.status import StatusFile
@@ -46,9 +47,10 @@ def _facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
     with StoreReader(home.store) as store:
         final_height, heads = store.last_height(), final_heads(store, genesis)
         time_ms = final_time_ms(store, genesis)
-    progress = ProgressFile(home.progress_file)
-    executed_height, executed_records = progress.read()
-    progress.close()
+        progress = ProgressFile(home.progress_file)
+        executed_height, executed_records = progress.read()
+        progress.close()
+        ordered = Ordered(store, genesis, executed_height)
     others = sorted(file.stem for file in home.run.glob("*.json") if file.stem not in PROCESSES)
     return {
         "chain": genesis.chain,
@@ -61,7 +63,7 @@ def _facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
         "executed_height": executed_height,
         "sql_height": _sql_height(home, settings),
         "lag_blocks": max(0, final_height - executed_height),
-        "lag_records": max(0, sum(head.end_offset for head in heads) - executed_records),
+        "lag_records": max(0, ordered.total() - ordered.count(executed_height, executed_records)),
         "clock": what_is_wrong(time_ms, read_doubted_ms(home.clock_file), settings.order.drift_ms),
         "heads": [
             {

@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 from backbone.log import LogUnavailable, TopicMissing
 from backbone.partition import Partition
-from consensus.events import Finalize
 from consensus.inbox import Refusal
 from consensus.leader import SLOTS, leader_table
 from ledger.genesis import Genesis
@@ -71,9 +70,8 @@ class OrderMetrics:
         self._asked_at = float("-inf")
         self._begin(genesis)
 
-    def on_final(self, final: Finalize) -> None:
-        """A final block that the store holds; by the driver's thread."""
-        header = final.block.header
+    def on_final(self, header: Header) -> None:
+        """Of a final block that the store holds; by the driver's thread."""
         add = self.values.add
         self.values.observe("momus_consensus_finality_seconds", max(0, self._now_ms() - header.time_ms) / 1000)
         add("momus_consensus_blocks_total", 1, self._names[header.proposer])
@@ -142,7 +140,9 @@ class OrderMetrics:
         for number, at in partitions.items():
             end_offset = ends.get(number, 0)
             self.values.set("momus_log_end_offset", end_offset, str(number))
-            self.values.set("momus_log_lag_records", max(0, end_offset - at.end_offset), str(number))
+            # Of another history that is not opened yet nothing is read: all of it waits.
+            read_to = at.end_offset if at.shown is None else at.shown[1]
+            self.values.set("momus_log_lag_records", max(0, end_offset - read_to), str(number))
 
     def _of_voters(self, driver: Driven) -> None:
         for member, (missed, behind) in enumerate(driver.voters()):

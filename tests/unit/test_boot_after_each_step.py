@@ -11,7 +11,7 @@ import pytest
 
 from backbone.aside import Aside
 from backbone.embedded import EmbeddedLog
-from backbone.intake import IntakeParts
+from backbone.intake import Intake, IntakeLimits, IntakeParts
 from backbone.log import TopicSpec
 from backbone.store import StoreReader, StoreWriter
 from consensus.clock import SteadyClock
@@ -22,9 +22,7 @@ from consensus.pace import Settings
 from consensus.ports import Ports
 from ledger.genesis import Genesis
 from ledger.header import Head
-from node.final import final_heads
-from node.order import _Intake
-from node.settings import OrderSettings
+from node.final import final_heads, sources
 from tests.builders import genesis, validator_key
 from tests.unit.test_driver_threads import NoSource, chain_after, wait_for
 
@@ -75,7 +73,9 @@ class Life:
         parts = IntakeParts(
             log, chain.topic, self.store, StoreReader(path / "store"), Aside(path / "aside"), chain_after
         )
-        self.intake = _Intake(parts, chain, OrderSettings())
+        final = final_heads(parts.stored, chain)
+        found = sources(parts.stored, chain, final)
+        self.intake = Intake(parts, chain.empty_heads(), final, found, IntakeLimits())
         ports = Ports(
             genesis=chain,
             key=validator_key(0),
