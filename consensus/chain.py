@@ -31,6 +31,7 @@ class Chain:
         """The last checkpoint block up to `delivered`; genesis at first."""
         self._blocks = {delivered.digest: delivered}
         self._finals: dict[int, Proven] = {}
+        self._gap = 0
         self.awaited: bytes | None = None
         """The digest of the highest block below a final one, or of that itself, whose header is not known."""
         self._late: dict[int, dict[bytes, Block]] = {}
@@ -112,10 +113,10 @@ class Chain:
 
     def _first_gap(self) -> int:
         """The lowest height above the delivered block whose final block is not known."""
-        height = self.delivered.header.height + 1
-        while height in self._finals:
-            height += 1
-        return height
+        self._gap = max(self._gap, self.delivered.header.height + 1)
+        while self._gap in self._finals:
+            self._gap += 1
+        return self._gap
 
     def missing(self, digest: bytes) -> bytes | None:
         """The digest of the highest block that is not known, of those from a final one down to the delivered."""

@@ -114,14 +114,14 @@ def assert_final(order: Sequence[str]) -> None:
 )
 def test_every_order_ends_in_the_same_state(what: str) -> None:
     orders = list(permutations(what.split()))
-    for order in orders[:: 1 + len(orders) // 250]:
+    for order in orders[:: 1 + len(orders) // 120]:
         assert_final([*"RRR", *order] if "R" not in order else [*order, *"RRR"[order.count("R") :]])
 
 
 SAID: Final = ("P1", "P2", "P3", "N1", "N2", "N3", "n2", "F1", "F2", "F3", "f1", "V2", "V3", "B1/2", "B3/3")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.sampled_from(SAID), max_size=6), st.randoms(use_true_random=False))
 def test_any_order_of_anything_else_beside_it_ends_in_the_same_state(more: list[str], random: object) -> None:
     order = ["P1", "P2", "P3", "F3", *"RRR", *more]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from random import Random
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from consensus.certifier import Action, Certified, Certifier, Fork, SignClaim, SignedElsewhere
@@ -99,6 +99,7 @@ def live(world: World, signed: CheckpointSignature | None, events: Sequence[obje
     return done
 
 
+@settings(max_examples=60, deadline=None)
 @given(worlds(), st.sampled_from((None, *HEIGHTS)), st.data(), st.randoms(use_true_random=False))
 def test_less_than_a_third_of_liars_and_our_own_old_words_stop_nobody(
     world: World, repaired_at: int | None, data: st.DataObject, random: Random
@@ -118,6 +119,7 @@ def test_less_than_a_third_of_liars_and_our_own_old_words_stop_nobody(
         assert 21 in {action.certificate.claim.height for action in done if isinstance(action, Certified)}
 
 
+@settings(max_examples=60, deadline=None)
 @given(worlds(), st.sampled_from((None, *HEIGHTS)), st.sampled_from(ROOTS), st.randoms(use_true_random=False))
 def test_more_than_a_third_of_others_behind_another_state_stop_us(
     world: World, repaired_at: int | None, mine: int, random: Random

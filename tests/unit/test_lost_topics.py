@@ -4,10 +4,12 @@ Whatever was agreed on in part: a view that some have finalized and others have 
 nullified anew. Only who remembers the certificate can lead the others past it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,10 +17,19 @@ from backbone.log import LogRecord
 from consensus.loop import TopicRestarted, consensus_topics
 from consensus.messages import EPOCH, NO_DIGEST, Kind, Vote
 from consensus.pace import Settings
+from ledger.keys import verify
 from tests.committee import Committee
 
-LONG_MS = 900_000
+LONG_MS = 300_000
 FAST = Settings(timeout_ms=1_000, timeout_max_ms=4_000, idle_ms=50, resend_ms=1_000, resend_max_ms=4_000)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def each_signature_is_verified_once() -> Iterator[None]:
+    """Of four validators in one process each would verify it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.committee.verify", lru_cache(100_000)(verify))
+        yield
 
 
 def committee_of(members: int = 4) -> Committee:
@@ -137,7 +148,7 @@ def live_through(committee: Committee, round_: Round) -> None:
     helped(committee, Kind.NULLIFY, round_.nullify)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(ROUNDS, min_size=1, max_size=6))
 def test_whatever_was_agreed_on_in_part_the_journals_of_three_go_on(rounds: list[Round]) -> None:
     committee = committee_of()
