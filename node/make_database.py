@@ -123,7 +123,7 @@ def is_somebodys(url: str, name: str) -> bool:
     return row is not None and bool(row[0])
 
 
-def _administer(url: str, statement: sql.Composable, harmless: type[psycopg.Error] | None = None) -> None:
+def _administer(url: str, statement: sql.SQL | sql.Composed, harmless: type[psycopg.Error] | None = None) -> None:
     with translated(), _connected(url) as database:
         try:
             database.execute(statement)
