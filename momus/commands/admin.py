@@ -268,7 +268,7 @@ def list_tokens(context: typer.Context, as_json: JsonOption = False) -> None:
 def _changed(context: typer.Context, change: Any) -> Any:
     try:
         return change(Tokens(context.obj.home.tokens_file))
-    except (TokensUnusable, OSError) as error:
+    except TokensUnusable as error:
         raise Failure(exits.USAGE, str(error)) from error
 
 

@@ -51,7 +51,7 @@ def command(
             console.print(f"{scratch} is deleted.")
             return
         report = run_demo(DemoPlan(validators, backbone.value, input_file, rows, scratch), console)
-    except (DemoFailed, NodeFailed, BrokerUnusable, ScratchTaken, StatementError, WorkloadError, OSError) as error:
+    except (DemoFailed, NodeFailed, BrokerUnusable, ScratchTaken, StatementError, WorkloadError) as error:
         raise Failure(exits.FAILED, f"the demo failed: {error}") from error
     report.show(console)
     write_json(json_file, report.as_json())
