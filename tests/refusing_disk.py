@@ -23,8 +23,8 @@ LINES = (
     ("peers",),
     ("admin", "token", "list"),
     ("admin", "token", "add", "x", "--role", "viewer"),
-    ("admin", "pause"),
-    ("effects", "read"),
+    ("admin", "pause", "--why", "x"),
+    ("effects", "create"),
     ("sql", "select 1"),
     ("replay",),
     ("replay", "--from", "log"),
@@ -33,7 +33,7 @@ LINES = (
     ("snapshots",),
     ("recover",),
     ("at", "--height", "1"),
-    ("prove", "balance", "dev", "--of", HEX),
+    ("prove", "balance", "dev", HEX),
     *(("process", name) for name in ("order", "execute", "peers", "drills", "api", "effects", "admin")),
 )
 WITHOUT_HOME = (
@@ -45,7 +45,6 @@ WITHOUT_HOME = (
     ("verify", "{home}/proof", "--genesis", "{home}/genesis.json"),
     ("kafka", "--folder", "{home}/kafka"),
     ("demo", "--scratch", "{home}/demo"),
-    ("bench", "--scratch", "{home}/bench"),
     ("simulate", "--seeds", "0..0", "--jobs", "1", "--json", "{home}/figures.json"),
 )
 
