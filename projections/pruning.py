@@ -1,6 +1,6 @@
 """Removing what nobody needs any more: nodes and leaves of the tree that were superseded, and old history."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -125,7 +125,7 @@ def prune_history(connection: Connection, floor: int) -> list[str]:
         there = {str(name): bool(is_filled) for name, is_filled in connection.execute(_THERE, [names])}
         try:
             if any(there.values()):
-                _empty(connection, there, (number + 1) * heights - 1)
+                _empty(connection, list(there), (number + 1) * heights - 1)
                 emptied += there
             done += there
         except LockNotAvailable:

@@ -78,11 +78,12 @@ class RandomLedger:
         asset = draw.choice(self.assets)
         if draw.random() < 0.6 or not self._objects:
             count = draw.choice((1, 1, 3, 40))
+            shared = (None, (), (address(client), address(0)))
             others = [self._recipient() for _ in range(count)]
             return (
                 transfer(others, [draw.randrange(1, 400) for _ in others], asset)
                 if draw.random() < 0.8
-                else CreateObject("note", "application/json", b'{"n":%d}' % draw.randrange(99), draw.choice((None, ())))
+                else CreateObject("note", "application/json", b'{"n":%d}' % draw.randrange(99), draw.choice(shared))
             )
         thing, version = draw.choice(self._objects[-20:]), draw.randrange(1, 4)
         return draw.choice(

@@ -153,7 +153,7 @@ def left_by(url: str, genesis: Genesis) -> Left:
     with Database(url) as database:
         database.initialise(cursor_at(0))
         database.flush(first(), 0, cursor_at(1), genesis)
-        coin = database.prefetch(Wanted({}, (COIN,), (), (), ())).assets[COIN]
+        coin = database.prefetch(Wanted({}, (COIN,), (), (), (), ())).assets[COIN]
         second = replace(effects.second(), assets_updated=(replace(coin, supply=900),))
         stored = database.flush(second, 1, cursor_at(2), genesis)
         database.maintain()
