@@ -36,7 +36,7 @@ class PipelineLimits:
     """Bounds of one pipeline. They decide speed and memory, never effects."""
 
     ahead_records_max: int = 40_000
-    ahead_bytes_max: int = 8 << 20
+    ahead_bytes_max: int = 4 << 20
     job_records_max: int = 2_000
     flush_records_max: int = 20_000
     flush_transfers_max: int = 200_000
@@ -130,7 +130,7 @@ class Pipeline:
         limits = self._limits
         while self._ahead_records < limits.ahead_records_max and self._ahead_bytes < limits.ahead_bytes_max:
             began = perf_counter()
-            blocks = self._source.read(256, min(4 << 20, limits.ahead_bytes_max))
+            blocks = self._source.read(256, limits.ahead_bytes_max - self._ahead_bytes)
             if not blocks:
                 return
             run: list[BlockRecords] = []

@@ -113,7 +113,7 @@ class ExecuteSettings(Part):
 
     workers: int = _whole(0, 0, 256, "processes", "Verdict workers; 0: one per core, at most 8.")
     ahead_records_max: int = _whole(40_000, 1, 10**8, "records", "Read ahead of what is executed.")
-    ahead_bytes_max: int = _whole(8 << 20, 1 << 16, 1 << 36, "bytes", "The same in bytes.")
+    ahead_bytes_max: int = _whole(4 << 20, 1 << 16, 1 << 36, "bytes", "The same in bytes.")
     job_records_max: int = _whole(2_000, 1, 1_000_000, "records", "Records that one job of the workers aims at.")
     flush_records_max: int = _whole(20_000, 1, 10**8, "records", "Records in one database transaction.")
     flush_transfers_max: int = _whole(200_000, 1, 10**8, "transfers", "Transfers in one database transaction.")

@@ -32,7 +32,7 @@ from ledger.commands import (
 from ledger.genesis import Genesis
 from ledger.header import Header
 from ledger.state import BALANCE, Asset, BlockRow, Cursor, Effects
-from ledger.transaction import Transaction, check_body
+from ledger.transaction import Transaction, check_body, encode_body
 from projections.connect import connect
 from projections.database import Database
 from projections.migrate import migrate
@@ -42,7 +42,8 @@ from tests.whole_objects import Whole, made
 
 OWNER, OTHER = address(0), address(1)
 LARGE = 65_536
-TARGETS = 9_000
+TARGETS = 6_500
+BODY_BYTES_MAX = 100_000
 _SIZES = """SELECT relname, pg_total_relation_size(oid) FROM pg_class
 WHERE relnamespace = 'ledger'::regnamespace AND relkind = 'r'"""
 
@@ -149,7 +150,8 @@ def _transactions(genesis: Genesis, kind: str) -> Iterator[Transaction]:
 def commands_together(genesis: Genesis, kind: str) -> int:
     """So many commands of a kind may be in a transaction."""
     for count in range(genesis.limits.commands_max, 1, -1):
-        if check_body(body(*(KINDS[kind](n) for n in range(count))), genesis.limits) is None:
+        together = body(*(KINDS[kind](n) for n in range(count)))
+        if check_body(together, genesis.limits) is None and len(encode_body(together)) <= BODY_BYTES_MAX:
             return count
     return 1
 
@@ -164,10 +166,10 @@ class Ledger:
         migrate(url)
         self.database = Database(url)
 
-    def prepare(self, targets: int = TARGETS, large: int = 1, at: Cursor | None = None) -> None:
+    def prepare(self, targets: int = TARGETS, at: Cursor | None = None) -> None:
         """Objects and assets of the owner, and of another's; then the database is at height 1, or where `at` says."""
         self.database.initialise(self._cursor(0))
-        self.database.flush(prepared(targets, large), 0, at or self._cursor(1), self.genesis)
+        self.database.flush(prepared(targets), 0, at or self._cursor(1), self.genesis)
 
     def run(self, height: int, values: Sequence[bytes | None]) -> Effects:
         """Execute a block, which is a checkpoint block."""
@@ -198,7 +200,7 @@ class Ledger:
         return Cursor(genesis.digest, genesis.chain, "cluster", genesis.topic_id, 1, *place)
 
 
-def prepared(targets: int, large: int) -> Effects:
+def prepared(targets: int) -> Effects:
     """Height 1: what `Ledger.prepare` writes."""
 
     def thing(what: str, n: int, owner: bytes, size: int = 0) -> Whole:
@@ -208,10 +210,11 @@ def prepared(targets: int, large: int) -> Effects:
         packed = tuple(sorted({*writers, *_writers(0)[len(writers) :]}))
         return Whole(named(what, 0), 1, Ownership.SHARED, b"", packed, "t", "m", b"")
 
-    balances = np.zeros(targets, BALANCE)
-    assets = [named("asset", n) for n in range(targets)]
+    few = min(targets, TARGETS)
+    balances = np.zeros(few, BALANCE)
+    assets = [named("asset", n) for n in range(few)]
     balances["asset"] = np.frombuffer(b"".join(assets), "V32")
-    balances["address"] = np.frombuffer(OWNER * targets, "V32")
+    balances["address"] = np.frombuffer(OWNER * few, "V32")
     balances["amount"] = 10**9
     block = BlockRow(1, named("block", 1), named("block", 0), 0, 1, 0, TIME_MS + 1, (), 0, 0, 0, 0)
     rows = replace(
@@ -223,7 +226,7 @@ def prepared(targets: int, large: int) -> Effects:
     return made(
         rows,
         *(thing("mine", n, OWNER) for n in range(targets)),
-        *(thing("another's", n, OTHER, LARGE if n < large else 0) for n in range(targets)),
+        *(thing("another's", n, OTHER, LARGE if n == 0 else 0) for n in range(few)),
         thing("large", 0, OWNER, LARGE),
         shared("shared", OWNER),
         shared("closed"),

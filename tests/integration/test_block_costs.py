@@ -2,7 +2,7 @@
 is driven to the most that the rules allow, on a real Postgres; tables and indexes are measured, table by table."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import psycopg
@@ -18,7 +18,7 @@ from tests.costly_blocks import KINDS, LARGE, OWNER, RUBBISH, Growth, Ledger, ba
 pytestmark = pytest.mark.postgres
 
 GENESIS = genesis(1, partitions=1)
-BLOCK_BYTES = 192 << 10
+BLOCK_BYTES = 256 << 10
 CONTENT_GROWTH_MAX = 1.2
 REJECTION_ROW_BYTES_MAX = 400
 """A block's rejections are rows up to `rejections_max`, also where their records have no bytes."""
@@ -31,10 +31,8 @@ CONTENTS = ("create_object, large", "update_object, large")
 def template(new_databases: Callable[[], str]) -> str:
     """A database with targets for every command."""
     url = new_databases()
-    with closing(Ledger(url, GENESIS).database) as _:
-        pass
     ledger = Ledger(url, GENESIS)
-    ledger.prepare(3_000)
+    ledger.prepare()
     ledger.database.close()
     return url
 
