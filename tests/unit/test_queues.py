@@ -82,7 +82,7 @@ def items_of(name: str, kind: int, number: int, size: int) -> object:
 
 
 BATCHES = st.lists(
-    st.lists(st.tuples(st.integers(0, 9), st.sampled_from([0, 10, 3_000, 200_000])), max_size=40), max_size=12
+    st.lists(st.tuples(st.integers(0, 9), st.sampled_from([0, 10, 3_000, 200_000])), max_size=40), max_size=8
 )
 ENDS = st.sampled_from(["waits", "waits", "waits", "unavailable for a while", "fails"])
 
@@ -111,7 +111,7 @@ class Reader:
             Event().wait(0.001)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.fixed_dictionaries({name: st.tuples(BATCHES, ENDS) for name in INPUTS}))
 def test_whatever_the_mix_a_driver_gives_all_once_and_in_order_and_errors_surface(
     script: dict[str, tuple[list[list[tuple[int, int]]], str]],
@@ -255,15 +255,15 @@ def test_a_queue_of_which_nothing_is_taken_neither_wakes_the_loop_nor_stops_the_
 
 @pytest.mark.parametrize("kind", [Kind.NOTARIZE, Kind.FINALIZE, Kind.NULLIFY])
 def test_forged_votes_in_one_topic_cost_little_between_two_votes_of_another(kind: Kind) -> None:
-    """The loop and its signatures are real; 3,000 votes of half a megabyte bear a bad one."""
+    """The loop and its signatures are real; 800 votes bear a bad one."""
     it = LoopBench(1)
     forger, honest = it.topics[1], it.topics[2]
     queues = Queues((*it.topics, it.blocks_topic), items_max=10_000, bytes_max=1 << 30)
     wire = it.bench.wire
     forged = [
         wire.encode(Vote(kind, 0, View(view), NO_DIGEST if kind is Kind.NULLIFY else bytes([n] * 32), n % 4, bytes(64)))
-        for view in range(1, 51)
-        for n in range(1, 61)
+        for view in range(1, 41)
+        for n in range(1, 21)
     ]
     good = [wire.encode(it.bench.votes(Kind.NULLIFY, view, None, (2,))[0]) for view in range(1, 11)]
     queues.put(forger, [record_of(forger, place, value) for place, value in enumerate(forged)])
@@ -284,7 +284,7 @@ def test_forged_votes_in_one_topic_cost_little_between_two_votes_of_another(kind
         it.end_turn()
     assert len(stepped) == len(good)
     assert all(1 <= after - before <= SHARE.verifications + 1 for before, after in pairwise(stepped))
-    assert len(queues) > 2_000, "the flood was not over"
+    assert len(queues) > 300, "the flood was not over"
 
 
 def record_of(topic: str, offset: int, value: bytes) -> LogRecord:
