@@ -71,6 +71,8 @@ def serve(process: Process, app: Any, on: socket.socket, head_s: float, connecti
         ws="none",
         lifespan="on",
         access_log=False,
+        # What others send wrongly must not fill our log.
+        log_level="error",
         log_config=None,
         server_header=False,
         proxy_headers=False,

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from momus.commands.output import Failure
+from momus.commands.output import Failure, Terminal
 from momus.demo.command import write_json
 from node import exits
 
@@ -49,7 +48,7 @@ def command(
     from momus.demo.scratch import ScratchTaken
     from node.broker_files import BrokerUnusable
 
-    console = Console(stderr=json_file == Path("-"), highlight=False)
+    console = Terminal(stderr=json_file == Path("-"))
     backbones = ["embedded", *(["kafka"] if kafka or os.environ.get(KAFKA_VARIABLE) else [])]
     figures: Figures | CommitteeFigures | CheckpointFigures | DeathsFigures
     try:

@@ -3,15 +3,15 @@
 import time
 from contextlib import ExitStack
 
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
-from momus.commands.output import errors
+from momus.commands.output import description, errors
 from node.replay import OnStep, Step
 
 
 def shown_steps(stack: ExitStack, as_json: bool) -> OnStep:
     """Shows steps as a bar with the rate and the time left."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), description(), BarColumn(), TimeElapsedColumn())
     bar = stack.enter_context(
         Progress(*columns, console=errors, transient=True, disable=as_json or not errors.is_terminal)
     )

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from momus.commands.output import Failure, write_file
+from momus.commands.output import Failure, Terminal, show_json, write_file
 from node import exits
 
 
@@ -44,7 +43,7 @@ def command(
     from momus.workload import StatementError, WorkloadError
     from node.broker_files import BrokerUnusable
 
-    console = Console(stderr=json_file == Path("-"), highlight=False)
+    console = Terminal(stderr=json_file == Path("-"))
     try:
         if clean:
             remove_scratch(scratch)
@@ -62,6 +61,6 @@ def command(
 def write_json(file: Path | None, facts: dict[str, Any]) -> None:
     """To a file, to standard output (`-`), or nowhere. Raises: Failure."""
     if file == Path("-"):
-        typer.echo(json.dumps(facts, indent=2))
+        show_json(facts, 2)
     elif file is not None:
         write_file(file, json.dumps(facts, indent=2).encode() + b"\n", "--json")

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from momus.demo.checks import Checks
 from momus.demo.phases import Flow
@@ -65,14 +65,14 @@ class Report:
         table.add_column(style="bold")
         table.add_column()
         for what, said in self._lines():
-            table.add_row(what, escape(said))
+            table.add_row(what, said)
         console.print()
         console.print(table)
         console.print()
         for failure in self.failures:
-            console.print(f"[bold red]FAILED[/] {escape(failure)}")
+            console.print(Text.assemble(("FAILED", "bold red"), f" {failure}"))
         if not self.failures:
-            console.print(f"[bold green]All checks passed[/] in {self.seconds:.0f} s.")
+            console.print(Text.assemble(("All checks passed", "bold green"), f" in {self.seconds:.0f} s."))
 
     def _lines(self) -> list[tuple[str, str]]:
         flow, checks = self.flow, self.checks

@@ -112,7 +112,7 @@ def _progress(console: Console) -> Iterator[OnProgress]:
     """A bar over all transactions; killed processes stay on the screen as lines."""
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
