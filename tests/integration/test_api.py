@@ -528,3 +528,37 @@ def test_transactions_become_final_during_a_flood(node: ApiNode) -> None:
 def test_problem_codes_are_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     assert [code for code in CODES if f"| `{code}` | {CODES[code][0]} |" not in text] == []
+
+
+UPGRADE = b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+GARBAGE = (
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9),
+    UPGRADE + b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n\r\n",
+    UPGRADE + b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eHh4eHh4eHh4eHh4eHh4eA==\r\n\r\n",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500),
+    bytes(range(256)) * 4,
+    b"GET /\x1b[31m\x07\xe2\x80\xae HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * (1 << 17) + b"\r\n\r\n",
+    b"GET / HTTP/9.9\r\n\r\n",
+    b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+    b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\x1b[31m",
+)
+ROUNDS = 30
+LINES_MAX = 50
+
+
+def test_whatever_is_sent_to_its_socket_a_node_writes_a_few_lines_of_its_own(node: ApiNode) -> None:
+    """A client that would rather speak HTTP/2 wrote a line of the server's library with each of its requests."""
+    port = int(urlsplit(node.base).port or 0)
+    before = node.node.log_file.stat().st_size
+    for garbage in GARBAGE * ROUNDS:
+        with socket.create_connection(("127.0.0.1", port), 10) as connection, suppress(OSError):
+            connection.sendall(garbage)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1 << 16)
+    assert httpx.get(f"http://127.0.0.1:{port}/healthz").json() == {"alive": True}
+    with node.node.log_file.open("rb") as log:
+        log.seek(before)
+        lines = log.read().decode().splitlines()
+    assert [line for line in lines if not line.startswith("{") or "event" not in json.loads(line)] == []
+    assert len(lines) <= LINES_MAX
