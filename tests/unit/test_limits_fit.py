@@ -1,4 +1,4 @@
-"""What the rules of a chain let anybody write fits into every format that must carry it: no valid input stops a node."""
+"""What a chain lets anybody write fits into every format that must carry it: no valid input stops a node."""
 
 from typing import Any
 
