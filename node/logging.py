@@ -109,7 +109,7 @@ _log = structlog.get_logger()
 
 
 def start_logging(settings: LoggingSettings, home: Path, process: str) -> None:
-    """Set this process' logs up, once, before anything is logged. Raises: OSError where the file cannot be opened."""
+    """Set this process' logs up, before anything is logged. Raises: OSError where the file cannot be opened."""
     stream: TextIO = sys.stderr
     if settings.file is not None:
         stream = (home / settings.file).open("a", buffering=1)

@@ -16,7 +16,7 @@ from node.home import Home, HomeUnusable
 from node.keystore import KeyUnusable
 from node.lifeline import die_with_parent
 from node.logging import following_level, start_logging
-from node.settings import BadSettings, Settings
+from node.settings import BadSettings, LoggingSettings, Settings
 from node.status import StatusFile
 
 _log = structlog.get_logger()
@@ -67,6 +67,8 @@ def run_process(name: str, path: Path, parent_pid: int | None, body: Callable[[P
         die_with_parent(parent_pid)
     home = Home(path)
     file = StatusFile(home.status_file(name))
+    # What is wrong with the settings is an event too.
+    start_logging(LoggingSettings(), path, name)
     try:
         file.write(status.STARTING)
         settings = home.settings(dict(os.environ))
