@@ -54,7 +54,7 @@ class Parts:
     header_at: HeaderAt
     is_ending: Callable[[], bool]
     values: Values = field(default_factory=lambda: Values("api"))
-    streams: set[object] = field(default_factory=set)
+    streams: set[tuple[str, object]] = field(default_factory=set)
     """Those that are open."""
 
 

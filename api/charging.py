@@ -22,6 +22,10 @@ PIECE_BYTES: Final = 32 << 10
 """Of a body, and of an answer: a token each beyond the first."""
 QUERY_S: Final = 0.05
 """Of a connection to the database: a token each beyond the first."""
+READING: Final = 0.1
+"""Tokens of a look that a stream takes at the database."""
+SHARE: Final = 0.75
+"""Of the connections, and of the streams, that one caller may have: somebody else finds one of the others."""
 PROOF: Final = 10.0
 """Tokens of a proof, which reads the state tree while a checkpoint waits."""
 
@@ -116,6 +120,12 @@ def charged(charge: Charge) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def caller() -> str:
+    """Who is charged for the request that this runs for."""
+    charge = _current.get()
+    return "" if charge is None else charge.address
 
 
 def take(tokens: float) -> None:

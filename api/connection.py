@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from api.charging import payer
+from api.charging import SHARE, payer
 from api.problems import Problem
 
 STALL_S: Final = 20.0
@@ -24,8 +24,6 @@ ALIVE: Final = {"alive": True}
 NO_STORE: Final = {"Cache-Control": "no-store"}
 TOLD_MAX: Final = 64
 """Connections beyond the last place that are told so; more are closed without a word."""
-SHARE: Final = 0.75
-"""Of the places, that one caller may have: somebody else, as who asks how the node is, finds one of the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def run_api(process: Process, make_sender: MakeSender) -> None:
     on = listening(process, partial(tcp_socket, api.host, api.port), f"http://{api.host}:{api.port}")
     if on is None:
         return
-    values, streams = Values("api"), set[object]()
+    values, streams = Values("api"), set[tuple[str, object]]()
 
     def count_streams() -> None:
         values.set("momus_api_streams", len(streams))
@@ -42,7 +42,7 @@ def run_api(process: Process, make_sender: MakeSender) -> None:
         serve(process, _app(process, sender, values, streams), on, api.body_ms / 1000, api.connections_max)
 
 
-def _app(process: Process, sender: "Sender", values: Values, streams: set[object]) -> Any:
+def _app(process: Process, sender: "Sender", values: Values, streams: set[tuple[str, object]]) -> Any:
     # Loaded by this process alone.
     from api.app import Parts, make_app
 

@@ -5,6 +5,7 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header
@@ -12,6 +13,7 @@ from fastapi import Query as Parameters
 from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
+from api.charging import READING, SHARE, caller, owe
 from api.database import Database
 from api.heights import Heights
 from api.problems import Problem, described
@@ -37,13 +39,17 @@ class Streaming:
     streams_max: int
     life_s: float
     is_ending: Callable[[], bool]
-    open: set[object] = field(default_factory=set)
+    open: set[tuple[str, object]] = field(default_factory=set)
+    """A place each: whose it is, and which."""
 
     async def response(self, feed: Feed) -> Response:
         """A stream of what `feed` gives. Raises: Problem, before the first byte."""
+        mine = caller()
         if len(self.open) >= self.streams_max:
             raise Problem("back_pressure", f"{self.streams_max} streams are open.")
-        place = object()
+        if sum(place[0] == mine for place in self.open) >= ceil(SHARE * self.streams_max):
+            raise Problem("back_pressure", "Most of the streams that can be open are yours.")
+        place = mine, object()
         self.open.add(place)
         try:
             async with self.database.view() as view:
@@ -60,7 +66,7 @@ class Streaming:
         weakref.finalize(response, self.open.discard, place)
         return response
 
-    async def _text(self, feed: Feed, place: object) -> AsyncIterator[str]:
+    async def _text(self, feed: Feed, place: tuple[str, object]) -> AsyncIterator[str]:
         try:
             yield _START
             async for text in self._events(feed):
@@ -77,6 +83,7 @@ class Streaming:
             async with self.database.view() as view:
                 _check_floor(feed, await view.history_floor())
                 events = await feed.read(view)
+            owe(READING)
             if events:
                 yield "".join(map(_text_of, events))
                 heard = now

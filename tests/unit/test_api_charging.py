@@ -19,6 +19,7 @@ from api.charging import PIECE_BYTES, PROOF, QUERY_S, Charge, Rate, charged, pay
 from api.health_routes import Readiness
 from api.problems import Problem
 from api.proving import Prover
+from api.stream_routes import Streaming
 from api.working import SLICE, WAITING_MAX, Workers
 
 BURST = 1_000
@@ -142,6 +143,22 @@ def test_an_answer_in_parts_waits_while_it_is_owed_for(monkeypatch: pytest.Monke
     charge.owe(7)
     asyncio.run(charge.settle())
     assert slept == [3.0]
+
+
+def test_one_caller_has_three_quarters_of_the_streams() -> None:
+    class Reached(Exception):
+        pass
+
+    def view() -> None:
+        raise Reached
+
+    nobody: Any = None
+    database: Any = SimpleNamespace(view=view)
+    streaming = Streaming(database, nobody, 4, 1.0, lambda: False, {("a", number) for number in range(3)})
+    for address, told in (("a", Problem), ("b", Reached)):
+        with charged(Charge(Rate(1, 1, Clock()), address)), pytest.raises(told):
+            asyncio.run(streaming.response(nobody))
+    assert len(streaming.open) == 3
 
 
 @pytest.mark.parametrize(
