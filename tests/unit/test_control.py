@@ -1,6 +1,12 @@
 """What operators want of a node: a file that survives, whatever it holds."""
 
 import json
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,13 +69,25 @@ def test_a_folder_in_its_place_is_told_and_changes_nothing(tmp_path: Path) -> No
     assert ControlFile(tmp_path / "control.json").read() == Control()
 
 
+@contextmanager
+def hooks_kept() -> Iterator[None]:
+    """What a process' log takes over belongs to the tests again afterwards."""
+    root, config = logging.getLogger(), structlog.get_config()
+    with pytest.MonkeyPatch.context() as patched:
+        for owner, name in ((root, "level"), (warnings, "showwarning"), (sys, "excepthook"), (sys, "unraisablehook")):
+            patched.setattr(owner, name, getattr(owner, name))
+        patched.setattr(threading, "excepthook", threading.excepthook)
+        patched.setattr(root, "handlers", [])
+        yield
+    structlog.configure(**config)
+
+
 def test_the_level_of_logs_follows_what_is_wanted_and_goes_back_to_the_settings(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = LoggingSettings(level="warning", format="json")
     control = ControlFile(tmp_path / "control.json")
-    before = structlog.get_config()
-    try:
+    with hooks_kept():
         start_logging(settings, tmp_path, "test")
         log = structlog.get_logger()
         for level in ("debug", "", "error"):
@@ -77,7 +95,5 @@ def test_the_level_of_logs_follows_what_is_wanted_and_goes_back_to_the_settings(
             follow_level(settings, control)
             log.debug(f"debug at {level!r}")
             log.warning(f"warning at {level!r}")
-    finally:
-        structlog.configure(**before)
     events = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
     assert events == ["debug at 'debug'", "warning at 'debug'", "warning at ''"]
