@@ -45,7 +45,6 @@ WITHOUT_HOME = (
     ("verify", "{home}/proof", "--genesis", "{home}/genesis.json"),
     ("kafka", "--folder", "{home}/kafka"),
     ("demo", "--scratch", "{home}/demo"),
-    ("simulate", "--seeds", "0..0", "--jobs", "1", "--json", "{home}/figures.json"),
 )
 
 
