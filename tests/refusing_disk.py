@@ -91,7 +91,6 @@ STATES: dict[str, Callable[[Path], None]] = {made.__name__: made for made in (ab
 def typed(words: tuple[str, ...]) -> dict[str, object]:
     """In this process: to load everything for each anew takes most of the time."""
     said, thrown = StringIO(), ""
-    print(words, file=sys.__stderr__, flush=True)
     code: object = None
     with redirect_stderr(said), redirect_stdout(StringIO()):
         try:
@@ -107,7 +106,9 @@ def main() -> None:
     home, state = Path(sys.argv[1]), sys.argv[2]
     STATES[state](home)
     os.environ["MOMUS_HOME"] = str(home)
-    lines = [*LINES, *(tuple(word.format(home=home) for word in line) for line in WITHOUT_HOME if state != "absent")]
+    lines = [line for line in LINES if state != "full" or line[0] != "process"]
+    if state != "absent":
+        lines += [tuple(word.format(home=home) for word in line) for line in WITHOUT_HOME]
     print(json.dumps([typed(line) for line in lines]))
 
 
