@@ -67,6 +67,9 @@ class Load:
             rejections=(),
             transfers=rows,
             object_versions=(),
+            object_contents=(),
+            object_types=(),
+            object_writers=(),
             balances_inserted=self._balances(new),
             balances_updated=self._balances(known),
             balances_deleted=np.zeros(0, BALANCE),
@@ -75,7 +78,7 @@ class Load:
             objects_inserted=(),
             objects_updated=(),
             objects_deleted=(),
-            remembered=tuple((10_000 + n % 60, digests[n], self.height) for n in range(count)),
+            remembered=tuple((10_000 + n % 60, digests[n], self.height, n) for n in range(count)),
             buckets={10_000 + n: (self.height, bytes(32)) for n in range(60)},
             buckets_expired_below=0,
         )
@@ -121,7 +124,7 @@ def measure_prefetch(url: str, accounts: int, asked: int) -> float:
     with Database(url) as database:
         database.initialise(load.cursor())
         database.flush(load.effects(accounts * 5, RECIPIENTS), 0, load.cursor())
-        wanted = Wanted({ASSET: tuple(load.addresses[:asked].tolist())}, (ASSET,), (), (), ())
+        wanted = Wanted({ASSET: tuple(load.addresses[:asked].tolist())}, (ASSET,), (), (), (), ())
         start = time.perf_counter()
         inputs = database.prefetch(wanted)
         return len(inputs.balances[ASSET]) / (time.perf_counter() - start)
