@@ -65,7 +65,7 @@ def filled_again(height: int) -> list[int]:
     return [h for old in range(1, height + 1) for h in ((height + old // 100, old) if old % 100 == 0 else (old,))]
 
 
-@pytest.mark.parametrize("records_per_s", [20, 200, 1_000])
+@pytest.mark.parametrize("records_per_s", [20, 100, 500])
 def test_a_long_catch_up_reads_each_record_once(records_per_s: int) -> None:
     blocks = 400 * records_per_s
     catching_up = CatchUp(range(1, blocks + 1), records_per_s=records_per_s)
@@ -74,7 +74,7 @@ def test_a_long_catch_up_reads_each_record_once(records_per_s: int) -> None:
     assert catching_up.records == blocks
 
 
-@pytest.mark.parametrize("missing", [1, 2, 50_000, 97_000, 99_999])
+@pytest.mark.parametrize("missing", [2, 50_000, 99_999])
 def test_a_header_that_was_missing_for_twelve_minutes_on_a_long_chain_heals(missing: int) -> None:
     blocks = 100_000
     catching_up = CatchUp(height for height in range(1, blocks + 1) if height != missing)

@@ -14,7 +14,7 @@ from backbone.intake import Advance, Shown
 from backbone.log import LogRecord, LogUnavailable
 from backbone.store import Entry, StoreFailed
 from consensus.driver import Driver
-from consensus.loop import Loop, Restarted, TopicRestarted, voting_topics
+from consensus.loop import STORED_MAX, Loop, Restarted, TopicRestarted, voting_topics
 from consensus.messages import NO_DIGEST, Kind, Vote
 from consensus.pace import Settings
 from consensus.ports import Ports
@@ -296,3 +296,25 @@ def test_an_item_is_counted_with_what_it_takes_beside_its_value() -> None:
     assert size_bytes(LogRecord("topic", 0, 0, bytes(7), None)) == ITEM_BYTES + 7
     assert size_bytes(Restarted(0)) == ITEM_BYTES
     assert size_bytes(Advance(0, 0, (Entry(1, bytes(32), 1),) * 100)) > 100 * 100
+
+
+def test_an_honest_catch_up_leaves_each_turn_to_votes_too() -> None:
+    blocks = 100
+    it = LoopBench(blocks)
+    it.know_top()
+    voter = it.topics[2]
+    queues = Queues((*it.topics, it.blocks_topic))
+    values = enumerate(map(it.record, it.chain))
+    queues.put(it.blocks_topic, [LogRecord(it.blocks_topic, 0, offset, None, value) for offset, value in values])
+    turns = 0
+    while it.height() < blocks:
+        vote = it.bench.wire.encode(it.bench.votes(Kind.NULLIFY, blocks + 1 + turns, None, (2,))[0])
+        queues.put(voter, [LogRecord(voter, 0, turns, None, vote)])
+        before = it.height(), it.verifications, len(queues)
+        queues.give(it.loop, SHARE, lambda: it.verifications, lambda: it.now_ms)
+        it.end_turn()
+        turns += 1
+        assert it.height() - before[0] <= STORED_MAX
+        assert it.verifications - before[1] <= 2 * (SHARE.verifications + 3)
+        assert before[2] - len(queues) <= SHARE.items
+    assert turns >= blocks // STORED_MAX
