@@ -115,16 +115,16 @@ class BlocksPosition:
     def _watch_stretch(self, stretch: tuple[int, int], now_ms: int) -> int | None:
         """Once it was read in vain: where the search began."""
         assert self._due_ms is not None
-        is_silent = self._next == self._last_next
         if not self._is_over and now_ms < self._due_ms:
             return None
-        if not self._is_over and not is_silent:
+        if not self._is_over and self._next != self._last_next:
             self._due_ms, self._last_next = now_ms + SILENCE_MS, self._next
             return None
         self._low, self._stretch = stretch[0], None
         pause_ms = PATIENCE_MS
         if self._low == 0:
-            pause_ms = min((now_ms - self._search_began_ms) << self._searches, PAUSE_MS_MAX)
+            search_ms = max(PATIENCE_MS, now_ms - self._search_began_ms)
+            pause_ms = min(search_ms << min(self._searches, 20), PAUSE_MS_MAX)
             self._searches += 1
         self._due_ms = now_ms + pause_ms
         return self._go_to(self._high)

@@ -59,16 +59,17 @@ class Queues:
 
     def put(self, name: str, batch: Sequence[object]) -> None:
         """Queue a batch in order; waits while there is no room. Nothing is queued once closed."""
-        for item in batch:
-            size = size_bytes(item)
-            with self._room:
+        with self._room:
+            for item in batch:
+                size = size_bytes(item)
                 while not (self._is_closed or self._has_room(name, size)):
+                    self._news.notify()
                     self._room.wait()
                 if self._is_closed:
                     return
                 self._queues[name].append((item, size))
                 self._bytes[name] += size
-                self._news.notify()
+            self._news.notify()
 
     def wait(self, taker: Taker, timeout_s: float) -> None:
         """Until there is something that would be taken, or the time is over."""
