@@ -38,7 +38,18 @@ FACTS: dict[str, Any] = {
 
 def show_status(text: str) -> None:
     process = {"state": text, "pid": 1, "alive": True, "since_ms": None, "detail": text}
-    status._print(FACTS | {"chain": text, "validator": text, "backbone": text, "processes": {text: process}})
+    status._print(
+        FACTS | {"chain": text, "validator": text, "backbone": text, "processes": {text: process}, "clock": [text]}
+    )
+
+
+def show_error(text: str) -> None:
+    def failing(**_: object) -> None:
+        raise Failure(1, text)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(cli, "make_app", lambda _: failing)
+        assert cli.run_line(["status"]) == 1
 
 
 PRINTING: dict[str, Callable[[str], object]] = {
@@ -48,7 +59,7 @@ PRINTING: dict[str, Callable[[str], object]] = {
     "note": output.note,
     "rows": lambda text: output.show_rows([text, "b"], [[text, "x"], ["y", text]]),
     "table": lambda text: output.results.print(output.table([text], [[text]])),
-    "error": lambda text: cli._failed(1, Failure(1, text)),
+    "error": show_error,
     "status": show_status,
 }
 """Whatever commands print goes through one of these; the last test sees to that."""
