@@ -135,6 +135,34 @@ def test_beyond_the_last_place_a_few_are_told_and_the_rest_closed() -> None:
     run(body())
 
 
+def test_health_is_answered_where_all_places_are_taken() -> None:
+    async def body() -> None:
+        async with served(short, LATE) as connect:
+            held = [await connect() for _ in range(PLACES + 2)]
+            reader, writer = await connect()
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            head, _, document = (await _rest(reader)).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200")
+            assert json.loads(document) == {"alive": True}
+            for _, other in (*held, (reader, writer)):
+                other.close()
+
+    run(body())
+
+
+def test_one_caller_leaves_places_to_others() -> None:
+    async def body() -> None:
+        async with served(short, Patience(head_s=WAIT_S, connections_max=8, stall_s=WAIT_S)) as connect:
+            held = [await connect() for _ in range(6)]
+            reader, writer = await connect()
+            writer.write(HEAD)
+            assert (await _rest(reader)).startswith(b"HTTP/1.1 503")
+            for _, other in (*held, (reader, writer)):
+                other.close()
+
+    run(body())
+
+
 async def _rest(reader: asyncio.StreamReader) -> bytes:
     """Until the server closes, in whatever way."""
     found = b""
