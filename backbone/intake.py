@@ -27,7 +27,18 @@ from backbone.partition import HeadLike, IntakeLimits, OpeningLike, Partition, S
 from backbone.probe import RecordsPruned, look_at
 from backbone.store import Entry, StoredRecord, StoreReader, StoreWriter
 
-__all__ = ["Advance", "Chain", "HeadLike", "Intake", "IntakeLimits", "OpeningLike", "RecordsPruned", "Shown", "Source"]
+__all__ = [
+    "Advance",
+    "Chain",
+    "Differs",
+    "HeadLike",
+    "Intake",
+    "IntakeLimits",
+    "OpeningLike",
+    "RecordsPruned",
+    "Shown",
+    "Source",
+]
 
 PROBE_MS: Final = 1_000
 """How soon a suspect partition is looked at again; later and later while nothing changes."""
@@ -56,6 +67,14 @@ class Shown:
     incarnation: int
     opening: tuple[str, int] | None
     diverged_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """Records that were offered of a partition do not continue what is held of it."""
+
+    partition: int
+    incarnation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +181,12 @@ class Intake:
         for head in heads:
             self._aside.settle(head.partition, head.incarnation, head.end_offset)
 
-    def probe(self, partition: int) -> None:
-        """Have the next `pump` look at a partition, and say what it sees. From any thread."""
-        self._partitions[partition].ask()
+    def probe(self, partition: int, end_offset: int | None = None) -> None:
+        """Have the next `pump` look at a partition, and say what it sees. From any thread.
+
+        What is held above what is final is compared up to `end_offset`; None: all of it.
+        """
+        self._partitions[partition].ask(end_offset)
 
     def reread(
         self,
@@ -177,10 +199,10 @@ class Intake:
     ) -> Sequence[Advance]:
         """Drop what the store holds of a partition from `from_offset` on; read that anew as the log shows it now.
 
-        What is dropped below `keep_end` is set aside first. `records`, which follow `before`, take its place as far
-        as they fit. Nothing happens where the partition is in another incarnation by now. The answer is all that is
-        held above the final head: whoever asked several times, in whatever order it was done, knows it all after the
-        last answer.
+        With `before`: only what differs from `records`, which follow it, is dropped, and they take its place; without
+        any records nothing is, and the log is looked at. What is dropped below `keep_end` is set aside first. Nothing
+        happens where the partition is in another incarnation by now. The answer is all that is held above the final
+        head: whoever asked several times, in whatever order it was done, knows it all after the last answer.
         Raises: ValueError below the final head.
         """
         with self._turn, self._accounts:
@@ -189,33 +211,56 @@ class Intake:
                 return self._suffix(partition)
             if from_offset < state.final_offset:
                 raise ValueError(f"Partition {partition} is final up to {state.final_offset}; {from_offset} is below.")
-            if keep_end > from_offset:
-                # From the final head on, so that a run is whole for whoever asks.
-                self._aside.keep(partition, self._stored.records(partition, state.final_offset, keep_end, incarnation))
-            self._writer.replace_suffix(partition, from_offset, incarnation)
-            held = self._writer.head(partition)
-            if held is not None and held.incarnation == incarnation:
-                state.begin_at(held)
+            if before is not None:
+                from_offset = max(from_offset, self._agreed_end(state, before, records))
+            if from_offset >= state.end_offset:
+                state.ask()
             else:
-                state.end_offset, state.chain_digest = state.final_offset, state.final_digest
-            state.shrink(state.end_offset)
-            state.weigh(self._limits)
-            state.suspect()
-            self._close_reader()
+                self._drop(state, from_offset, keep_end)
         if before is not None:
             self.adopt(before, records)
         return self._suffix(partition)
 
-    def adopt(self, before: HeadLike, records: Sequence[StoredRecord]) -> Sequence[Advance]:
+    def _agreed_end(self, state: Partition, before: HeadLike, records: Sequence[StoredRecord]) -> int:
+        """Up to which offset what is held agrees with records that follow a head, or they with it."""
+        ends = {(record.offset + 1, record.chain_digest) for record in records}
+        held = self._stored.suffix(state.number, before.end_offset, state.incarnation)
+        agreed = [entry.end_offset for entry in held if (entry.end_offset, entry.chain_digest) in ends]
+        if not records or (agreed and agreed[-1] == records[-1].offset + 1):
+            return state.end_offset
+        return agreed[-1] if agreed else before.end_offset
+
+    def _drop(self, state: Partition, from_offset: int, keep_end: int) -> None:
+        """Others are to take the place of what is held from there on."""
+        partition, incarnation = state.number, state.incarnation
+        if keep_end > from_offset:
+            # From the final head on, so that a run is whole for whoever asks.
+            self._aside.keep(partition, self._stored.records(partition, state.final_offset, keep_end, incarnation))
+        self._writer.replace_suffix(partition, from_offset, incarnation)
+        held = self._writer.head(partition)
+        if held is not None and held.incarnation == incarnation:
+            state.begin_at(held)
+        else:
+            state.end_offset, state.chain_digest = state.final_offset, state.final_digest
+        state.shrink(state.end_offset)
+        state.weigh(self._limits)
+        state.suspect()
+        self._close_reader()
+
+    def adopt(self, before: HeadLike, records: Sequence[StoredRecord]) -> Sequence[Advance | Differs]:
         """Take records from elsewhere, re-hashed from `before` on, as far as they continue what the store holds.
 
-        Whether the log shows them too is then looked at.
+        Whether the log shows them too is then looked at. Where they do not continue it, that is said.
         """
         with self._turn:
             state = self._partitions[before.partition]
             ends = [(before.end_offset, before.chain_digest), *((r.offset + 1, r.chain_digest) for r in records)]
             ours = (state.end_offset, state.chain_digest)
-            if before.incarnation != state.incarnation or ours not in ends:
+            if before.incarnation != state.incarnation or not records:
+                return []
+            if ours not in ends:
+                return [Differs(state.number, state.incarnation)] if ours[0] <= ends[-1][0] else []
+            if ours == ends[-1]:
                 return []
             state.suspect()
             self._close_reader()

@@ -77,6 +77,8 @@ class Partition:
     is_barred: bool = False
     """The log was seen not to be readable from our head on."""
     probe_due_ms: int = 0
+    look_to: int | None = None
+    """Up to which offset what is not final is compared; None: all of it."""
     looks: int = 0
     """How often it was looked at in vain."""
     asked: int = 0
@@ -126,14 +128,18 @@ class Partition:
             or self.suffix_bytes * share >= limits.suffix_bytes_max
         )
 
-    def suspect(self) -> None:
-        """Have it looked at, at once."""
+    def suspect(self, end_offset: int | None = None) -> None:
+        """Have it looked at, at once; of what is not final only what lies below `end_offset`, if given."""
+        self.look_to = None if end_offset is None else max(end_offset, self.final_offset)
         self.is_suspect, self.probe_due_ms, self.looks = True, 0, 0
 
-    def ask(self) -> None:
-        """Have it looked at, at once, and told what is seen. From any thread."""
+    def ask(self, end_offset: int | None = None) -> None:
+        """As `suspect`, and have it told what is seen. From any thread."""
         self.asked += 1
-        self.suspect()
+        if not self.is_suspect:
+            self.suspect(end_offset)
+        else:
+            self.suspect(None if end_offset is None or self.look_to is None else max(end_offset, self.look_to))
 
     def saw(
         self, source: Source, opening: tuple[str, int] | None, diverged_at: int | None, *, is_readable: bool, asked: int
@@ -142,3 +148,4 @@ class Partition:
         self.source, self.shown, self.diverged_at = source, opening, diverged_at
         self.is_barred = not is_readable
         self.is_suspect = self.is_barred or self.asked != asked
+        self.look_to = self.look_to if self.asked != asked else None

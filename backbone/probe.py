@@ -149,17 +149,22 @@ def look_at(state: Partition, log: ReadableLog, topic: str, stored: StoreReader)
     Raises: RecordsPruned, TopicMissing, LogUnavailable.
     """
     before: tuple[Seen, tuple[str, int]] | None = None
+    look_to = state.look_to
     for _ in range(LOOKS_MAX):
         ground = log.describe(topic).topic_id, log.begin(topic, state.number)
-        final_offset = state.final_offset
-        seen = _look(state, final_offset, Probe(log, topic, stored, state.number, state.incarnation), ground)
+        probe = Probe(log, topic, stored, state.number, state.incarnation)
+        seen = _look(state, state.final_offset, probe, ground, look_to)
+        if look_to is not None and seen.agrees and not seen.is_readable:
+            # What we were asked to look at is there, and something above it is not.
+            look_to = None
+            continue
         if seen.agrees or (seen, ground) == before:
             return seen
         before = seen, ground
     raise LogUnavailable(f"Partition {state.number} of {topic} changes while it is looked at.")
 
 
-def _look(state: Partition, final_offset: int, probe: Probe, ground: tuple[str, int]) -> Seen:
+def _look(state: Partition, final_offset: int, probe: Probe, ground: tuple[str, int], look_to: int | None) -> Seen:
     """One look; `ground` is (topic id, first offset) of the log before it."""
     topic_id, begin = ground
     if topic_id != state.source.topic_id:
@@ -176,6 +181,7 @@ def _look(state: Partition, final_offset: int, probe: Probe, ground: tuple[str, 
             f"{probe.topic} begins at offset {begin} of partition {state.number}, and {state.end_offset} was to be "
             "read next: it was pruned."
         )
-    agreed = probe.followed_to(max(source.first_offset, final_offset), state.end_offset)
-    diverged_at = agreed if agreed < state.end_offset else None
+    end_offset = state.end_offset if look_to is None else min(look_to, state.end_offset)
+    agreed = probe.followed_to(max(source.first_offset, final_offset), end_offset)
+    diverged_at = agreed if agreed < end_offset else None
     return Seen(source, None, diverged_at, diverged_at is None and probe.is_readable(state.end_offset))

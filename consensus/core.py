@@ -33,9 +33,10 @@ my view is answered with the certificate that opens my view: I may have nothing 
 
 *Records* (R11): where my store contradicts the next final block, or where all are delivered the highest notarized one,
 I have the records above the last delivered heads replaced by those of whoever holds them, or else by what the log shows
-now; where they only fail to come, I ask others for them. Where it contradicts a proposal: by what the log shows now,
-above the highest notarized heads that I hold. Records under a head that I voted for are set aside, never dropped.
-After a nullified view of my own I look whether the log still shows what I hold: it may be mine that are wrong.
+now; where they only fail to come, I ask others for them. Where it contradicts a proposal, and after a nullified view of
+my own, I look whether the log still shows what I hold, ever more rarely while it does; what it does not show is read
+again, above the highest notarized heads that I hold. Compared first, dropped then: what is the same stays. Records
+under a head that I voted for are set aside, never dropped.
 
 *Openings* (R12): where my own broker shows that a partition was truncated below its last final head, or recreated, a
 block may open its next incarnation, and does nothing else. I vote for an opening only if my broker shows the same.
@@ -136,8 +137,10 @@ class Core:
                 for partition, more in entries.items():
                     self.state.heads.advance(partition, more)
             case events.LogShown(now_ms, partition, incarnation, opening, diverged_at):
-                self.state.records.on_shown(partition, incarnation, opening)
+                self.state.records.on_shown(partition, incarnation, opening, diverged_at, now_ms)
                 self._actions += self.state.records.diverged(partition, incarnation, diverged_at, now_ms)
+            case events.RecordsDiffer(partition=partition, incarnation=incarnation):
+                self.state.records.differ(partition, incarnation)
             case events.LagMeasured(records=records):
                 self.state.lag = records
             case events.ClockSet(ahead_ms=ahead_ms):
@@ -364,9 +367,9 @@ class Core:
             case Judgement.INVALID:
                 self._nullify(state)
             case Judgement.CONTRADICTED:
-                rereads = self.state.records.contradicted(proposal.block, state.view, self.state.now_ms)
-                self._actions += rereads or ()
-                if rereads is None:
+                probes = self.state.records.contradicted(proposal.block, state.view, self.state.now_ms)
+                self._actions += probes or ()
+                if probes is None:
                     self._nullify(state)
             case Judgement.NOT_YET:
                 self._actions += self.state.records.unseen(proposal.block.header.openings, self.state.now_ms)

@@ -87,7 +87,27 @@ class LogShown:
     """From which offset on, above what is final, the log does not show what the own store holds; None: it shows all."""
 
 
-Event = Started | MessageRead | BlockRead | Signed | HeadsAdvanced | LogShown | LagMeasured | ClockSet | TimerFired
+@dataclass(frozen=True, slots=True)
+class RecordsDiffer:
+    """What a `Fetch` brought does not continue what the own store holds: one of the two is of another history."""
+
+    now_ms: int
+    partition: int
+    incarnation: int
+
+
+Event = (
+    Started
+    | MessageRead
+    | BlockRead
+    | Signed
+    | HeadsAdvanced
+    | LogShown
+    | RecordsDiffer
+    | LagMeasured
+    | ClockSet
+    | TimerFired
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +160,11 @@ class Finalize:
 
 @dataclass(frozen=True, slots=True)
 class Reread:
-    """The own records of a partition contradict a block: drop those from an offset on and read them again.
+    """The own records of a partition are not the ones to have: replace those from an offset on.
 
-    What is dropped below `keep_end` lies under a head that we voted for: set it aside, to be served. Where a target is
-    named, take the records from `before` up to it from whoever has them; else, or where nobody has, as the log shows
-    them.
+    Where a target is named, by the records from `before` up to it of whoever has them, as far as these are others;
+    where nobody has, nothing is dropped: look. Else as the log shows them, which was looked at. What is dropped below
+    `keep_end` lies under a head that we voted for: set it aside, to be served.
     """
 
     partition: int
@@ -165,9 +185,11 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Somebody says that this partition was truncated or recreated: look, and answer with `LogShown`."""
+    """Somebody says that this partition was truncated or recreated, or contradicts what we hold of it: look, and answer
+    with `LogShown`. What lies at or above `end_offset`, if given, need not be looked at."""
 
     partition: int
+    end_offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from backbone.intake import Advance, Shown
+from backbone.intake import Advance, Differs, Shown
 from backbone.log import LogRecord
 from backbone.store import Entry
 from consensus import events
@@ -107,6 +107,8 @@ class Loop:
             case Shown(partition, incarnation, shown, diverged_at):
                 opening = None if shown is None else Opening(partition, incarnation + 1, *shown)
                 self._step(events.LogShown(now_ms, partition, incarnation, opening, diverged_at))
+            case Differs(partition, incarnation):
+                self._step(events.RecordsDiffer(now_ms, partition, incarnation))
             case LogRecord(topic=topic, offset=offset, value=value):
                 if topic == self._blocks_topic:
                     self._on_block(offset, value, now_ms)

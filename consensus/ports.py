@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from backbone.intake import Advance, Shown
+from backbone.intake import Advance, Differs, Shown
 from backbone.log import Log
 from backbone.store import StoredFinal, StoredRecord
 from consensus import events
@@ -24,7 +24,7 @@ class IntakePort(Protocol):
     def backlog(self) -> Sequence[Advance]: ...
     def pump(self, records_max: int, timeout_ms: int) -> Sequence[Advance | Shown]: ...
     def on_final(self, heads: Sequence[Head], openings: Sequence[Opening]) -> None: ...
-    def probe(self, partition: int) -> None: ...
+    def probe(self, partition: int, end_offset: int | None) -> None: ...
     def reread(
         self,
         partition: int,
@@ -34,7 +34,7 @@ class IntakePort(Protocol):
         before: Head | None,
         records: Sequence[StoredRecord],
     ) -> Sequence[Advance]: ...
-    def adopt(self, before: Head, records: Sequence[StoredRecord]) -> Sequence[Advance]: ...
+    def adopt(self, before: Head, records: Sequence[StoredRecord]) -> Sequence[Advance | Differs]: ...
 
 
 class RecordSource(Protocol):

@@ -97,8 +97,8 @@ class IntakeTail:
     def request(self, request: Request) -> None:
         """Carry out what the core asks of the intake. From the loop's thread."""
         match request:
-            case Probe(partition):
-                self._intake.probe(partition)
+            case Probe(partition, end_offset):
+                self._intake.probe(partition, end_offset)
             case Reread(before=None) | Reread(target=None):
                 self._fetched.append((request, None, ()))
             case Fetch(target=target):
@@ -121,7 +121,7 @@ class IntakeTail:
         if records is not None:
             self._fetched.append((order, order.before, records))
         elif isinstance(order, Reread):
-            self._fetched.append((order, None, ()))
+            self._fetched.append((order, order.before, ()))
 
     def read(self) -> None:
         """Carry out what was fetched, then read a batch. Raises: as `Intake.pump`."""

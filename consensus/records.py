@@ -1,6 +1,7 @@
 """Which records to have read again, and from where (R11); which partitions the own log shows to be new (R12)."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from consensus.chain import Chain
 from consensus.events import Fetch, Probe, Reread
@@ -9,6 +10,17 @@ from consensus.messages import Block, Kind
 from consensus.pace import Settings
 from consensus.views import Views
 from ledger.header import Head, Opening
+
+VAIN_DOUBLINGS_MAX: Final = 5
+"""Of the pause after looks that found nothing: `reread_ms`, and so often twice as much."""
+
+
+class _Ask(NamedTuple):
+    """A look that somebody's proposal made us ask for, at records below `end_offset`; `view` is that proposal's."""
+
+    view: int
+    proposer: int
+    end_offset: int
 
 
 class Records:
@@ -21,22 +33,35 @@ class Records:
         self._heads = heads
         self._shown: dict[int, Opening] = {}
         self._due_ms: dict[int, int] = {}
-        self._reread_in: dict[int, int] = {}
-        """The view in which a partition was last read again for the sake of its proposal."""
+        self._drop_due_ms: dict[int, int] = {}
+        self._look_due_ms: dict[int, int] = {}
+        self._asked: dict[int, _Ask] = {}
+        """By partition: the last look for the sake of a proposal, not answered yet."""
+        self._looked_in: dict[int, int] = {}
+        """The view for whose proposal a partition was last looked at."""
+        self._vain: dict[int, tuple[int, int]] = {}
+        """By proposer: how many looks in a row its proposals cost in vain, and until when they cost no more."""
         self._retry_ms = 0
         self._probe_due_ms = 0
         self._doubt_due_ms = 0
+        self._doubts = 0
+        """How often in a row our own views made us look in vain."""
         self._wanted: tuple[bytes, int] = (b"", 0)
         """The block whose records we have been waiting for, and since when."""
-        self._fetched: dict[int, bytes] = {}
-        """The block for which records of a partition were last fetched in vain, so far."""
+        self._differ: set[int] = set()
+        """Partitions of which others hold other records, which lead to a head that we asked for."""
 
     # --- openings (R12) ---
 
-    def on_shown(self, partition: int, incarnation: int, opening: Opening | None) -> None:
+    def on_shown(
+        self, partition: int, incarnation: int, opening: Opening | None, diverged_at: int | None, now_ms: int
+    ) -> None:
         """What the own broker shows now of a partition."""
         if incarnation != self._heads.base(partition).incarnation:
             return
+        if opening is not None or diverged_at is not None:
+            self._doubts = 0
+        self._answer(partition, opening is not None, diverged_at, now_ms)
         if opening is None:
             self._shown.pop(partition, None)
         else:
@@ -53,9 +78,15 @@ class Records:
         if at is None or incarnation != self._heads.base(partition).incarnation:
             return []
         stale_from = max(at, self._settled_end(partition))
-        if stale_from >= self._heads.end(partition) or not self._is_due(partition, now_ms):
+        if stale_from >= self._heads.end(partition) or now_ms < self._drop_due_ms.get(partition, 0):
             return []
+        self._drop_due_ms[partition] = now_ms + self._settings.reread_ms
         return [self._reread(partition, stale_from, None, now_ms)]
+
+    def differ(self, partition: int, incarnation: int) -> None:
+        """Records that were fetched do not continue ours."""
+        if incarnation == self._heads.base(partition).incarnation:
+            self._differ.add(partition)
 
     def openings(self, heads: Sequence[Head]) -> tuple[Opening, ...]:
         """The openings that our broker shows and that are the next ones after `heads`, by partition."""
@@ -79,7 +110,8 @@ class Records:
         """What to look at since a view of our own was nullified: nobody contradicts us but by not voting for us."""
         if now_ms < self._doubt_due_ms:
             return []
-        self._doubt_due_ms = now_ms + self._settings.reread_ms
+        self._doubt_due_ms = now_ms + self._pause_ms(self._doubts)
+        self._doubts += 1
         return [Probe(partition) for partition in range(len(self._heads)) if self._heads.holds_any(partition)]
 
     # --- records (R11) ---
@@ -102,23 +134,25 @@ class Records:
             if outcome is Outcome.CONTRADICTED:
                 found.append(self._reread(head.partition, base.end_offset, head, now_ms))
             elif outcome is Outcome.NOT_YET and is_late:
-                found.append(self._fetch(block, base, head, now_ms))
+                found.append(self._fetch(base, head, now_ms))
         return found
 
-    def contradicted(self, block: Block, view: int, now_ms: int) -> list[Reread] | None:
-        """What to read again, as the log shows it now, since it contradicts the block proposed in `view`.
+    def contradicted(self, block: Block, view: int, now_ms: int) -> list[Probe] | None:
+        """Where to look whether the log still shows what we hold, since it contradicts the block proposed in `view`.
 
-        None where that was done in this view already, or what is contradicted stays: the block is not to be had.
-        Empty while it is too early to read again: wait.
+        None where that was done for this view already, or what is contradicted stays, or this proposer made us look in
+        vain too often: the block is not to be had. Empty while an answer is due, or it is too early to look: wait.
         """
         heads = [head for head in block.header.heads if self._heads.outcome_of(head) is Outcome.CONTRADICTED]
-        if any(self._is_vain(head, view) for head in heads):
+        proposer = block.header.proposer
+        if now_ms < self._vain.get(proposer, (0, 0))[1] or any(self._is_vain(head, view) for head in heads):
             return None
-        due = [head.partition for head in heads if self._is_due(head.partition, now_ms)]
-        for partition in due:
-            self._reread_in[partition] = view
-        self._retry_ms = min((self._due_ms.get(head.partition, 0) for head in heads), default=0)
-        return [self._reread(partition, self._settled_end(partition), None, now_ms) for partition in due]
+        due = [head for head in heads if now_ms >= self._look_due_ms.get(head.partition, 0)]
+        for head in due:
+            self._asked[head.partition] = _Ask(view, proposer, head.end_offset)
+            self._look_due_ms[head.partition] = now_ms + self._settings.reread_ms
+        self._retry_ms = min((self._look_due_ms.get(head.partition, 0) for head in heads), default=0)
+        return [Probe(head.partition, head.end_offset) for head in due]
 
     def moments(self) -> Iterator[int]:
         """When waiting alone changes what is to be done, for each partition; some of them have passed."""
@@ -130,13 +164,29 @@ class Records:
 
     def _is_vain(self, head: Head, view: int) -> bool:
         """Whether reading again cannot, or could not, mend the contradiction."""
-        return self._reread_in.get(head.partition) == view or self._settled_end(head.partition) >= head.end_offset
+        return self._looked_in.get(head.partition) == view or self._settled_end(head.partition) >= head.end_offset
 
-    def _fetch(self, block: Block, base: Head, head: Head, now_ms: int) -> Reread | Fetch:
-        """Others' records behind ours; where that did not help, in place of ours: these may lead elsewhere."""
-        if self._fetched.get(head.partition) == block.digest and self._heads.holds_any(head.partition):
+    def _answer(self, partition: int, is_opened: bool, diverged_at: int | None, now_ms: int) -> None:
+        """A look that a proposal made us ask for is over: was the proposer right?"""
+        ask = self._asked.pop(partition, None)
+        if ask is None:
+            return
+        self._looked_in[partition] = ask.view
+        if is_opened or (diverged_at is not None and diverged_at < ask.end_offset):
+            self._vain.pop(ask.proposer, None)
+        else:
+            count = self._vain.get(ask.proposer, (0, 0))[0]
+            self._vain[ask.proposer] = (count + 1, now_ms + self._pause_ms(count))
+
+    def _pause_ms(self, vain: int) -> int:
+        """How long not to look again after so many looks in vain before this one."""
+        return self._settings.reread_ms << min(vain, VAIN_DOUBLINGS_MAX)
+
+    def _fetch(self, base: Head, head: Head, now_ms: int) -> Reread | Fetch:
+        """Others' records behind ours; in place of ours where theirs were seen to be others."""
+        if head.partition in self._differ:
+            self._differ.discard(head.partition)
             return self._reread(head.partition, base.end_offset, head, now_ms)
-        self._fetched[head.partition] = block.digest
         self._due_ms[head.partition] = now_ms + self._settings.reread_ms
         return Fetch(base, head)
 

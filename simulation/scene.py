@@ -141,7 +141,7 @@ class Scene:
 
         if isinstance(request, Probe):
             assert subject.intake is not None, "only a loop that lives asks"
-            subject.intake.probe(request.partition)
+            subject.intake.probe(request.partition, request.end_offset)
             self._fetch_records(subject)
         else:
             self.log.carry_out(act, request)

@@ -176,9 +176,8 @@ class SimValidator:
         if isinstance(request, Fetch):
             self.waiting += intake.adopt(request.before, found or ())
             return
-        before = None if found is None else request.before
         advances = intake.reread(
-            request.partition, request.incarnation, request.from_offset, request.keep_end, before, found or ()
+            request.partition, request.incarnation, request.from_offset, request.keep_end, request.before, found or ()
         )
         self.waiting += [Restarted(request.partition), *advances]
 

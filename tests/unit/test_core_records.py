@@ -73,7 +73,8 @@ def test_a_proposal_that_contradicts_our_records_is_no_reason_to_fetch_it() -> N
     bench = Bench()
     bench.hold(1)
     bench.hear(bench.propose(bench.block(1, heads=(other(1),))))
-    assert asked(bench) == [events.Reread(0, 0, 0, 0, None, None)]
+    assert asked(bench) == []
+    assert bench.did(events.Probe) == [events.Probe(0, 1)]
 
 
 def test_each_partition_is_read_again_when_its_own_time_has_come_though_nothing_else_happens() -> None:
@@ -137,3 +138,26 @@ def test_the_view_of_another_is_no_reason_to_look() -> None:
     bench.hold(2)
     bench.hear(bench.certificate(Kind.NULLIFY, 1, None))
     assert bench.did(events.Probe) == []
+
+
+def test_being_late_is_not_being_contradicted_however_long_records_fail_to_come() -> None:
+    """Nobody answers, or others' records are the same as ours: nothing is dropped, and nothing told again."""
+    bench = Bench()
+    bench.hold(2)
+    certify(bench, Kind.FINALIZE, bench.block(1, records=5))
+    for _ in range(20):
+        bench.pass_ms(bench.settings.reread_ms)
+    assert set(map(type, asked(bench))) == {events.Fetch}
+    assert len(asked(bench)) >= 10
+    assert bench.core.state.heads.records() == 2
+
+
+def test_what_others_hold_takes_the_place_of_ours_once_it_was_seen_to_differ() -> None:
+    bench = Bench()
+    bench.hold(2)
+    certify(bench, Kind.FINALIZE, bench.block(1, heads=(other(5),)))
+    bench.pass_ms(bench.settings.fetch_ms)
+    assert asked(bench) == [events.Fetch(bench.head(0), other(5))]
+    bench.step(events.RecordsDiffer(bench.now_ms, 0, 0))
+    bench.pass_ms(bench.settings.reread_ms)
+    assert asked(bench)[1:] == [events.Reread(0, 0, 0, 0, bench.head(0), other(5))]

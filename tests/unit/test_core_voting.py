@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from consensus import events
-from consensus.messages import Kind
+from consensus.messages import Block, Kind
 from ledger.header import Head, Offset, Opening
 from tests.core_bench import START_MS, Bench, notarized, with_block
 
@@ -95,15 +95,46 @@ def test_an_invalid_proposal_is_nullified(what: str) -> None:
     assert bench.said() == ["nullify 1"]
 
 
-def test_a_contradicted_proposal_has_the_log_read_again_and_is_nullified_if_it_still_is() -> None:
+def contradict(bench: Bench, view: int = 1, end_offset: int = 2, parent: Block | None = None) -> None:
+    """A proposal whose head nobody's log here makes."""
+    heads = (Head(0, 0, Offset(end_offset), bytes(32)),)
+    bench.hear(bench.propose(bench.block(view, parent, heads=heads)))
+
+
+def look(bench: Bench, diverged_at: int | None = None) -> None:
+    """Our own broker was looked at."""
+    bench.step(events.LogShown(bench.now_ms, 0, 0, None, diverged_at))
+
+
+def test_a_contradicted_proposal_has_the_log_looked_at_and_is_nullified_if_that_shows_the_same() -> None:
     bench = Bench()
-    bench.hold(2)
-    bench.hear(bench.propose(bench.block(1, heads=(Head(0, 0, Offset(2), bytes(32)),))))
-    rereads = [action for action in bench.actions if isinstance(action, events.Reread)]
-    assert rereads == [events.Reread(0, 0, 0, 0, None, None)]
-    assert bench.core.state.heads.records() == 0
+    bench.hold(3)
+    contradict(bench)
+    assert [action for action in bench.actions if isinstance(action, events.Probe)] == [events.Probe(0, 2)]
     assert bench.said() == [], "the log may show what the leader saw"
-    bench.hold(0)
+    look(bench)
+    assert bench.said() == ["nullify 1"]
+    assert bench.core.state.heads.records() == 3, "nothing was dropped"
+
+
+def test_what_the_log_does_not_show_any_more_is_read_again_for_a_proposal_that_contradicts_it() -> None:
+    bench = Bench()
+    bench.hold(3)
+    contradict(bench)
+    bench.actions.clear()
+    look(bench, diverged_at=1)
+    assert bench.did(events.Reread) == [events.Reread(0, 0, 1, 0, None, None)]
+    assert bench.said() == []
+    entries = [(1, bench.head(1).chain_digest, 10), (2, bytes(32), 10)]
+    bench.step(events.HeadsAdvanced(bench.now_ms, {0: entries}))
+    assert bench.said() == ["notarize 1"]
+
+
+def test_it_is_nullified_if_what_was_read_again_contradicts_it_still() -> None:
+    bench = Bench()
+    bench.hold(3)
+    contradict(bench)
+    look(bench, diverged_at=1)
     bench.step(events.HeadsAdvanced(bench.now_ms, {0: [(2, bench.head(2).chain_digest, 10)]}))
     assert bench.said() == ["nullify 1"]
 
@@ -111,10 +142,46 @@ def test_a_contradicted_proposal_has_the_log_read_again_and_is_nullified_if_it_s
 def test_records_of_a_notarized_block_stay_when_the_log_is_read_again() -> None:
     bench, block = notarized(records=2)
     bench.hold(2)
+    contradict(bench, 2, 3, block)
     bench.did(events.Reread)
-    bench.hear(bench.propose(bench.block(2, block, heads=(Head(0, 0, Offset(3), bytes(32)),))))
+    look(bench, diverged_at=0)
     assert bench.did(events.Reread) == [events.Reread(0, 0, 1, 1, None, None)]
     assert bench.core.state.heads.records() == 0, "all above the last delivered head is told again"
+
+
+def test_a_leader_that_lies_in_all_its_views_has_the_log_looked_at_ever_more_rarely_and_nothing_dropped() -> None:
+    """Views last two seconds; v1 leads every fourth, for ten minutes."""
+    bench = Bench()
+    bench.hold(3)
+    looks = 0
+    for view in range(1, 300):
+        bench.pass_ms(2_000)
+        if bench.core.state.leader(view) == 1:
+            bench.actions.clear()
+            contradict(bench, view)
+            probes = bench.did(events.Probe)
+            looks += len(probes)
+            if probes:
+                look(bench)
+        assert not bench.did(events.Reread)
+        bench.hear(bench.certificate(Kind.NULLIFY, view, None))
+    assert 6 <= looks <= 15, "75 of its views"
+    assert bench.core.state.heads.records() == 3
+
+
+def test_who_was_right_is_not_made_to_wait_by_what_another_said_in_vain() -> None:
+    bench = Bench()
+    bench.hold(3)
+    for view in range(1, 6):
+        if bench.core.state.leader(view) == 1:
+            contradict(bench, view)
+            look(bench)
+        bench.hear(bench.certificate(Kind.NULLIFY, view, None))
+        bench.pass_ms(bench.settings.reread_ms)
+    bench.actions.clear()
+    contradict(bench, 6)
+    assert bench.core.state.leader(6) != 1
+    assert bench.did(events.Probe) == [events.Probe(0, 2)]
 
 
 def test_heads_that_go_back_are_nullified() -> None:

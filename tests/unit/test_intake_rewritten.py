@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from backbone.aside import Aside
-from backbone.intake import Advance, Intake, IntakeLimits, IntakeParts, Shown, Source
-from backbone.log import PositionLost, TopicSpec
-from backbone.simulated import SimulatedLog
+from backbone.intake import Advance, Differs, Intake, IntakeLimits, IntakeParts, Shown, Source
+from backbone.log import LogRecord, PositionLost, TopicSpec
+from backbone.simulated import SimulatedLog, SimulatedReader
 from backbone.store import LogHead, StoredRecord, StoreReader, StoreWriter
 from ledger.header import Head, Offset, Opening
 from tests.store_records import chain, chained, start
@@ -79,7 +79,7 @@ def reading(tmp_path: Path) -> Iterator[Reading]:
     reading.writer.close()
 
 
-def ends(found: Sequence[Advance | Shown]) -> list[tuple[int, int]]:
+def ends(found: Sequence[Advance | Differs | Shown]) -> list[tuple[int, int]]:
     """(incarnation, end offset) of every record that was told."""
     return [(a.incarnation, e.end_offset) for a in found if isinstance(a, Advance) for e in a.entries]
 
@@ -316,3 +316,97 @@ def test_a_log_that_ends_below_where_the_incarnation_begins_is_opened_anew(readi
     reading.append()
     reading.intake.probe(0)
     assert shown(reading.pump())[0] == Shown(0, 1, (reading.topic_id, 1))
+
+
+class Counted:
+    """What is read of the log, and dropped from the store, from now on."""
+
+    def __init__(self, reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read = self.dropped = 0
+        self._reading = reading
+        take, cut = SimulatedReader.read, reading.writer.replace_suffix
+
+        def counted_take(reader: SimulatedReader, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
+            taken = take(reader, records_max, timeout_ms)
+            self.read += len(taken)
+            return taken
+
+        def counted_cut(partition: int, from_offset: int, incarnation: int = 0) -> None:
+            self.dropped += len(reading.stored.suffix(partition, from_offset, incarnation))
+            cut(partition, from_offset, incarnation)
+
+        monkeypatch.setattr(SimulatedReader, "read", counted_take)
+        monkeypatch.setattr(reading.writer, "replace_suffix", counted_cut)
+
+
+HELD = 3_000
+
+
+@pytest.fixture
+def held(reading: Reading) -> list[StoredRecord]:
+    """Many records that are held, of which 100 are final."""
+    reading.append(*(b"record %d" % number for number in range(HELD)))
+    while reading.intake.pump(1_000, 0):
+        pass
+    reading.final(100)
+    return reading.stored.records(0, 0, HELD)
+
+
+@pytest.mark.parametrize("known", [HELD, HELD - 1, 101, HELD + 5])
+def test_records_of_others_that_are_ours_too_drop_nothing_and_read_nothing(
+    reading: Reading, held: list[StoredRecord], monkeypatch: pytest.MonkeyPatch, known: int
+) -> None:
+    """`known`: up to where others answer; being late is not being contradicted."""
+    entries = [(record.offset, record.value) for record in held]
+    entries += [(offset, b"more %d" % offset) for offset in range(HELD, HELD + 5)]
+    theirs = chained(entries[:known])[100:]
+    counted = Counted(reading, monkeypatch)
+    answer = reading.intake.reread(0, 0, 100, before=reading.head, records=theirs)
+    assert counted.dropped == 0
+    assert counted.read == 0
+    assert ends(answer)[-1] == (0, max(HELD, known))
+
+
+def test_of_records_that_differ_from_others_only_those_from_the_first_difference_on_go(
+    reading: Reading, held: list[StoredRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = [(record.offset, record.value) for record in held[:2_900]] + [(2_900, b"another")]
+    theirs = chained(entries)
+    counted = Counted(reading, monkeypatch)
+    reading.intake.reread(0, 0, 100, before=reading.head, records=theirs[100:])
+    assert counted.dropped == 100
+    assert reading.stored.records(0, 0, HELD) == theirs
+
+
+def test_where_nobody_has_records_that_we_are_to_have_the_log_is_looked_at_and_nothing_goes(
+    reading: Reading, held: list[StoredRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted(reading, monkeypatch)
+    assert ends(reading.intake.reread(0, 0, 100, before=reading.head))[-1] == (0, HELD)
+    assert reading.pump() == [Shown(0, 0, None)]
+    assert counted.dropped == 0
+    assert reading.stored.records(0, 0, HELD) == held
+
+
+def test_a_look_for_the_sake_of_a_proposal_reads_no_further_than_that_goes(
+    reading: Reading, held: list[StoredRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = Counted(reading, monkeypatch)
+    reading.intake.probe(0, 150)
+    assert reading.intake.pump(100, 0) == [Shown(0, 0, None)]
+    assert counted.dropped == 0
+    assert counted.read < 3_000, "a batch or two, not what is held"
+    reading.log.truncate(TOPIC, 0, 2_000)
+    reading.now_ms += 60_000
+    reading.intake.probe(0, 150)
+    assert shown(reading.pump())[-1] == Shown(0, 0, None, diverged_at=2_000), "the next look is whole again"
+
+
+def test_records_of_others_that_are_not_ours_are_said_to_differ_and_nothing_is_done(
+    reading: Reading, held: list[StoredRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = chained([*((record.offset, record.value) for record in held[:200]), (200, b"another"), (HELD, b"last")])
+    counted = Counted(reading, monkeypatch)
+    assert reading.intake.adopt(reading.head, theirs[100:]) == [Differs(0, 0)]
+    assert reading.intake.adopt(reading.head, chained([(r.offset, r.value) for r in held])[100:]) == []
+    assert (counted.read, counted.dropped) == (0, 0)
