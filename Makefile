@@ -8,11 +8,26 @@ BIN := .venv/bin
 
 setup: .venv/.ready
 
+# pip in .venv, with one line for each package that it fetches. What it says besides is trouble, and shown as it is.
+define pip
+{ $(BIN)/python -m pip install --disable-pip-version-check --no-input --progress-bar off $(1) 2>&1; echo "ended $$?"; } | { \
+	n=0; while IFS= read -r line; do case "$$line" in \
+		"ended "*) exit "$${line#ended }" ;; \
+		"Collecting "*) n=$$((n + 1)); set -f; set -- $$line; echo "  $$n: $$2" ;; \
+		"Installing collected "*) echo "  installing what was fetched" ;; \
+		"  "[A-Z]* | "Looking in "* | "Ignoring "* | "Successfully "* | "Obtaining "* | "Building "* | "Attempting "* | "") ;; \
+		*) printf '%s\n' "$$line" ;; \
+	esac; done; exit 1; }
+endef
+
 .venv/.ready: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PYTHON) -c 'import sys; sys.exit("$(PYTHON) is older than 3.11: give make PYTHON=/path/of/a/newer/one" * (sys.version_info < (3, 11)) or None)'
+	@echo "Setting up .venv with $$($(PYTHON) --version), once: some 90 packages, 1 to 3 minutes, most of it fetching"
+	@$(PYTHON) -m venv .venv
+	@$(call pip,--require-hashes -r requirements.lock)
+	@$(call pip,--no-deps --no-build-isolation -e .)
 	@touch $@
+	@echo "Set up: .venv/bin/momus"
 
 demo: setup
 	$(BIN)/momus demo --validators $(VALIDATORS) --backbone $(BACKBONE)

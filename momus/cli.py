@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Final
 
 import typer
@@ -75,6 +76,9 @@ def main() -> None:
     """Run the command line and exit."""
     # What is started from here does not look for modules in the folder where the command was typed either.
     os.environ["PYTHONSAFEPATH"] = "1"
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a path may hold what no encoding has
+            stream.reconfigure(errors="backslashreplace")
     code = run_line(sys.argv[1:])
     sys.exit(code if is_told() else code or exits.UNAVAILABLE)
 
@@ -94,21 +98,27 @@ def _run(arguments: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else exits.OK
     except Failure as failure:
-        return _failed(failure.code, str(failure))
+        return _failed(failure.code, str(failure), arguments, failure.commands)
     except Exception as error:
         # All that any command may raise is much to load, too.
         from momus.commands.expected import EXPECTED
 
         for kind, code in EXPECTED.items():
             if isinstance(error, kind):
-                return _failed(code, str(error))
+                return _failed(code, str(error), arguments)
         if isinstance(error, OSError):
-            return _failed(*refused(error))
+            return _failed(*refused(error), arguments)
         raise
     return exits.OK
 
 
-def _failed(code: int, sentence: str) -> int:
+def _failed(code: int, sentence: str, arguments: Sequence[str], commands: Sequence[str] | None = None) -> int:
+    """The sentence, and below it, where somebody sits at a terminal, what it says to type next, whole."""
     with suppress(OSError):
         errors.print(f"momus: {sentence.strip()}", markup=False)
+        if errors.is_terminal and "`momus " in sentence:
+            from momus.commands.typed import home_of, remedies
+
+            for command in remedies(sentence, home_of(arguments)) if commands is None else commands:
+                errors.print(f"  {command}", markup=False)
     return code

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from ledger.keys import PrivateKey
 from node.files import create_file
+from node.quoting import quoted
 
 FORMAT: Final = 1
 FILE_BYTES_MAX: Final = 16_384
@@ -64,7 +65,7 @@ def load_key(path: Path, passphrase: str | None = None) -> PrivateKey:
 def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_mode & 0o077:
-            raise KeyUnusable(f"{path} can be read by others; run `chmod 600 {path}`.")
+            raise KeyUnusable(f"{path} can be read by others; run `chmod 600 {quoted(str(path.absolute()))}`.")
         document = json.loads(path.read_bytes()[:FILE_BYTES_MAX])
     except FileNotFoundError as error:
         raise KeyUnusable(f"There is no key file {path}; `momus init` or `momus keys new` makes one.") from error

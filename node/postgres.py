@@ -77,6 +77,8 @@ class EmbeddedPostgres:
 
     def ensure_running(self) -> bool:
         """As `start`. Whether it had to be started."""
+        if any(end in str(self.folder) for end in "\n\r"):
+            raise PostgresUnusable(f"Postgres cannot live in {str(self.folder)!r}: give a path without a line end.")
         if self.is_running():
             return False
         try:

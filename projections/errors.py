@@ -39,9 +39,7 @@ def translated() -> Iterator[None]:
     except _COME_BACK as error:
         raise DatabaseUnavailable(_words(error)) from error
     except (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedColumn) as error:
-        raise DatabaseUnusable(
-            f"{_words(error)}: the schema is missing or old. `momus migrate` or a start of the node brings it up."
-        ) from error
+        raise DatabaseUnusable(f"{_words(error)}: the schema is missing or old. `momus run` brings it up.") from error
     except errors.InsufficientPrivilege as error:
         raise DatabaseUnusable(f"{_words(error)}: the role in postgres.url needs this right.") from error
     except psycopg.Error as error:

@@ -1,6 +1,7 @@
 """Which world a seed stands for, and many of them on all cores."""
 
 import os
+import shlex
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
@@ -45,18 +46,20 @@ class Plan:
 
     def command(self) -> str:
         """The command that replays it."""
-        words = [f"momus simulate --seeds {self.seed}..{self.seed} --validators {self.validators}"]
-        if self.byzantine is not None:
-            words.append(f"--byzantine {self.byzantine}")
-        if self.adversary != ANY:
-            words.append(f"--adversary {self.adversary}")
-        if self.faults != ANY:
-            words.append(f"--faults {self.faults}")
-        if self.mutant is not None:
-            words.append(f"--mutant '{self.mutant}'")
-        if self.checker is not None:
-            words.append(f"--checker {self.checker}")
-        return " ".join([*words, "--trace"])
+        return shlex.join(["momus", *self.words()])
+
+    def words(self) -> list[str]:
+        """What follows `momus` in it."""
+        options = {
+            "--byzantine": None if self.byzantine is None else str(self.byzantine),
+            "--adversary": None if self.adversary == ANY else self.adversary,
+            "--faults": None if self.faults == ANY else self.faults,
+            "--mutant": self.mutant,
+            "--checker": self.checker,
+        }
+        given = [word for option, value in options.items() if value is not None for word in (option, value)]
+        seeds = f"{self.seed}..{self.seed}"
+        return ["simulate", "--seeds", seeds, "--validators", str(self.validators), *given, "--trace"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from momus.client.admin import Access, AdminRefused, AdminUnreachable, admin_cli
 from momus.commands.drill import Way
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, note, results, show, show_rows
+from momus.commands.typed import remedies
 from node import exits
 from node.admin_settings import UNIX
 from node.files import replace_file
@@ -100,6 +101,7 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
             if value:
                 results.print(f"wanted: {name} = {value}", markup=False)
         show(False, {}, facts["reasons"] or "The node is ready.")
+        show(False, {}, [f"  {command}" for command in remedies(" ".join(facts["reasons"]), context.obj.home.path)])
     if not facts["ready"]:
         raise typer.Exit(exits.FAILED)
 

@@ -15,6 +15,7 @@ from momus.commands.joining import join
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, show
 from momus.commands.places import KafkaOption, KafkaPropertyOption, LogPathOption, kafka_properties, postgres_place
+from momus.commands.typed import typed
 from node import exits, wiring
 from node.make_home import DEV_WINDOW_MS, Made, Plan, make_homes
 from node.make_settings import VALIDATOR, Places
@@ -120,19 +121,16 @@ def _submit_funds(client: Client, key: PrivateKey) -> dict[str, Any]:
 
 
 def _tell(as_json: bool, home: Path, chain: str, made: Made, funds: dict[str, Any]) -> None:
-    option = "" if home == DEFAULT_HOME else f" --home {home}"
-    following = [f"momus run{option}"]
+    following = [typed("run", "--home", home)]
     what = "its node" if len(made.homes) == 1 else f"its {len(made.homes)} validators"
     lines = [f"Made the chain {chain} and {what} in {home.absolute()}.", f"genesis {made.genesis_digest.hex()}"]
-    if len(made.homes) > 1:
-        option = f" --home {home / made.home.path.name}"
     if made.client is not None:
         address = made.client.address.hex()
         lines += [f"Your key is {made.home.client_key_file}, your address {address}."]
         lines += [f"It gets {DEV_FUNDS} units of the asset {DEV_ASSET} as soon as the node runs."]
         following += [
-            f"momus sql{option} 'select address, asset_name, amount from balances'",
-            f"momus submit transfer {DEV_ASSET} 5 --to {'0' * 63}1{option}",
+            typed("sql", "--home", made.home.path, "select address, asset_name, amount from balances"),
+            typed("submit", "transfer", DEV_ASSET, "5", "--to", f"{1:064x}", "--home", made.home.path),
         ]
     facts = {
         "home": str(home.absolute()),

@@ -13,6 +13,7 @@ from momus.commands.building import BadCommand, hex_digest
 from momus.commands.options import JsonOption
 from momus.commands.output import Failure, public_mode, show
 from momus.commands.places import KafkaOption, KafkaPropertyOption, LogPathOption, kafka_properties
+from momus.commands.typed import typed
 from node import exits, wiring
 from node.draft import new_draft, sealed, with_validator
 from node.files import changing, create_file, replace_file
@@ -46,14 +47,15 @@ def join(home: Path, genesis: Path, key: Path | None, places: Places, as_json: b
         "client_address": None,
         "asset": None,
         "transactions": [],
-        "next": [f"momus run --home {home}"],
+        "next": [typed("run", "--home", home)],
     }
     name = made.home.settings({}).validator
     lines = [f"Made the home of {name} on the chain {joined.chain} in {made.home.path}."]
     lines += [
         f"genesis {made.genesis_digest.hex()} (all parties must see the same)",
         "",
-        f"Next: momus run --home {home}",
+        "Next:",
+        f"  {facts['next'][0]}",
     ]
     show(as_json, facts, lines)
 
@@ -93,7 +95,8 @@ def add(
     with changing(draft.absolute().parent):
         text = _with_entry(draft, chain, partitions, validator)
         replace_file(draft, text, public_mode())
-    _tell(as_json, "draft", draft, text, ["", "Hand it to the next party; the last one seals it: momus genesis seal"])
+    seal = typed("genesis", "seal", "--draft", draft, "--kafka", "HOST:PORT")
+    _tell(as_json, "draft", draft, text, ["", "Hand it to the next party; the last one seals it:", f"  {seal}"])
 
 
 def _with_entry(draft: Path, chain: str, partitions: int, validator: Validator) -> bytes:
@@ -133,7 +136,10 @@ def seal_draft(
     )
     with wiring.open_log(Home(Path.cwd()), settings) as log, sealed(_read(draft), log, replicas) as text:
         create_file(out, text, public_mode())
-    _tell(as_json, "genesis", out, text, ["", "Give it to all parties: momus init --genesis FILE --key FILE"])
+    place = ("--kafka", kafka) if log_path is None else ("--log-path", log_path)
+    init = typed("init", "--genesis", out, "--key", Path("validator-key.json"), "--backbone", backbone, *place)
+    after = ["", "Give it to all parties. Each makes its home with its own key:", f"  {init}"]
+    _tell(as_json, "genesis", out, text, after)
 
 
 def _public_key(file: Path | None, text: str, passphrase_file: Path | None) -> bytes:

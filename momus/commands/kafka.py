@@ -9,6 +9,7 @@ import typer
 
 from momus.commands.options import JsonOption
 from momus.commands.output import Failure, note, show
+from momus.commands.typed import typed
 from node import exits
 from node.broker import LocalBroker
 
@@ -35,7 +36,7 @@ def command(
     with LocalBroker(folder, port) as broker:
         facts = {"bootstrap": broker.bootstrap, "pid": broker.pid}
         text = [f"Kafka answers at {broker.bootstrap}; Ctrl-C stops it. A chain on it:"]
-        text += [f"  momus init --backbone kafka --kafka {broker.bootstrap} --dev"]
+        text += [f"  {typed('init', '--backbone', 'kafka', '--kafka', broker.bootstrap, '--dev')}"]
         show(as_json, facts, text)
         while not stop.wait(_WATCH_S):
             if broker.pid is None:

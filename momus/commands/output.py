@@ -40,11 +40,14 @@ results = Terminal(soft_wrap=True)
 
 
 class Failure(Exception):
-    """A command cannot do what it was asked; one sentence, and the exit code."""
+    """A command cannot do what it was asked; one sentence, and the exit code.
 
-    def __init__(self, code: int, sentence: str) -> None:
+    `commands`: what to type next; None: what the sentence names, for the home of this command."""
+
+    def __init__(self, code: int, sentence: str, commands: Sequence[str] | None = None) -> None:
         super().__init__(sentence)
         self.code = code
+        self.commands = commands
 
 
 @contextmanager

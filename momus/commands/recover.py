@@ -12,6 +12,7 @@ from backbone.store import StoreReader
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, show
 from momus.commands.steps import shown_steps
+from momus.commands.typed import typed
 from node import exits, wiring
 from node.evidence import settle
 from node.final import height_at
@@ -74,6 +75,7 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
         pace = f"{done.records:,} records in {seconds:.1f} s"
         begun = f"snapshot of height {done.above} and the store" if done.above else done.way
         lines.append(f"The database is back at height {done.height}, from the {begun}: {pace}.")
+    lines += ["Next:", f"  {typed('run', '--home', place.path)}"]
     show(as_json, facts, lines)
 
 

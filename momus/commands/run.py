@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,6 +11,7 @@ import typer
 from backbone.store import StoreDamaged
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import Failure, note, show
+from momus.commands.typed import remedies, typed
 from node import exits
 from node.committee import Committee, homes_below
 from node.home import Home
@@ -45,12 +47,17 @@ def _run_all(folder: Path, homes: list[Home], as_json: bool) -> NoReturn:
     if not as_json:
         note(f"Running {len(homes)} validators in {folder}. Ctrl-C stops them.")
         for each in homes:
-            api = each.settings(dict(os.environ)).api
-            if api.port:
-                note(f"  {each.path.name}: http://{api.host}:{api.port}/")
+            note(
+                f"  {each.path.name}: {_page(each.settings(dict(os.environ))) or typed('status', '--home', each.path)}"
+            )
     code = committee.run()
-    halted = "; ".join(f"{name}: {why}" for name, why in committee.halted().items()) or None
-    _end(code, halted, as_json)
+    halted = committee.halted()
+    commands = [command for name, why in halted.items() for command in remedies(why, folder / name)]
+    _end(code, "; ".join(f"{name}: {why}" for name, why in halted.items()) or None, as_json, commands)
+
+
+def _page(settings: Settings) -> str:
+    return f"http://{settings.api.host}:{settings.api.port}/" if settings.api.port else ""
 
 
 def _run_one(home: Path, as_json: bool) -> NoReturn:
@@ -60,8 +67,8 @@ def _run_one(home: Path, as_json: bool) -> NoReturn:
     argv = [sys.executable, "-P", "-m", "momus", "process", "--home", str(place.path), "--parent", str(os.getpid())]
     supervisor = supervisor_of(place, settings, argv)
     if not as_json:
-        page = f"http://{settings.api.host}:{settings.api.port}/" if settings.api.port else "`momus status`"
-        note(f"Running {place.path}. {page} shows how it does; Ctrl-C stops it.")
+        note(f"Running {place.path}. Ctrl-C stops it. How it does shows:")
+        note(f"  {_page(settings) or typed('status', '--home', place.path)}")
     with metrics_served(place, settings, supervisor.starts):
         code = supervisor.run()
     if code == exits.HALT:
@@ -86,11 +93,13 @@ def _name_rows(home: Home, settings: Settings) -> None:
     if done is not None:
         file, found = done
         note(f"{file}: {found.count:,} rows differ. {found.says}")
+        for command in remedies(found.says, home.path):
+            note(f"  {command}")
 
 
-def _end(code: int, halted: str | None, as_json: bool) -> NoReturn:
+def _end(code: int, halted: str | None, as_json: bool, commands: Sequence[str] | None = None) -> NoReturn:
     if as_json:
         show(True, {"halted": halted}, "")
     if halted is not None:
-        raise Failure(exits.HALT, f"the node halted: {halted}")
+        raise Failure(exits.HALT, f"the node halted: {halted}", commands)
     raise typer.Exit(code)

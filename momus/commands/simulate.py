@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from momus.commands.output import Failure, progress, results, write_file
+from momus.commands.typed import typed
 from node import exits
 from simulation.adversaries.kinds import ADVERSARIES
 from simulation.checkers import CHECKERS
@@ -88,7 +89,9 @@ def _shown(verdict: Verdict) -> Verdict:
     plan, fork = verdict.plan, verdict.fork
     if verdict.violation is not None:
         with_whom = f" (with {', '.join(verdict.adversaries)})" if verdict.adversaries else ""
-        results.print(f"seed {plan.seed}: {verdict.violation}{with_whom}\n  replay: {plan.command()}", markup=False)
+        results.print(
+            f"seed {plan.seed}: {verdict.violation}{with_whom}\n  replay: {typed(*plan.words())}", markup=False
+        )
     elif fork is not None:
         facts = shown_fork(fork)
         results.print(f"seed {plan.seed}: fork at height {fork.height}, made by {facts['culprits']}", markup=False)

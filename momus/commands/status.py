@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,6 +12,7 @@ from backbone.store import StoreReader
 from ledger.genesis import Genesis
 from momus.commands.options import DEFAULT_HOME, HomeOption, JsonOption
 from momus.commands.output import results, show, table
+from momus.commands.typed import remedies
 from node import exits, wiring
 from node.clock import read_doubted_ms, what_is_wrong
 from node.final import final_heads, final_time_ms
@@ -38,7 +40,7 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     if as_json:
         show(True, facts, "")
     else:
-        _print(facts)
+        _print(facts, place.path)
     if facts["processes"]["supervisor"]["state"] == "halted":
         raise typer.Exit(exits.HALT)
 
@@ -102,7 +104,7 @@ def _sql_height(home: Home, settings: Settings) -> int | None:
         return None
 
 
-def _print(facts: dict[str, Any]) -> None:
+def _print(facts: dict[str, Any], home: Path) -> None:
     now_ms = time.time_ns() // 1_000_000
     results.print(f"chain {facts['chain']}, validator {facts['validator']}, log {facts['backbone']}", markup=False)
     rows = []
@@ -111,6 +113,8 @@ def _print(facts: dict[str, Any]) -> None:
         pid = str(process["pid"]) if process["alive"] else ""
         rows.append((name, process["state"], pid, since, process["detail"]))
     results.print(table(["process", "state", "pid", "since", ""], rows))
+    for command in remedies(" ".join(process["detail"] for process in facts["processes"].values()), home):
+        results.print(f"  {command}", markup=False)
     sql_height = "the database does not answer" if facts["sql_height"] is None else str(facts["sql_height"])
     results.print(f"final height {facts['final_height']}, executed {facts['executed_height']}, in SQL {sql_height}")
     results.print(f"lag {facts['lag_blocks']} blocks, {facts['lag_records']} records")

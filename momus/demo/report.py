@@ -13,7 +13,7 @@ from momus.demo.phases import Flow
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The whole outcome. `places` says where things are and how to look, as (what, where or command)."""
+    """The whole outcome. `places`: (what, where it is). `commands`: (why, what can be typed next)."""
 
     backbone: str
     validators: int
@@ -25,6 +25,7 @@ class Report:
     replay_per_s: float
     seconds: float
     places: tuple[tuple[str, str], ...]
+    commands: tuple[tuple[str, str], ...]
 
     @property
     def failures(self) -> list[str]:
@@ -73,6 +74,10 @@ class Report:
             console.print(Text.assemble(("FAILED", "bold red"), f" {failure}"))
         if not self.failures:
             console.print(Text.assemble(("All checks passed", "bold green"), f" in {self.seconds:.0f} s."))
+        console.print()
+        for what, command in self.commands:
+            console.print(what)
+            console.print(Text(f"  {command}"), soft_wrap=True)
 
     def _lines(self) -> list[tuple[str, str]]:
         flow, checks = self.flow, self.checks

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from ledger.keys import PrivateKey
 from momus.client import Client, HeightWatch
+from momus.commands.typed import typed
 from momus.demo.backbone import running_broker
 from momus.demo.checks import Checks, check_nodes, views_nullified
 from momus.demo.local_committee import LocalCommittee
@@ -71,7 +72,8 @@ def run_demo(plan: DemoPlan, console: Console) -> Report:
         replay_s=rebuilt.seconds,
         replay_per_s=checks.executed / rebuilt.seconds,
         seconds=time.monotonic() - started_at,
-        places=_places(place, homes[0], scratch),
+        places=_places(place, scratch),
+        commands=_commands(place, homes[0], scratch),
     )
 
 
@@ -137,13 +139,16 @@ def _log_options(servers: str | None) -> tuple[str, ...]:
     return () if servers is None else ("--backbone", "kafka", "--kafka", servers)
 
 
-def _places(place: Path, home: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
-    """Where things are, as (what, where or command)."""
+def _places(place: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
+    """Where things are, as (what, where)."""
+    return (("data", str(place)), ("accounts", str(scratch / ACCOUNTS_FILE)))
+
+
+def _commands(place: Path, home: Path, scratch: Path) -> tuple[tuple[str, str], ...]:
+    """What can be typed next, as (what, command)."""
     look = "select address, decimal_amount from balances order by amount desc limit 5"
     return (
-        ("data", str(place)),
-        ("accounts", str(scratch / ACCOUNTS_FILE)),
-        ("look with SQL", f'momus sql --home {home} "{look}"'),
-        ("run it again", f"momus run --home {place}"),
-        ("clean up", f"momus demo --clean --scratch {scratch}"),
+        ("To run it again:", typed("run", "--home", place)),
+        ("To look with SQL, while it runs:", typed("sql", "--home", home, look)),
+        ("To clean up:", typed("demo", "--clean", "--scratch", scratch)),
     )

@@ -1,6 +1,9 @@
 """`momus init`: everything or nothing, and never over what is there."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +14,7 @@ import pytest
 
 from backbone.embedded import EmbeddedLog
 from momus.cli import run_line
-from node import wiring
+from node import exits, wiring
 from node.home import Home
 from node.keystore import load_key
 from node.make_database import running_postgres
@@ -105,3 +108,32 @@ def test_postgres_that_does_not_answer_is_said_in_one_sentence(
     assert "Traceback" not in (told := capsys.readouterr().err)
     assert told.startswith("momus: ")
     assert not (folder / "home").exists()
+
+
+@pytest.mark.processes
+@pytest.mark.timeout(400)
+def test_commands_that_init_names_work_when_they_are_pasted_in_another_folder(folder: Path) -> None:
+    elsewhere, place = folder / "elsewhere", '-it\'s $HOME, "x" дом'
+    elsewhere.mkdir()
+    environment = {**os.environ, "COLUMNS": "80", "PATH": "/usr/bin:/bin"}
+
+    def said(*argv: str, cwd: Path = elsewhere) -> str:
+        done = subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    made = said(sys.executable, "-m", "momus", "init", "--dev", "--home", place, cwd=folder)
+    run, sql, submit = [line.strip() for line in made.splitlines() if line.startswith("  ")]
+    with subprocess.Popen(["bash", "-c", f"exec {run}"], cwd=elsewhere, env=environment) as node:
+        try:
+            assert said("bash", "-c", submit).startswith("executed")
+            assert "999995" in said("bash", "-c", sql)
+        finally:
+            node.terminate()
+    assert node.returncode == 0
+
+
+def test_a_path_in_which_postgres_cannot_live_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_line(["init", "--home", str(folder / "two\nlines")]) in (exits.USAGE, exits.UNAVAILABLE)
+    assert "without a line end" in capsys.readouterr().err
+    assert [*folder.iterdir()] == []
