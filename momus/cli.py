@@ -8,7 +8,7 @@ no SQL and no log in it.
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Final
@@ -18,6 +18,7 @@ import typer
 from momus.commands.output import Failure, errors, is_told, private_files
 from node import exits
 from node.disk import refused
+from node.lifeline import interrupted_by_sigterm
 
 COMMANDS: Final = {
     "init": "commands.init:command",
@@ -47,6 +48,8 @@ COMMANDS: Final = {
 }
 """Where each is, below this package, in the order of the help."""
 _HIDDEN: Final = "process"
+_LONG: Final = (["demo"], ["bench"], ["simulate"], ["drill"], ["audit"])
+"""What starts other processes, or finds one thing after the other: a signal ends it in order."""
 
 
 def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
@@ -92,9 +95,10 @@ def run_line(arguments: Sequence[str]) -> int:
 
 def _run(arguments: Sequence[str]) -> int:
     try:
-        make_app([name for name in arguments[:1] if name in COMMANDS] or COMMANDS)(
-            args=list(arguments), prog_name="momus"
-        )
+        with interrupted_by_sigterm() if arguments[:1] in _LONG else nullcontext():
+            make_app([name for name in arguments[:1] if name in COMMANDS] or COMMANDS)(
+                args=list(arguments), prog_name="momus"
+            )
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else exits.OK
     except Failure as failure:

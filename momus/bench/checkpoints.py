@@ -116,19 +116,24 @@ class CheckpointFigures:
 class CheckpointBench:
     """Runs on the embedded log, in `scratch`, a node of one validator at a time."""
 
-    def __init__(self, scratch: Path, sizes: CheckpointSizes, console: Console) -> None:
+    def __init__(
+        self, scratch: Path, sizes: CheckpointSizes, console: Console, on_figure: Callable[[], None] = lambda: None
+    ) -> None:
+        """`on_figure`: after each one that is in `figures`."""
+        self.figures = CheckpointFigures()
+        self._on_figure = on_figure
         self._scratch = fresh_scratch(scratch)
         self._sizes = sizes
         self._console = console
 
     def run(self) -> CheckpointFigures:
         """Raises: BenchFailed, NodeFailed, and what the log and database raise."""
-        figures = CheckpointFigures()
         for number in range(self._sizes.rounds):
             for name, make in self._loads():
                 self._console.print(f"round {number + 1}: {name}", highlight=False)
-                self._measure(figures.loads.setdefault(name, LoadFigures()), make)
-        return figures
+                self._measure(name, make)
+                self._on_figure()
+        return self.figures
 
     def _loads(self) -> list[tuple[str, Callable[[Maker], Load]]]:
         sizes = self._sizes
@@ -137,15 +142,19 @@ class CheckpointBench:
             (f"batched, {sizes.accounts:,} accounts", lambda maker: maker.batched(sizes.batched, sizes.accounts)),
         ]
 
-    def _measure(self, found: LoadFigures, make: Callable[[Maker], Load]) -> None:
-        for seconds, heights in ((found.without_s, _NEVER), (found.with_s, EVERY_HEIGHTS)):
+    def _measure(self, load_name: str, make: Callable[[Maker], Load]) -> None:
+        took_s = []
+        for heights in (_NEVER, EVERY_HEIGHTS):
             name = f"c{len(list(self._scratch.iterdir()))}"
             options = ("--checkpoint-ms", str(_NEVER), "--checkpoint-heights", str(heights))
             (home,) = make_chain(self._scratch, name, None, 1, *options)
             load = make(Maker(home.genesis(), time.time_ns() // 1_000_000 + VALID_FOR_MS))
-            seconds.append(seconds_of(home, load))
-            found.transfers = load.transfers
-        count, found.leaves = _made(home)
+            took_s.append(seconds_of(home, load))
+        count, leaves = _made(home)
+        found = self.figures.loads.setdefault(load_name, LoadFigures())
+        found.transfers, found.leaves = load.transfers, leaves
+        for figures, seconds in zip((found.without_s, found.with_s), took_s, strict=True):
+            figures.append(seconds)
         found.checkpoints.append(count)
 
 

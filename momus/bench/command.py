@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from momus.commands.output import Failure, Terminal
-from momus.demo.command import write_json
 from node import exits
 
 _DYING_MIN = 4
@@ -33,16 +32,18 @@ def command(
     """Measure this machine's ceilings and how close the whole path comes to them.
 
     From the first append to the log until the last row is committed, with real node processes and Postgres. With
-    several --validators instead: finality, throughput, views, the time past a dead leader, and the idle chain.
+    several --validators instead: finality, throughput, views, the time past a dead leader, and the idle chain. Figures
+    are written as they come; where the rest fails, or a signal ends it, they stay, with "failed" beside them. Exit
+    code 1: it failed.
     """
     # Every process of a node starts through this command line: what only a bench needs is loaded when one runs.
-    from momus.bench.checkpoints import CheckpointBench, CheckpointFigures, CheckpointSizes
+    from momus.bench.checkpoints import CheckpointBench, CheckpointSizes
     from momus.bench.committee import CommitteeBench, CommitteeSizes
-    from momus.bench.committee_figures import CommitteeFigures
-    from momus.bench.deaths import DeathsBench, DeathsFigures
-    from momus.bench.figures import Figures
+    from momus.bench.deaths import DeathsBench
+    from momus.bench.keeper import Keeper
     from momus.bench.run import Bench, Sizes
     from momus.bench.watch import BenchFailed
+    from momus.client import NotFinal
     from momus.demo.backbone import KAFKA_VARIABLE
     from momus.demo.local_node import NodeFailed
     from momus.demo.scratch import ScratchTaken
@@ -50,18 +51,25 @@ def command(
 
     console = Terminal(stderr=json_file == Path("-"))
     backbones = ["embedded", *(["kafka"] if kafka or os.environ.get(KAFKA_VARIABLE) else [])]
-    figures: Figures | CommitteeFigures | CheckpointFigures | DeathsFigures
+    bench: Bench | CheckpointBench | CommitteeBench | DeathsBench
+    keeper = Keeper(json_file)
+
+    def keep() -> None:
+        keeper.keep(bench.figures)
+
     try:
         if checkpoints:
-            figures = CheckpointBench(scratch, CheckpointSizes.quick() if quick else CheckpointSizes(), console).run()
+            bench = CheckpointBench(scratch, CheckpointSizes.quick() if quick else CheckpointSizes(), console, keep)
         elif deaths:
-            figures = DeathsBench(scratch, max(validators, _DYING_MIN), deaths, busy, console).run()
+            bench = DeathsBench(scratch, max(validators, _DYING_MIN), deaths, busy, console, keep)
         elif validators == 1:
-            figures = Bench(scratch, backbones, Sizes.quick() if quick else Sizes(), console).run()
+            bench = Bench(scratch, backbones, Sizes.quick() if quick else Sizes(), console, keep)
         else:
             sizes = CommitteeSizes.quick() if quick else CommitteeSizes()
-            figures = CommitteeBench(scratch, backbones, validators, sizes, console).run()
-    except (BenchFailed, NodeFailed, BrokerUnusable, ScratchTaken, OSError) as error:
+            bench = CommitteeBench(scratch, backbones, validators, sizes, console, keep)
+        with keeper.kept(console, bench.figures):
+            bench.run()
+    except KeyboardInterrupt as error:
+        raise Failure(exits.FAILED, "the bench was interrupted.") from error
+    except (BenchFailed, NodeFailed, NotFinal, BrokerUnusable, ScratchTaken, OSError) as error:
         raise Failure(exits.FAILED, f"the bench failed: {error}") from error
-    figures.show(console)
-    write_json(json_file, figures.as_json())

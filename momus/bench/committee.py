@@ -1,7 +1,7 @@
 """The bench of a committee on one machine: a chain per log, real processes, a database for each validator."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -58,8 +58,17 @@ class CommitteeBench:
     """Runs on the logs named in `backbones`, in `scratch`."""
 
     def __init__(
-        self, scratch: Path, backbones: list[str], validators: int, sizes: CommitteeSizes, console: Console
+        self,
+        scratch: Path,
+        backbones: list[str],
+        validators: int,
+        sizes: CommitteeSizes,
+        console: Console,
+        on_figure: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_figure`: after each one that is in `figures`."""
+        self.figures = CommitteeFigures(validators)
+        self._on_figure = on_figure
         self._scratch = fresh_scratch(scratch)
         self._backbones = backbones
         self._validators = validators
@@ -68,13 +77,13 @@ class CommitteeBench:
 
     def run(self) -> CommitteeFigures:
         """Raises: BenchFailed, NodeFailed, and what the log and database raise."""
-        figures = CommitteeFigures(self._validators)
         for backbone in self._backbones:
             with running_broker(backbone, self._scratch, self._console) as servers:
                 homes = make_chain(self._scratch, f"committee-{backbone}", servers, self._validators)
                 with running(homes) as parts:
-                    figures.logs.append(Run(backbone, parts, self._sizes, self._console).all())
-        return figures
+                    self.figures.logs.append(OnLog(backbone))
+                    Run(self.figures.logs[-1], parts, self._sizes, self._console, self._on_figure).all()
+        return self.figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +113,17 @@ def running(homes: list[Home]) -> Iterator[Parts]:
 class Run:
     """All measurements on one log, one after the other on one chain. Payments are numbered through."""
 
-    def __init__(self, backbone: str, parts: Parts, sizes: CommitteeSizes, console: Console) -> None:
-        self._backbone = backbone
+    def __init__(
+        self,
+        found: OnLog,
+        parts: Parts,
+        sizes: CommitteeSizes,
+        console: Console,
+        on_figure: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._found = found
+        self._backbone = found.backbone
+        self._on_figure = on_figure
         self._parts = parts
         self._sizes = sizes
         self._console = console
@@ -113,18 +131,26 @@ class Run:
         self._maker = Maker(self._genesis, time.time_ns() // 1_000_000 + VALID_FOR_MS)
         self._paid = 0
 
-    def all(self) -> OnLog:
-        """Raises: BenchFailed, NodeFailed, NotFinal, and what the log and database raise."""
+    def all(self) -> None:
+        """Into `found`, one after the other. Raises: BenchFailed, NodeFailed, NotFinal, and what the log and database
+        raise."""
         self.open_accounts()
-        found, views = self._finality()
-        idle = self._idle()
-        throughputs = (
-            self._throughput("single", self._maker.single(self._sizes.single, self._number(self._sizes.single))),
-            self._throughput("batched, 10,000 accounts", self._maker.batched(self._sizes.batched, 10_000)),
+        found, sizes = self._found, self._sizes
+        found.finality, found.views = self._finality()
+        self._on_figure()
+        found.idle = self._idle()
+        self._on_figure()
+        found.throughputs.append(
+            self._throughput("single", self._maker.single(sizes.single, self._number(sizes.single)))
         )
-        succession = self.succession()
-        differences = tuple(self._parts.committee.differences(_WAIT_S))
-        return OnLog(found, views, throughputs, succession, idle, differences)
+        self._on_figure()
+        found.throughputs.append(
+            self._throughput("batched, 10,000 accounts", self._maker.batched(sizes.batched, 10_000))
+        )
+        self._on_figure()
+        found.succession = self.succession()
+        self._on_figure()
+        found.differences = self._parts.committee.differences(_WAIT_S)
 
     def open_accounts(self) -> None:
         """What every load needs. Raises: NotFinal, BenchFailed."""

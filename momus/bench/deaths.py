@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from rich.table import Table
 
 from backbone.store import StoreReader
 from momus.bench.committee import CommitteeSizes, Run, running
+from momus.bench.committee_figures import OnLog
 from momus.bench.figures import Mark
 from momus.bench.run import make_chain
 from momus.demo.backbone import running_broker
@@ -60,7 +61,7 @@ class DeathsFigures:
     def show(self, console: Console) -> None:
         """For people."""
         table = Table("validator", "final at end of load", "final", "executed", "behind", box=None)
-        top = max(standing.final_height for standing in self.at_end)
+        top = max((standing.final_height for standing in self.at_end), default=0)
         for before, after in zip(self.at_end_of_load, self.at_end, strict=True):
             heights = (before.final_height, after.final_height, after.executed_height, top - after.executed_height)
             table.add_row(after.validator, *(f"{height:,}" for height in heights))
@@ -74,24 +75,35 @@ class DeathsFigures:
 class DeathsBench:
     """A committee under a steady load, of which one after the other is killed and comes back."""
 
-    def __init__(self, scratch: Path, validators: int, deaths: int, busy: int, console: Console) -> None:
+    def __init__(
+        self,
+        scratch: Path,
+        validators: int,
+        deaths: int,
+        busy: int,
+        console: Console,
+        on_figure: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_figure`: after each one that is in `figures`."""
         self._scratch = fresh_scratch(scratch)
-        self._figures = DeathsFigures(validators, deaths, busy)
+        self.figures = DeathsFigures(validators, deaths, busy)
+        self._on_figure = on_figure
         self._console = console
 
     def run(self) -> DeathsFigures:
         """Raises: BenchFailed, NodeFailed, NotFinal, and what the log and database raise."""
-        figures = self._figures
+        figures = self.figures
         with running_broker("embedded", self._scratch, self._console) as servers:
             homes = make_chain(self._scratch, "deaths", servers, figures.validators)
             with running(homes) as parts:
-                run = Run("embedded", parts, CommitteeSizes(kills=figures.deaths), self._console)
+                run = Run(OnLog("embedded"), parts, CommitteeSizes(kills=figures.deaths), self._console)
                 run.open_accounts()
                 since = time.monotonic()
                 with busy_loops(figures.busy):
                     run.succession()
                     figures.load_s = time.monotonic() - since
-                    figures.at_end_of_load = standings(homes)
+                    figures.at_end_of_load = figures.at_end = standings(homes)
+                    self._on_figure()
                     self._await_level(homes)
                 figures.differences = parts.committee.differences(_GIVEN_UP_S)
         return figures
@@ -100,9 +112,10 @@ class DeathsBench:
         """The busy loops go on meanwhile."""
         since = time.monotonic()
         while time.monotonic() < since + _GIVEN_UP_S:
-            self._figures.at_end = standings(homes)
-            if is_level(self._figures.at_end):
-                self._figures.level_s = time.monotonic() - since
+            self.figures.at_end = standings(homes)
+            if is_level(self.figures.at_end):
+                self.figures.level_s = time.monotonic() - since
+                self._on_figure()
                 return
             time.sleep(_POLL_S)
 

@@ -87,16 +87,16 @@ class Mark:
 
 @dataclass(slots=True)
 class Figures:
-    """Everything that one run measured."""
+    """Everything that one run has measured so far."""
 
-    ceilings: Ceilings
+    ceilings: Ceilings | None = None
     throughputs: list[Throughput] = field(default_factory=list)
     finalities: list[Finality] = field(default_factory=list)
 
     def marks(self) -> Iterator[Mark]:
         """The marks, for the embedded log."""
         for found in self.throughputs:
-            if found.backbone != "embedded":
+            if found.backbone != "embedded" or self.ceilings is None:
                 continue
             if found.name == "single":
                 share = found.per_s / self.ceilings.verifications
@@ -107,11 +107,14 @@ class Figures:
 
     def as_json(self) -> dict[str, Any]:
         """All of it for programs; rates are per second, times in ms."""
+        if self.ceilings is None:
+            return {}
+        verifications, copy_rows = self.ceilings.verifications, self.ceilings.copy_rows
         return {
             "cores": self.ceilings.cores,
             "ceilings": {
-                "verifications_per_s": round(self.ceilings.verifications, 1),
-                "copy_rows_per_s": round(self.ceilings.copy_rows, 1),
+                "verifications_per_s": round(verifications, 1),
+                "copy_rows_per_s": round(copy_rows, 1),
                 "log_appends_per_s": round(self.ceilings.log_appends, 1),
             },
             "throughput": [
@@ -122,8 +125,8 @@ class Figures:
                     "per_s": round(found.per_s, 1),
                     "replay_per_s": round(found.replay_per_s, 1),
                     "replay_equal": found.replay_equal,
-                    "share_of_verification_ceiling": round(found.per_s / self.ceilings.verifications, 3),
-                    "share_of_copy_ceiling": round(found.per_s / self.ceilings.copy_rows, 3),
+                    "share_of_verification_ceiling": round(found.per_s / verifications, 3),
+                    "share_of_copy_ceiling": round(found.per_s / copy_rows, 3),
                 }
                 for found in self.throughputs
             ],
@@ -133,8 +136,9 @@ class Figures:
 
     def show(self, console: Console) -> None:
         """Tables for people."""
-        console.print(_ceilings_table(self.ceilings))
-        console.print(self._throughput_table())
+        if self.ceilings is not None:
+            console.print(_ceilings_table(self.ceilings))
+            console.print(self._throughput_table(self.ceilings))
         for found in self.finalities:
             console.print(
                 f"finality at {found.per_s} tx/s on {found.backbone}: p50 {found.final.p50:.0f} ms, "
@@ -145,7 +149,7 @@ class Figures:
         for mark in self.marks():
             console.print(mark.sentence, highlight=False)
 
-    def _throughput_table(self) -> Table:
+    def _throughput_table(self, ceilings: Ceilings) -> Table:
         table = Table("log", "load", "transfers", "transfers/s", "of verifying", "of COPY", "replay/s", box=None)
         for found in self.throughputs:
             table.add_row(
@@ -153,8 +157,8 @@ class Figures:
                 found.name,
                 f"{found.transfers:,}",
                 f"{found.per_s:,.0f}",
-                f"{found.per_s / self.ceilings.verifications:.0%}" if found.name == "single" else "",
-                f"{found.per_s / self.ceilings.copy_rows:.1%}",
+                f"{found.per_s / ceilings.verifications:.0%}" if found.name == "single" else "",
+                f"{found.per_s / ceilings.copy_rows:.1%}",
                 f"{found.replay_per_s:,.0f}",
             )
         return table

@@ -46,7 +46,17 @@ class Sizes:
 class Bench:
     """Runs on the logs named in `backbones`, in `scratch`."""
 
-    def __init__(self, scratch: Path, backbones: list[str], sizes: Sizes, console: Console) -> None:
+    def __init__(
+        self,
+        scratch: Path,
+        backbones: list[str],
+        sizes: Sizes,
+        console: Console,
+        on_figure: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_figure`: after each one that is in `figures`."""
+        self.figures = Figures()
+        self._on_figure = on_figure
         self._scratch = fresh_scratch(scratch)
         self._backbones = backbones
         self._sizes = sizes
@@ -54,14 +64,18 @@ class Bench:
 
     def run(self) -> Figures:
         """Raises: BenchFailed, NodeFailed, and what the log and database raise."""
-        figures = Figures(self._ceilings())
+        figures = self.figures
+        figures.ceilings = self._ceilings()
+        self._on_figure()
         for backbone in self._backbones:
             with running_broker(backbone, self._scratch, self._console) as servers:
                 for name, make in self._loads():
                     figures.throughputs.append(self._throughput(backbone, servers, name, make))
                     if name == "single":
                         figures.ceilings = self._verifying_again(figures.ceilings)
+                    self._on_figure()
                 figures.finalities.append(self._finality(backbone, servers))
+                self._on_figure()
         return figures
 
     def _loads(self) -> list[tuple[str, Callable[[Maker], Load]]]:

@@ -37,6 +37,7 @@ def join(home: Path, genesis: Path, key: Path | None, places: Places, as_json: b
         raise Failure(exits.USAGE, "--genesis needs --key: the key file of this validator.")
     made = join_chain(home, genesis, key, places)
     joined = made.home.genesis()
+    run = typed("run", "--home", home)
     facts = {
         "home": str(made.home.path),
         "homes": [str(made.home.path)],
@@ -47,7 +48,7 @@ def join(home: Path, genesis: Path, key: Path | None, places: Places, as_json: b
         "client_address": None,
         "asset": None,
         "transactions": [],
-        "next": [typed("run", "--home", home)],
+        "next": [run],
     }
     name = made.home.settings({}).validator
     lines = [f"Made the home of {name} on the chain {joined.chain} in {made.home.path}."]
@@ -55,7 +56,7 @@ def join(home: Path, genesis: Path, key: Path | None, places: Places, as_json: b
         f"genesis {made.genesis_digest.hex()} (all parties must see the same)",
         "",
         "Next:",
-        f"  {facts['next'][0]}",
+        f"  {run}",
     ]
     show(as_json, facts, lines)
 

@@ -2,14 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Final
 
 import typer
 
-from momus.commands.output import Failure, progress, results, write_file
+from momus.commands.output import Failure, note, progress, results, write_file
 from momus.commands.typed import typed
 from node import exits
 from simulation.adversaries.kinds import ADVERSARIES
@@ -63,26 +63,29 @@ def command(
     _check(checker or ANY, [*CHECKERS], "checker")
     plans = [Plan(seed, sizes[seed % len(sizes)], byzantine, adversary, faults, mutant, checker) for seed in numbers]
     started = perf_counter()
-    verdicts = [_shown(run(plan, print)) for plan in plans] if trace else _watched(plans, jobs)
+    verdicts: list[Verdict] = []
+    try:
+        for verdict in (run(plan, print) for plan in plans) if trace else _watched(plans, jobs):
+            verdicts.append(_shown(verdict))
+    except KeyboardInterrupt:
+        note(f"Interrupted after {len(verdicts)} of {len(plans)} worlds.")
     summary = summarise(verdicts, perf_counter() - started)
     if json_file is not None:
         write_file(json_file, json.dumps(summary, indent=2).encode() + b"\n", "--json")
     results.print(", ".join(f"{name.replace('_', ' ')} {summary[name]}" for name in SHOWN), markup=False)
-    if summary["violated"]:
+    if summary["violated"] or len(verdicts) < len(plans):
         raise typer.Exit(exits.FAILED)
 
 
-def _watched(plans: Sequence[Plan], jobs: int | None) -> list[Verdict]:
-    """The verdicts of all, and a bar that says how far it is."""
-    seen: list[Verdict] = []
+def _watched(plans: Sequence[Plan], jobs: int | None) -> Iterator[Verdict]:
+    """The verdicts of all, as they come, and a bar that says how far it is."""
     violated = 0
     with progress(is_hidden=False) as bar:
         task = bar.add_task("worlds", total=len(plans), note="")
         for verdict in run_all(plans, jobs):
-            seen.append(_shown(verdict))
+            yield verdict
             violated += verdict.violation is not None
             bar.update(task, advance=1, note=f"{violated} violated" if violated else "")
-    return seen
 
 
 def _shown(verdict: Verdict) -> Verdict:

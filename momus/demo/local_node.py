@@ -13,6 +13,7 @@ from typing import Any
 
 from momus.demo.started import Started
 from node.home import Home
+from node.lifeline import guard_of
 from node.status import RUNNING, Status, StatusFile
 
 PROCESSES = ("order", "execute")
@@ -37,12 +38,13 @@ def momus(*arguments: str, environment: Mapping[str, str] | None = None, timeout
 
 
 class LocalNode(Started):
-    """`momus run` of one home. Its output goes to `run.log` in the home."""
+    """`momus run` of one home, for as long as this process lives. Its output goes to `run.log` in the home."""
 
     def __init__(self, home: Path, environment: Mapping[str, str] | None = None) -> None:
         self.home = Home(home)
         self._environment = {**ALONE, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self._pids_before: set[int] = set()
 
     @property
@@ -63,6 +65,8 @@ class LocalNode(Started):
             self._process = subprocess.Popen(
                 argv, stdout=log, stderr=log, env=_environment(self._environment), process_group=0
             )
+        self._unguard()
+        self._guard = guard_of(self._process.pid)
 
     def status(self, process: str) -> Status | None:
         """What one of its processes says of itself."""
@@ -88,7 +92,10 @@ class LocalNode(Started):
 
     def kill_9_all(self) -> None:
         """SIGKILL everything: the supervisor, with it the two processes, and Postgres."""
-        self.abort()
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._unguard()
         with suppress(NodeFailed):
             self.kill_9("postgres")
 
@@ -103,7 +110,9 @@ class LocalNode(Started):
             return 0
         self.terminate()
         try:
-            return self._process.wait(timeout_s)
+            code = self._process.wait(timeout_s)
+            self._unguard()
+            return code
         except subprocess.TimeoutExpired as error:
             self.abort()
             raise NodeFailed(f"the node did not stop within {timeout_s:g} s: {self.log_tail()}") from error
@@ -112,15 +121,22 @@ class LocalNode(Started):
         """Wait until it ends by itself; the exit code. Raises: NodeFailed."""
         assert self._process is not None
         try:
-            return self._process.wait(timeout_s)
+            code = self._process.wait(timeout_s)
+            self._unguard()
+            return code
         except subprocess.TimeoutExpired as error:
             raise NodeFailed(f"the node still runs after {timeout_s:g} s: {self.log_tail()}") from error
 
     def abort(self) -> None:
         """End it at once, with all that it started."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        self.kill_9_all()
+
+    def _unguard(self) -> None:
+        """After its end: nothing is to be guarded any more."""
+        if self._guard is not None:
+            self._guard.kill()
+            self._guard.communicate()
+            self._guard = None
 
     def log_tail(self) -> str:
         """The end of its output."""

@@ -90,7 +90,7 @@ def test_errors_give_their_remedy_whole_for_the_home_they_are_about(
 
 def test_a_path_that_is_not_utf_8_ends_no_command_with_a_traceback(tmp_path: Path) -> None:
     odd = os.fsencode(tmp_path) + b"/a\xffb"
-    argv = [sys.executable, "-m", "momus", "recover", "--home", odd]
+    argv: list[str | bytes] = [sys.executable, "-m", "momus", "recover", "--home", odd]
     done = subprocess.run(argv, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"})
     told(done.stderr.decode(), ["init", "--home", os.fsdecode(odd)])
     assert done.returncode == exits.USAGE
@@ -198,7 +198,10 @@ def strings(file: Path) -> Iterator[tuple[int, str]]:
     inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
-            yield node.lineno, "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+            yield (
+                node.lineno,
+                "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values),
+            )
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and not {id(node)} & (silent | inner):
             yield node.lineno, node.value
 
