@@ -1,6 +1,6 @@
 """Reads by the HTTP API beside the same reads by SQL: requests a second, and the slowest in a hundred.
 
-    python -m benchmarks.api_reads [ROUNDS [SECONDS [TRANSACTIONS]]]
+    python -m benchmarks.api_reads [--rounds N] [--seconds N] [--transactions N] [--smallest]
 
 A running node of one validator that has executed so many transfers, each signed by itself, in blocks of about 500.
 `wrk` (Debian: apt install wrk) asks the API; `pgbench` (Debian: postgresql) asks Postgres what the API asks it for the
@@ -8,13 +8,14 @@ same rows, over as many connections. Both are programs in C on this machine, and
 Rounds in turn; medians. Then the same while payments come in.
 """
 
+import argparse
 import os
 import re
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from api.ledger_routes import TRANSFERS
 from api.listing import PAGE
 from api.state_routes import _BALANCE, _OBJECT
 from benchmarks.processes import family_s, pid_of
+from benchmarks.smallest import SMALLEST, run_to_its_end
 from ledger.commands import CreateObject
 from ledger.transaction import Transaction
 from momus.bench.inject import Injector, executed
@@ -170,6 +172,29 @@ def by_sql(folder: Path, url: object, read: Read, seconds: int) -> Rate:
     return Rate(len(took) / seconds, median(took), took[len(took) * 99 // 100])
 
 
+def once_by_api(folder: Path, port: object, read: Read, seconds: int) -> Rate:
+    """Every path asked for once: shows that it is answered, and measures next to nothing."""
+    began = time.monotonic()
+    for path in read.paths:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=WAIT_S) as answer:
+            assert answer.status == 200, f"{path}: {answer.status}"
+    return _once(read, began)
+
+
+def once_by_sql(folder: Path, url: object, read: Read, seconds: int) -> Rate:
+    """Every script run once."""
+    began = time.monotonic()
+    with psycopg.connect(str(url), autocommit=True) as database:
+        for script in read.scripts:
+            database.execute(script.encode())
+    return _once(read, began)
+
+
+def _once(read: Read, began: float) -> Rate:
+    took_s = time.monotonic() - began
+    return Rate(len(read.paths) / took_s, took_s * 1e3, took_s * 1e3)
+
+
 @contextmanager
 def node(scratch: Path, count: int) -> Iterator[tuple[Home, LocalNode, int, Maker]]:
     """Running, with so many transfers executed, and some objects; with the port of its API."""
@@ -221,7 +246,18 @@ def paying(home: Home, maker: Maker, first: int) -> Iterator[None]:
         thread.join()
 
 
-def measure(folder: Path, place: tuple[Home, LocalNode, int], reads: Sequence[Read], rounds: int, seconds: int) -> None:
+Ask = Callable[[Path, object, Read, int], Rate]
+"""Given a scratch folder, the port or the URL, what to read, and for how many seconds."""
+
+
+def measure(
+    folder: Path,
+    place: tuple[Home, LocalNode, int],
+    reads: Sequence[Read],
+    rounds: int,
+    seconds: int,
+    asks: tuple[Ask, Ask] = (by_api, by_sql),
+) -> None:
     """Print a row of the table for each kind."""
     home, running, port = place
     url = database_url(home, home.settings({}))
@@ -230,7 +266,7 @@ def measure(folder: Path, place: tuple[Home, LocalNode, int], reads: Sequence[Re
         rates: tuple[list[Rate], list[Rate]] = ([], [])
         for _ in range(rounds):
             before = sum(map(family_s, processes))
-            for ask, where, found in zip((by_api, by_sql), (port, url), rates, strict=True):
+            for ask, where, found in zip(asks, (port, url), rates, strict=True):
                 rate = ask(folder, where, read, seconds)
                 spent = sum(map(family_s, processes)) - before
                 found.append(replace(rate, processor_ms=spent * 1000 / (rate.per_s * seconds)))
@@ -243,8 +279,16 @@ def _cells(rates: Sequence[Rate]) -> str:
     return " | ".join([f"{per_s:,.0f}", *(f"{time_ms:.2f} ms" for time_ms in times)])
 
 
-def main(rounds: int = 3, seconds: int = 5, count: int = 100_000) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and print two tables."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--transactions", type=int, default=100_000)
+    parser.add_argument("--smallest", action="store_true", help=SMALLEST)
+    given = parser.parse_args(argv)
+    rounds, seconds, count = (1, 1, 100) if given.smallest else (given.rounds, given.seconds, given.transactions)
+    asks: tuple[Ask, Ask] = (once_by_api, once_by_sql) if given.smallest else (by_api, by_sql)
     with TemporaryDirectory(prefix="momus-reads-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with node(folder, count) as (home, running, port, maker):
@@ -252,11 +296,11 @@ def main(rounds: int = 3, seconds: int = 5, count: int = 100_000) -> None:
             with psycopg.connect(url, autocommit=True, row_factory=dict_row) as database:
                 reads = Reads(database).all()
             print(f"{CONNECTIONS} connections, load average {os.getloadavg()[0]:.1f}")
-            measure(folder, (home, running, port), reads, rounds, seconds)
+            measure(folder, (home, running, port), reads, rounds, seconds, asks)
             print(f"the same with {LOAD_PER_S} payments a second, load average {os.getloadavg()[0]:.1f}")
             with paying(home, maker, count):
-                measure(folder, (home, running, port), reads, rounds, seconds)
+                measure(folder, (home, running, port), reads, rounds, seconds, asks)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    run_to_its_end(main)

@@ -1,6 +1,6 @@
 """What `momus audit` takes, by the size of the state: its time, its own computing, and the most memory that it had.
 
-python -m benchmarks.audit [--objects N,N,..] [--scratch FOLDER]
+python -m benchmarks.audit [--objects N,N,..] [--smallest] [--scratch FOLDER]
 
 A node makes the objects itself and is stopped; then its home is audited, with and without replay.
 """
@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Final
 
 from benchmarks.large_state import Site
 from benchmarks.processes import memory_bytes, processor_s
+from benchmarks.smallest import SMALLEST, run_to_its_end
 from momus.demo.scratch import fresh_scratch
 
 LOOK_S: Final = 0.05
@@ -47,12 +49,15 @@ def audited(home: Path, *options: str) -> Audited:
     return found
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """A node of each size, and a line for each audit."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--objects", default="20000,1000000")
     parser.add_argument("--scratch", type=Path, default=Path(".bench-audit"))
-    given = parser.parse_args()
+    parser.add_argument("--smallest", action="store_true", help=SMALLEST)
+    given = parser.parse_args(argv)
+    if given.smallest:
+        given.objects = "20"
     scratch = fresh_scratch(given.scratch)
     for count in map(int, given.objects.split(",")):
         with ExitStack() as stack:
@@ -68,4 +73,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_to_its_end(main)

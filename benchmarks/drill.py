@@ -1,16 +1,18 @@
 """Every way back from a lost database, walked and timed after many transactions, on one log or the other.
 
-python benchmarks/drill.py [--kafka] [--transactions N] [--accounts N] [--scratch FOLDER]
+python -m benchmarks.drill [--kafka] [--transactions N] [--accounts N] [--smallest] [--scratch FOLDER]
 """
 
 import argparse
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from backbone.store import StoreReader
+from benchmarks.smallest import SMALLEST, run_to_its_end
 from momus.bench.inject import Injector, executed
 from momus.bench.load import Maker
 from momus.bench.run import VALID_FOR_MS, make_chain
@@ -29,7 +31,7 @@ SETTINGS = "\n[snapshots]\nevery_ms = {}\n"
 WAYS = ("snapshot", "store", "log")
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Fill a node, walk its drills, destroy its database and bring it back."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--kafka", action="store_true")
@@ -37,11 +39,14 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=200_000)
     parser.add_argument("--every-ms", type=int, default=60_000, help="of block time, from snapshot to snapshot")
     parser.add_argument("--scratch", type=Path, default=Path(".bench-drill"))
-    given = parser.parse_args()
+    parser.add_argument("--smallest", action="store_true", help=SMALLEST)
+    given = parser.parse_args(argv)
+    if given.smallest:
+        given.transactions, given.accounts, given.every_ms = 100, 10, 1
     console = Console(highlight=False)
     scratch = fresh_scratch(given.scratch)
     with running_broker("kafka" if given.kafka else "embedded", scratch, console) as servers:
-        (home,) = make_chain(scratch, "drill", servers, 1, "--checkpoint-ms", "10000")
+        (home,) = make_chain(scratch, "drill", servers, 1, "--checkpoint-ms", str(min(10_000, given.every_ms)))
         with home.settings_file.open("a") as file:
             file.write(SETTINGS.format(given.every_ms))
         with LocalNode(home.path):
@@ -109,4 +114,4 @@ def recovered(home: Home, console: Console) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_to_its_end(main)

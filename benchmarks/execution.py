@@ -1,16 +1,20 @@
 """How fast the pure execution is: transfers a second, and microseconds a transaction, with warm state.
 
-    python benchmarks/execution.py
+    python -m benchmarks.execution [--smallest]
 
 Verdicts are made by hand, so signatures, the store and the database are left out: `momus bench` measures the whole.
 """
 
+import argparse
 import gc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Final
 
 import numpy as np
 
+from benchmarks.smallest import SMALLEST, run_to_its_end
 from executor.execute import BlockInput, execute
 from executor.state import State
 from ledger import digests
@@ -90,12 +94,27 @@ def _block(state: State, height: int, verdicts: Verdicts) -> tuple[float, float]
     return asked - start + learned - answered, executed - learned
 
 
-if __name__ == "__main__":
+WORKLOADS: Final = (
+    Workload(10_000, 25, 1000, 20),
+    Workload(100_000, 25, 1000, 40),
+    Workload(10_000, 5000, 1, 20),
+    Workload(100_000, 5000, 1, 40),
+    Workload(10_000, 100, 1, 200),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """A line for each workload, with the garbage collector and without."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--smallest", action="store_true", help=SMALLEST)
+    workloads = (Workload(10, 5, 2, 2),) if parser.parse_args(argv).smallest else WORKLOADS
     for collect in (True, False):
         (gc.enable if collect else gc.disable)()
         print(f"garbage collection {'as Python sets it' if collect else 'off'}")
-        run(Workload(10_000, 25, 1000, 20))
-        run(Workload(100_000, 25, 1000, 40))
-        run(Workload(10_000, 5000, 1, 20))
-        run(Workload(100_000, 5000, 1, 40))
-        run(Workload(10_000, 100, 1, 200))
+        for workload in workloads:
+            run(workload)
+    gc.enable()
+
+
+if __name__ == "__main__":
+    run_to_its_end(main)

@@ -1,20 +1,24 @@
-"""How fast a flush is by itself: `python -m benchmarks.flush [URL]`; without a URL, an embedded Postgres of its own.
+"""How fast a flush is by itself: `python -m benchmarks.flush [--smallest] [URL]`; without a URL, an embedded Postgres
+of its own.
 
 Batched: transfers a second by accounts, transfers in a flush, and with or without the primary key of the history.
 Single: transactions a second, each with its row, one transfer, a remembered digest and its share of the balances.
 """
 
+import argparse
 import os
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 import numpy as np
 import psycopg
 
+from benchmarks.smallest import SMALLEST, run_to_its_end
 from ledger.header import Head
 from ledger.state import BALANCE, TRANSFER, Asset, BlockRow, Cursor, Effects, TransactionRow, Wanted
 from node.postgres import EmbeddedPostgres
@@ -78,7 +82,9 @@ class Load:
             objects_inserted=(),
             objects_updated=(),
             objects_deleted=(),
-            remembered=tuple((10_000 + n % 60, digests[n], self.height, n) for n in range(count)),
+            remembered=tuple(
+                (10_000 + n % 60, digests[n], self.height, self.height * 1_000_000 + n // 60) for n in range(count)
+            ),
             buckets={10_000 + n: (self.height, bytes(32)) for n in range(60)},
             buckets_expired_below=0,
         )
@@ -131,31 +137,52 @@ def measure_prefetch(url: str, accounts: int, asked: int) -> float:
 
 
 @contextmanager
-def server() -> Iterator[str]:
+def server(url: str | None) -> Iterator[str]:
     """The URL that was given, or a server for this run."""
-    if len(sys.argv) > 1:
-        yield sys.argv[1]
+    if url:
+        yield url
         return
     with TemporaryDirectory(prefix="momus-") as folder, EmbeddedPostgres(Path(folder) / "pg") as embedded:
         yield embedded.url()
 
 
-def main() -> None:
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Of what is measured: each with each."""
+
+    accounts: tuple[int, ...] = (10_000, 100_000)
+    transfers: tuple[int, ...] = (25_000, 100_000, 200_000)
+    transfers_all: int = 800_000
+    transactions: tuple[int, ...] = (500, 5_000, 20_000)
+    transactions_all: int = 60_000
+    asked: tuple[int, ...] = (1_000, 100_000)
+
+
+SMALL: Final = Sizes((1_000,), (1_000,), 1_000, (10,), 10, (10,))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
     """All of it, as a table."""
-    with server() as url:
-        for accounts in (10_000, 100_000):
-            for transfers in (25_000, 100_000, 200_000):
-                rates = [
-                    measure(url, accounts, transfers, RECIPIENTS, 800_000 // transfers, key) for key in (True, False)
-                ]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("url", nargs="?", help="of a database that may be emptied")
+    parser.add_argument("--smallest", action="store_true", help=SMALLEST)
+    given = parser.parse_args(argv)
+    sizes = SMALL if given.smallest else Sizes()
+    with server(given.url) as url:
+        for accounts in sizes.accounts:
+            for transfers in sizes.transfers:
+                flushes = sizes.transfers_all // transfers
+                rates = [measure(url, accounts, transfers, RECIPIENTS, flushes, key) for key in (True, False)]
                 print(f"{accounts:>7} accounts, {transfers:>7} transfers a flush: "
                       f"{rates[0]:>9,.0f}/s with the primary key, {rates[1]:>9,.0f}/s without", flush=True)  # fmt: skip
-        for transactions in (500, 5_000, 20_000):
-            rate = measure(url, 10_000, transactions, 1, 60_000 // transactions, True)
+        for transactions in sizes.transactions:
+            flushes = sizes.transactions_all // transactions
+            rate = measure(url, sizes.accounts[0], transactions, 1, flushes, True)
             print(f"single, {transactions:>6} transactions a flush: {rate:>9,.0f}/s", flush=True)
-        for asked in (1_000, 100_000):
-            print(f"prefetch of {asked:>7} balances: {measure_prefetch(url, 100_000, asked):>9,.0f}/s", flush=True)
+        for asked in sizes.asked:
+            rate = measure_prefetch(url, sizes.accounts[-1], asked)
+            print(f"prefetch of {asked:>7} balances: {rate:>9,.0f}/s", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run_to_its_end(main)

@@ -73,8 +73,8 @@ def _node(name: str, first: int, second: int, load: MakeLoad | None, **more: Any
 
 
 def _postgres(name: str, first: str, second: str, load: MakeLoad, **more: Any) -> Knob:
-    sides = (Side(value, postgres={name: value}) for value in (first, second))
-    return Knob(name, *sides, load, **more)
+    sides = [Side(value, postgres={name: value}) for value in (first, second)]
+    return Knob(name, sides[0], sides[1], load, **more)
 
 
 SMALL_BLOCKS = 200

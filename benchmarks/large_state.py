@@ -1,6 +1,7 @@
 """Whether a large state costs throughput: two nodes, one with few objects and one with many, under the same load.
 
-python -m benchmarks.large_state [--few N] [--many N] [--rounds N] [--steps N] [--memory-mib N] [--scratch FOLDER]
+python -m benchmarks.large_state [--few N] [--many N] [--rounds N] [--steps N] [--memory-mib N] [--smallest]
+[--scratch FOLDER]
 
 Each node fills its state by itself, from transactions that create objects. Then both are given the same load in turn: a
 step updates DISTINCT different objects, each under a signature of its own. At `few` these are all there are. At `many`
@@ -23,6 +24,7 @@ from statistics import median
 
 from benchmarks.objects import Objects, run_steps
 from benchmarks.processes import bounded, children, limit_bytes, memory_bytes, pid_of, processor_s
+from benchmarks.smallest import SMALLEST, run_to_its_end
 from momus.bench.inject import Injector
 from momus.bench.load import RECORD_TRANSACTIONS, LogEntry, packed
 from momus.bench.run import VALID_FOR_MS, make_chain
@@ -93,14 +95,16 @@ class Site:
         figures.processor_s.append(processor_s(self.pid) - processor)
         figures.checkpoints.append(self._checkpoints() - checkpoints)
 
-    def updates(self, steps: int, chance: Random, is_fresh: bool) -> list[tuple[LogEntry, ...]]:
+    def updates(
+        self, steps: int, chance: Random, is_fresh: bool, distinct: int = DISTINCT
+    ) -> list[tuple[LogEntry, ...]]:
         """Signed steps: of all objects where there are no more than a step has, else drawn for all steps or each."""
         count = len(self.objects)
-        numbers = range(count) if count <= DISTINCT else chance.sample(range(count), DISTINCT)
+        numbers = range(count) if count <= distinct else chance.sample(range(count), distinct)
         made = []
         for _ in range(steps):
             made.append(packed(self.objects.update(numbers), self._partitions))
-            numbers = chance.sample(range(count), DISTINCT) if is_fresh else numbers
+            numbers = chance.sample(range(count), distinct) if is_fresh else numbers
         return made
 
     def rejected(self) -> int:
@@ -136,7 +140,7 @@ class Site:
         return int(row[0])
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Fill, measure in turn, and print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--few", type=int, default=DISTINCT)
@@ -145,7 +149,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help=f"of {DISTINCT:,} transactions each, in a round")
     parser.add_argument("--memory-mib", type=int, default=1024)
     parser.add_argument("--scratch", type=Path, default=Path(".bench-state"))
-    given = parser.parse_args()
+    parser.add_argument("--smallest", action="store_true", help=SMALLEST)
+    given = parser.parse_args(argv)
+    if given.smallest:
+        given.few, given.many, given.rounds, given.steps = 10, 20, 1, 1
+    distinct = min(DISTINCT, given.few)
     scratch = fresh_scratch(given.scratch)
     with ExitStack() as stack:
         few, many = (Site(scratch, name, given.memory_mib * MIB, stack) for name in ("few", "many"))
@@ -159,7 +167,7 @@ def main() -> None:
             for name in kinds if number % 2 == 0 else reversed(kinds):
                 site, is_fresh = kinds[name]
                 figures = found[name]
-                site.measure(figures, site.updates(given.steps, chance, is_fresh), given.steps * DISTINCT)
+                site.measure(figures, site.updates(given.steps, chance, is_fresh, distinct), given.steps * distinct)
                 print(
                     f"round {number + 1}, {name}: {figures.per_s[-1]:,.0f} transactions/s, "
                     f"{figures.processor_s[-1]:.1f} s computing, {figures.checkpoints[-1]} checkpoints",
@@ -186,4 +194,4 @@ def show(name: str, few: Figures, many: Figures) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_to_its_end(main)

@@ -1,4 +1,4 @@
-"""What metrics cost, and how long a scrape under load takes: `python -m benchmarks.metrics [ROUNDS [TRANSACTIONS]]`.
+"""What metrics cost, and how long a scrape under load takes: `python -m benchmarks.metrics [--smallest]`.
 
 Rounds of two runs each, in turn with the first place changing: the same signed load into a fresh chain of one
 validator, without metrics (`metrics.port = 0`) and with them, then scraped once a second. From the first append to the
@@ -6,11 +6,11 @@ last committed row: wall seconds, and the processor seconds of the supervisor, o
 not those of Postgres. The machine's own pace changes more than metrics cost: read the median of the ratios by pairs.
 """
 
+import argparse
 import os
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -20,6 +20,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.smallest import SMALLEST, run_to_its_end
 from momus.bench.inject import Injector, executed
 from momus.bench.load import Load, Maker
 from momus.bench.run import VALID_FOR_MS, make_chain
@@ -47,7 +48,7 @@ class Figures:
     page_bytes: int = 0
 
 
-def run(scratch: Path, name: str, transactions: int, port: int, figures: Figures) -> None:
+def run(scratch: Path, name: str, transactions: int, port: int, figures: Figures, pause_s: float) -> None:
     """One run on a fresh chain; `port` 0: without metrics."""
     (home,) = make_chain(scratch, name, None, 1)
     with home.settings_file.open("a") as file:
@@ -58,7 +59,7 @@ def run(scratch: Path, name: str, transactions: int, port: int, figures: Figures
         with (
             open_log(home, home.settings({})) as log,
             FinalWatch(log, home.genesis()) as watch,
-            scraping(port, figures),
+            scraping(port, figures, pause_s),
         ):
             before = processor_s(node)
             figures.wall_s.append(Injector(log, home.genesis(), watch, [heights]).run(load.entries).executed_s)
@@ -83,13 +84,13 @@ def processor_s(node: LocalNode) -> float:
 
 
 @contextmanager
-def scraping(port: int, figures: Figures) -> Iterator[None]:
+def scraping(port: int, figures: Figures, pause_s: float) -> Iterator[None]:
     """Ask for the page once a second, where there is one, from a process of its own; time every answer."""
     if not port:
         yield
         return
     ours, theirs = get_context("spawn").Pipe()
-    process = get_context("spawn").Process(target=_scrape, args=(port, theirs))
+    process = get_context("spawn").Process(target=_scrape, args=(port, theirs, pause_s))
     process.start()
     try:
         assert ours.recv() == READY
@@ -101,11 +102,13 @@ def scraping(port: int, figures: Figures) -> Iterator[None]:
         process.join()
 
 
-def _scrape(port: int, pipe: "Connection[Any, Any]") -> None:
+def _scrape(port: int, pipe: "Connection[Any, Any]", pause_s: float) -> None:
     scrapes_s: list[float] = []
     page_bytes = 0
     pipe.send(READY)
-    while not pipe.poll(PAUSE_S):
+    is_ending = False
+    while not is_ending:
+        is_ending = pipe.poll(pause_s)
         began = time.perf_counter()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
             page_bytes = len(answer.read())
@@ -113,15 +116,23 @@ def _scrape(port: int, pipe: "Connection[Any, Any]") -> None:
     pipe.send((scrapes_s, page_bytes))
 
 
-def main(rounds: int = 5, transactions: int = 60_000) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--transactions", type=int, default=60_000)
+    parser.add_argument("--smallest", action="store_true", help=SMALLEST)
+    given = parser.parse_args(argv)
+    rounds, transactions, pause_s = given.rounds, given.transactions, PAUSE_S
+    if given.smallest:
+        rounds, transactions, pause_s = 1, 50, 0.0
     without, having = Figures(), Figures()
     with TemporaryDirectory(prefix="momus-metrics-", ignore_cleanup_errors=True) as folder:
         for number in range(rounds):
             runs = [(without, 0), (having, free_ports(1)[0])]
             for figures, port in runs if number % 2 == 0 else reversed(runs):
                 name = f"m{number}-{'with' if port else 'without'}"
-                run(Path(folder), name, transactions, port, figures)
+                run(Path(folder), name, transactions, port, figures, pause_s)
                 print(f"{name}: {figures.wall_s[-1]:.2f} s, processor {figures.processor_s[-1]:.2f} s", flush=True)
     for what in ("wall_s", "processor_s"):
         ours, theirs = getattr(having, what), getattr(without, what)
@@ -139,4 +150,4 @@ def main(rounds: int = 5, transactions: int = 60_000) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    run_to_its_end(main)

@@ -1,6 +1,6 @@
 """Whether a node that prunes stays as large as it is: an hour's worth of checkpoints, snapshots and pruning in minutes.
 
-python -m benchmarks.retention [--seconds N] [--rate N] [--accounts N] [--scratch FOLDER]
+python -m benchmarks.retention [--seconds N] [--rate N] [--accounts N] [--smallest] [--scratch FOLDER]
 
 One validator under a steady load. A checkpoint falls due every second, a snapshot every ten, of which three are kept;
 history older than a minute is pruned. So seven minutes have as many checkpoints as an hour with one every ten seconds.
@@ -9,6 +9,7 @@ Of what is sampled, the last third of the run is compared with the second: the f
 
 import argparse
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from benchmarks.retention_report import Report
 from benchmarks.retention_samples import Sampler
+from benchmarks.smallest import SMALLEST, run_to_its_end
 from momus.bench.inject import WAIT_S, Injector, executed
 from momus.bench.load import Maker, packed
 from momus.bench.run import make_chain
@@ -32,6 +34,7 @@ from projections.migrate import migrate
 VALID_FOR_MS = 30_000
 TICK_S = 0.25
 SAMPLE_S = 5.0
+SAMPLES_MIN = 3
 CHECKPOINT_MS = 1_000
 SETTINGS = """
 [projections]
@@ -49,14 +52,18 @@ keep_ms = 60000
 """
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run, sample, print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=int, default=420)
     parser.add_argument("--rate", type=int, default=1_000, help="transactions a second")
     parser.add_argument("--accounts", type=int, default=20_000)
+    parser.add_argument("--sample-s", type=float, default=SAMPLE_S)
     parser.add_argument("--scratch", type=Path, default=Path(".bench-retention"))
-    given = parser.parse_args()
+    parser.add_argument("--smallest", action="store_true", help=SMALLEST)
+    given = parser.parse_args(argv)
+    if given.smallest:
+        given.seconds, given.rate, given.accounts, given.sample_s = 2, 20, 10, 0.5
     console = Console(highlight=False)
     (home,) = make_chain(fresh_scratch(given.scratch), "retention", None, 1, "--checkpoint-ms", str(CHECKPOINT_MS))
     with home.settings_file.open("a") as file:
@@ -64,12 +71,18 @@ def main() -> None:
     settings = home.settings({})
     with running_postgres(home, settings):
         migrate(database_url(home, settings), partition_heights=settings.projections.partition_heights)
-    report = run(home, given.seconds, given.rate, given.accounts, console)
-    report.show(console)
+    report = Report()
+    try:
+        run(home, given.seconds, given.rate, given.accounts, console, report, given.sample_s)
+    finally:
+        if len(report.samples) >= SAMPLES_MIN:
+            report.show(console)
 
 
-def run(home: Home, seconds: int, rate: int, accounts: int, console: Console) -> Report:
-    """Keep the node under load for so long, sampling. Raises: BenchFailed, NodeFailed."""
+def run(
+    home: Home, seconds: int, rate: int, accounts: int, console: Console, report: Report, sample_s: float = SAMPLE_S
+) -> None:
+    """Keep the node under load for so long, sampling into `report`. Raises: BenchFailed, NodeFailed."""
     settings = home.settings({})
     with ExitStack() as stack:
         node = stack.enter_context(LocalNode(home.path))
@@ -84,19 +97,17 @@ def run(home: Home, seconds: int, rate: int, accounts: int, console: Console) ->
         watch = stack.enter_context(FinalWatch(log, home.genesis()))
         injector = Injector(log, home.genesis(), watch, [heights])
         sampler = Sampler(home, node, stack.enter_context(connect(url)))
-        report = Report()
+        report.checkpoints = sampler.checkpoints
         count = max(1, round(rate * TICK_S))
         began = time.monotonic()
         for tick in range(round(seconds / TICK_S)):
             time.sleep(max(0.0, began + tick * TICK_S - time.monotonic()))
             maker.expires_at_ms = _now_ms() + VALID_FOR_MS
             injector.finalize(packed(maker.payments(count, tick * count, accounts), home.genesis().partitions))
-            if time.monotonic() - began >= SAMPLE_S * (len(report.samples) + 1):
+            if time.monotonic() - began >= sample_s * (len(report.samples) + 1):
                 report.samples.append(sampler.sample())
                 console.print(report.line(time.monotonic() - began), soft_wrap=True)
         report.transactions_per_s = count * round(seconds / TICK_S) / (time.monotonic() - began)
-        report.checkpoints = sampler.checkpoints
-        return report
 
 
 def _now_ms() -> int:
@@ -104,4 +115,4 @@ def _now_ms() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    run_to_its_end(main)

@@ -1,6 +1,6 @@
 """What a batch of changes costs the state tree, per changed leaf, for trees and batches of several sizes.
 
-python -m benchmarks.state_tree [memory | postgres] [leaves_max] [URL]
+python -m benchmarks.state_tree [--smallest] [memory | postgres] [leaves_max] [URL]
 
 memory: `tree.update` over a dict, without the cyclic garbage collector, as in `projections.tree`. postgres: all of what
 a checkpoint does to the tree, from keys and values to the commit; without a URL in an embedded Postgres of its own.
@@ -9,8 +9,8 @@ all are changed. `own` is the part that this process spends computing: on a busy
 on best. What a batch superseded is pruned before the next, and not counted.
 """
 
+import argparse
 import gc
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from benchmarks.smallest import SMALLEST, run_to_its_end
 from node.postgres import EmbeddedPostgres
 from projections.connect import Connection, connect
 from projections.migrate import migrate
@@ -145,13 +146,20 @@ def _line(size: int, changed: str, cost: Cost) -> None:
     print(f"{size:>10} {changed:>8} {cost.wall * 1e6:>8.1f} {cost.own * 1e6:>8.1f}", flush=True)
 
 
-def main() -> None:
-    """One table."""
-    arguments = dict(enumerate(sys.argv[1:]))
-    where, leaves, url = arguments.get(0, "memory"), arguments.get(1, str(SIZES[-1])), arguments.get(2)
-    if where == "memory":
+def main(argv: Sequence[str] | None = None) -> None:
+    """One table; with --smallest one of each kind."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("where", nargs="?", choices=("memory", "postgres"), default="memory")
+    parser.add_argument("leaves_max", nargs="?", type=int, default=SIZES[-1])
+    parser.add_argument("url", nargs="?", help="of a database without tables")
+    parser.add_argument("--smallest", action="store_true", help=SMALLEST)
+    given = parser.parse_args(argv)
+    leaves, url = SIZES[0] if given.smallest else given.leaves_max, given.url
+    if given.where == "memory" or given.smallest:
         gc.disable()
-        measure(TreeInMemory(), int(leaves))
+        measure(TreeInMemory(), leaves)
+        gc.enable()
+    if given.where == "memory":
         return
     with TemporaryDirectory(prefix="momus-") as folder:
         embedded = EmbeddedPostgres(Path(folder) / "pg")
@@ -159,8 +167,8 @@ def main() -> None:
             url = url or embedded.url()
             migrate(url)
             with connect(url) as connection:
-                measure(TreeInPostgres(connection), int(leaves))
+                measure(TreeInPostgres(connection), leaves)
 
 
 if __name__ == "__main__":
-    main()
+    run_to_its_end(main)

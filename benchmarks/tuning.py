@@ -1,4 +1,4 @@
-"""What each knob does, as ratios: `python -m benchmarks.tuning [--pairs N] [--kafka] [KNOB ...]`.
+"""What each knob does, as ratios: `python -m benchmarks.tuning [--pairs N] [--kafka] [--smallest] [KNOB ...]`.
 
 Two settings of a knob, each on a chain and a node of its own; both nodes run, and get the same signed load in turn,
 the first place changing. Of every figure the median of the ratios by pairs, second over first, with the least and the
@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -21,8 +22,9 @@ from typing import Self
 import psycopg
 from rich.console import Console
 
-from benchmarks.knobs import KNOBS, Knob, Side
+from benchmarks.knobs import KNOBS, Knob, Side, singles
 from benchmarks.processes import family_s, pid_of
+from benchmarks.smallest import SMALLEST, run_to_its_end
 from momus.bench.inject import Injector, executed
 from momus.bench.load import Load, Maker
 from momus.bench.pacer import pace
@@ -144,13 +146,16 @@ def row(knob: Knob, found: tuple[Sequence[Figures], Sequence[Figures]]) -> str:
     return f"| {knob.name} | {knob.first.name} | {knob.second.name} | {'; '.join(cells)} |"
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure, and print a row for each knob."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--kafka", action="store_true", help="On a Kafka broker, started here; default: embedded log.")
     parser.add_argument("knobs", nargs="*", metavar="KNOB", help=", ".join(KNOBS))
-    given = parser.parse_args()
+    parser.add_argument("--smallest", action="store_true", help=SMALLEST)
+    given = parser.parse_args(argv)
+    if given.smallest:
+        given.pairs, given.knobs = 1, given.knobs or ["workers"]
     names = given.knobs or [name for name, knob in KNOBS.items() if knob.on_kafka == given.kafka]
     with (
         TemporaryDirectory(prefix="momus-tuning-", ignore_cleanup_errors=True) as name,
@@ -158,9 +163,10 @@ def main() -> None:
     ):
         for number, knob in enumerate(KNOBS[each] for each in names):
             with TemporaryDirectory(dir=name, prefix=f"{number}-", ignore_cleanup_errors=True) as folder:
+                knob = replace(knob, load=singles(20), step=10) if given.smallest else knob
                 found = measure(knob, Path(folder), given.pairs, servers)
             print(row(knob, found), f"load average {os.getloadavg()[0]:.0f}", flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    run_to_its_end(main)
