@@ -2,8 +2,10 @@
 
 import json
 import os
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,6 +20,7 @@ from node import exits, wiring
 from node.home import Home
 from node.keystore import load_key
 from node.make_database import running_postgres
+from node.status import RUNNING, StatusFile
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
 
@@ -110,6 +113,15 @@ def test_postgres_that_does_not_answer_is_said_in_one_sentence(
     assert not (folder / "home").exists()
 
 
+def wait_running(home: Home) -> None:
+    """As a person would, who looks at the other terminal first."""
+    deadline = time.monotonic() + 120
+    file = StatusFile(home.status_file("execute"))
+    while (status := file.read()) is None or status.state != RUNNING:
+        assert time.monotonic() < deadline
+        select.select([], [], [], 0.05)
+
+
 @pytest.mark.processes
 @pytest.mark.timeout(400)
 def test_commands_that_init_names_work_when_they_are_pasted_in_another_folder(folder: Path) -> None:
@@ -126,6 +138,7 @@ def test_commands_that_init_names_work_when_they_are_pasted_in_another_folder(fo
     run, sql, submit = [line.strip() for line in made.splitlines() if line.startswith("  ")]
     with subprocess.Popen(["bash", "-c", f"exec {run}"], cwd=elsewhere, env=environment) as node:
         try:
+            wait_running(Home(folder / place))
             assert said("bash", "-c", submit).startswith("executed")
             assert "999995" in said("bash", "-c", sql)
         finally:

@@ -1,4 +1,4 @@
-"""docs/joining.md, "Who may fill the topic": its commands are taken by a real Kafka, and the quota slows who is over it."""
+"""docs/joining.md, "Who may fill the topic": a real Kafka takes its commands, and the quota slows who is over it."""
 
 import re
 import shlex
