@@ -41,7 +41,7 @@ class Readiness:
             return self._reasons
 
     async def _look(self) -> Sequence[str]:
-        reasons = list((await asyncio.to_thread(health_of, self.home, self.settings)).reasons)
+        reasons = list((await asyncio.to_thread(health_of, self.home, self.settings, True)).reasons)
         try:
             async with self.database.view():
                 pass

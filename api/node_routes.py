@@ -40,13 +40,12 @@ _CERTIFIED: Final = "SELECT max(height) AS height FROM api.checkpoints WHERE cer
 
 
 class ProcessState(Row):
-    """A process of the node."""
+    """A process of the node. Its own words are for its operators: `momus status`, or the management API."""
 
     name: str
     state: str
     since_ms: Count
     is_alive: bool
-    detail: str
 
 
 class Consensus(Row):
@@ -294,9 +293,7 @@ def _process(file: Path) -> ProcessState | None:
     said = StatusFile(file).read()
     if said is None:
         return None
-    return ProcessState(
-        name=said.process, state=said.state, since_ms=said.since_ms, is_alive=said.is_alive, detail=said.detail
-    )
+    return ProcessState(name=said.process, state=said.state, since_ms=said.since_ms, is_alive=said.is_alive)
 
 
 def _evidence(folder: Path) -> list[Evidence]:

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-_FIRST = ("CREATE SCHEMA IF NOT EXISTS ledger", "SET LOCAL lock_timeout = '5s'")
+_FIRST = ("SET LOCAL lock_timeout = '5s'", "CREATE SCHEMA IF NOT EXISTS ledger")
 """A migration that cannot get a lock gives up, instead of holding up everybody who asks after it."""
 _ALONE = (
     "CREATE SCHEMA IF NOT EXISTS ledger",

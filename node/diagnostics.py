@@ -19,7 +19,7 @@ from node.control import ControlFile
 from node.discovery import peers
 from node.health import health_of
 from node.home import Home
-from node.masked import changed, shown
+from node.masked import MASK, changed, shown
 from node.metrics.page import metrics_page
 from node.settings import Settings
 from node.status import StatusFile
@@ -31,9 +31,19 @@ LOG_BYTES_MAX: Final = 4 << 20
 FILE_MAX: Final = 8 << 20
 FILES_MAX: Final = 1_000
 
+_OPEN_STRINGS: Final = ", ".join(
+    f"'{name}'"
+    for name in (
+        *("DateStyle", "TimeZone", "client_encoding", "default_text_search_config", "lc_messages", "lc_monetary"),
+        *("lc_numeric", "lc_time", "listen_addresses", "log_filename", "log_timezone", "search_path"),
+        *("shared_preload_libraries", "synchronous_standby_names", "timezone_abbreviations"),
+    )
+)
 _QUERIES: Final[Mapping[str, str]] = {
     "server": "SELECT version(), pg_database_size(current_database()) AS bytes",
-    "settings": "SELECT name, setting, source FROM pg_settings WHERE source NOT IN ('default', 'override') ORDER BY 1",
+    # A string may be a command or a URL, and hold a password; those that cannot are named.
+    "settings": f"""SELECT name, CASE WHEN vartype <> 'string' OR name IN ({_OPEN_STRINGS}) THEN setting
+        ELSE '{MASK}' END AS setting, source FROM pg_settings WHERE source NOT IN ('default', 'override') ORDER BY 1""",
     "status": "SELECT * FROM api.status",
     "tables": """SELECT relname, n_live_tup, n_dead_tup, seq_scan, idx_scan, last_autovacuum, last_autoanalyze,
         pg_total_relation_size(relid) AS bytes FROM pg_stat_user_tables ORDER BY bytes DESC LIMIT 200""",

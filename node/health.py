@@ -38,10 +38,13 @@ class Health:
         return {"ready": self.is_ready, "reasons": list(self.reasons)}
 
 
-def health_of(home: Home, settings: Settings) -> Health:
+def health_of(home: Home, settings: Settings, is_public: bool = False) -> Health:
     """As of now. Ready: it runs, hears the others, its clock and the chain's time agree, and its database is as far as
-    the chain, as far as it can know."""
-    reasons = _processes(home, settings)
+    the chain, as far as it can know.
+
+    `is_public`: for whoever asks; without the words of processes and of the system, which name files, roles, hosts.
+    """
+    reasons = _processes(home, settings, is_public)
     try:
         genesis = home.genesis()
         final, time_ms, executed = _heights(home, genesis)
@@ -51,11 +54,11 @@ def health_of(home: Home, settings: Settings) -> Health:
         if settings.discovery.every_ms:
             reasons += _others(genesis, peers(home, settings.validator), final)
     except (OSError, StoreDamaged, HomeUnusable) as error:
-        reasons.append(str(error))
+        reasons.append("What the node keeps in its home cannot be read." if is_public else str(error))
     return Health(tuple(reasons[:REASONS_MAX]))
 
 
-def _processes(home: Home, settings: Settings) -> list[str]:
+def _processes(home: Home, settings: Settings, is_public: bool) -> list[str]:
     paused = ControlFile(home.control_file).read().paused
     is_embedded = settings.postgres.url_file is None and settings.postgres.url == "embedded"
     found = []
@@ -67,7 +70,7 @@ def _processes(home: Home, settings: Settings) -> list[str]:
             found.append(f"{name} was never started.")
         elif said.state != status.RUNNING or not said.is_alive:
             is_gone = said.state in (status.STARTING, status.RUNNING) and not said.is_alive
-            detail = f": {said.detail.rstrip('.')}" if said.detail else ""
+            detail = f": {said.detail.rstrip('.')}" if said.detail and not is_public else ""
             found.append(f"{name} is {'gone' if is_gone else said.state}{detail}.")
     return found
 

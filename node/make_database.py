@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock
 from urllib.parse import quote, urlsplit
 
 import psycopg
@@ -22,8 +21,6 @@ locale_provider builtin builtin_locale 'C.UTF-8'"""
 """Whatever the server's own locale, and whatever somebody may have put into template1, or hold open there."""
 _MARK = "made by momus, and dropped when it is made again"
 """Comment of a database that somebody named and we made."""
-_MIGRATING = Lock()
-"""Alembic keeps the migration under way in globals of the process."""
 
 
 def make_database(home: Home, settings: Settings) -> None:
@@ -35,8 +32,7 @@ def make_database(home: Home, settings: Settings) -> None:
         have_database(home, settings)
         url = wiring.database_url(home, settings)
         reach(url)
-        with _MIGRATING:
-            migrate(url, partition_heights=settings.projections.partition_heights)
+        migrate(url, partition_heights=settings.projections.partition_heights)
 
 
 def have_database(home: Home, settings: Settings) -> None:

@@ -183,7 +183,7 @@ class Supervisor:
         except PostgresUnusable as error:
             wait_s = self._service_restarts.wait_s(0.0)
             self._service_due = self._clock() + wait_s
-            self._service_file.write(status.CRASHED, str(error), died_pid)
+            self._service_file.write(status.CRASHED, str(error).partition("\n")[0], died_pid)
             _log.error("Postgres does not start", reason=str(error), again_in_s=wait_s)
 
     def _halted(self) -> Child | None:

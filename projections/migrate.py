@@ -2,6 +2,7 @@
 
 from io import StringIO
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from psycopg.errors import (
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
 TRIES: Final = 3
+_IN_THIS_PROCESS: Final = Lock()
+"""Alembic keeps the migration under way in globals of the process."""
 SERVER_VERSION_MIN: Final = 18
 NAME: Final = "momus migrate"
 
@@ -83,7 +86,8 @@ def _moved(connection: Connection, url: str, revision: str) -> tuple[str, ...]:
     for tries_left in reversed(range(TRIES)):
         end_readers(connection)
         try:
-            return _run(url, revision)
+            with _IN_THIS_PROCESS:
+                return _run(url, revision)
         except LockNotAvailable as error:
             if not tries_left:
                 held = "; ".join(lock_holders(connection)) or "somebody who has just let go"

@@ -52,7 +52,6 @@ export async function node(into) {
         { label: "Process", cell: (p) => p.name },
         { label: "State", cell: (p) => badge(p.state, p.is_alive ? "good" : p.state === "stopped" ? "" : "bad") },
         { label: "Since", cell: (p) => when(p.since_ms) },
-        { label: "What it says", words: true, cell: (p) => p.detail },
       ], status.processes)),
       card("Log heads", heads ? table([
         { label: "Partition", number: true, cell: (h) => whole(h.partition) },

@@ -46,7 +46,7 @@ function quantile(values, part) {
 /** What the processes say, in a word and in a sentence. */
 export function health(status) {
   const ended = status.processes.filter((each) => !each.is_alive && each.state !== "stopped");
-  if (ended.length) return ["bad", ended.map((each) => `${each.name}: ${each.detail || each.state}`).join("; ")];
+  if (ended.length) return ["bad", ended.map((each) => `${each.name}: ${each.state === "running" ? "gone" : each.state}`).join("; ")];
   if (!status.database) return ["bad", "The database does not answer."];
   if (status.database.lag_blocks > 10) return ["warn", `${whole(status.database.lag_blocks)} final blocks to execute.`];
   return ["good", "All processes run; the database has every final block."];

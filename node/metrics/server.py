@@ -164,7 +164,7 @@ def pages_of(home: Home, settings: Settings, starts: Starts) -> Pages:
         return HTTPStatus.OK, _JSON, b'{"alive": true}\n'
 
     def ready() -> Answer:
-        health = health_of(home, settings)
+        health = health_of(home, settings, is_public=True)
         status = HTTPStatus.OK if health.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
         return status, _JSON, json.dumps(health.document()).encode() + b"\n"
 
