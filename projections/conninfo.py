@@ -54,6 +54,7 @@ SESSION: Final[Mapping[str, str]] = {
     "jit": "off",
     # A worker begins with the role's defaults, and is told of these settings only then.
     "max_parallel_workers_per_gather": "0",
+    "max_parallel_maintenance_workers": "0",
 }
 """Settings of every session."""
 WHO_WE_ARE: Final = frozenset(("password", "passfile"))

@@ -21,6 +21,8 @@ from node.home import Home
 from node.keystore import load_key
 from node.make_database import running_postgres
 from node.status import RUNNING, StatusFile
+from projections.connect import connect
+from tests.integration.test_sessions import VARIABLES
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
 
@@ -46,6 +48,21 @@ def test_init_makes_a_home_from_which_everything_can_be_read(folder: Path, capsy
         assert log.describe(genesis.topic_name("blocks")).partitions == 1
     with running_postgres(home, settings), closing(psycopg.connect(wiring.database_url(home, settings))) as database:
         assert database.execute("select count(*) from api.blocks").fetchone() == (0,)
+
+
+def test_init_makes_the_same_database_whatever_the_environment_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (VARIABLES | {"LANG": "de_DE.ISO-8859-1", "LC_ALL": "tr_TR.ISO-8859-9"}).items():
+        monkeypatch.setenv(name, value)
+    assert run_line(["init", "--home", str(folder / "home"), "--chain", "orchard", "--json"]) == 0
+    home = Home(folder / "home")
+    settings = home.settings({})
+    query = """select pg_encoding_to_char(encoding), datlocprovider::text, datlocale, datname from pg_database
+    where has_database_privilege('momus_reader', oid, 'CONNECT') and datallowconn"""
+    with running_postgres(home, settings), connect(wiring.database_url(home, settings)) as database:
+        assert database.execute(query).fetchall() == [("UTF8", "b", "C.UTF-8", "momus")]
+    assert run_line(["sql", "--home", str(folder / "home"), "select count(*) from blocks"]) == 0
 
 
 def test_init_refuses_a_folder_that_is_not_empty(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
