@@ -123,7 +123,8 @@ class ExecuteProcess:
         while not self.stop.is_set():
             try:
                 if not is_migrated:
-                    migrate(self.database_url)
+                    for notice in migrate(self.database_url):
+                        log.warning("the database told", notice=notice)
                     is_migrated = True
                 session.run(pool, partial(flushed, ClaimsWriter(self.home.claims_file)), stops)
             except DatabaseUnavailable as error:

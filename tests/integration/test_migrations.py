@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import subprocess
 import sys
 from base64 import b64decode
@@ -27,6 +28,7 @@ from tests.fresh_python import in_fresh_python
 
 pytestmark = pytest.mark.postgres
 
+PAGE = Path(__file__).parents[2] / "docs" / "sql.md"
 READER = Path(__file__).parents[2] / "deploy" / "postgres" / "reader.sql"
 
 _CATALOG = """
@@ -141,6 +143,24 @@ def test_a_plain_owner_is_told_that_there_is_no_role_for_readers(postgres: str, 
     with _without_readers(postgres):
         (notice,) = migrate(plain_url)
         assert "momus_reader was not made" in notice
+
+
+def test_what_an_administrator_is_told_to_run_bounds_readers_where_the_owner_may_not(
+    postgres: str, plain_url: str
+) -> None:
+    parts = urlsplit(plain_url)
+    (notice,) = migrate(plain_url)[-1:]
+    assert "docs/sql.md" in notice
+    (script,) = re.findall(r"```postgresql\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    script = script.replace("database momus ", f'database "{parts.path[1:]}" ').replace(
+        "to momus;", f"to {parts.username};"
+    )
+    with psycopg.connect(parts._replace(netloc=urlsplit(postgres).netloc).geturl(), autocommit=True) as admin:
+        admin.execute(f'alter database "{parts.path[1:]}" owner to {parts.username}')
+        admin.execute(script.encode())
+    assert migrate(plain_url) == ()
+    with Database(plain_url) as database:
+        assert database.end_old_readers() == 0
 
 
 def test_the_role_that_containers_make_beforehand_keeps_its_password_and_gets_its_rights(
