@@ -13,9 +13,8 @@ from projections.errors import DatabaseUnusable
 
 SOURCES = Path(__file__).parents[2]
 PACKAGES = ("projections", "sync", "proofs", "node", "api", "momus", "migrations")
-OPENS = re.compile(r"(?:psycopg|AsyncConnection|Connection)\.connect\((?!\s*(?:conninfo\(|self\._conninfo))|create_engine\(")
-    r"(?:psycopg|AsyncConnection|Connection)\.connect\(\s*(?!conninfo\(|self\._conninfo)|create_engine\("
-)
+_MADE = r"\.connect\((?!\s*(?:conninfo\(|self\._conninfo))"
+OPENS = re.compile(rf"(?:psycopg|AsyncConnection|Connection){_MADE}|create_engine\(")
 SOCKET = "postgresql://momus@/momus?host=%2Ftmp%2Fpg"
 NETWORK = "postgresql://momus@db.example:5433/momus"
 
