@@ -150,11 +150,14 @@ def oldest_height(connection: Connection) -> int:
 def _empty(connection: Connection, partitions: Sequence[str], last: int) -> None:
     """Of the heights up to `last`; no flush writes to them any more. Raises: LockNotAvailable."""
     with connection.transaction():
+        tables = ", ".join(f"ledger.{name}" for name in partitions)
         connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+        # First of all: whoever waits for readers must hold no row that a flush may want.
+        connection.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE")
         for versions in (name for name in partitions if name.startswith("object_versions")):
             for statement in _FORGET:
                 connection.execute(statement.format(versions))
-        connection.execute(f"TRUNCATE {', '.join(f'ledger.{name}' for name in partitions)}")
+        connection.execute(f"TRUNCATE {tables}")
         for table in ("certificates", "checkpoints"):
             # The next checkpoint names the newest one, however old it is.
             newest = f"SELECT max(height) FROM ledger.{table}"

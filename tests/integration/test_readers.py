@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -160,6 +161,7 @@ def _defaults(url: str) -> list[tuple[object, ...]]:
         return admin.execute(query).fetchall()
 
 
+LOCKS = (0x6D6F6D7573, 0x6D6F6D7574, 1)
 HOLDS: dict[str, Callable[[psycopg.Connection], object]] = {
     "views": hold_everything,
     "advisory locks": lambda reader: [reader.execute(f"select pg_advisory_lock({number})") for number in LOCKS],
@@ -168,7 +170,6 @@ HOLDS: dict[str, Callable[[psycopg.Connection], object]] = {
     "a prepared cursor": lambda reader: reader.execute("begin; declare c cursor for select * from api.blocks; fetch c"),
     "a lock on a view": lambda reader: reader.execute("begin; lock table api.blocks in access share mode"),
 }
-LOCKS = (0x6D6F6D7573, 0x6D6F6D7574, 1)
 
 
 @pytest.mark.parametrize("hold", HOLDS)
@@ -286,7 +287,7 @@ def test_no_flush_waits_for_a_reader(
         assert connection.execute(changed).fetchone() == (0,)
 
 
-def _until_it_waits(url: str, work: Future[object]) -> None:
+def _until_it_waits(url: str, work: Future[Any]) -> None:
     query = """select from pg_stat_activity where application_name = 'pruning' and datname = current_database()
     and cardinality(pg_blocking_pids(pid)) > 0"""
     with psycopg.connect(url, autocommit=True) as watch:

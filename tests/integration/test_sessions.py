@@ -233,7 +233,7 @@ def _hostile(admin: psycopg.Connection, turn: int) -> dict[str, str]:
 
 
 def _set(admin: psycopg.Connection, whose: str, name: str, value: str) -> None:
-    admin.execute(sql.SQL("alter {} set {} = {}").format(sql.SQL(whose), sql.SQL(name), sql.Literal(value)))  # type: ignore[arg-type]
+    admin.execute(sql.SQL("alter {} set {} = {}").format(sql.SQL(whose), sql.SQL(name), sql.Literal(value)))
 
 
 def _try_set(admin: psycopg.Connection, whose: str, name: str, value: str) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_no_variable_of_libpq_is_left_to_count(url: str, monkeypatch: pytest.Mon
     assert left == (WHO_WE_ARE | WHO_THEY_ARE if url == NETWORK else WHO_WE_ARE)
 
 
-def _counts(variable: str, keyword: str, said: dict[str, object]) -> bool:
+def _counts(variable: str, keyword: str, said: Mapping[str, object]) -> bool:
     return keyword not in said and variable in os.environ
 
 
