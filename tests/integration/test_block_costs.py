@@ -40,10 +40,11 @@ def template(new_databases: Callable[[], str]) -> str:
 @contextmanager
 def copy_of(template: str, postgres: str) -> Iterator[Ledger]:
     """A ledger of its own with the template's state."""
-    name = urlsplit(template).path[1:]
+    parts = urlsplit(template)
+    name = parts.path[1:]
     with psycopg.connect(postgres, autocommit=True) as admin:
         admin.execute(f'create database "{name}_copy" template "{name}"')
-        ledger = Ledger(template + "_copy", GENESIS)
+        ledger = Ledger(parts._replace(path=f"/{name}_copy").geturl(), GENESIS)
         try:
             yield ledger
         finally:

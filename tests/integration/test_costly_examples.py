@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from hashlib import sha256
 from itertools import accumulate
 from pathlib import Path
 
@@ -22,7 +23,8 @@ pytestmark = pytest.mark.postgres
 
 RAW = genesis_bytes(1, partitions=1, checkpoint_heights=1_000, checkpoint_time_ms=10**12)
 GENESIS = parse_genesis(RAW)
-LARGE = bytes(range(256)) * 256
+LARGE = b"".join(sha256(b"%d" % n).digest() for n in range(2_048))
+"""64 KiB that cannot be packed."""
 GROWTH_MAX = 40
 SPARE_BYTES = 2 << 20
 """Tables grow by extents, be there ever so little to write."""
