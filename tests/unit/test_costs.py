@@ -72,7 +72,7 @@ def test_what_ordinary_clients_send_is_not_too_costly(commands: Sequence[Command
     assert check_body(body(*commands), DEFAULT_LIMITS) is None
 
 
-TOO_COSTLY = {
+TOO_COSTLY: dict[str, tuple[Command, ...]] = {
     "empty objects": tuple(CreateObject("t", "m", b"", None) for _ in range(16)),
     "burns of many assets": tuple(Burn(address(n), 1) for n in range(16)),
     "small updates": tuple(UpdateObject(address(n), 1, "m", b"") for n in range(16)),
