@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from consensus.events import Finalize
 from consensus.voters import GRACE_VIEWS, Voters
-from ledger.block import FinalBlock
 from ledger.header import Header
 from node import status
 from node.home import Home
@@ -133,7 +131,7 @@ def test_final_block_counts_for_its_proposer_and_failed_views_for_their_leaders(
     genesis = genesis_of(validators=4)
     metrics = OrderMetrics(genesis, home, lambda: 1_500)
     header = Header(1, 0, 1, 3, bytes(32), 7, 2, 1_000, genesis.empty_heads())
-    metrics.on_final(Finalize(FinalBlock(header, b"", bytes(32), b""), 0, False, b""))
+    metrics.on_final(header)
     blocks = metrics.values.numbers("momus_consensus_blocks_total")
     failed = metrics.values.numbers("momus_consensus_nullified_views_total")
     (finality,) = metrics.values.distributions("momus_consensus_finality_seconds").values()
