@@ -83,7 +83,7 @@ def _block(state: State, height: int, verdicts: Verdicts) -> tuple[float, float]
     asked = perf_counter()
     balances = {asset: dict.fromkeys(addresses, 10**12) for asset, addresses in wanted.balances.items()}
     assets = {ASSET: Asset(ASSET, "coin", 0, ASSET, 10**18)}
-    inputs = Inputs(balances, assets, {}, frozenset(), {})
+    inputs = Inputs(balances, assets, {}, frozenset(), frozenset(), {})
     answered = perf_counter()
     state.learn(wanted, inputs)
     learned = perf_counter()

@@ -104,7 +104,7 @@ def _sql_height(home: Home, settings: Settings) -> int | None:
         return None
 
 
-def _print(facts: dict[str, Any], home: Path) -> None:
+def _print(facts: dict[str, Any], home: Path = DEFAULT_HOME) -> None:
     now_ms = time.time_ns() // 1_000_000
     results.print(f"chain {facts['chain']}, validator {facts['validator']}, log {facts['backbone']}", markup=False)
     rows = []
