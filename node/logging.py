@@ -59,7 +59,9 @@ class Limit:
         kind = event.pop(_KIND, None) or (method, event.get("event"))
         with self._lock:
             left_out = self._taken(kind if kind in self._kinds or len(self._kinds) < KINDS_MAX else None)
-        return event | {"left_out": left_out} if left_out else event
+        if left_out:
+            event["left_out"] = left_out
+        return event
 
     def _taken(self, kind: object) -> int:
         now = self._clock()
@@ -137,7 +139,7 @@ def _take_over() -> None:
     root = logging.getLogger()
     root.handlers[:] = [_Libraries(logging.WARNING)]
     root.setLevel(logging.WARNING)
-    warnings.showwarning = _on_warning
+    warnings.showwarning = _on_warning  # type: ignore[assignment]  # takes what follows as it comes
     sys.excepthook = _on_exception
     sys.unraisablehook = lambda lost: _on_lost("an exception came where none can be raised", lost.exc_value)
     threading.excepthook = lambda lost: _on_lost("a thread has ended by an exception", lost.exc_value)

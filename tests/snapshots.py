@@ -82,7 +82,8 @@ def ground_chain(folder: Path, ground: int, nibbles: int) -> SmallChain:
     genesis = parse_genesis(genesis_bytes(partitions=1, checkpoint_heights=2, checkpoint_time_ms=10**9))
     source = RandomLedger(genesis, seed=5)
     opening: list[bytes | None] = [*source.opening()]
-    asset, found, number = source.assets[0], [], 0
+    asset, number = source.assets[0], 0
+    found: list[bytes] = []
     while len(found) < ground:
         recipient, number = number.to_bytes(32), number + 1
         if leaves.key_hash(leaves.balance_key(asset, recipient)).hex().startswith("a5a5a5"[:nibbles]):

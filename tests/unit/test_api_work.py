@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 import ingest.verdicts
+import ledger.keys
 from api.handlers import Bounded, with_bounds
 from api.health_routes import health_router
 from api.intake import Intake
@@ -67,7 +68,7 @@ def client_of(app: FastAPI) -> httpx.AsyncClient:
 @pytest.mark.parametrize("given", [batch, document])
 def test_no_signature_is_verified_on_the_event_loop(monkeypatch: pytest.MonkeyPatch, given: Any) -> None:
     threads: list[int] = []
-    verify = ingest.verdicts.verify
+    verify = ledger.keys.verify
 
     def counted(*message: bytes) -> bool:
         threads.append(threading.get_ident())

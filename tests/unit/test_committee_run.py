@@ -119,8 +119,8 @@ def test_only_a_crashed_validator_starts_again(folder: Path, end: str, starts_ag
 
 
 def test_a_committee_ends_when_the_last_validator_was_stopped(folder: Path) -> None:
-    for number in (1, 2):
-        when(lambda at=number: bool(starts(folder, at)), lambda at=number: stop_politely(folder, at))
+    when(lambda: bool(starts(folder, 1)), lambda: stop_politely(folder, 1))
+    when(lambda: bool(starts(folder, 2)), lambda: stop_politely(folder, 2))
     when(lambda: len(starts(folder, 1)) > 1 and len(starts(folder, 2)) > 1, ask_to_stop)
     assert committee(folder, READY).run() == exits.OK
     assert (len(starts(folder, 1)), len(starts(folder, 2))) == (1, 1)

@@ -145,7 +145,10 @@ OVERDRAWN = [
 def test_an_account_that_ends_overdrawn_keeps_of_its_loan_what_it_owes(
     genesis: Genesis, moves: list[tuple[int, bool, int]], held: dict[int, int], owed: dict[int, int]
 ) -> None:
-    statements = [Statement(line, 1, *move[:1], "930101", *move[1:]) for line, move in enumerate(moves, start=2)]
+    statements = [
+        Statement(line, 1, account, "930101", is_credit, amount)
+        for line, (account, is_credit, amount) in enumerate(moves, start=2)
+    ]
     plan = _plan(genesis, statements)
     ledger = Ledger(genesis)
     everything = [*plan.opening(), *plan.loans(), *plan.rows(statements), *plan.returns()]
@@ -162,7 +165,10 @@ def test_any_rows_in_any_order_end_at_money_in_minus_money_out_or_at_nothing(
 ) -> None:
     assume(any(amount for _, _, amount in moves))
     genesis = builders.genesis()
-    statements = [Statement(line, 1, *move[:1], "930101", *move[1:]) for line, move in enumerate(moves, start=2)]
+    statements = [
+        Statement(line, 1, account, "930101", is_credit, amount)
+        for line, (account, is_credit, amount) in enumerate(moves, start=2)
+    ]
     plan, ledger = _plan(genesis, statements), Ledger(genesis)
     for part in (plan.opening(), plan.loans(), plan.rows(statements), plan.returns()):
         transactions = list(part)
