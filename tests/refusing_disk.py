@@ -34,7 +34,7 @@ LINES = (
     ("recover",),
     ("at", "--height", "1"),
     ("prove", "balance", "dev", HEX),
-    *(("process", name) for name in ("order", "execute", "peers", "drills", "api", "effects", "admin")),
+    *(("process", name) for name in ("order", "execute", "peers", "drills", "api", "effects")),
 )
 WITHOUT_HOME = (
     ("init", "--home", "{home}"),
