@@ -116,8 +116,11 @@ def _run(arguments: Sequence[str]) -> int:
     return exits.OK
 
 
-def _failed(code: int, sentence: str, arguments: Sequence[str] = (), commands: Sequence[str] | None = None) -> int:
+def _failed(
+    code: int, said: str | Exception, arguments: Sequence[str] = (), commands: Sequence[str] | None = None
+) -> int:
     """The sentence, and below it, where somebody sits at a terminal, what it says to type next, whole."""
+    sentence = str(said)
     with suppress(OSError):
         errors.print(f"momus: {sentence.strip()}", markup=False)
         if errors.is_terminal and "`momus " in sentence:

@@ -32,8 +32,10 @@ class EvidenceFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._kept: Counter[tuple[object, object]] | None = None
-        """How many there are, by what they are and of whom; None before the first one."""
+        self._kept: Counter[tuple[object, object]] = Counter()
+        """How many there are, by what they are and of whom."""
+        self._counted_at_ns = 0
+        """When the folder was changed last, of what is counted: other processes may keep some too."""
 
     def report(self, what: str, facts: Mapping[str, object]) -> None:
         """Log it; keep it if it is a proof. A disk that refuses it is logged too, and nothing else."""
@@ -50,16 +52,16 @@ class EvidenceFolder:
 
     def _keep(self, what: str, accused: object, text: str) -> None:
         self._folder.mkdir(exist_ok=True)
-        if self._kept is None:
-            self._kept = Counter(map(_of_whom, self._folder.glob("*-*.json")))
         path = self._folder / f"{what}-{sha256(text.encode()).hexdigest()[:16]}.json"
-        # A fork is reported once, by a validator that then stops: there is always room for it.
-        if path.exists() or (what != FORK and self._kept[what, accused] >= FILES_MAX):
-            return
-        beside = path.with_suffix(".new")
-        beside.write_text(text)
-        beside.replace(path)
-        self._kept[what, accused] += 1
+        with changing(self._folder):
+            if self._folder.stat().st_mtime_ns != self._counted_at_ns:
+                self._kept = Counter(map(_of_whom, self._folder.glob("*-*.json")))
+            # A fork is reported once, by a validator that then stops: there is always room for it.
+            if path.exists() or (what != FORK and self._kept[what, accused] >= FILES_MAX):
+                return
+            replace_file(path, text.encode())
+            self._kept[what, accused] += 1
+            self._counted_at_ns = self._folder.stat().st_mtime_ns
 
 
 def _of_whom(report: Path) -> tuple[object, object]:

@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import typer
 from rich.console import Console
 
-from momus.commands.output import public_mode
+from momus.commands.output import public_mode, show_json
 from node.files import replace_file
 
 UNDER_WAY: Final = "it is under way"
@@ -47,7 +46,7 @@ class Keeper:
             figures.show(console)
             self.keep(figures, failed)
             if self._file == Path("-"):
-                typer.echo(_text(figures, failed), nl=False)
+                show_json({**figures.as_json(), "failed": failed}, 2)
 
 
 def _text(figures: Shown, failed: str | None) -> str:
