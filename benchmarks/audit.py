@@ -36,7 +36,7 @@ class Audited:
 def audited(home: Path, *options: str) -> Audited:
     """Audit a home. Raises: SystemExit, where it finds anything."""
     began = time.monotonic()
-    process = subprocess.Popen([sys.executable, "-m", "momus", "audit", "--home", str(home), *options])
+    process = subprocess.Popen([sys.executable, "-P", "-m", "momus", "audit", "--home", str(home), *options])
     found = Audited(0.0)
     while process.poll() is None:
         found.memory_bytes = max(found.memory_bytes, memory_bytes(process.pid, "VmHWM"))

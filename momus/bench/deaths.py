@@ -145,7 +145,7 @@ def busy_loops(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for _ in range(count):
-            processes.append(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            processes.append(subprocess.Popen([sys.executable, "-P", "-c", "while True: pass"]))
         yield processes
     finally:
         for process in processes:
