@@ -38,9 +38,8 @@ FACTS: dict[str, Any] = {
 
 def show_status(text: str) -> None:
     process = {"state": text, "pid": 1, "alive": True, "since_ms": None, "detail": text}
-    status._print(
-        FACTS | {"chain": text, "validator": text, "backbone": text, "processes": {text: process}, "clock": [text]}
-    )
+    facts = {"chain": text, "validator": text, "backbone": text, "processes": {text: process}, "clock": [text]}
+    status._print(FACTS | facts, Path("home"))
 
 
 def show_error(text: str) -> None:
