@@ -178,7 +178,7 @@ def test_damaged_database_gives_no_snapshot(chain: SmallChain, new_database: Cal
     damages = (
         "update ledger.tree_leaves set value = value || 'x' where ctid = (select max(ctid) from ledger.tree_leaves)",
         "update ledger.object_contents set content = content || 'x'",
-        "delete from ledger.objects",
+        "delete from ledger.object_contents",
         "update ledger.remembered set height = height + 1",
         "delete from ledger.remembered",
     )
