@@ -54,6 +54,7 @@ def test_anything_else_is_refused(environment: dict[str, str], what: str) -> Non
 @pytest.mark.parametrize("depth", [1, 40])
 def test_the_socket_is_the_owners_alone_however_long_its_path_is(tmp_path: Path, depth: int) -> None:
     home = Home(tmp_path / "/".join(["home"] * depth))
+    home.path.parent.mkdir(parents=True, exist_ok=True)
     home.make_folders()
     assert (len(str(home.admin_socket)) > PATH_BYTES_MAX) == (depth > 1)
     for _ in range(2):  # the second finds that of a process that was killed
