@@ -321,10 +321,14 @@ def test_the_rate_holds_under_a_flood_of_wrong_tokens_and_transactions_execute_m
     )
 
 
-def test_a_killed_admin_process_tells_of_what_it_did_not_end(managed: Managed) -> None:
-    kept = Actions(managed.home.actions_file)  # a second writer: as if the killed process had begun it
+def test_a_killed_admin_process_tells_of_what_it_did_not_end(managed: Managed, tmp_path: Path) -> None:
+    written = managed.home.actions_file.read_bytes()
+    (tmp_path / "actions.jsonl").write_bytes(written)
+    kept = Actions(tmp_path / "actions.jsonl")
     begun = kept.begin("ann", OPERATOR, "drill", {}, "every night")
     kept.close()
+    with managed.home.actions_file.open("ab") as file:  # as if the killed process had begun it
+        file.write((tmp_path / "actions.jsonl").read_bytes()[len(written) :])
     pid = managed.node.kill_9("admin")
     managed.node.wait_running(["admin"], 60, not_pid=pid)
     until(lambda: _can_ask(managed), "management does not answer")

@@ -10,7 +10,7 @@ from projections.migrate import migrate
 
 pytestmark = pytest.mark.postgres
 
-_COUNT = "SELECT count(*) AS rows FROM coming"
+_COUNT = "SELECT count(*) AS rows FROM public.coming"
 
 
 async def _seen(url: str) -> tuple[int, int, int, dict[str, str]]:
@@ -21,7 +21,7 @@ async def _seen(url: str) -> tuple[int, int, int, dict[str, str]]:
         async with database.view() as view:
             before = await view.rows(_COUNT)
             with psycopg.connect(url, autocommit=True) as other:
-                other.execute("insert into coming default values")
+                other.execute("insert into public.coming default values")
             after = await view.rows(_COUNT)
             shows = {
                 name: (await view.rows(f"SHOW {name}"))[0][name]
@@ -37,8 +37,8 @@ async def _seen(url: str) -> tuple[int, int, int, dict[str, str]]:
 def test_a_view_does_not_change_while_others_write(postgres_url: str) -> None:
     migrate(postgres_url)
     with psycopg.connect(postgres_url, autocommit=True) as owner:
-        owner.execute("create table coming (number int)")
-        owner.execute("grant select on coming to public")
+        owner.execute("create table public.coming (number int)")
+        owner.execute("grant select on public.coming to public")
     before, after, following, shows = asyncio.run(_seen(postgres_url))
     assert (before, after, following) == (0, 0, 1)
     assert shows == {"transaction_isolation": "repeatable read", "transaction_read_only": "on"}

@@ -83,14 +83,14 @@ HISTORY = {
 @pytest.mark.parametrize("table", HISTORY)
 def test_altered_history_is_named_by_replay(home: Path, capsys: pytest.CaptureFixture[str], table: str) -> None:
     with connect(database_url(Home(home), Home(home).settings({}))) as connection:
-        connection.execute(f"create table kept as table ledger.{table}")
+        connection.execute(f"create table public.kept as table ledger.{table}")
         assert connection.execute(HISTORY[table]).rowcount == 1
         try:
             code, report = audited(home, capsys)
         finally:
             connection.execute(f"delete from ledger.{table}")
-            connection.execute(f"insert into ledger.{table} select * from kept")
-            connection.execute("drop table kept")
+            connection.execute(f"insert into ledger.{table} select * from public.kept")
+            connection.execute("drop table public.kept")
     assert code == exits.FAILED
     assert [where for where, _ in found(report, "history")] == [table]
 
