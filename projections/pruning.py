@@ -42,12 +42,14 @@ FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
 WHERE i.inhparent = ANY(%s::regclass[]) GROUP BY 1 ORDER BY 1"""
 _AT_TIME: Final = "SELECT coalesce(max(height), 0) FROM ledger.blocks WHERE height <= %s AND time_ms <= %s"
 _FORGET: Final = (
-    """DELETE FROM ledger.object_contents AS c USING ledger.{} AS v
-WHERE c.object = v.object AND c.version < v.version AND (v.deleted OR v.content_version = v.version)""",
+    """DELETE FROM ledger.object_contents AS c USING (
+    SELECT object, max(version) AS version FROM ledger.{} WHERE deleted OR content_version = version GROUP BY object
+) AS v WHERE c.object = v.object AND c.version < v.version""",
     "DELETE FROM ledger.object_types AS t USING ledger.{} AS v WHERE v.deleted AND t.object = v.object",
     "DELETE FROM ledger.object_writers AS w USING ledger.{} AS v WHERE v.deleted AND w.object = v.object",
 )
-"""What versions of objects in a partition have superseded, or were the last to have: no later version refers to it."""
+"""What versions of objects in a partition have superseded, or were the last to have: no later version refers to it.
+Each object once: joined with all of its versions, one that was updated n times would cost n² rows."""
 
 
 @dataclass(frozen=True, slots=True)

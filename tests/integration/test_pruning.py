@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,8 @@ from projections.connect import Connection, connect
 from projections.database import Database
 from projections.fingerprint import compare, image
 from projections.migrate import migrate
-from projections.partitions import HISTORY
-from projections.pruning import Keep, Pruned, history_floor, oldest_height
+from projections.partitions import HISTORY, make_partitions
+from projections.pruning import Keep, Pruned, history_floor, oldest_height, prune_history
 from projections.state_leaves import state_leaves
 from tests.integration.test_checkpoints_in_database import HEIGHTS, chain, execute, pool, reachable
 from tree.hashing import hash_of
@@ -159,3 +160,46 @@ def test_reader_of_old_history_is_not_waited_for_long(
             assert database.prune(Keep(heights=1), 24).partitions == 0
     with Database(url) as database:
         assert database.prune(Keep(heights=1), 24).partitions > 0
+
+
+def rows_of(plan: dict[str, Any]) -> int:
+    """How many rows went through all nodes of a plan that was executed, with those that were looked at in vain."""
+    removed = sum(value for name, value in plan.items() if name.startswith("Rows Removed by"))
+    below = sum(rows_of(each) for each in plan.get("Plans", ()))
+    return int(plan["Actual Loops"] * (plan["Actual Rows"] + removed)) + below
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_contents_of_one_object_that_was_updated_often_are_removed_in_linear_work(
+    new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch, deleted: bool
+) -> None:
+    url, updates = new_database(), 1_000
+    migrate(url, partition_heights=SPAN)
+    work: list[int] = []
+    with connect(url) as connection:
+        make_partitions(connection, (0, 1), SPAN)
+        connection.execute(
+            "insert into ledger.object_versions select 1 + n / 200, n, 0, '\\x01', n, 0, '\\x02', n, %s and n = %s"
+            " from generate_series(1, %s) as n",
+            [deleted, updates, updates],
+        )
+        kept = updates if not deleted else updates - 1  # the last version of a deleted object has no content of its own
+        connection.execute(
+            "insert into ledger.object_contents select '\\x01', n, 'm', '\\x03' from generate_series(1, %s) as n",
+            [kept],
+        )
+        execute_plainly = connection.execute
+
+        def counted(query: Any, *rest: Any, **options: Any) -> Any:
+            if not str(query).startswith("DELETE FROM ledger.object_contents"):
+                return execute_plainly(query, *rest, **options)
+            explained = execute_plainly(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {query}", *rest, **options)
+            work.append(rows_of(explained.fetchone()[0][0]["Plan"]))  # type: ignore[index]
+            return explained
+
+        monkeypatch.setattr(connection, "execute", counted)
+        assert prune_history(connection, SPAN - 1)
+        left = [version for (version,) in execute_plainly("select version from ledger.object_contents")]
+    assert left == ([] if deleted else [updates])
+    assert work, "contents were not removed"
+    assert sum(work) < 10 * updates
