@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from benchmarks.smallest import SMALLEST, run_to_its_end
+from ledger.leaves import key_hash
 from node.postgres import EmbeddedPostgres
 from projections.connect import Connection, connect
 from projections.migrate import migrate
@@ -113,9 +114,14 @@ class TreeInPostgres(Tree):
         self._cache = NodeCache()
 
     def change(self, changes: Changes) -> None:
+        by_hash = {key_hash(key): (key, value) for key, value in changes.items()}
         with self._connection.transaction():
             change_tree(
-                self._connection, self.version, changes, lambda keys: {key: changes[key] for key in keys}, self._cache
+                self._connection,
+                self.version,
+                sorted(by_hash),
+                lambda hashes: {each: by_hash[each] for each in hashes},
+                self._cache,
             )
 
     def prune(self) -> None:

@@ -3,23 +3,34 @@
 The same key may be there many times. Its value is read from the state when the checkpoint is made.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
 
 from psycopg.errors import LockNotAvailable
 
 from ledger import leaves
-from ledger.leaves import Kind
+from ledger.leaves import Kind, Leaf
 from ledger.state import Effects, Wanted
 from projections.connect import Connection
 from projections.copying import copy
 from projections.packing import pack_columns, pack_rows
 from projections.prefetch import prefetch
 
-_BALANCES = rf"""SELECT '\x{Kind.BALANCE:02x}'::bytea || c.asset || c.address, int8send(b.amount)
-FROM (SELECT DISTINCT asset, address FROM ledger.changed_balances) AS c
-LEFT JOIN ledger.balances AS b ON b.asset = c.asset AND b.address = c.address"""
-_TABLES = "ledger.changed_balances, ledger.changed_keys"
-_KEYS = "SELECT DISTINCT key FROM ledger.changed_keys"
+_TABLES: Final = "ledger.changed_balances, ledger.changed_keys"
+_HASH: Final = rf"sha256('\x{leaves.TAG_KEY.hex()}'::bytea || {{}})"
+_BALANCE: Final = rf"'\x{Kind.BALANCE:02x}'::bytea || c.asset || c.address"
+_HASHES: Final = f"""SELECT {_HASH.format(_BALANCE)} FROM ledger.changed_balances AS c
+UNION SELECT {_HASH.format("key")} FROM ledger.changed_keys ORDER BY 1"""
+_LEAVES: Final = f"""SELECT {_HASH.format("key")}, key, value FROM (
+    SELECT {_BALANCE} AS key, int8send(b.amount) AS value
+    FROM (SELECT DISTINCT asset, address FROM ledger.changed_balances) AS c
+    LEFT JOIN ledger.balances AS b ON b.asset = c.asset AND b.address = c.address
+    UNION ALL SELECT DISTINCT key, NULL::bytea FROM ledger.changed_keys
+) AS w ORDER BY 1"""
+_HASHES_AT_ONCE: Final = 20_000
+
+Changed = tuple[bytes, bytes | None]
+"""(leaf key, its value now, or None: it is gone)"""
 
 
 def note_changes(connection: Connection, effects: Effects) -> None:
@@ -29,14 +40,40 @@ def note_changes(connection: Connection, effects: Effects) -> None:
     copy(connection, "ledger.changed_keys", pack_rows((key,) for key in _keys(effects)))
 
 
-def take_changes(connection: Connection) -> tuple[dict[bytes, bytes | None], list[bytes]]:
-    """Of all that changed since this was last called, each once: balances by their leaf keys, with the value now (None:
-    it is gone); and the leaf keys of what may be larger, for `values_of`.
+class Changes:
+    """All that changed since this was last forgotten, each key once, by rising key hash. In memory are the hashes of
+    all, since they may be many, and the leaves of a part. Within one transaction.
     """
-    balances: dict[bytes, bytes | None] = dict(connection.execute(_BALANCES, binary=True))
-    keys = [key for (key,) in connection.execute(_KEYS, binary=True)]
-    _forget(connection)
-    return balances, keys
+
+    def __init__(self, connection: Connection, more: Iterable[Leaf] = ()) -> None:
+        """`more`: leaves that no flush has noted."""
+        self._connection = connection
+        self._more: dict[bytes, Changed] = {leaves.key_hash(key): (key, value) for key, value in more}
+        with connection.cursor(name="changed_hashes") as cursor:
+            cursor.itersize = _HASHES_AT_ONCE
+            self.key_hashes = [key_hash for (key_hash,) in cursor.execute(_HASHES, binary=True)]
+        if self._more:
+            self.key_hashes = sorted([*self.key_hashes, *self._more])
+        self._rows = connection.cursor(name="changed_leaves")
+        self._rows.execute(_LEAVES, binary=True)
+
+    def take(self, key_hashes: Sequence[bytes]) -> dict[bytes, Changed]:
+        """The leaves of the next part of `key_hashes`, which is taken from its start to its end."""
+        found = {key_hash: self._more[key_hash] for key_hash in key_hashes if key_hash in self._more}
+        count = len(key_hashes) - len(found)
+        rows = self._rows.fetchmany(count) if count else []
+        others = values_of(self._connection, (key for _, key, _ in rows if key[0] != Kind.BALANCE))
+        found.update((key_hash, (key, others.get(key, value))) for key_hash, key, value in rows)
+        return found
+
+    def forget(self) -> None:
+        """From now on nothing has changed."""
+        self.close()
+        _forget(self._connection)
+
+    def close(self) -> None:
+        """No more is taken."""
+        self._rows.close()
 
 
 def _forget(connection: Connection) -> None:

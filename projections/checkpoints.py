@@ -1,8 +1,8 @@
 """Checkpoints, written by the flush that reaches them, in its transaction."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, Final
 
 from ledger.checkpoint import Checkpoint, checkpoint_digest, encode_checkpoint
@@ -10,7 +10,7 @@ from ledger.genesis import Genesis
 from ledger.header import Head
 from ledger.leaves import genesis_leaves
 from ledger.state import Cursor
-from projections.changes import take_changes, values_of
+from projections.changes import Changes
 from projections.connect import Connection
 from projections.heads import heads_from_json, heads_to_json
 from projections.node_cache import NodeCache
@@ -46,21 +46,15 @@ def write_checkpoint(
     Raises: StateDiffers.
     """
     last = next(iter(newest_checkpoints(connection, 1)), None)
-    known, others = take_changes(connection)
-    if last is None:
-        known.update(genesis_leaves(genesis))
-
-    def values(keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        found = values_of(connection, (key for key in keys if key not in known))
-        found.update((key, known[key]) for key in keys if key in known)
-        return found
-
+    with closing(Changes(connection, genesis_leaves(genesis) if last is None else ())) as changes:
+        root = change_tree(connection, cursor.height, changes.key_hashes, changes.take, cache)
+        changes.forget()
     checkpoint = Checkpoint(
         epoch=epoch,
         height=cursor.height,
         block_digest=cursor.block_digest,
         heads=cursor.heads,
-        state_root=change_tree(connection, cursor.height, chain(known, others), values, cache),
+        state_root=root,
         previous=genesis.digest if last is None else last.digest,
     )
     return insert_checkpoint(connection, genesis, checkpoint, cursor.time_ms)

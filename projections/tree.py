@@ -15,8 +15,8 @@ from tree.hashing import EMPTY
 from tree.nodes import Child, NodeKey, TreeDamaged, decode_child, encode_child
 from tree.update import Update, update_in_parts
 
-Values = Callable[[Sequence[bytes]], Mapping[bytes, bytes | None]]
-"""The values of these leaf keys now, None of what is gone."""
+Take = Callable[[Sequence[bytes]], Mapping[bytes, tuple[bytes, bytes | None]]]
+"""Of key hashes the leaf keys and their values now, None of what is gone."""
 
 _ROOT = "SELECT root FROM ledger.tree_root"
 _SET_ROOT = """INSERT INTO ledger.tree_root VALUES (true, %s) ON CONFLICT (one) DO UPDATE SET root = excluded.root"""
@@ -42,18 +42,20 @@ def read_nodes(connection: Connection, keys: Sequence[NodeKey]) -> dict[NodeKey,
     return found
 
 
-def change_tree(connection: Connection, version: int, keys: Iterable[bytes], values: Values, cache: NodeCache) -> bytes:
-    """Give the leaves of these keys, each once, what `values` says, or take them away; the new root. Within the
-    caller's transaction, with which `cache` must be cleared where it is undone. Holds a part of the values and of the
-    tree at a time. Raises: StateDiffers.
+def change_tree(
+    connection: Connection, version: int, key_hashes: Sequence[bytes], take: Take, cache: NodeCache
+) -> bytes:
+    """Give the leaves of these key hashes, sorted, what `take` says, or take them away; the new root. `take` is asked
+    for each once, by rising key hash. Within the caller's transaction, with which `cache` must be cleared where it is
+    undone. Holds a part of the leaves and of the tree at a time. Raises: StateDiffers.
     """
     with _uncollected():
-        part = _Part(connection, version, keys, values, cache)
+        part = _Part(connection, version, take, cache)
         try:
             root = update_in_parts(
                 root_of(connection),
                 version,
-                sorted(part.keys),
+                key_hashes,
                 part.value_hashes,
                 lambda wanted: read_nodes(connection, wanted),
                 part.write,
@@ -76,34 +78,30 @@ def set_root(connection: Connection, root: Child | None) -> None:
 
 
 class _Part:
-    """The leaf keys of a batch by their hashes, and the values of the part of it that is being changed."""
+    """The leaves of the part of a batch that is being changed, by their key hashes."""
 
-    def __init__(
-        self, connection: Connection, version: int, keys: Iterable[bytes], values: Values, cache: NodeCache
-    ) -> None:
-        self.keys = {leaves.key_hash(key): key for key in keys}
+    def __init__(self, connection: Connection, version: int, take: Take, cache: NodeCache) -> None:
         self._connection = connection
         self._stamp = int8(version)
-        self._ask = values
+        self._take = take
         self._cache = cache
-        self._values: Mapping[bytes, bytes | None] = {}
+        self._leaves: Mapping[bytes, tuple[bytes, bytes | None]] = {}
 
     def value_hashes(self, key_hashes: Sequence[bytes]) -> dict[bytes, bytes | None]:
         """Of the next part."""
-        keys = [self.keys[key_hash] for key_hash in key_hashes]
-        self._values = values = self._ask(keys)
+        self._leaves = self._take(key_hashes)
         return {
-            key_hash: None if (value := values[key]) is None else leaves.value_hash(value)
-            for key_hash, key in zip(key_hashes, keys, strict=True)
+            key_hash: None if value is None else leaves.value_hash(value)
+            for key_hash, (_, value) in self._leaves.items()
         }
 
     def write(self, done: Update) -> None:
         """What became of it."""
-        stamp, keys, values = self._stamp, self.keys, self._values
+        stamp, changed = self._stamp, self._leaves
         write_nodes(self._connection, done.written)
         self._cache.drop(done.stale_nodes)
         self._cache.keep(done.written)
-        written = ((key_hash, stamp, key := keys[key_hash], values[key]) for key_hash in done.leaves)
+        written = ((key_hash, stamp, *changed[key_hash]) for key_hash in done.leaves)
         copy(self._connection, "ledger.tree_leaves", pack_rows(written))
         copy(self._connection, "ledger.tree_stale", pack_rows(_stale(stamp, done)))
 

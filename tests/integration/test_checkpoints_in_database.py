@@ -1,9 +1,11 @@
 """Checkpoints that executors write: their root is that of all the state, however it came about."""
 
 import gc
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,18 +16,21 @@ from ledger.genesis import Genesis, parse_genesis
 from ledger.leaves import key_hash, value_hash
 from node.pipeline import PipelineLimits
 from node.session import LogIdentity, Session
+from projections import tree
+from projections.checkpoints import write_checkpoint
 from projections.connect import Connection, connect
 from projections.database import CursorMoved, Database, StateDiffers
 from projections.migrate import migrate
+from projections.node_cache import NodeCache
 from projections.state_leaves import state_leaves
 from projections.tree import read_nodes, root_of
 from tests.builders import genesis_bytes
 from tests.chain_builder import even_cuts, write_store
-from tests.flush_effects import nothing
+from tests.flush_effects import cursor_at, nothing
 from tests.random_ledger import RandomLedger
 from tree.hashing import hash_of
 from tree.nodes import NodeKey, decode_node
-from tree.update import is_node
+from tree.update import is_node, update_in_parts
 
 pytestmark = pytest.mark.postgres
 
@@ -167,3 +172,33 @@ def test_after_a_flush_that_was_undone_no_remembered_node_is_believed(
         with pytest.raises(CursorMoved):
             database.flush(nothing(), 4, replace(cursor, height=6))
         assert database._tree_nodes.get(never_committed) is None
+
+
+def test_a_checkpoint_holds_little_more_than_a_hash_for_each_of_many_changes(
+    chain: tuple[Genesis, Path, int], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What changes between two checkpoints has no bound but the log's; so much as a leaf of each must not be held."""
+    genesis, few, many = chain[0], 2_000, 14_000
+    monkeypatch.setattr(tree, "update_in_parts", partial(update_in_parts, part_max=500))
+    migrate(postgres_url)
+    peaks: list[int] = []
+    with connect(postgres_url) as connection:
+        for height, count in ((1, few), (2, many)):
+            connection.execute(
+                "with made as (insert into ledger.balances select sha256('asset'), sha256(int8send(%s * 100000 + n)), n"
+                " from generate_series(1, %s) as n returning asset, address)"
+                " insert into ledger.changed_balances select * from made",
+                [height, count],
+            )
+            tracemalloc.start()
+            with connection.transaction():
+                written = write_checkpoint(connection, genesis, 0, cursor_at(height), NodeCache(0))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            assert written.checkpoint.state_root == root_of_all(connection, genesis)
+    assert (peaks[1] - peaks[0]) / (many - few) < 160, peaks
+
+
+def root_of_all(connection: Connection, genesis: Genesis) -> bytes:
+    with connection.transaction():
+        return hash_of(sorted((key_hash(key), value_hash(value)) for key, value in state_leaves(connection, genesis)))
