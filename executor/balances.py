@@ -13,6 +13,9 @@ from ledger.state import BALANCE
 Slots = NDArray[np.int64]
 
 _CAPACITY_MIN: Final = 1024
+_BALANCE_BYTES: Final = 340
+_ASSET_BYTES: Final = 360
+"""What a balance, and an asset that has any beside them, take in memory with their places in dictionaries."""
 _NOBODY: Final[Mapping[bytes, int]] = {}
 
 
@@ -34,8 +37,10 @@ class Balances:
         self._touched_many: list[Slots] = []
         self._undo: list[tuple[int | Slots, int | NDArray[np.int64]]] = []
 
-    def __len__(self) -> int:
-        return self._learned
+    @property
+    def size_bytes(self) -> int:
+        """What they take in memory, about."""
+        return _BALANCE_BYTES * self._learned + _ASSET_BYTES * len(self._slots)
 
     @property
     def is_learned(self) -> bool:

@@ -21,10 +21,9 @@ from ledger.state import Asset, Inputs, Object, Wanted
 AFTER_DIGEST: Final = frozenset({int(Reason.WEAK_KEY), int(Reason.BAD_SIGNATURE)})
 """Reasons found without state that yield to DUPLICATE: the digest is tested before the signature."""
 
-_BALANCE_BYTES: Final = 330
 _DIGEST_BYTES: Final = 150
 _VALUE_BYTES: Final = 800
-"""What a balance, a remembered digest, and an asset or object take in memory with their places in dictionaries."""
+"""What a remembered digest, and an asset or object take in memory with their places in dictionaries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ class State:
     @property
     def size_bytes(self) -> int:
         """What the cache takes in memory, about."""
-        counted = _BALANCE_BYTES * len(self.balances) + _DIGEST_BYTES * len(self.remembered)
+        counted = self.balances.size_bytes + _DIGEST_BYTES * len(self.remembered)
         return counted + self.assets.size_bytes + self.objects.size_bytes + self.writers.size_bytes
 
     def forget(self) -> None:

@@ -1,5 +1,8 @@
 """The executor's cache: what it asks for, what it keeps until a flush is durable, and what effects it hands out."""
 
+import tracemalloc
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -283,3 +286,34 @@ def test_slots_stay_when_the_arrays_grow() -> None:
     amounts = [balances.amount(slot) for slot in balances.slots_of(COIN, addresses)]
     assert amounts == [number // 500 * 500 + 1 + (number % 500 == 0) for number in range(5000)]
     assert len(balances.changes()[1]) == 10
+
+
+def _learned(state: State) -> None:
+    state.balances.learn({})
+    state.objects.learn({})
+    state.assets.learn({})
+    state.writers.learn(frozenset())
+
+
+FILLS: dict[str, Callable[[State, bytes, bytes], object]] = {
+    "balances of one asset": lambda state, one, other: state.balances.slot_of(COIN, one),
+    "balances of an asset each": lambda state, one, other: state.balances.slot_of(one, other),
+    "unknown objects": lambda state, one, other: state.objects.want(one),
+    "unknown assets": lambda state, one, other: state.assets.want(one),
+    "who may write": lambda state, one, other: state.writers.want(one, other),
+    "writers": lambda state, one, other: state.writers.put(one, other * 10),
+}
+"""What anybody can make a node hold by naming it, once for each pair of ids."""
+
+
+@pytest.mark.parametrize("what", FILLS)
+def test_what_is_held_is_counted_whatever_it_is(what: str) -> None:
+    state, count = State(), 30_000
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(count):
+        FILLS[what](state, name(f"one {number}"), name(f"other {number}"))
+    _learned(state)
+    held = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert held < 1.3 * state.size_bytes + (1 << 16), (held / count, state.size_bytes / count)
