@@ -50,13 +50,14 @@ class BlockSource:
         self._heads = tuple(heads)
         self._until_height = until_height
 
-    def read(self, blocks_max: int, bytes_max: int) -> list[BlockRecords]:
-        """The next blocks, at least one if there is one, until `bytes_max` of values is reached.
+    def read(self, blocks_max: int, bytes_max: int, records_max: int) -> list[BlockRecords]:
+        """The next blocks, at least one if there is one, until `bytes_max` of values or `records_max` is reached:
+        records without values are held, too.
 
         Raises: StoreInconsistent, StoreDamaged.
         """
         found: list[BlockRecords] = []
-        size = 0
+        size = count = 0
         if self._until_height is not None:
             blocks_max = min(blocks_max, self._until_height - self.height)
         for height, header_bytes, proof in self._reader.final_after(self.height, blocks_max) if blocks_max > 0 else ():
@@ -64,8 +65,8 @@ class BlockSource:
             records = self._records_of(block.header)
             found.append(records_and_block := BlockRecords(block, records, _size_of(records)))
             self.height, self._digest, self._heads = height, block.digest, block.header.heads
-            size += records_and_block.size_bytes
-            if size >= bytes_max:
+            size, count = size + records_and_block.size_bytes, count + len(records)
+            if size >= bytes_max or count >= records_max:
                 break
         return found
 

@@ -27,6 +27,7 @@ from node.watch import ExecutionWatch, Unwatched
 from projections.checkpoints import StoredCheckpoint
 from projections.database import Database
 
+_BLOCKS_AT_ONCE: Final = 256
 _JOBS_A_FLUSH: Final = 4
 """A job has at most such a part of a flush's bytes, or one block."""
 
@@ -130,7 +131,11 @@ class Pipeline:
         limits = self._limits
         while self._ahead_records < limits.ahead_records_max and self._ahead_bytes < limits.ahead_bytes_max:
             began = perf_counter()
-            blocks = self._source.read(256, limits.ahead_bytes_max - self._ahead_bytes)
+            blocks = self._source.read(
+                _BLOCKS_AT_ONCE,
+                limits.ahead_bytes_max - self._ahead_bytes,
+                limits.ahead_records_max - self._ahead_records,
+            )
             if not blocks:
                 return
             run: list[BlockRecords] = []

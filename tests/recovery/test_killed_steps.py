@@ -238,7 +238,7 @@ def _rows_above(url: str, height: int) -> dict[str, Any]:
 def _is_readable_from(store: Path, made: Made, cursor: Any, where: str) -> None:
     with StoreReader(store) as stored:
         source = BlockSource(stored, made.chain.genesis, cursor.height, cursor.block_digest, cursor.heads, rehash=True)
-        assert [block.block.header.height for block in source.read(99, 1 << 30)] == list(
+        assert [block.block.header.height for block in source.read(99, 1 << 30, 1 << 30)] == list(
             range(cursor.height + 1, made.chain.height + 1)
         ), where
 
