@@ -17,7 +17,8 @@ class StoreInconsistent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BlockRecords:
-    """A final block and the data records between its parent's heads and its own: by partition, then offset."""
+    """A final block and the data records between its parent's heads and its own: by partition, then offset.
+    `size_bytes` are those of header, proof and values."""
 
     block: FinalBlock
     records: tuple[tuple[int, StoredRecord], ...]
@@ -51,8 +52,8 @@ class BlockSource:
         self._until_height = until_height
 
     def read(self, blocks_max: int, bytes_max: int, records_max: int) -> list[BlockRecords]:
-        """The next blocks, at least one if there is one, until `bytes_max` of values or `records_max` is reached:
-        records without values are held, too.
+        """The next blocks, at least one if there is one, until `bytes_max` or `records_max` is reached: records without
+        values are held, too.
 
         Raises: StoreInconsistent, StoreDamaged.
         """
@@ -63,7 +64,8 @@ class BlockSource:
         for height, header_bytes, proof in self._reader.final_after(self.height, blocks_max) if blocks_max > 0 else ():
             block = self._admit(height, header_bytes, proof)
             records = self._records_of(block.header)
-            found.append(records_and_block := BlockRecords(block, records, _size_of(records)))
+            size_bytes = len(header_bytes) + len(proof) + _size_of(records)
+            found.append(records_and_block := BlockRecords(block, records, size_bytes))
             self.height, self._digest, self._heads = height, block.digest, block.header.heads
             size, count = size + records_and_block.size_bytes, count + len(records)
             if size >= bytes_max or count >= records_max:
