@@ -1,5 +1,6 @@
 """What streams carry: blocks, or executed and rejected transactions one by one, each under an id to go on from."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,13 +11,14 @@ from pydantic import BaseModel
 
 from api.database import View, columns_of
 from api.rows import Block, Executed, ObjectChange, Rejected, Transfer
+from api.transactions import TRANSFERS_MAX as SHOWN_MAX
 from api.transactions import Transaction
 
 BLOCKS_MAX: Final = 200
 EFFECTS_MAX: Final = 100
 """Events read at once."""
 TRANSFERS_MAX: Final = 2_000
-"""Transfers read at once; those of the transaction that passes it are still read whole."""
+"""Transfers read at once; those of the transaction that passes it are still gone through."""
 
 _BLOCKS: Final = sql.SQL("SELECT {} FROM api.blocks WHERE height > %s ORDER BY height LIMIT %s").format(
     columns_of(Block)
@@ -149,21 +151,24 @@ class EffectFeed:
     async def _transfers(
         self, view: View, first: tuple[int, int], last: tuple[int, int]
     ) -> tuple[list[dict[str, Any]], tuple[int, int] | None]:
-        """Those of the transactions from `first` to `last`, which are ordered as their transactions are; and the first
-        transaction that is left, where they are many."""
+        """Those of the transactions from `first` to `last`, which are ordered as they are; of each at most
+        one more than is shown. And the first transaction that is left, where they are many."""
         at = self._transfer if self._transfer is not None and self._transfer[0] >= first[0] else (first[0], _FIRST)
         found: list[dict[str, Any]] = []
+        counts: Counter[tuple[int, int]] = Counter()
         while True:
             rows = await view.rows(_TRANSFERS, (*at, at[0], TRANSFERS_MAX))
             for row in rows:
                 transaction = (row["height"], row["transaction"])
                 if transaction > last:
                     return found, None
-                if len(found) >= TRANSFERS_MAX and transaction != (found[-1]["height"], found[-1]["transaction"]):
+                if transaction not in counts and counts.total() >= TRANSFERS_MAX:
                     return found, transaction
                 at = self._transfer = _key(row)
                 if transaction >= first:
-                    found.append(row)
+                    counts[transaction] += 1
+                    if counts[transaction] <= SHOWN_MAX + 1:
+                        found.append(row)
             if len(rows) < TRANSFERS_MAX:
                 return found, None
 
@@ -186,12 +191,14 @@ def _event(place: Place, row: dict[str, Any], effects: _Effects) -> Event:
         return Event(str(place), "rejected", RejectedEvent(rejected=Rejected.model_validate(row)), place.height)
     executed = Executed.model_validate(row)
     key = (place.height, place.index)
+    transfers = effects.transfers.get(key, [])
     content = Transaction(
         digest=executed.digest,
         state="executed",
         height=executed.height,
         executed=executed,
-        transfers=effects.transfers.get(key, []),
+        transfers=transfers[:SHOWN_MAX],
+        transfers_left_out=len(transfers) > SHOWN_MAX,
         objects=effects.objects.get(key, []),
         partition=executed.partition,
         offset=executed.offset,
