@@ -1,8 +1,8 @@
 """Lists in pages: a query over one view, ordered by a key; the cursor is the key of the last row that was given."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate, repeat
+from collections.abc import Mapping, Sequence, Sized
+from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from psycopg import sql
@@ -14,7 +14,8 @@ from api.values import Height, Query, Row
 PAGE_MAX: Final = 1_000
 PAGE: Final = 50
 PAGE_BYTES_MAX: Final = 1 << 20
-"""Of the contents on a page of rows that have one; the content that passes it is still given."""
+"""Of what may be large on a page of rows that have such; the row that passes it is still given."""
+ID_DIGITS: Final = 64
 R = TypeVar("R", bound=Row)
 
 
@@ -72,14 +73,15 @@ class Page(BaseModel, Generic[R]):
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[R]):
     """`view` is one of schema api. `key` are its columns that order it: whole numbers, or `texts` of hex digits.
-    `content`: the column of bytes that may be large; a page holds fewer rows where they are.
+    `large`: the columns that may be large, bytes or lists of hex ids, each with the SQL of its size in bytes; a page
+    holds fewer rows where they are.
     """
 
     view: str
     row: type[R]
     key: tuple[str, ...]
     texts: frozenset[str] = frozenset()
-    content: str | None = None
+    large: Mapping[str, str] = field(default_factory=dict)
 
     async def page(
         self,
@@ -104,7 +106,7 @@ class Listing(Generic[R]):
 
     def _fitting(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """How many of them a page holds."""
-        before = accumulate((len(row[self.content]) for row in rows), initial=0) if self.content else repeat(0)
+        before = accumulate((sum(_size_of(row[name]) for name in self.large) for row in rows), initial=0)
         return sum(size < PAGE_BYTES_MAX for _, size in zip(rows, before, strict=False))
 
     def _statement(self, where: Sequence[sql.Composable], is_newest: bool) -> sql.Composed:
@@ -112,12 +114,12 @@ class Listing(Generic[R]):
         order = sql.SQL(", ").join(sql.Identifier(name) + direction for name in self.key)
         rows = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT %(rows)s")
         source, meets = sql.Identifier("api", self.view), sql.SQL(" AND ").join(where or [sql.SQL("true")])
-        if self.content is None:
+        if not self.large:
             return rows.format(columns_of(self.row), source, meets, order)
         # One row more than a page holds, as everywhere: it tells that there is another page.
         before = sql.SQL(
-            "{}, sum(octet_length({})) OVER (ORDER BY {} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before"
-        ).format(columns_of(self.row), sql.Identifier(self.content), order)
+            "{}, sum({}) OVER (ORDER BY {} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before"
+        ).format(columns_of(self.row), sql.SQL(" + ").join(map(sql.SQL, self.large.values())), order)
         return sql.SQL("SELECT {} FROM ({}) AS page WHERE coalesce(before, 0) < {} ORDER BY {}").format(
             columns_of(self.row), rows.format(before, source, meets, order), sql.Literal(PAGE_BYTES_MAX), order
         )
@@ -135,3 +137,7 @@ class Listing(Generic[R]):
     def _keys(self, cursor: str) -> list[int | str]:
         parts = zip(self.key, cursor.split("-"), strict=True)
         return [part if name in self.texts else int(part) for name, part in parts]
+
+
+def _size_of(value: Sized) -> int:
+    return ID_DIGITS * len(value) if isinstance(value, list) else len(value)

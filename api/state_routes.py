@@ -12,7 +12,7 @@ from starlette.responses import Response
 from api.answers import answer, of
 from api.database import Database, Statement, columns_of
 from api.ledger_routes import NumberPageQ, id_path, page_of
-from api.listing import HolderPageQuery, IdPageQuery, Listing, Page, WritePageQuery
+from api.listing import ID_DIGITS, HolderPageQuery, IdPageQuery, Listing, Page, WritePageQuery
 from api.problems import Problem, described
 from api.proving import Proof, Prover
 from api.rows import Asset, Balance, Object, ObjectSummary, ObjectVersion, Write
@@ -24,7 +24,8 @@ HOLDERS: Final = Listing("balances", Balance, ("address", "asset"), frozenset(("
 OBJECTS: Final = Listing("objects", ObjectSummary, ("object",), frozenset(("object",)))
 WRITES: Final = Listing("object_history", Write, ("height", "transaction", "command"))
 ASSETS: Final = Listing("assets", Asset, ("asset",), frozenset(("asset",)))
-VERSIONS: Final = Listing("object_history", ObjectVersion, ("version",), content="content_bytes")
+_LARGE: Final = {"content_bytes": "octet_length(content_bytes)", "writers": f"{ID_DIGITS} * cardinality(writers)"}
+VERSIONS: Final = Listing("object_history", ObjectVersion, ("version",), large=_LARGE)
 
 _ASSET: Final = sql.SQL("SELECT {} FROM api.assets WHERE asset = %s").format(columns_of(Asset))
 _OBJECT: Final = sql.SQL("SELECT {} FROM api.objects WHERE object = %s").format(columns_of(Object))

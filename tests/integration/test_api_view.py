@@ -6,6 +6,8 @@ import psycopg
 import pytest
 
 from api.database import Database
+from api.listing import PAGE_BYTES_MAX, NumberPageQuery
+from api.state_routes import VERSIONS
 from projections.migrate import migrate
 
 pytestmark = pytest.mark.postgres
@@ -42,3 +44,45 @@ def test_a_view_does_not_change_while_others_write(postgres_url: str) -> None:
     before, after, following, shows = asyncio.run(_seen(postgres_url))
     assert (before, after, following) == (0, 0, 1)
     assert shows == {"transaction_isolation": "repeatable read", "transaction_read_only": "on"}
+
+
+async def _pages(url: str) -> list[list[int]]:
+    """The versions on each page of the history of all objects, and no page has more text than it may."""
+    database = Database(url, connections=1, statement_ms=10_000)
+    await database.open()
+    pages: list[list[int]] = []
+    try:
+        cursor = None
+        while cursor is not None or not pages:
+            async with database.view() as view:
+                page = await VERSIONS.page(view, NumberPageQuery(limit=1_000, order="oldest", cursor=cursor))
+            last = len(page.items[-1].model_dump_json())
+            assert len(page.model_dump_json()) - last < 1.3 * PAGE_BYTES_MAX
+            pages.append([row.version for row in page.items])
+            cursor = page.next
+    finally:
+        await database.close()
+    return pages
+
+
+def test_a_page_of_versions_that_many_may_write_is_short_and_the_pages_hold_them_all(postgres_url: str) -> None:
+    """An update of forty bytes shows all of its object's writers again."""
+    migrate(postgres_url)
+    versions = 150
+    with psycopg.connect(postgres_url, autocommit=True) as owner:
+        for table in ("blocks", "object_versions"):
+            owner.execute(f"create table ledger.{table}_0 partition of ledger.{table} for values from (0) to (1000)")
+        owner.execute(
+            "insert into ledger.blocks select 1, sha256('1'), sha256('0'), 0, 1, 0, 1000, '[]', 1, 1, 0, 0;"
+            "insert into ledger.object_types values (sha256('o'), 't');"
+            "insert into ledger.object_contents values (sha256('o'), 1, 'm', '');"
+            "insert into ledger.object_writers select sha256('o'), sha256(int8send(n)) from generate_series(1, 256) n"
+        )
+        owner.execute(
+            "insert into ledger.object_versions select 1, n, 0, sha256('o'), n, 1, '', 1, false"
+            " from generate_series(1, %s) as n",
+            [versions],
+        )
+    pages = asyncio.run(_pages(postgres_url))
+    assert [version for page in pages for version in page] == list(range(1, versions + 1))
+    assert len(pages) > 1
