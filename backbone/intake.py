@@ -40,10 +40,6 @@ __all__ = [
     "Source",
 ]
 
-PROBE_MS: Final = 1_000
-"""How soon a suspect partition is looked at again; later and later while nothing changes."""
-PROBE_MS_MAX: Final = 16_000
-
 Chain = Callable[[bytes, int, int, bytes | None], bytes]
 """(chain digest before, incarnation, offset, value) -> the chain digest after that record."""
 
@@ -315,18 +311,32 @@ class Intake:
         self._close_reader()
 
     def _look_at_suspects(self) -> list[Shown]:
-        """Look at each partition for which it is time; what is new."""
+        """Look at each partition for which it is time; what is new.
+
+        One that does not answer keeps no other waiting: what was seen is told, what is open is read.
+        """
         now_ms = self._now_ms()
-        due = [state for state in self._partitions.values() if state.is_suspect and now_ms >= state.probe_due_ms]
-        return [shown for state in due if (shown := self._look(state, now_ms)) is not None]
+        found: list[Shown] = []
+        failure: LogUnavailable | None = None
+        for state in self._partitions.values():
+            if state.is_suspect and now_ms >= state.probe_due_ms:
+                try:
+                    shown = self._look(state, now_ms)
+                except LogUnavailable as unavailable:
+                    failure = unavailable
+                    state.looked(state.looks + 1, self._now_ms())
+                else:
+                    found += [] if shown is None else [shown]
+        if failure is not None and not found:
+            raise failure
+        return found
 
     def _look(self, state: Partition, now_ms: int) -> Shown | None:
         """Look, and go on as what was seen allows; None where nobody asked and nothing is new."""
         was_open, before, asked = state.is_open, state.shown, state.asked
         seen = look_at(state, self._log, self._topic, self._stored)
         state.saw(seen.source, seen.opening, seen.diverged_at, is_readable=seen.is_readable, asked=asked)
-        state.looks = state.looks + 1 if state.shown == before else 0
-        state.probe_due_ms = now_ms + min(PROBE_MS << state.looks, PROBE_MS_MAX)
+        state.looked(state.looks + 1 if state.shown == before else 0, now_ms)
         if was_open != state.is_open:
             self._close_reader()
         if asked == state.answered and state.shown == before and state.diverged_at is None:

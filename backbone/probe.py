@@ -56,21 +56,25 @@ class Probe:
         return self._followed(first_offset, end_offset)[1]
 
     def _followed(self, first_offset: int, end_offset: int) -> tuple[int, int]:
-        """(records that the log shows as the store holds them, from `first_offset` on, up to which offset)."""
+        """(records that the log shows as the store holds them, from `first_offset` on, up to which offset).
+
+        That is behind the last of them, whatever follows: where the log ends there, records may still come to lie at
+        offsets that the store leaves out before its next one.
+        """
         joint = joint_in(self._stored, self._partition, first_offset, end_offset, self._incarnation)
         if joint is None:
             return 0, max(first_offset, end_offset)
-        shown = 0
+        shown, end = 0, first_offset
         try:
             for record in self._shown_from(first_offset):
                 if not joint.is_shown_by(record):
-                    return shown, min(record.offset, joint.offset)
-                shown += 1
+                    break
+                shown, end = shown + 1, record.offset + 1
                 if joint.is_complete:
                     return shown, end_offset
         except PositionLost:
             return 0, first_offset
-        return shown, joint.offset
+        return shown, end
 
     def _compared_from(self, first_offset: int) -> int:
         """Where bisection begins: above what a pruned store no longer holds, if the log shows its first record."""

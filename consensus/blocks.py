@@ -10,6 +10,7 @@ from consensus.messages import Block, Certificate, Kind, Verify, Wire
 from consensus.tally import Committee
 from ledger import digests
 from ledger.block import FinalBlock
+from ledger.canonical import Refused, read_bytes, read_long
 from ledger.codec import Codec
 from ledger.genesis import Genesis
 from ledger.keys import verify
@@ -80,6 +81,8 @@ class BlockReader:
         Signatures before headers, since only a quorum can sign what many headers lead to; headers from the last to the
         first, since the one above names each by its digest.
         """
+        if _announced(claimed.proof) > DESCENDANTS_MAX:
+            return Rejection(Reason.FIELD_RANGE, "descendants")
         proof = _PROOF.decode(claimed.proof, self.value_bytes_max)
         if isinstance(proof, Rejection):
             return proof
@@ -87,8 +90,6 @@ class BlockReader:
         if isinstance(finalization, Rejection):
             return finalization
         headers = (claimed.block.header_bytes, *proof["descendants"])
-        if len(headers) > DESCENDANTS_MAX + 1:
-            return Rejection(Reason.FIELD_RANGE, "descendants")
         if digests.block_digest(self._genesis_digest, headers[-1]) != finalization.digest:
             return Rejection(Reason.FIELD_RANGE, "finalization")
         if not self._is_signed(finalization):
@@ -135,6 +136,15 @@ class BlockReader:
         if finalization.view < blocks[0].header.view:
             return Rejection(Reason.FIELD_RANGE, "finalization")
         return Proven(blocks[-1], finalization, tuple(blocks[-2::-1]))
+
+
+def _announced(proof: bytes) -> int:
+    """How many headers a proof says to hold: items of one byte cost far more to read than their bytes. 0 where that
+    does not read; then decoding says what is wrong."""
+    try:
+        return read_long(proof, read_bytes(proof, 0)[1])[0]
+    except (Refused, IndexError):
+        return 0
 
 
 def is_child(block: Block, parent: Block) -> bool:

@@ -166,9 +166,12 @@ class Loop:
     def has_room_for_blocks(self) -> bool:
         """Whether records of `blocks` may be taken: what lies too far above the delivered block would be lost.
 
-        While the very next block is missing they are taken all the same: it may be among them.
+        While the very next block is missing they are taken all the same: it may be among them. None are while final
+        blocks wait for the store: a long catch-up would hold them all in memory, and in a journal never made smaller.
         """
         state = self.core.state
+        if self._finals:
+            return False
         return state.chain.finals_waiting < FINALS_MAX // 2 or state.is_missing_a_block()
 
     def status(self) -> Mapping[str, int]:

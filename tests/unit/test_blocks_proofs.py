@@ -1,5 +1,6 @@
 """Whoever follows believes a header only with a proof."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from consensus.blocks import DESCENDANTS_MAX, BlockReader, encode_block, verify_block
 from consensus.messages import Block, Certificate, Kind
 from ledger.block import FinalBlock
+from ledger.codec import Codec
 from ledger.rejection import Rejection
 from tests.builders import genesis
 from tests.core_bench import Bench
@@ -78,6 +80,35 @@ BAD: dict[str, bytes] = {
 @pytest.mark.parametrize("what", BAD)
 def test_anything_else_is_a_rejection(what: str) -> None:
     assert isinstance(verify_block(BENCH.genesis, BAD[what]), Rejection)
+
+
+@pytest.mark.parametrize("size", [0, 1, 100])
+def test_a_proof_of_very_many_headers_is_refused_before_they_are_read(size: int) -> None:
+    """Headers of no bytes are the most that a record holds: calls count what it costs to refuse them all."""
+    count = READER.value_bytes_max * 9 // 10 // (size + 2)
+    value = _announcing(count, bytes(size))
+    calls = 0
+
+    def note(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        found = READER.read(value)
+    finally:
+        sys.setprofile(before)
+    assert isinstance(found, Rejection)
+    assert calls < 2_000 < count
+
+
+def _announcing(count: int, header: bytes) -> bytes:
+    """A record with so many headers that are none, whose block and finalization are good."""
+    proof = Codec("Proof", "consensus").encode(
+        {"finalization": BENCH.wire.encode(finalization(SECOND)), "descendants": [header] * count}
+    )
+    return encode_block(FIRST.header_bytes, proof)
 
 
 def test_another_chains_block_is_a_rejection() -> None:

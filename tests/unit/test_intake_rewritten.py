@@ -1,13 +1,14 @@
 """A log that was truncated, regrown or recreated behind a validator's back: what its intake sees, keeps and reads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from backbone.aside import Aside
 from backbone.intake import Advance, Differs, Intake, IntakeLimits, IntakeParts, Shown, Source
-from backbone.log import LogRecord, PositionLost, TopicSpec
+from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, TopicSpec
 from backbone.simulated import SimulatedLog, SimulatedReader
 from backbone.store import LogHead, StoredRecord, StoreReader, StoreWriter
 from ledger.header import Head, Offset, Opening
@@ -316,6 +317,49 @@ def test_a_log_that_ends_below_where_the_incarnation_begins_is_opened_anew(readi
     reading.append()
     reading.intake.probe(0)
     assert shown(reading.pump())[0] == Shown(0, 1, (reading.topic_id, 1))
+
+
+class SilentPartition(SimulatedLog):
+    """No reader of one partition alone gets an answer: nobody leads it. Readers of several just hear nothing of it."""
+
+    silent: int | None = None
+
+    def reader(self, topic: str, positions: Mapping[int, int]) -> LogReader:
+        if list(positions) == [self.silent]:
+            raise LogUnavailable(f"{topic}, partition {self.silent}, does not answer.")
+        return super().reader(topic, positions)
+
+
+@pytest.mark.parametrize("silent", [0, 1, 2])
+def test_a_partition_that_does_not_answer_a_look_keeps_no_other_waiting(tmp_path: Path, silent: int) -> None:
+    """Its look fails again and again; what another look sees is told, and what a third one appends is read."""
+    log = SilentPartition()
+    log.create([TopicSpec(TOPIC, 3)])
+    starts = [LogHead(partition, 0, 0, start(partition)) for partition in range(3)]
+    cut, grown = (partition for partition in range(3) if partition != silent)
+    now_ms = 0
+    with StoreWriter(tmp_path) as writer:
+        parts = IntakeParts(log, TOPIC, writer, StoreReader(tmp_path), Aside(tmp_path / "aside"), chain)
+        sources = [Source(log.describe(TOPIC).topic_id)] * 3
+        intake = Intake(parts, starts, starts, sources, IntakeLimits(), lambda: now_ms)
+        for partition in range(3):
+            log.append(TOPIC, partition, b"a")
+        intake.pump(10, 0)
+        record = parts.stored.find(cut, 0)
+        assert record is not None
+        intake.on_final([LogHead(cut, 0, 1, record.chain_digest)])
+        log.silent = silent
+        log.truncate(TOPIC, cut, 0)
+        log.append(TOPIC, grown, b"b")
+        for partition in (silent, cut):
+            intake.probe(partition)
+        found: list[Advance | Shown] = []
+        for _ in range(20):
+            now_ms += 100
+            with suppress(LogUnavailable):
+                found.extend(intake.pump(10, 0))
+    assert {item.partition for item in shown(found)} == {cut}
+    assert {item.partition for item in found if isinstance(item, Advance)} == {grown}
 
 
 class Counted:

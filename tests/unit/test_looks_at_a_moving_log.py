@@ -119,6 +119,10 @@ class World:
     def _finalize_more(self, records: int) -> None:
         self.finalize(self.final + records)
 
+    @property
+    def topic_id(self) -> str:
+        return self.plain.describe(TOPIC).topic_id
+
     def offset(self, records: int) -> int:
         """Behind so many records."""
         return self.held[min(records, len(self.held)) - 1].offset + 1 if records else 0
@@ -203,17 +207,47 @@ def test_of_a_log_that_was_cut_before_or_during_a_look_the_place_is_shown_where_
     assert openings <= {last.opening}, "no other opening was ever shown"
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    gaps=GAPS,
+    final=st.integers(1, 25),
+    cut=st.integers(0, 24),
+    unread=st.integers(0, 7),
+    regrown=st.lists(st.integers(0, 3), max_size=40),
+)
+def test_the_place_of_a_cut_does_not_depend_on_what_is_appended_behind_it(
+    gaps: list[int], final: int, cut: int, unread: int, regrown: list[int]
+) -> None:
+    """Who looks before a record is appended and who looks after it are to agree, and nobody is to begin above it.
+
+    The cut leaves some offsets without a record: markers of transactions, say.
+    """
+    world = World(gaps, final)
+    end = world.offset(cut)
+    world.plain.truncate(TOPIC, 0, end)
+    next_held = next((record.offset for record in world.held if record.offset >= end), end)
+    world.plain.skip(TOPIC, 0, min(unread, next_held - end))
+
+    def append(records: int) -> None:
+        for number in range(records):
+            world.plain.append(TOPIC, 0, b"another %d" % number)
+
+    shown = world.look([]) + world.look([partial(append, records) for records in regrown]) + world.look([])
+    assert {item.opening or item.diverged_at for item in shown} <= {(world.topic_id, end), end, None}
+    assert (shown[-1].opening is None) == (end >= world.offset(world.final))
+
+
 def _first_difference(world: World) -> int | None:
-    """From where on the log does not show what is held."""
+    """From where on the log does not show what is held: behind the last record that both have, from the first on."""
     reader = world.plain.reader(TOPIC, {0: 0})
     shown: list[LogRecord] = []
     while more := reader.read(1_000, 0):
         shown += more
+    end = 0
     for number, record in enumerate(world.held):
-        if number >= len(shown):
-            return record.offset
-        if (shown[number].offset, shown[number].value) != (record.offset, record.value):
-            return min(shown[number].offset, record.offset)
+        if number >= len(shown) or (shown[number].offset, shown[number].value) != (record.offset, record.value):
+            return end
+        end = record.offset + 1
     return None
 
 

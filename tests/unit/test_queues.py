@@ -287,6 +287,28 @@ def test_forged_votes_in_one_topic_cost_little_between_two_votes_of_another(kind
     assert len(queues) > 300, "the flood was not over"
 
 
+@pytest.mark.parametrize("together", [40, 120])
+def test_a_catch_up_gives_blocks_to_the_store_before_it_takes_more(together: int) -> None:
+    """Few finalizations, of many blocks each: the store is a sync a block, and what waits for it is held in memory."""
+    blocks = 240
+    it = LoopBench(blocks)
+    queues = Queues((*it.topics, it.blocks_topic), items_max=10_000, bytes_max=1 << 30)
+    records = []
+    for low in range(0, blocks, together):
+        run = it.chain[low : low + together]
+        records += [it.record(block, it.finalization(run[-1]), run[place + 1 :]) for place, block in enumerate(run)]
+    queues.put(it.blocks_topic, [record_of(it.blocks_topic, at, value) for at, value in enumerate(records)])
+    # The driver verifies a signature once, and headers are small: only how many items a turn takes bounds it.
+    share, most = Share(size_bytes=1 << 30, verifications=1 << 30), 0
+    for _ in range(blocks):
+        queues.give(it.loop, share, lambda: it.verifications, lambda: it.now_ms)
+        it.end_turn()
+        most = max(most, it.loop.core.state.chain.delivered.header.height - it.height())
+        assert (it.loop.wake_ms() == 0) == (it.height() < it.loop.core.state.chain.delivered.header.height)
+    assert it.height() == blocks
+    assert most <= together
+
+
 def record_of(topic: str, offset: int, value: bytes) -> LogRecord:
     return LogRecord(topic, 0, offset, None, value)
 
