@@ -40,6 +40,13 @@ __all__ = [
     "Source",
 ]
 
+PROBE_MS: Final = 1_000
+"""How soon a suspect partition is looked at again; later and later while nothing changes."""
+PROBE_MS_MAX: Final = 16_000
+SILENCE: Final = 4
+"""After looks that were not answered there are none for so many times as long, whoever asks: others are read then."""
+SILENCE_MS_MAX: Final = 60_000
+
 Chain = Callable[[bytes, int, int, bytes | None], bytes]
 """(chain digest before, incarnation, offset, value) -> the chain digest after that record."""
 
@@ -315,18 +322,22 @@ class Intake:
 
         One that does not answer keeps no other waiting: what was seen is told, what is open is read.
         """
-        now_ms = self._now_ms()
+        begin_ms = self._now_ms()
         found: list[Shown] = []
+        silent: list[Partition] = []
         failure: LogUnavailable | None = None
         for state in self._partitions.values():
-            if state.is_suspect and now_ms >= state.probe_due_ms:
+            if state.is_suspect and begin_ms >= max(state.probe_due_ms, state.silent_until_ms):
                 try:
-                    shown = self._look(state, now_ms)
+                    shown = self._look(state, begin_ms)
                 except LogUnavailable as unavailable:
                     failure = unavailable
-                    state.looked(state.looks + 1, self._now_ms())
+                    silent.append(state)
                 else:
                     found += [] if shown is None else [shown]
+        end_ms = self._now_ms()
+        for state in silent:
+            state.silent_until_ms = end_ms + min(max(PROBE_MS, SILENCE * (end_ms - begin_ms)), SILENCE_MS_MAX)
         if failure is not None and not found:
             raise failure
         return found
@@ -336,7 +347,8 @@ class Intake:
         was_open, before, asked = state.is_open, state.shown, state.asked
         seen = look_at(state, self._log, self._topic, self._stored)
         state.saw(seen.source, seen.opening, seen.diverged_at, is_readable=seen.is_readable, asked=asked)
-        state.looked(state.looks + 1 if state.shown == before else 0, now_ms)
+        state.looks = state.looks + 1 if state.shown == before else 0
+        state.probe_due_ms = now_ms + min(PROBE_MS << state.looks, PROBE_MS_MAX)
         if was_open != state.is_open:
             self._close_reader()
         if asked == state.answered and state.shown == before and state.diverged_at is None:

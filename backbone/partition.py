@@ -3,13 +3,9 @@
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
 from backbone.store import Entry
-
-PROBE_MS: Final = 1_000
-"""How soon a suspect partition is looked at again; later and later while nothing changes."""
-PROBE_MS_MAX: Final = 16_000
 
 
 class HeadLike(Protocol):
@@ -81,6 +77,8 @@ class Partition:
     is_barred: bool = False
     """The log was seen not to be readable from our head on."""
     probe_due_ms: int = 0
+    silent_until_ms: int = 0
+    """Until when it is not looked at, since the log did not answer."""
     look_to: int | None = None
     """Up to which offset what is not final is compared; None: all of it."""
     looks: int = 0
@@ -144,11 +142,6 @@ class Partition:
             self.suspect(end_offset)
         else:
             self.suspect(None if end_offset is None or self.look_to is None else max(end_offset, self.look_to))
-
-    def looked(self, looks: int, now_ms: int) -> None:
-        """When to look again, after so many looks in a row that told nothing new."""
-        self.looks = looks
-        self.probe_due_ms = now_ms + min(PROBE_MS << looks, PROBE_MS_MAX)
 
     def saw(
         self, source: Source, opening: tuple[str, int] | None, diverged_at: int | None, *, is_readable: bool, asked: int

@@ -323,9 +323,11 @@ class SilentPartition(SimulatedLog):
     """No reader of one partition alone gets an answer: nobody leads it. Readers of several just hear nothing of it."""
 
     silent: int | None = None
+    asked = 0
 
     def reader(self, topic: str, positions: Mapping[int, int]) -> LogReader:
         if list(positions) == [self.silent]:
+            self.asked += 1
             raise LogUnavailable(f"{topic}, partition {self.silent}, does not answer.")
         return super().reader(topic, positions)
 
@@ -360,6 +362,28 @@ def test_a_partition_that_does_not_answer_a_look_keeps_no_other_waiting(tmp_path
                 found.extend(intake.pump(10, 0))
     assert {item.partition for item in shown(found)} == {cut}
     assert {item.partition for item in found if isinstance(item, Advance)} == {grown}
+
+
+def test_a_partition_that_does_not_answer_is_looked_at_rarely_whoever_asks(tmp_path: Path) -> None:
+    """Each look is waited for: reading goes on for four times as long, though a look is asked for all the time."""
+    log = SilentPartition()
+    log.create([TopicSpec(TOPIC, 2)])
+    log.silent = 0
+    starts = [LogHead(partition, 0, 0, start(partition)) for partition in range(2)]
+
+    def now_ms() -> int:
+        return passed_ms + 5_000 * log.asked
+
+    passed_ms = 0
+    with StoreWriter(tmp_path) as writer:
+        parts = IntakeParts(log, TOPIC, writer, StoreReader(tmp_path), Aside(tmp_path / "aside"), chain)
+        intake = Intake(parts, starts, starts, [Source(log.describe(TOPIC).topic_id)] * 2, IntakeLimits(), now_ms)
+        for _ in range(1_000):
+            passed_ms += 100
+            intake.probe(0)
+            with suppress(LogUnavailable):
+                intake.pump(10, 0)
+    assert 4 <= log.asked <= 6
 
 
 class Counted:
