@@ -288,7 +288,12 @@ class Loop:
         return above <= FINALS_MAX and self._keeper.wants(block)
 
     def _watch_gap(self, now_ms: int) -> None:
-        """A block below what is final never came: have the topic read again."""
+        """A block below what is final never came: have the topic read again.
+
+        Not while final blocks are left for the store: nothing is taken then, and would count as searched in vain.
+        """
+        if len(self._finals) > STORED_MAX:
+            return
         state = self.core.state
         is_gap, height = state.is_missing_a_block(), state.chain.delivered.header.height
         again_from = self._blocks_position.read_again_from(is_gap, height, now_ms)

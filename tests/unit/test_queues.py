@@ -309,6 +309,24 @@ def test_a_catch_up_gives_blocks_to_the_store_before_it_takes_more(together: int
     assert most <= together
 
 
+def test_nothing_is_searched_for_in_what_is_not_taken_while_a_slow_disk_takes_final_blocks() -> None:
+    it = LoopBench(202)
+    run = it.chain[:200]
+    it.take(it.blocks_topic, it.record(run[0], it.finalization(run[-1]), run[1:]))
+    it.know_top()
+    assert it.loop.core.state.is_missing_a_block()
+    while it.height() < len(run):
+        assert not it.loop.has_room_for_blocks()
+        it.now_ms += 1_000
+        it.end_turn()
+    assert it.loop.counts["blocks_read_again"] == 0
+    assert it.loop.has_room_for_blocks()
+    for _ in range(3):
+        it.now_ms += 1_000
+        it.end_turn()
+    assert it.loop.counts["blocks_read_again"] == 1
+
+
 def record_of(topic: str, offset: int, value: bytes) -> LogRecord:
     return LogRecord(topic, 0, offset, None, value)
 
