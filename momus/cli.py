@@ -51,6 +51,8 @@ _HIDDEN: Final = "process"
 _LONG: Final = (["demo"], ["bench"], ["simulate"], ["drill"], ["audit"])
 """What starts other processes, or finds one thing after the other: a signal ends it in order."""
 
+_NO_TEXT: Final = "{!a} is no text in UTF-8: give another path or word, or type it where LC_ALL is C.UTF-8."
+
 
 def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     """The command line with these commands."""
@@ -79,11 +81,24 @@ def main() -> None:
     """Run the command line and exit."""
     # What is started from here does not look for modules in the folder where the command was typed either.
     os.environ["PYTHONSAFEPATH"] = "1"
+    _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # a path may hold what no encoding has
             stream.reconfigure(errors="backslashreplace")
     code = run_line(sys.argv[1:])
     sys.exit(code if is_told() else code or exits.UNAVAILABLE)
+
+
+def _open_closed() -> None:
+    """A closed standard stream is the null device: else the next file that is opened takes its number, and gets what is
+    printed there."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def run_line(arguments: Sequence[str]) -> int:
@@ -112,6 +127,8 @@ def _run(arguments: Sequence[str]) -> int:
                 return _failed(code, str(error), arguments)
         if isinstance(error, OSError):
             return _failed(*refused(error), arguments)
+        if isinstance(error, UnicodeEncodeError):
+            return _failed(exits.USAGE, _NO_TEXT.format(error.object), arguments)
         raise
     return exits.OK
 

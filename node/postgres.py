@@ -77,6 +77,7 @@ class EmbeddedPostgres:
 
     def ensure_running(self) -> bool:
         """As `start`. Whether it had to be started."""
+        str(self.folder).encode()  # libpq takes UTF-8 alone; UnicodeEncodeError names the path before anything is made
         if any(end in str(self.folder) for end in "\n\r"):
             raise PostgresUnusable(f"Postgres cannot live in {str(self.folder)!r}: give a path without a line end.")
         if self.is_running():
