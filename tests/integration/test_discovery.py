@@ -102,6 +102,7 @@ def test_nodes_know_of_each_other_on_kafka(kafka_bootstrap: str, tmp_path: Path)
 
 
 def announcer(log: Log, genesis: Genesis, number: int, folder: Path) -> tuple[Announcer, Home]:
+    folder.mkdir(exist_ok=True)
     home = Home(folder / f"v{number}")
     home.make_folders()
     own = Own(builders.validator_key(number), f"v{number}", "0.1.0", ("validator",), "", "", 500, 60_000)

@@ -7,7 +7,7 @@ from consensus.messages import Proposal, Statement, Vote
 from simulation.forks import DividedWorld, Fork
 from simulation.runs import Plan, Verdict, run, world_of
 
-SEEDS = 12
+SEEDS = 60
 """Within so many worlds there must be a fork."""
 ENOUGH = 3
 
