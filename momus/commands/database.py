@@ -27,6 +27,7 @@ def reading(home: Home, settings: Settings, timeout_ms: int, as_reader: bool = T
             stack.callback(service.stop)
         url = wiring.database_url(home, settings)
         connection = stack.enter_context(connect(url, "momus sql", reading_only(timeout_ms)))
+        connection.prepare_threshold = 5  # what is prepared is one statement
         if as_reader:
             _become_reader(connection)
         yield connection
