@@ -48,8 +48,8 @@ COMMANDS: Final = {
 }
 """Where each is, below this package, in the order of the help."""
 _HIDDEN: Final = "process"
-_LONG: Final = (["demo"], ["bench"], ["simulate"], ["drill"], ["audit"])
-"""What starts other processes, or finds one thing after the other: a signal ends it in order."""
+_LONG: Final = (["init"], ["demo"], ["bench"], ["simulate"], ["drill"], ["audit"])
+"""What makes, starts or finds one thing after the other: a signal ends it in order."""
 
 _NO_TEXT: Final = "{!a} is no text in UTF-8: give another path or word, or type it where LC_ALL is C.UTF-8."
 
@@ -120,11 +120,11 @@ def _run(arguments: Sequence[str]) -> int:
         return _failed(failure.code, str(failure), arguments, failure.commands)
     except Exception as error:
         # All that any command may raise is much to load, too.
-        from momus.commands.expected import EXPECTED
+        from momus.commands.expected import EXPECTED, sentence_of
 
         for kind, code in EXPECTED.items():
             if isinstance(error, kind):
-                return _failed(code, str(error), arguments)
+                return _failed(code, sentence_of(error), arguments)
         if isinstance(error, OSError):
             return _failed(*refused(error), arguments)
         if isinstance(error, UnicodeEncodeError):

@@ -44,6 +44,8 @@ def making(folder: Path) -> Iterator[None]:
 
 def check_free(folder: Path) -> None:
     """Raises: HomeUnusable where something is there already, whole or not; OSError."""
+    if folder.is_symlink() and not folder.exists():
+        raise HomeUnusable(f"{folder} is a link to what is not there; {_NEVER}")
     if not folder.exists():
         return
     if not folder.is_dir():

@@ -1,4 +1,4 @@
-"""Several processes make one home at once: `python -m tests.make_at_once FOLDER DATABASE_URL_FILE ROUNDS`.
+"""Several processes make one home at once, or one is ended: `python -m tests.make_at_once FOLDER URL_FILE HOW`.
 
 Prints JSON, for each round: what each of them was told (null: it was made), and the files of keys that are left.
 """
@@ -7,11 +7,13 @@ import json
 import os
 import signal
 import sys
+from importlib import import_module
 from pathlib import Path
 
+from momus.cli import run_line
 from node.home import Home, HomeUnusable
 from node.keystore import KeyUnusable
-from node.make_home import Plan, make_homes
+from node.make_home import Made, Plan, make_homes
 from node.make_settings import Places
 
 AT_ONCE = 2
@@ -62,9 +64,21 @@ def killed(folder: Path, url_file: str) -> int:
     return os.WTERMSIG(os.waitpid(pid, 0)[1])
 
 
+def terminated(folder: Path, url: str) -> int:
+    """The exit code of a `momus init` that gets SIGTERM when it has made all but the end."""
+
+    def make(folder: Path, plan: Plan, _: object) -> Made:
+        return make_homes(folder, plan, lambda made: os.kill(os.getpid(), signal.SIGTERM))
+
+    vars(import_module("momus.commands.init"))["make_homes"] = make
+    return run_line(["init", "--home", str(folder), "--postgres", url])
+
+
 if __name__ == "__main__":
     where, url, rounds = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     if rounds == "killed":
         print(killed(where, url))
+    elif rounds == "terminated":
+        print(terminated(where, url))
     else:
         print(json.dumps([at_once(where / str(number), url) for number in range(int(rounds))]))

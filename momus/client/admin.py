@@ -75,7 +75,10 @@ class AdminClient:
         try:
             response = self._http.request(method, path, **more)
         except httpx.HTTPError as error:
-            raise AdminUnreachable(f"The node's management does not answer: {error}.") from error
+            raise AdminUnreachable(
+                f"The node's management does not answer ({error}): start the node with `momus run`, or see with "
+                "`momus status` how it does, and whether admin.listen is set."
+            ) from error
         if response.is_error:
             raise AdminRefused(response.status_code, _sentence(response))
         return response

@@ -55,3 +55,14 @@ EXPECTED: Final[dict[type[Exception], int]] = {
     psycopg.errors.InsufficientPrivilege: exits.HALT,
     sqlite3.Error: exits.UNAVAILABLE,
 }
+
+
+def sentence_of(error: Exception) -> str:
+    """What to say of one, in one line. Of a database that does not answer libpq says several, and no remedy."""
+    if not isinstance(error, psycopg.OperationalError):
+        return str(error)
+    why = " ".join(str(error).split()).rstrip(".")
+    return (
+        f"The node's database does not answer ({why}). Where the node does not run, `momus run` starts it; else "
+        "`momus status` says how it does."
+    )

@@ -66,6 +66,18 @@ def test_what_a_killed_init_left_is_no_home_and_is_not_removed(
     assert sorted(home.rglob("*")) == before
 
 
+def test_init_that_is_asked_to_stop_takes_back_what_it_made(tmp_path: Path, postgres_url: str) -> None:
+    home = tmp_path / "new" / "home"
+    assert make_at_once(home, postgres_url, "terminated").split()[-1] != "0"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_to_what_is_not_there_is_no_place_for_a_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (link := tmp_path / "home").symlink_to(tmp_path / "gone")
+    assert run_line(["init", "--home", str(link)]) == 2
+    assert "is a link to what is not there" in capsys.readouterr().err
+
+
 def test_init_that_fails_leaves_the_folder_that_was_there_and_none_that_it_made(tmp_path: Path) -> None:
     given, failing = tmp_path / "given", ["--postgres", f"postgresql://nobody@/none?host={tmp_path}&port=1"]
     given.mkdir()

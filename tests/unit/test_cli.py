@@ -3,14 +3,16 @@
 import re
 from pathlib import Path
 
+import psycopg
 import pytest
 import typer
 
 from momus.cli import run_line
 from momus.commands import submit
-from momus.commands.expected import EXPECTED
+from momus.commands.expected import EXPECTED, sentence_of
 from node import exits
 
+BROKEN = "It is [broken]; mend it."
 NAMES = ("init", "run", "submit", "tx", "status", "peers", "sql", "replay", "kafka", "demo", "bench", "verify")
 
 
@@ -75,8 +77,17 @@ def test_expected_errors_are_one_line_and_an_exit_code(
 
     @failing.command()
     def fail() -> None:
-        raise kind("It is [broken]; mend it.")
+        raise kind(BROKEN)
 
     monkeypatch.setattr("momus.cli.make_app", lambda names: failing)
     assert run_line([]) in (exits.USAGE, exits.HALT, exits.UNAVAILABLE)
-    assert capsys.readouterr().err == "momus: It is [broken]; mend it.\n"
+    err = capsys.readouterr().err
+    assert err == f"momus: {sentence_of(kind(BROKEN))}\n"
+    assert BROKEN.rstrip(".") in err
+
+
+def test_of_a_database_that_does_not_answer_one_line_with_a_remedy_is_said() -> None:
+    said = sentence_of(psycopg.OperationalError("connection is bad: no such file\n\tIs the server running?\n"))
+    assert said.count("\n") == 0
+    assert "no such file Is the server running?" in said
+    assert "`momus run`" in said
