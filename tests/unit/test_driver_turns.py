@@ -2,31 +2,23 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from threading import enumerate as threads
-from typing import Any
 
 import pytest
 
 from backbone.intake import Advance
-from backbone.store import Entry, StoreFailed, StoreReader, StoreWriter
-from consensus.clock import SteadyClock
-from consensus.driver import Driver
-from consensus.journal_file import create
-from consensus.loop import Loop
-from consensus.pace import Settings
-from consensus.ports import Ports
-from tests.builders import genesis, validator_key
+from backbone.store import Entry, StoreFailed
+from tests.builders import genesis
+from tests.driver_bench import WAIT_S, DriverBench, QuietIntake
 from tests.flaky_log import FlakyLog
-
-WAIT_S = 20
 
 
 def advance(number: int) -> Advance:
     return Advance(0, 0, (Entry(number + 1, bytes(32), 1),))
 
 
-class ScriptedIntake:
+class ScriptedIntake(QuietIntake):
     """Says one batch after the other once the loop stands still; then what it is told to: nothing, or an error."""
 
     def __init__(self, batches: int, error: Exception | None = None) -> None:
@@ -46,68 +38,21 @@ class ScriptedIntake:
             return []
         return [found]
 
-    def backlog(self) -> Sequence[Advance]:
-        return ()
 
-    def on_final(self, heads: object, openings: object) -> None:
-        return None
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"nobody asks for {name}")
-
-
-class Driven:
-    """A driver in a thread; its loop notes what it is given, and stands still until the intake has said its all."""
+class Driven(DriverBench):
+    """Its loop stands still until the intake has said its all."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, batches: int, error: Exception | None = None):
         self.taken: list[object] = []
-        self.error: Exception | None = None
         self.intake = ScriptedIntake(batches, error)
-        taken = self.taken
-
-        class Noting(Loop):
-            def take(self, item: object, now_ms: int) -> None:
-                taken.append(item)
-
-        monkeypatch.setattr("consensus.driver.Loop", Noting)
         chain = genesis(1)
-        create(home / "journal", chain.digest, validator_key(0).public_key)
-        self._store = StoreWriter(home / "store")
-        ports = Ports(
-            genesis=chain,
-            key=validator_key(0),
-            log=FlakyLog(),
-            store=self._store,
-            store_reader=StoreReader(home / "store"),
-            intake=self.intake,
-            source=self.intake,
-            journal_path=home / "journal",
-            lag=self._stand_still,
-            claims=lambda: (),
-            now_ms=SteadyClock().now_ms,
-        )
-        self.driver = Driver(ports, Settings())
-        self.thread = Thread(target=self._run)
-        self.thread.start()
+        super().__init__(home, monkeypatch, chain, FlakyLog(), self.intake, self.taken.append, self._stand_still)
 
     def _stand_still(self) -> int:
         """As long as the reading threads find anything: a loop that was slow to come back."""
         self.intake.may_begin.set()
         wait_for(lambda: self.intake.is_said.is_set() or not any(thread.name == "intake" for thread in threads()))
         return 0
-
-    def _run(self) -> None:
-        try:
-            self.driver.run()
-        except StoreFailed as error:
-            self.error = error
-        finally:
-            self._store.close()
-
-    def close(self) -> None:
-        self.driver.stop()
-        self.thread.join(WAIT_S)
-        assert not self.thread.is_alive()
 
 
 def wait_for(is_so: Callable[[], bool]) -> bool:
@@ -125,8 +70,7 @@ def test_whatever_waits_for_a_turn_is_taken_once_and_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: int
 ) -> None:
     driven = Driven(tmp_path, monkeypatch, batches)
-    status = driven.driver.status
-    wait_for(lambda: driven.intake.is_said.is_set() and status().get("queue") == 0)
+    wait_for(lambda: driven.intake.is_said.is_set() and len(driven.taken) >= batches)
     driven.close()
     assert driven.taken == [advance(number) for number in range(batches)]
 

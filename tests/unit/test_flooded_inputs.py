@@ -2,24 +2,18 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import pytest
 
 from backbone.intake import Advance
 from backbone.log import LogRecord
-from backbone.store import Entry, StoreReader, StoreWriter
-from consensus.clock import SteadyClock
-from consensus.driver import Driver
-from consensus.journal_file import create
-from consensus.loop import Loop
-from consensus.pace import Settings
-from consensus.ports import Ports
-from tests.builders import genesis, validator_key
+from backbone.store import Entry
+from tests.builders import genesis
+from tests.driver_bench import WAIT_S, DriverBench, QuietIntake
 from tests.flaky_log import FlakyLog, FlakyReader
 
-WAIT_S = 20
 FLOOD = 20_000
 """Records: more than any queue holds."""
 BETWEEN_MAX = 2_000
@@ -58,7 +52,7 @@ class GatedReader(FlakyReader):
         return found
 
 
-class FloodIntake:
+class FloodIntake(QuietIntake):
     """Tells of records as fast as it is asked."""
 
     def __init__(self) -> None:
@@ -73,18 +67,9 @@ class FloodIntake:
         self.told += 1
         return [Advance(0, 0, (Entry(number + 1, bytes(32), 1),))]
 
-    def backlog(self) -> Sequence[Advance]:
-        return ()
 
-    def on_final(self, heads: object, openings: object) -> None:
-        return None
-
-    def __getattr__(self, name: str) -> Any:
-        raise AssertionError(f"nobody asks for {name}")
-
-
-class Flooded:
-    """A driver whose loop stands still until what floods it fills all queues, and then until all others have read."""
+class Flooded(DriverBench):
+    """Its loop stands still until what floods it fills all queues, and then until all others have read."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, flooded: str) -> None:
         self.taken: list[str] = []
@@ -92,37 +77,10 @@ class Flooded:
         self._log = Gated()
         self._intake = FloodIntake()
         self._is_ready = False
-        taken = self.taken
+        super().__init__(home, monkeypatch, CHAIN, self._log, self._intake, self._note, self._prepare)
 
-        class Noting(Loop):
-            def take(self, item: object, now_ms: int) -> None:
-                taken.append(item.topic if isinstance(item, LogRecord) else "intake")
-
-        monkeypatch.setattr("consensus.driver.Loop", Noting)
-        create(home / "journal", CHAIN.digest, validator_key(0).public_key)
-        self._store = StoreWriter(home / "store")
-        ports = Ports(
-            genesis=CHAIN,
-            key=validator_key(0),
-            log=self._log,
-            store=self._store,
-            store_reader=StoreReader(home / "store"),
-            intake=self._intake,
-            source=self._intake,
-            journal_path=home / "journal",
-            lag=self._prepare,
-            claims=lambda: (),
-            now_ms=SteadyClock().now_ms,
-        )
-        self.driver = Driver(ports, Settings())
-        self.thread = Thread(target=self._run)
-        self.thread.start()
-
-    def _run(self) -> None:
-        try:
-            self.driver.run()
-        finally:
-            self._store.close()
+    def _note(self, item: object) -> None:
+        self.taken.append(item.topic if isinstance(item, LogRecord) else "intake")
 
     def _prepare(self) -> int:
         """Called by the loop's thread, in a turn of its own."""
@@ -143,11 +101,6 @@ class Flooded:
             return
         for number in range(records):
             self._log.append(name, 0, b"record %d" % number)
-
-    def close(self) -> None:
-        self.driver.stop()
-        self.thread.join(WAIT_S)
-        assert not self.thread.is_alive()
 
 
 def rests(state: Callable[[], object]) -> None:
