@@ -64,14 +64,14 @@ def killed(folder: Path, url_file: str) -> int:
     return os.WTERMSIG(os.waitpid(pid, 0)[1])
 
 
-def terminated(folder: Path, url: str) -> int:
+def terminated(folder: Path, url_file: str) -> int:
     """The exit code of a `momus init` that gets SIGTERM when it has made all but the end."""
 
     def make(folder: Path, plan: Plan, _: object) -> Made:
         return make_homes(folder, plan, lambda made: os.kill(os.getpid(), signal.SIGTERM))
 
     vars(import_module("momus.commands.init"))["make_homes"] = make
-    return run_line(["init", "--home", str(folder), "--postgres", url])
+    return run_line(["init", "--home", str(folder), "--postgres", Path(url_file).read_text()])
 
 
 if __name__ == "__main__":

@@ -66,10 +66,10 @@ def test_what_a_killed_init_left_is_no_home_and_is_not_removed(
     assert sorted(home.rglob("*")) == before
 
 
-def test_init_that_is_asked_to_stop_takes_back_what_it_made(tmp_path: Path, postgres_url: str) -> None:
+def test_init_that_is_asked_to_stop_takes_back_what_it_made(tmp_path: Path, url_file: Path) -> None:
     home = tmp_path / "new" / "home"
-    assert make_at_once(home, postgres_url, "terminated").split()[-1] != "0"
-    assert list(tmp_path.iterdir()) == []
+    assert make_at_once(home, url_file, "terminated").split()[-1] != "0"
+    assert list(tmp_path.iterdir()) == [url_file]
 
 
 def test_a_link_to_what_is_not_there_is_no_place_for_a_home(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
