@@ -21,6 +21,7 @@ from api.numbers import Numbers
 from api.problems import Problem, described
 from api.rows import Drill
 from api.values import Count, Height, Hex32, Row, Time
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from node.discovery import peers
 from node.home import Home
@@ -201,7 +202,7 @@ class Node:
                 nullified_views=self._whole("momus_consensus_nullified_views_total", validator.name),
                 behind_views=self._whole("momus_consensus_behind_views", validator.name),
             )
-            for index, validator in enumerate(self.genesis.validators)
+            for index, validator in enumerate(Committees.of(self.genesis).current.members)
         ]
         return Committee(items=members, height=view.height)
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from consensus.leader import SLOTS, leader_table
 from consensus.messages import Block, Certificate, Kind, Verify, Wire
-from consensus.tally import Committee
 from ledger import digests
 from ledger.block import FinalBlock
 from ledger.canonical import Refused, read_bytes, read_long
 from ledger.codec import Codec
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.keys import verify
 from ledger.rejection import Reason, Rejection
@@ -48,11 +47,9 @@ def encode_block(header_bytes: bytes, proof: bytes) -> bytes:
 class BlockReader:
     """Reads records of `blocks` and proofs of one chain."""
 
-    def __init__(self, genesis: Genesis, verify_signature: Verify = verify) -> None:
+    def __init__(self, genesis: Genesis, committees: Committees, verify_signature: Verify = verify) -> None:
         self._genesis_digest = genesis.digest
-        self._wire = Wire(genesis, verify_signature)
-        self._committee = Committee([validator.power for validator in genesis.validators])
-        self._leaders = leader_table([validator.power for validator in genesis.validators])
+        self._wire = Wire(genesis, committees, verify_signature)
         self.value_bytes_max: Final = self._wire.message_bytes_max * (DESCENDANTS_MAX + 2)
 
     def prove(self, finalization: Certificate, descendants: Sequence[Block]) -> bytes:
@@ -92,13 +89,13 @@ class BlockReader:
         headers = (claimed.block.header_bytes, *proof["descendants"])
         if digests.block_digest(self._genesis_digest, headers[-1]) != finalization.digest:
             return Rejection(Reason.FIELD_RANGE, "finalization")
-        if not self._is_signed(finalization):
+        if not self._wire.is_certified(finalization):
             return Rejection(Reason.BAD_SIGNATURE, "no quorum of good signatures")
         return self._link(headers, finalization)
 
     def is_final(self, proven: Proven) -> bool:
         """Whether the finalization has a quorum of good signatures."""
-        return self._is_signed(proven.finalization)
+        return self._wire.is_certified(proven.finalization)
 
     def verify(self, value: bytes | None) -> FinalBlock | Rejection:
         """The final block of a record's value, its finality verified."""
@@ -116,12 +113,6 @@ class BlockReader:
         if not isinstance(found, Certificate) or found.kind is not Kind.FINALIZE or found.proposal is not None:
             return Rejection(Reason.FIELD_RANGE, "finalization")
         return found
-
-    def _is_signed(self, finalization: Certificate) -> bool:
-        members = [member for member, _ in finalization.signatures]
-        return self._committee.is_quorum(members) and self._wire.is_authentic(
-            finalization, lambda view: self._leaders[view % SLOTS]
-        )
 
     def _link(self, headers: Sequence[bytes], finalization: Certificate) -> Proven | Rejection:
         """A header and its descendants, each the child of the one before, the last one finalized."""
@@ -159,7 +150,7 @@ def is_child(block: Block, parent: Block) -> bool:
 
 @lru_cache(16)
 def _reader(genesis: Genesis) -> BlockReader:
-    return BlockReader(genesis)
+    return BlockReader(genesis, Committees.of(genesis))
 
 
 def verify_block(genesis: Genesis, value: bytes | None) -> FinalBlock | Rejection:

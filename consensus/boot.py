@@ -29,9 +29,10 @@ class Boot:
 class Booter:
     """Reads journal and store of one validator. The journal is open, the store locked."""
 
-    def __init__(self, genesis: Genesis, index: int, wire: Wire, reader: BlockReader, journal: Journal) -> None:
+    def __init__(self, genesis: Genesis, key: bytes, wire: Wire, reader: BlockReader, journal: Journal) -> None:
+        """`key`: our own public one."""
         self._genesis = genesis
-        self._index = index
+        self._key = key
         self._wire = wire
         self._reader = reader
         self._journal = journal
@@ -92,9 +93,7 @@ class Booter:
         message = self._wire.decode(value)
         if not isinstance(message, Proposal | Vote) or message.view <= self._journal.floor:
             return
-        if isinstance(message, Vote) and message.validator != self._index:
-            return
-        if self._wire.is_authentic(message, lambda view: self._index):
+        if self._wire.is_signed_with(self._key, message):
             raise SecondInstance(
                 f"Our topic holds a statement of view {message.view} under our key that the journal does not: the "
                 "journal was rolled back, or the key is in use elsewhere. Stop the other instance and put the newest "

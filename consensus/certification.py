@@ -16,6 +16,7 @@ from consensus.checkpoint_messages import (
 from consensus.errors import ForkFound, Halt, SecondInstance
 from consensus.pace import Settings
 from consensus.ports import LoopPorts
+from consensus.topics import consensus_topics
 from ledger.checkpoint import Checkpoint
 
 _FORK: Final = (
@@ -45,15 +46,15 @@ class Certification:
         self._send = send
         self._halt = halt
         self.fork: ForkFound | None = None
-        self._own_topic = genesis.topic_name(f"consensus.{genesis.validators[ports.index].name}")
+        self._own_topic = consensus_topics(genesis, ports.committees.current)[ports.index]
         self._topic = genesis.topic_name("checkpoints")
-        self._wire = CheckpointWire(genesis, ports.verify)
+        self._wire = CheckpointWire(genesis, ports.committees, ports.verify)
         signed, certified = self._held(ports.journal.claimed), self._held(ports.store.last_certificate())
         assert not isinstance(signed, CheckpointCertificate), "the journal holds what we signed"
         assert not isinstance(certified, CheckpointSignature), "the store holds certificates"
         self._certifier = Certifier(
             self._wire,
-            ports.index,
+            ports.key.public_key,
             settings.resend_ms,
             settings.blocks_delay_ms,
             signed,

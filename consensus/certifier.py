@@ -21,7 +21,7 @@ C6  Our newest claim that is not certified is said again, ever more rarely; not 
 Pure: `now_ms` are milliseconds of one clock that never goes back.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -101,13 +101,17 @@ class SignedElsewhere:
 Action = SignClaim | SayAgain | Certified | Publish | StateDiffers | Contradiction | Fork | SignedElsewhere
 
 
+_Signer = tuple[int, int]
+"""(epoch, member of its committee)."""
+
+
 class Certifier:
     """One validator's; it starts from the last claim that it signed and the last certificate that it kept."""
 
     def __init__(
         self,
         wire: CheckpointWire,
-        index: int,
+        own_key: bytes,
         resend_ms: int,
         publish_ms: int,
         signed: CheckpointSignature | None,
@@ -115,7 +119,7 @@ class Certifier:
         settled_height: int = 0,
     ) -> None:
         self._wire = wire
-        self._index = index
+        self._own_key = own_key
         self._resend_ms = self._resend_next_ms = resend_ms
         self._publish_ms = self._publish_next_ms = publish_ms
         self._signed = signed
@@ -123,12 +127,12 @@ class Certifier:
         self._settled_height = settled_height
         self._own: dict[int, Claim] = {}
         self._certificates = {} if certified is None else {certified.claim.height: certified}
-        self._signatures: list[dict[int, list[CheckpointSignature]]] = [{} for _ in range(len(wire.committee))]
+        self._signatures: dict[_Signer, dict[int, list[CheckpointSignature]]] = defaultdict(dict)
         self._unseen: tuple[CheckpointCertificate, int] | None = None
         self._resend_at_ms: int | None = None if signed is None else 0
         self.refused: Counter[str] = Counter()
         if signed is not None and signed.claim.height > self.height:
-            self._signatures[index][signed.claim.height] = [signed]
+            self._signatures[_signer(signed)][signed.claim.height] = [signed]
 
     @property
     def height(self) -> int:
@@ -165,7 +169,7 @@ class Certifier:
         elif self._is_news(message):
             if not self._wire.is_authentic(message):
                 self.refused["forged"] += 1
-            elif message.validator != self._index:
+            elif message.validator != self._own_index(message.claim):
                 yield from self._take(message, now_ms)
             elif self._is_foreign(message):
                 yield SignedElsewhere(message)
@@ -196,8 +200,13 @@ class Certifier:
     # --- claims ---
 
     def _sign(self, claim: Claim) -> Iterator[Action]:
-        if claim.height > max(self.height, self._signed_height()):
-            yield SignClaim(CheckpointSignature(claim, self._index))
+        index = self._own_index(claim)
+        if index is not None and claim.height > max(self.height, self._signed_height()):
+            yield SignClaim(CheckpointSignature(claim, index))
+
+    def _own_index(self, claim: Claim) -> int | None:
+        """Which member we are of the committee that certifies it; None: not one of it."""
+        return self._wire.committee_of(claim).index_of(self._own_key)
 
     def _signed_height(self) -> int:
         return 0 if self._signed is None else self._signed.claim.height
@@ -211,7 +220,7 @@ class Certifier:
         """Whether a signature is worth a check: above what is certified, and not held."""
         if message.claim.height <= self.height:
             return False
-        kept = self._signatures[message.validator]
+        kept = self._signatures[_signer(message)]
         held = kept.get(message.claim.height, [])
         if len(held) >= CLAIMS_MAX or any(other.claim.digest == message.claim.digest for other in held):
             return False
@@ -226,16 +235,16 @@ class Certifier:
 
     def _take(self, message: CheckpointSignature, now_ms: int) -> Iterator[Action]:
         height = message.claim.height
-        held = self._signatures[message.validator].setdefault(height, [])
+        held = self._signatures[_signer(message)].setdefault(height, [])
         held.append(message)
-        _forget(self._signatures[message.validator])
+        _forget(self._signatures[_signer(message)])
         if len(held) == CLAIMS_MAX:
             yield Contradiction(*held)
         own = self._own.get(height)
         if own is not None and own.digest != message.claim.digest:
             yield from self._differ(own, message)
         behind = self._behind(message.claim)
-        if self._wire.committee.is_quorum(behind):
+        if self._wire.committee_of(message.claim).is_quorum(behind):
             signatures = tuple((member, behind[member].signature) for member in sorted(behind))
             yield from self._certify(CheckpointCertificate(message.claim, signatures), now_ms, is_seen=False)
 
@@ -243,7 +252,7 @@ class Certifier:
         """Who signed a claim, and what."""
         return {
             member: signature
-            for member, kept in enumerate(self._signatures)
+            for (_, member), kept in self._signatures.items()
             for signature in kept.get(claim.height, ())
             if signature.claim.digest == claim.digest
         }
@@ -253,15 +262,17 @@ class Certifier:
         certificate = self._certificates.get(own.height)
         if certificate is not None and certificate.claim.digest != own.digest:
             yield Fork("a quorum has certified another state of this height", own, (certificate,))
-        for kept in self._signatures:
+        for _, kept in sorted(self._signatures.items()):
             for signature in kept.get(own.height, ()):
                 if signature.claim.digest != own.digest:
                     yield from self._differ(own, signature)
 
     def _differ(self, own: Claim, other: CheckpointSignature) -> Iterator[Action]:
         behind = self._behind(other.claim)
-        behind.pop(self._index, None)
-        if own.height > self._settled_height and self._wire.committee.has_honest(behind):
+        committee = self._wire.committee_of(other.claim)
+        if (index := committee.index_of(self._own_key)) is not None:
+            behind.pop(index, None)
+        if own.height > self._settled_height and committee.has_honest(behind):
             why = "more than a third of the power, so an honest validator, signed another state of this height"
             yield Fork(why, own, tuple(behind[member] for member in sorted(behind)))
         else:
@@ -288,16 +299,23 @@ class Certifier:
         height = certificate.claim.height
         self._certified = self._certificates[height] = certificate
         _forget(self._certificates)
-        for kept in self._signatures:
+        for kept in self._signatures.values():
             for low in [at for at in kept if at <= height]:
                 del kept[low]
-        is_turn = int.from_bytes(certificate.claim.digest[:4], "big") % len(self._wire.committee) == self._index
+        committee = self._wire.committee_of(certificate.claim)
+        is_turn = int.from_bytes(certificate.claim.digest[:4], "big") % len(committee) == self._own_index(
+            certificate.claim
+        )
         self._publish_next_ms = self._publish_ms
         self._unseen = None if is_seen else (certificate, now_ms if is_turn else now_ms + self._publish_ms)
         yield Certified(certificate)
         own = self._own.get(height)
         if own is not None and own.digest != certificate.claim.digest:
             yield Fork("a quorum has certified another state of this height", own, (certificate,))
+
+
+def _signer(message: CheckpointSignature) -> _Signer:
+    return message.claim.checkpoint.epoch, message.validator
 
 
 def _forget(by_height: dict[int, Any]) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from consensus.messages import Verify
-from consensus.tally import Committee
 from ledger.checkpoint import Checkpoint, checkpoint_digest, decode_checkpoint, encode_checkpoint
 from ledger.codec import PREFIX_SIZE, Codec
+from ledger.committee import Committee, Committees
 from ledger.genesis import Genesis
 from ledger.header import header_bytes_max
 from ledger.keys import verify
@@ -70,12 +70,12 @@ def speaks_of_checkpoints(value: bytes | None) -> bool:
 class CheckpointWire:
     """Encodes, decodes and authenticates what is said of one chain's checkpoints."""
 
-    def __init__(self, genesis: Genesis, verify_signature: Verify = verify) -> None:
+    def __init__(self, genesis: Genesis, committees: Committees, verify_signature: Verify = verify) -> None:
         self._genesis = genesis
+        self._committees = committees
         self._verify = verify_signature
-        self.committee: Final = Committee([validator.power for validator in genesis.validators])
         self.message_bytes_max: Final = (
-            64 + len(genesis.validators) * _SIGNATURE_SIZE_MAX + header_bytes_max(genesis.partitions)
+            64 + committees.members_max * _SIGNATURE_SIZE_MAX + header_bytes_max(genesis.partitions)
         )
         """No honest message is larger; a larger one is refused unread."""
 
@@ -85,11 +85,19 @@ class CheckpointWire:
         return Claim(checkpoint, checkpoint_bytes, checkpoint_digest(self._genesis, checkpoint_bytes))
 
     def read_claim(self, checkpoint_bytes: bytes) -> Claim | Rejection:
-        """The claim of checkpoint bytes from outside."""
-        checkpoint = decode_checkpoint(checkpoint_bytes, self._genesis)
+        """The claim of checkpoint bytes from outside, of an epoch whose committee is known."""
+        checkpoint = decode_checkpoint(checkpoint_bytes, self._genesis.partitions)
         if isinstance(checkpoint, Rejection):
             return checkpoint
+        if self._committees.at(checkpoint.epoch) is None:
+            return Rejection(Reason.FIELD_RANGE, "epoch")
         return Claim(checkpoint, checkpoint_bytes, checkpoint_digest(self._genesis, checkpoint_bytes))
+
+    def committee_of(self, claim: Claim) -> Committee:
+        """Who signs it: the committee of its epoch, which is known of every claim that was made or read here."""
+        committee = self._committees.at(claim.checkpoint.epoch)
+        assert committee is not None
+        return committee
 
     def signing_bytes(self, claim: Claim) -> bytes:
         """What every signature covers: ``tag | genesis digest 32 | checkpoint bytes``."""
@@ -97,17 +105,16 @@ class CheckpointWire:
 
     def is_authentic(self, message: CheckpointMessage) -> bool:
         """Whether every signature in it is good. Not whether a certificate has a quorum."""
-        signed = self.signing_bytes(message.claim)
+        signed, committee = self.signing_bytes(message.claim), self.committee_of(message.claim)
         if isinstance(message, CheckpointSignature):
-            return self._is_signed_by(message.validator, signed, message.signature)
-        return all(self._is_signed_by(member, signed, signature) for member, signature in message.signatures)
+            return self._verify(committee.key(message.validator), signed, message.signature)
+        return all(self._verify(committee.key(member), signed, good) for member, good in message.signatures)
 
     def is_certified(self, certificate: CheckpointCertificate) -> bool:
-        """Whether its distinct members have more than two thirds of the power, and every signature is good."""
-        members = certificate.members
-        if len(set(members)) != len(members) or not self.committee.is_quorum(members):
-            return False
-        return self.is_authentic(certificate)
+        """Whether its distinct members have a quorum's power, and every signature is good."""
+        committee = self.committee_of(certificate.claim)
+        is_quorum = committee.are_members(certificate.members) and committee.is_quorum(certificate.members)
+        return is_quorum and self.is_authentic(certificate)
 
     def encode(self, message: CheckpointMessage) -> bytes:
         """The record's value of a signed message."""
@@ -135,25 +142,18 @@ class CheckpointWire:
         return Rejection(Reason.UNKNOWN_SCHEMA if len(data) >= PREFIX_SIZE else Reason.MALFORMED)
 
     def _to_signature(self, value: dict[str, Any]) -> CheckpointSignature | Rejection:
-        if not 0 <= value["validator"] < len(self.committee):
-            return Rejection(Reason.FIELD_RANGE, "validator")
         claim = self.read_claim(value["checkpoint"])
         if isinstance(claim, Rejection):
             return claim
+        if not self.committee_of(claim).are_members([value["validator"]]):
+            return Rejection(Reason.FIELD_RANGE, "validator")
         return CheckpointSignature(claim, value["validator"], value["signature"])
 
     def _to_certificate(self, value: dict[str, Any]) -> CheckpointCertificate | Rejection:
-        members = [item["validator"] for item in value["signatures"]]
-        if not members or members != sorted(set(members)):
-            return Rejection(Reason.FIELD_RANGE, "signatures")
-        if not 0 <= members[0] <= members[-1] < len(self.committee):
-            return Rejection(Reason.FIELD_RANGE, "signatures")
         claim = self.read_claim(value["checkpoint"])
         if isinstance(claim, Rejection):
             return claim
-        return CheckpointCertificate(
-            claim, tuple((item["validator"], item["signature"]) for item in value["signatures"])
-        )
-
-    def _is_signed_by(self, member: int, signed: bytes, signature: bytes) -> bool:
-        return self._verify(self._genesis.validators[member].consensus_key, signed, signature)
+        signatures = tuple((item["validator"], item["signature"]) for item in value["signatures"])
+        if not self.committee_of(claim).are_members([member for member, _ in signatures]):
+            return Rejection(Reason.FIELD_RANGE, "signatures")
+        return CheckpointCertificate(claim, signatures)

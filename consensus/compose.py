@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 from consensus.chain import Chain
 from consensus.heads import LocalHeads
-from consensus.messages import EPOCH, Block, Wire
+from consensus.messages import Block, Wire
 from consensus.views import Views
+from ledger.committee import Committee
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, Offset, Opening
 
@@ -18,6 +19,7 @@ class Composer:
     def __init__(
         self,
         genesis: Genesis,
+        committee: Committee,
         index: int,
         wire: Wire,
         views: Views,
@@ -28,6 +30,7 @@ class Composer:
     ) -> None:
         """`openings`: what our own broker shows to follow after such heads."""
         self._genesis = genesis
+        self._committee = committee
         self._index = index
         self._wire = wire
         self._views = views
@@ -74,7 +77,7 @@ class Composer:
         return self._wire.block(
             Header(
                 protocol_version=self._genesis.protocol_version,
-                epoch=EPOCH,
+                epoch=self._committee.epoch,
                 height=parent.header.height + 1,
                 parent_view=parent_view,
                 parent_digest=parent.digest,
@@ -90,7 +93,7 @@ class Composer:
         limits = self._genesis.limits
         records_max = max(1, limits.records_max >> self._halvings)
         # Not the view itself: it goes with its leader, and a dead leader would starve the partition of its turn.
-        first = view // len(self._genesis.validators)
+        first = view // len(self._committee)
         return self._heads.prefix(parent.header.heads, first, records_max, limits.bytes_max)
 
     def _is_checkpoint_due(self, time_ms: int, parent: Block) -> bool:

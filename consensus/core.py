@@ -82,11 +82,12 @@ from consensus.events import Action, Event
 from consensus.heads import Outcome
 from consensus.inbox import Refusal
 from consensus.judge import Judgement
-from consensus.messages import EPOCH, NO_DIGEST, Block, Certificate, Kind, Message, Proposal, Statement, Verify, Vote
+from consensus.messages import NO_DIGEST, Block, Certificate, Kind, Message, Proposal, Statement, Verify, Vote
 from consensus.pace import Settings
 from consensus.state import Restored, State
 from consensus.views import ViewState
 from ledger.block import FinalBlock
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.header import View
 from ledger.keys import verify
@@ -97,9 +98,16 @@ class Core:
     """One validator. Feed it events in the order in which they happen; carry out the actions in theirs."""
 
     def __init__(
-        self, genesis: Genesis, index: int, settings: Settings, restored: Restored, verify_signature: Verify = verify
+        self,
+        genesis: Genesis,
+        committees: Committees,
+        index: int,
+        settings: Settings,
+        restored: Restored,
+        verify_signature: Verify = verify,
     ) -> None:
-        self.state = State(genesis, index, settings, restored, verify_signature)
+        """`index`: which member of the current committee this is."""
+        self.state = State(genesis, committees, index, settings, restored, verify_signature)
         """For reading only, outside of here."""
         self._actions: list[Action] = []
         self._timer: int | None = None
@@ -397,7 +405,7 @@ class Core:
         """The only place where votes are made: each kind once a view, nothing at or below the floor (R10)."""
         if state.own.said(kind) or state.view <= self.state.floor:
             return
-        vote = Vote(kind, EPOCH, state.view, digest, self.state.index)
+        vote = Vote(kind, self.state.committee.epoch, state.view, digest, self.state.index)
         state.own.add(vote)
         self._actions.append(events.Sign(vote, voted))
 

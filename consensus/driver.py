@@ -14,13 +14,14 @@ from consensus.errors import Halt
 from consensus.events import Finalize
 from consensus.journal import Journal
 from consensus.journal_file import open_journal
-from consensus.loop import Claims, Loop, all_positions, consensus_topics, voting_topics
+from consensus.loop import Claims, Loop
 from consensus.messages import Wire
 from consensus.outbox import Outbox
 from consensus.pace import Settings
 from consensus.ports import LoopPorts, Ports
 from consensus.queues import Queues, Share
 from consensus.readers import IntakeTail, Reading, TopicTail, read_to_end
+from consensus.topics import all_positions, consensus_topics, voting_topics
 from ledger.block import FinalBlock
 from ledger.keys import verify
 
@@ -45,18 +46,19 @@ class Driver:
 
     def __init__(self, ports: Ports, settings: Settings) -> None:
         """Raises: ValueError, if the key is not that of a validator."""
-        keys = [validator.consensus_key for validator in ports.genesis.validators]
-        if ports.key.public_key not in keys:
+        self._committee = ports.committees.current
+        index = self._committee.index_of(ports.key.public_key)
+        if index is None:
             raise ValueError("The key is not that of a validator of this chain.")
         self._ports = ports
         self._settings = settings
-        self._index = keys.index(ports.key.public_key)
+        self._index = index
         self._stop = Flag()
         self._loop: Loop | None = None
         self._outbox: Outbox | None = None
         self._reading: Reading | None = None
         genesis = ports.genesis
-        self._queues = Queues((*voting_topics(genesis), _INTAKE, genesis.topic_name("blocks")))
+        self._queues = Queues((*voting_topics(genesis, self._committee), _INTAKE, genesis.topic_name("blocks")))
         self._verified = lru_cache(VERIFIED_MAX)(verify)
         self._executor_due_ms = 0
 
@@ -76,7 +78,7 @@ class Driver:
             self._loop = loop = self._boot(journal, outbox, intake)
             for advance in ports.intake.backlog():
                 loop.take(advance, ports.now_ms())
-            blocks = self._start(reading, intake, all_positions(ports.genesis, journal.positions))
+            blocks = self._start(reading, intake, all_positions(ports.genesis, self._committee, journal.positions))
             while not self._stop.is_set():
                 self._turn(loop)
                 outbox.pump()
@@ -110,24 +112,26 @@ class Driver:
         if loop is None:
             return []
         view, voters = loop.core.state.view, loop.voters
-        members = range(len(self._ports.genesis.validators))
+        members = range(len(self._committee))
         return [(voters.missed(member, view), voters.behind(member, view)) for member in members]
 
     # --- boot ---
 
     def _boot(self, journal: Journal, outbox: Outbox, intake: IntakeTail) -> Loop:
         ports, genesis = self._ports, self._ports.genesis
-        wire, reader = Wire(genesis, self._verified), BlockReader(genesis, self._verified)
-        positions = all_positions(genesis, journal.positions)
-        own_topic = consensus_topics(genesis)[self._index]
+        wire = Wire(genesis, ports.committees, self._verified)
+        reader = BlockReader(genesis, ports.committees, self._verified)
+        positions = all_positions(genesis, self._committee, journal.positions)
+        own_topic = consensus_topics(genesis, self._committee)[self._index]
         own = (record.value for record in read_to_end(ports.log, own_topic, positions[own_topic]))
-        booter = Booter(genesis, self._index, wire, reader, journal)
+        booter = Booter(genesis, ports.key.public_key, wire, reader, journal)
         boot = booter.boot(ports.store, own, positions)
         for final in boot.given:
             # Built over the store as it was; in order, since each may open a partition where the one before left it.
             self._tell(final)
         loop_ports = LoopPorts(
             genesis=genesis,
+            committees=ports.committees,
             key=ports.key,
             index=self._index,
             journal=journal,
@@ -154,7 +158,7 @@ class Driver:
     def _start(self, reading: Reading, intake: IntakeTail, positions: Mapping[str, int]) -> TopicTail:
         """Start all reading; the tail of `blocks`."""
         genesis, log = self._ports.genesis, self._ports.log
-        topics = (*voting_topics(genesis), genesis.topic_name("blocks"))
+        topics = (*voting_topics(genesis, self._committee), genesis.topic_name("blocks"))
         tails = [TopicTail(log, topic, positions[topic], partial(self._queues.put, topic)) for topic in topics]
         for tail in tails:
             reading.start(tail.topic, tail.read, tail.close, _FATAL)

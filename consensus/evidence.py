@@ -29,8 +29,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from consensus.blocks import BlockReader, Proven
-from consensus.leader import SLOTS, leader_table
-from consensus.messages import Certificate, Kind, Message, Statement, Verify, Vote, Wire
+from consensus.messages import Certificate, Kind, Message, Statement, Verify, Vote, Wire, signer
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.keys import verify
 from ledger.rejection import Rejection
@@ -40,33 +40,32 @@ _Said = tuple[str, bytes]
 
 
 def culprits(
-    genesis: Genesis, values: Iterable[bytes | None], verify_signature: Verify = verify
-) -> Mapping[int, tuple[Statement, Statement]]:
-    """Every validator (index) that contradicted itself in some view, with the two signed messages of its lowest one.
+    genesis: Genesis, committees: Committees, values: Iterable[bytes | None], verify_signature: Verify = verify
+) -> Mapping[tuple[int, int], tuple[Statement, Statement]]:
+    """Every (epoch, validator) that contradicted itself in some view, with the two signed messages of its lowest one.
 
     `values`: the records of all consensus topics and of `blocks`, in any order; what is no message is passed over, and
     what is signed by nobody counts for nothing. Holds one message per validator, view, kind and block.
     """
-    docket = _Docket(genesis, verify_signature)
+    docket = _Docket(genesis, committees, verify_signature)
     for value in values:
         docket.read(value)
-    found: dict[int, tuple[Statement, Statement]] = {}
-    for (validator, _), said in sorted(docket.said.items()):
+    found: dict[tuple[int, int], tuple[Statement, Statement]] = {}
+    for (epoch, validator, _), said in sorted(docket.said.items()):
         pair = _contradiction(said)
         if pair is not None:
-            found.setdefault(validator, pair)
+            found.setdefault((epoch, validator), pair)
     return found
 
 
 class _Docket:
-    """All authentic statements, by signer and view."""
+    """All authentic statements, by epoch, signer and view."""
 
-    def __init__(self, genesis: Genesis, verify_signature: Verify) -> None:
-        self.said: dict[tuple[int, int], dict[_Said, Statement]] = defaultdict(dict)
-        self._members = len(genesis.validators)
-        self._leaders = leader_table([validator.power for validator in genesis.validators])
-        self._wire = Wire(genesis, verify_signature)
-        self._reader = BlockReader(genesis, verify_signature)
+    def __init__(self, genesis: Genesis, committees: Committees, verify_signature: Verify) -> None:
+        self.said: dict[tuple[int, int, int], dict[_Said, Statement]] = defaultdict(dict)
+        self._committees = committees
+        self._wire = Wire(genesis, committees, verify_signature)
+        self._reader = BlockReader(genesis, committees, verify_signature)
 
     def read(self, value: bytes | None) -> None:
         message = self._wire.decode(value)
@@ -79,15 +78,11 @@ class _Docket:
             self._note(statement)
 
     def _note(self, statement: Statement) -> None:
-        signer = statement.validator if isinstance(statement, Vote) else self._leader(statement.view)
-        if not 0 <= signer < self._members:
-            return
-        said, what = self.said[signer, statement.view], _said(statement)
-        if what not in said and self._wire.is_authentic(statement, self._leader):
+        committee = self._committees.at(statement.epoch)
+        assert committee is not None, "the wire reads none of another epoch"
+        said = self.said[statement.epoch, signer(statement, committee), statement.view]
+        if (what := _said(statement)) not in said and self._wire.is_authentic(statement):
             said[what] = statement
-
-    def _leader(self, view: int) -> int:
-        return self._leaders[view % SLOTS]
 
 
 def _statements(message: Message) -> Iterator[Statement]:

@@ -6,8 +6,8 @@ from enum import Enum
 from consensus.chain import Chain
 from consensus.messages import Block, Certificate, Kind, Message, Proposal, Vote, Wire
 from consensus.pace import Pace
-from consensus.tally import Committee
 from consensus.views import PROPOSALS_KEPT_MAX, Views
+from ledger.committee import Committee
 from ledger.header import View
 from ledger.rejection import Rejection
 
@@ -30,7 +30,6 @@ class Inbox:
         self,
         wire: Wire,
         committee: Committee,
-        leaders: tuple[int, ...],
         index: int,
         views: Views,
         chain: Chain,
@@ -39,7 +38,6 @@ class Inbox:
     ) -> None:
         self._wire = wire
         self._committee = committee
-        self._leaders = leaders
         self._index = index
         self._views = views
         self._chain = chain
@@ -56,7 +54,7 @@ class Inbox:
         """
         self.taken = None
         message = self._wire.decode(value)
-        if isinstance(message, Rejection):
+        if isinstance(message, Rejection) or message.epoch != self._committee.epoch:
             return self._refuse(Refusal.MALFORMED)
         if message.view <= self._views.final_view:
             return self._missing_block(message) or self._refuse(self._stale(message))
@@ -81,7 +79,7 @@ class Inbox:
                 is_own = validator == self._index
                 self._pace.saw(validator, view)
             case Proposal(view=view):
-                is_own = self._leader(view) == self._index
+                is_own = self._committee.leader(view) == self._index
             case Certificate(kind=kind, view=view):
                 is_own = kind is Kind.FINALIZE and view == self._views.final_view
         return Refusal.KNOWN if is_own else Refusal.STALE
@@ -95,8 +93,8 @@ class Inbox:
         if proposal.block.digest == chain.awaited:
             return proposal.block
         is_above = proposal.block.header.height > chain.delivered.header.height
-        if is_above and chain.get(proposal.block.digest) is None and self._wire.is_authentic(proposal, self._leader):
-            chain.learn_late(proposal.block, self._leader(proposal.view))
+        if is_above and chain.get(proposal.block.digest) is None and self._wire.is_authentic(proposal):
+            chain.learn_late(proposal.block, self._committee.leader(proposal.view))
         return None
 
     def _weigh(self, message: Message, view: int) -> Refusal | None:
@@ -106,7 +104,7 @@ class Inbox:
             return self._known(message, view)
         if isinstance(message, Certificate) and not self._committee.is_quorum(m for m, _ in message.signatures):
             return Refusal.FORGED
-        return None if self._wire.is_authentic(message, self._leader) else Refusal.FORGED
+        return None if self._wire.is_authentic(message) else Refusal.FORGED
 
     def _known(self, message: Message, view: int) -> Refusal:
         """BEHIND calls for an answer: who says a vote of an earlier view again may not know how that view ended."""
@@ -130,6 +128,3 @@ class Inbox:
                 return state.nullification is not None
             case Certificate():
                 return False
-
-    def _leader(self, view: int) -> int:
-        return self._leaders[view % len(self._leaders)]

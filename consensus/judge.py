@@ -6,9 +6,9 @@ from enum import Enum
 from consensus.blocks import DESCENDANTS_MAX, is_child
 from consensus.chain import Chain
 from consensus.heads import LocalHeads, Outcome
-from consensus.leader import SLOTS
-from consensus.messages import EPOCH, Block, Proposal
+from consensus.messages import Block, Proposal
 from consensus.views import Views
+from ledger.committee import Committee
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, Opening
 
@@ -35,7 +35,7 @@ class Judge:
     def __init__(
         self,
         genesis: Genesis,
-        leaders: tuple[int, ...],
+        committee: Committee,
         views: Views,
         chain: Chain,
         heads: LocalHeads,
@@ -44,7 +44,7 @@ class Judge:
     ) -> None:
         """`is_shown`: whether our own broker shows these openings."""
         self._genesis = genesis
-        self._leaders = leaders
+        self._committee = committee
         self._views = views
         self._chain = chain
         self._heads = heads
@@ -88,8 +88,8 @@ class Judge:
     def _is_well_formed(self, header: Header) -> bool:
         return (
             header.protocol_version == self._genesis.protocol_version
-            and header.epoch == EPOCH
-            and header.proposer == self._leaders[header.view % SLOTS]
+            and header.epoch == self._committee.epoch
+            and header.proposer == self._committee.leader(header.view)
             and header.parent_view < header.view
             and header.seal is None
         )

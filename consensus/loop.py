@@ -27,18 +27,16 @@ from consensus.messages import Block, Certificate, Kind, Wire, said
 from consensus.pace import Settings
 from consensus.ports import LoopPorts
 from consensus.positions import TopicPositions
+from consensus.topics import COMPLETE, consensus_topics
 from consensus.voters import Voters
 from ledger import digests
 from ledger.checkpoint import Checkpoint
-from ledger.genesis import Genesis
 from ledger.header import Opening
 from ledger.rejection import Rejection
 
 POSITIONS_MS: Final = 60_000
 STORED_MAX: Final = 16
 """Final blocks that one turn gives to the store: each is a sync. The journal holds them all by then."""
-COMPLETE: Final = "#complete-height"
-"""Among the positions: the height up to which the `blocks` topic is known to be complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +68,11 @@ class Loop:
         """Boot: `boot` says what disk and own topic hold. Nothing leaves before the first `end_turn`."""
         genesis = ports.genesis
         self._ports = ports
-        self._wire = Wire(genesis, ports.verify)
-        self._reader = BlockReader(genesis, ports.verify)
-        self._own_topic = consensus_topics(genesis)[ports.index]
-        self._members = {topic: member for member, topic in enumerate(consensus_topics(genesis))}
+        self._wire = Wire(genesis, ports.committees, ports.verify)
+        self._reader = BlockReader(genesis, ports.committees, ports.verify)
+        topics = consensus_topics(genesis, ports.committees.current)
+        self._own_topic = topics[ports.index]
+        self._members = {topic: member for member, topic in enumerate(topics)}
         self._blocks_topic = genesis.topic_name("blocks")
         self._certification = Certification(ports, settings, self._send_to, self._halt)
         self._keeper = BlocksKeeper(self._reader, self._publish, self._stored, settings.blocks_delay_ms)
@@ -90,7 +89,7 @@ class Loop:
         self._rereading: Counter[int] = Counter()
         self._advances: dict[int, tuple[int, list[Entry]]] = {}
         self.counts: Counter[str] = Counter()
-        self.core: Final = Core(genesis, ports.index, settings, boot.restored, ports.verify)
+        self.core: Final = Core(genesis, ports.committees, ports.index, settings, boot.restored, ports.verify)
         self.voters: Final = Voters(len(self._members), self.core.state.view)
         self._step(events.Started(now_ms))
 
@@ -376,19 +375,3 @@ class Loop:
 
     def _publish(self, value: bytes) -> None:
         self._ports.outbox.send(self._blocks_topic, value)
-
-
-def consensus_topics(genesis: Genesis) -> list[str]:
-    """The topics of all validators, by index."""
-    return [genesis.topic_name(f"consensus.{validator.name}") for validator in genesis.validators]
-
-
-def voting_topics(genesis: Genesis) -> list[str]:
-    """All topics in which validators speak to each other: those of `consensus_topics`, then `checkpoints`."""
-    return [*consensus_topics(genesis), genesis.topic_name("checkpoints")]
-
-
-def all_positions(genesis: Genesis, known: Mapping[str, int]) -> dict[str, int]:
-    """Where to read each topic on from: the beginning, unless the journal knows better."""
-    topics: Iterable[str] = (*voting_topics(genesis), genesis.topic_name("blocks"), COMPLETE)
-    return {**dict.fromkeys(topics, 0), **known}

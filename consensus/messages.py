@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ledger import digests
 from ledger.codec import PREFIX_SIZE, Codec
+from ledger.committee import FIRST_EPOCH, Committee, Committees
 from ledger.genesis import Genesis
 from ledger.header import Header, View, decode_header, encode_header, header_bytes_max
 from ledger.keys import verify
@@ -21,7 +22,6 @@ Verify = Callable[[bytes, bytes, bytes], bool]
 """(public key, message, signature) -> whether it is good."""
 
 NO_DIGEST: Final = bytes(digests.DIGEST_SIZE)
-EPOCH: Final = 0
 VIEW_MAX: Final = 2**62
 
 _SIGNATURE_SIZE_MAX: Final = 64 + 12
@@ -73,6 +73,11 @@ class Proposal:
         """Whether it proposes an earlier view's block again."""
         return self.block.header.view != self.view
 
+    @property
+    def epoch(self) -> int:
+        """That of its block."""
+        return self.block.header.epoch
+
 
 @dataclass(frozen=True, slots=True)
 class Vote:
@@ -109,21 +114,27 @@ def said(statement: Statement) -> str:
     return "propose" if isinstance(statement, Proposal) else _NAMES[statement.kind]
 
 
+def signer(statement: Statement, committee: Committee) -> int:
+    """Who must have signed it: the voter, or the view's leader."""
+    return statement.validator if isinstance(statement, Vote) else committee.leader(statement.view)
+
+
 def genesis_block(genesis: Genesis) -> Block:
     """Height 0, which everybody holds from the start: final in view 0."""
-    header = Header(genesis.protocol_version, EPOCH, 0, 0, NO_DIGEST, 0, 0, 0, genesis.empty_heads())
+    header = Header(genesis.protocol_version, FIRST_EPOCH, 0, 0, NO_DIGEST, 0, 0, 0, genesis.empty_heads())
     return Block(header, b"", genesis.digest)
 
 
 class Wire:
     """Encodes, decodes and authenticates the messages of one chain."""
 
-    def __init__(self, genesis: Genesis, verify_signature: Verify = verify) -> None:
+    def __init__(self, genesis: Genesis, committees: Committees, verify_signature: Verify = verify) -> None:
         self._genesis = genesis
+        self._committees = committees
         self._verify = verify_signature
         self._header_size_max = header_bytes_max(genesis.partitions)
-        members = len(genesis.validators)
-        self.message_bytes_max: Final = 256 + members * _SIGNATURE_SIZE_MAX + self._header_size_max + 128
+        signatures_size_max = committees.members_max * _SIGNATURE_SIZE_MAX
+        self.message_bytes_max: Final = 256 + signatures_size_max + self._header_size_max + 128
         """No honest message is larger; a larger one is refused unread."""
 
     def block(self, header: Header) -> Block:
@@ -146,17 +157,26 @@ class Wire:
             return b"".join((_TAG_PROPOSAL, self._genesis.digest, _VIEW.pack(statement.view), statement.block.digest))
         return self._vote_bytes(statement.kind, statement.epoch, statement.view, statement.digest)
 
-    def is_authentic(self, message: Message, leader: Callable[[int], int]) -> bool:
+    def is_authentic(self, message: Message) -> bool:
         """Whether every signature in it is good. Not whether a certificate has a quorum."""
-        match message:
-            case Proposal(view=view, signature=signature):
-                return self._is_signed_by(leader(view), self.signing_bytes(message), signature)
-            case Vote(validator=validator, signature=signature):
-                return self._is_signed_by(validator, self.signing_bytes(message), signature)
-            case Certificate(kind, epoch, view, digest, signatures, proposal):
-                signed = self._vote_bytes(kind, epoch, view, digest)
-                votes_good = all(self._is_signed_by(member, signed, signature) for member, signature in signatures)
-                return votes_good and (proposal is None or self.is_authentic(proposal, leader))
+        committee = self._committees.at(message.epoch)
+        if committee is None:
+            return False
+        if not isinstance(message, Certificate):
+            return self.is_signed_with(committee.key(signer(message, committee)), message)
+        signed = self._vote_bytes(message.kind, message.epoch, message.view, message.digest)
+        votes_good = all(self._verify(committee.key(member), signed, good) for member, good in message.signatures)
+        return votes_good and (message.proposal is None or self.is_authentic(message.proposal))
+
+    def is_certified(self, certificate: Certificate) -> bool:
+        """Whether its distinct members have a quorum's power, and every signature is good."""
+        committee = self._committees.at(certificate.epoch)
+        members = [member for member, _ in certificate.signatures]
+        return committee is not None and committee.is_quorum(members) and self.is_authentic(certificate)
+
+    def is_signed_with(self, key: bytes, statement: Statement) -> bool:
+        """Whether the signature of a statement is that of this public key."""
+        return self._verify(key, self.signing_bytes(statement), statement.signature)
 
     def encode(self, message: Message) -> bytes:
         """The record's value of a signed message."""
@@ -209,23 +229,18 @@ class Wire:
         view = value["view"]
         if not block.header.view <= view <= VIEW_MAX:
             return Rejection(Reason.FIELD_RANGE, "view")
+        if self._committees.at(block.header.epoch) is None:
+            return Rejection(Reason.FIELD_RANGE, "epoch")
         return Proposal(View(view), block, value["signature"])
 
     def _to_vote(self, value: dict[str, Any]) -> Vote | Rejection:
-        wrong = self._wrong_vote(value)
-        if wrong is None and not 0 <= value["validator"] < len(self._genesis.validators):
-            wrong = "validator"
+        wrong = self._wrong_vote(value, [value["validator"]], "validator")
         if wrong is not None:
             return Rejection(Reason.FIELD_RANGE, wrong)
         return Vote(**{**value, "kind": _KINDS[value["kind"]]})
 
     def _to_certificate(self, value: dict[str, Any]) -> Certificate | Rejection:
-        members = [item["validator"] for item in value["signatures"]]
-        wrong = self._wrong_vote(value)
-        if wrong is None and (members != sorted(set(members)) or not members):
-            wrong = "signatures"
-        if wrong is None and not 0 <= members[0] <= members[-1] < len(self._genesis.validators):
-            wrong = "signatures"
+        wrong = self._wrong_vote(value, [item["validator"] for item in value["signatures"]], "signatures")
         if wrong is not None:
             return Rejection(Reason.FIELD_RANGE, wrong)
         signatures = tuple((item["validator"], item["signature"]) for item in value["signatures"])
@@ -236,24 +251,24 @@ class Wire:
         proposal = self._to_proposal(value["proposal"])
         if isinstance(proposal, Rejection):
             return proposal
-        if proposal.view != certificate.view or proposal.block.digest != certificate.digest:
+        is_of_it = (proposal.epoch, proposal.view) == (certificate.epoch, certificate.view)
+        if not is_of_it or proposal.block.digest != certificate.digest:
             return Rejection(Reason.FIELD_RANGE, "proposal")
         return replace(certificate, proposal=proposal)
 
-    def _wrong_vote(self, value: dict[str, Any]) -> str | None:
-        """The first field out of its range, of those that votes and certificates share."""
-        if value["epoch"] != EPOCH:
+    def _wrong_vote(self, value: dict[str, Any], members: list[int], of_members: str) -> str | None:
+        """The first field out of its range, of those that votes and certificates share; `of_members`: who signed."""
+        committee = self._committees.at(value["epoch"])
+        if committee is None:
             return "epoch"
         if not 1 <= value["view"] <= VIEW_MAX:
             return "view"
-        is_nullify = value["kind"] == _NAMES[Kind.NULLIFY]
-        return None if is_nullify == (value["digest"] == NO_DIGEST) else "digest"
+        if (value["kind"] == _NAMES[Kind.NULLIFY]) != (value["digest"] == NO_DIGEST):
+            return "digest"
+        return None if committee.are_members(members) else of_members
 
     def _vote_bytes(self, kind: Kind, epoch: int, view: int, digest: bytes) -> bytes:
         return b"".join((_TAGS[kind], self._genesis.digest, _EPOCH_VIEW.pack(epoch, view), digest))
-
-    def _is_signed_by(self, member: int, signed: bytes, signature: bytes) -> bool:
-        return self._verify(self._genesis.validators[member].consensus_key, signed, signature)
 
 
 def _proposal_value(proposal: Proposal) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from consensus.tally import Committee
+from ledger.committee import Committee
 
 
 @dataclass(frozen=True, slots=True)

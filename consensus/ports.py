@@ -13,6 +13,7 @@ from consensus.journal import Journal
 from consensus.messages import Verify
 from ledger.block import FinalBlock
 from ledger.checkpoint import Checkpoint
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.header import Head, Opening
 from ledger.keys import PrivateKey
@@ -79,6 +80,7 @@ class Ports:
     """What the driver runs over. `node.order` builds these, and closes them after `run` has returned."""
 
     genesis: Genesis
+    committees: Committees
     key: PrivateKey
     log: Log
     store: StorePort
@@ -108,6 +110,7 @@ class LoopPorts:
     """What one validator's loop runs over."""
 
     genesis: Genesis
+    committees: Committees
     key: PrivateKey
     index: int
     journal: Journal

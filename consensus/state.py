@@ -10,14 +10,13 @@ from consensus.compose import Composer
 from consensus.heads import LocalHeads
 from consensus.inbox import Inbox, Refusal
 from consensus.judge import Judge
-from consensus.leader import SLOTS, leader_table
 from consensus.messages import Block, Certificate, Kind, Proposal, Statement, Verify, Vote, Wire
 from consensus.pace import Pace, Settings
 from consensus.records import Records
 from consensus.resend import Repeater
-from consensus.tally import Committee
 from consensus.views import Views
 from ledger.checkpoint_rule import CheckpointRule
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 
 
@@ -47,17 +46,23 @@ class State:
     """Everything that the core decides on; only the core changes it."""
 
     def __init__(
-        self, genesis: Genesis, index: int, settings: Settings, restored: Restored, verify_signature: Verify
+        self,
+        genesis: Genesis,
+        committees: Committees,
+        index: int,
+        settings: Settings,
+        restored: Restored,
+        verify_signature: Verify,
     ) -> None:
-        powers = [validator.power for validator in genesis.validators]
+        """`index`: which member of the current committee this is."""
         finalization = restored.finalization or (None if restored.last is None else restored.last.finalization)
         self.index = index
         self.settings = settings
         self.finalization: Certificate | None = finalization
         """The highest that we hold, with the proposal it certifies where that is known."""
-        self.committee = Committee(powers)
-        self.wire = Wire(genesis, verify_signature)
-        self.reader = BlockReader(genesis, verify_signature)
+        self.committee = committees.current
+        self.wire = Wire(genesis, committees, verify_signature)
+        self.reader = BlockReader(genesis, committees, verify_signature)
         self.chain = Chain(CheckpointRule(genesis), restored.delivered, restored.checkpoint)
         self.views = Views(
             0 if finalization is None else finalization.view,
@@ -65,11 +70,9 @@ class State:
         )
         self.heads = LocalHeads(restored.delivered.header.heads)
         self.pace = Pace(settings, self.committee)
-        self.leaders = leader_table(powers)
         self.inbox = Inbox(
             self.wire,
             self.committee,
-            self.leaders,
             index,
             self.views,
             self.chain,
@@ -79,10 +82,18 @@ class State:
         self.repeater = Repeater(self.views, settings.resend_messages_max)
         self.records = Records(settings, self.views, self.chain, self.heads)
         self.judge = Judge(
-            genesis, self.leaders, self.views, self.chain, self.heads, self.records.is_shown, settings.drift_ms
+            genesis, self.committee, self.views, self.chain, self.heads, self.records.is_shown, settings.drift_ms
         )
         self.composer = Composer(
-            genesis, index, self.wire, self.views, self.chain, self.heads, self.records.openings, settings.depth_max
+            genesis,
+            self.committee,
+            index,
+            self.wire,
+            self.views,
+            self.chain,
+            self.heads,
+            self.records.openings,
+            settings.depth_max,
         )
         self.refusals: Counter[Refusal] = self.inbox.refusals
         self.now_ms = 0
@@ -100,7 +111,7 @@ class State:
         return self.now_ms + self.ahead_ms
 
     def leader(self, view: int) -> int:
-        return self.leaders[view % SLOTS]
+        return self.committee.leader(view)
 
     def may_advance(self) -> bool:
         """Whether our executor keeps up, so that we may order more records."""

@@ -1,36 +1,13 @@
-"""Counting votes by power. All arithmetic is on integers; a member counts once for each block it voted for."""
+"""Counting votes: a member counts once for each block that it voted for."""
 
-from collections.abc import Iterable, Sequence
 from typing import Final
 
 from consensus.messages import Certificate, Kind, Vote
+from ledger.committee import Committee
 from ledger.header import View
 
 VOTES_KEPT_MAX: Final = 2
 """Different votes of one member that are kept per view and kind: two prove the fault, more prove nothing further."""
-
-
-class Committee:
-    """The validators of an epoch, by index, and their power."""
-
-    def __init__(self, powers: Sequence[int]) -> None:
-        self._powers = tuple(powers)
-        self.total: Final = sum(powers)
-
-    def __len__(self) -> int:
-        return len(self._powers)
-
-    def power(self, members: Iterable[int]) -> int:
-        """The power of distinct members."""
-        return sum(self._powers[member] for member in members)
-
-    def is_quorum(self, members: Iterable[int]) -> bool:
-        """More than two thirds: any two quorums share an honest member."""
-        return 3 * self.power(members) > 2 * self.total
-
-    def has_honest(self, members: Iterable[int]) -> bool:
-        """More than one third: at least one of them is honest."""
-        return 3 * self.power(members) > self.total
 
 
 class Tally:

@@ -32,14 +32,14 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
     return _CHECKPOINT.encode(asdict(checkpoint))
 
 
-def decode_checkpoint(data: bytes, genesis: Genesis) -> Checkpoint | Rejection:
-    """The checkpoint of canonical bytes: epoch 0, a head for each partition, numbers in range."""
-    value = _CHECKPOINT.decode(data, header_bytes_max(genesis.partitions))
+def decode_checkpoint(data: bytes, partitions: int) -> Checkpoint | Rejection:
+    """The checkpoint of canonical bytes: a head for each partition, numbers in range."""
+    value = _CHECKPOINT.decode(data, header_bytes_max(partitions))
     if isinstance(value, Rejection):
         return value
     heads = tuple(Head(**head) for head in value["heads"])
     checkpoint = Checkpoint(**{**value, "heads": heads})
-    wrong = _wrong_field(checkpoint, genesis.partitions)
+    wrong = _wrong_field(checkpoint, partitions)
     return checkpoint if wrong is None else Rejection(Reason.FIELD_RANGE, wrong)
 
 
@@ -49,7 +49,7 @@ def checkpoint_digest(genesis: Genesis, checkpoint_bytes: bytes) -> bytes:
 
 
 def _wrong_field(checkpoint: Checkpoint, partitions: int) -> str | None:
-    if checkpoint.epoch != 0:
+    if checkpoint.epoch < 0:
         return "epoch"
     if checkpoint.height < 1:
         return "height"

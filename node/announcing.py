@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from backbone.log import Log, LogBackPressure, LogUnavailable, PositionLost, TopicMissing
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from node.discovery import FRESH, STATES, Known, peers_of, read_known, write_known
@@ -65,7 +66,8 @@ class Announcer:
         self._wall_ms = wall_ms
         self._records = NodeRecords(genesis.digest)
         known = read_known(home, now_ms())
-        keys = [validator.consensus_key for validator in genesis.validators]
+        self._committee = Committees.of(genesis).current
+        keys = [member.consensus_key for member in self._committee.members]
         self._registry = Registry(self._records, keys, known.heard)
         self._sent_sequence = known.sent_sequence
         self._first_due_ms = now_ms() + CATCH_UP_MS_MAX
@@ -150,7 +152,7 @@ class Announcer:
 
     def _count(self) -> None:
         put, topic = self._values.set, self._topic
-        rows = peers_of(self._genesis, self.known(), self._own.name, self._now_ms())
+        rows = peers_of(self._committee, self.known(), self._own.name, self._now_ms())
         for state in STATES:
             put("momus_discovery_peers", sum(row.state == state for row in rows), state.replace(" ", "_"))
         for row in rows:

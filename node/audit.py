@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 from backbone.store import StoreReader
 from consensus.blocks import verify_block
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from node import wiring
 from node.audit_store import StoreAudit, audit_certificates, audit_journal
@@ -68,7 +69,8 @@ class Audit:
         self._with_replay = with_replay
         self._on_part = on_part
         self._on_progress = on_progress
-        self._wire = CheckpointWire(genesis)
+        self._committees = Committees.of(genesis)
+        self._wire = CheckpointWire(genesis, self._committees)
         self._certified = 0
         self._checkpoints = 0
 
@@ -153,7 +155,7 @@ class Audit:
         audit.run(block_digests(connection), 0 if place is None else place.height)
         known = partial(checkpoint_digests, connection)
         certificates = audit_certificates(self._home.store, self._wire, known, part.findings)
-        audit_journal(self._home.journal_file, self._genesis, part.findings)
+        audit_journal(self._home.journal_file, self._genesis, self._committees.current, part.findings)
         part.summary = (
             f"{audit.blocks:,} final blocks with their proofs, {audit.records:,} records, {certificates:,} "
             "certificates, the journal."

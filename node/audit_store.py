@@ -15,6 +15,7 @@ from consensus.errors import JournalLost
 from consensus.journal import Journal
 from ledger import digests
 from ledger.block import FinalBlock
+from ledger.committee import Committee
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, decode_header
 from ledger.rejection import Rejection
@@ -202,7 +203,7 @@ def _wrong_certificate(wire: CheckpointWire, stored: StoredCertificate, own: tup
     return "The database has the checkpoint and later certificates, but not this one." if is_missing else None
 
 
-def audit_journal(path: Path, genesis: Genesis, findings: Findings) -> None:
+def audit_journal(path: Path, genesis: Genesis, committee: Committee, findings: Findings) -> None:
     """Whether the journal reads, and is that of a validator of this genesis. Nothing is locked, cut or written."""
     try:
         data: bytes | None = path.read_bytes()
@@ -212,7 +213,7 @@ def audit_journal(path: Path, genesis: Genesis, findings: Findings) -> None:
         findings.add("journal", path.name, f"It cannot be read: {error.strerror}.")
         return
     said = "No validator of this genesis has one."
-    for validator in genesis.validators:
+    for validator in committee.members:
         try:
             Journal(_Read(data), genesis.digest, validator.consensus_key)
         except JournalLost as error:

@@ -2,12 +2,13 @@
 
 from backbone.log import Log, PositionLost, TopicMissing
 from backbone.topics import check_topic, needed_topics
+from ledger.committee import Committee
 from ledger.genesis import Genesis
 from node.process import Halted
 from node.settings import Settings
 
 
-def check_log(log: Log, genesis: Genesis, settings: Settings) -> None:
+def check_log(log: Log, genesis: Genesis, committee: Committee, settings: Settings) -> None:
     """Cluster, topics that consensus needs, and their settings. Raises: Halted, TopicMissing, LogUnavailable."""
     cluster_id = log.cluster_id()
     if settings.log.cluster_id not in ("", cluster_id):
@@ -16,8 +17,7 @@ def check_log(log: Log, genesis: Genesis, settings: Settings) -> None:
             f"{settings.log.cluster_id}. Configure the right address; if the cluster was replaced on purpose and holds "
             f'the same topics, set log.cluster_id = "{cluster_id}".'
         )
-    names = [validator.name for validator in genesis.validators]
-    specs = needed_topics(genesis.chain, names, genesis.partitions, 1, genesis.limits.record_bytes_max)
+    specs = needed_topics(genesis.chain, committee.names, genesis.partitions, 1, genesis.limits.record_bytes_max)
     problems: list[str] = []
     for spec in specs:
         # Which topic id is the right one the chain decides: a recreated topic is opened as a next incarnation.

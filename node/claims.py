@@ -62,7 +62,7 @@ class ClaimsReader:
         while at + _LENGTH.size <= len(data) and len(found) < CLAIMS_MAX:
             start = at + _LENGTH.size
             at = start + int(_LENGTH.unpack_from(data, at)[0])
-            checkpoint = decode_checkpoint(data[start:at], self._genesis)
+            checkpoint = decode_checkpoint(data[start:at], self._genesis.partitions)
             if isinstance(checkpoint, Rejection):
                 break
             found.append(checkpoint)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from backbone.store import StoreDamaged, StoreReader
+from ledger.committee import Committees
 from node.actions import FILE_BYTES_MAX
 from node.control import ControlFile
 from node.discovery import peers
@@ -134,7 +135,7 @@ def _chain(home: Home) -> dict[str, Any]:
         "chain": genesis.chain,
         "genesis_digest": genesis.digest.hex(),
         "protocol_version": genesis.protocol_version,
-        "validators": [{"name": each.name, "power": each.power} for each in genesis.validators],
+        "validators": [{"name": each.name, "power": each.power} for each in Committees.of(genesis).current.members],
         "limits": asdict(genesis.limits),
         "final_height": final_height,
     }

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
-from ledger.genesis import Genesis
+from ledger.committee import Committee, Committees
 from node.files import replace_file
 from node.home import Home
 from sync.node_record import NodeRecord
@@ -64,13 +64,13 @@ def peers(home: Home, own_name: str | None = None) -> list[Peer]:
     """All validators of genesis, in its order, as they are known now. `own_name`: the validator of this home; where
     it is not given, the settings say. Raises: HomeUnusable, BadSettings."""
     name = home.settings(dict(os.environ)).validator if own_name is None else own_name
-    return peers_of(home.genesis(), read_known(home), name)
+    return peers_of(Committees.of(home.genesis()).current, read_known(home), name)
 
 
-def peers_of(genesis: Genesis, known: Known, own_name: str, now_ms: int = 0) -> list[Peer]:
+def peers_of(committee: Committee, known: Known, own_name: str, now_ms: int = 0) -> list[Peer]:
     """As `peers`; `now_ms` is by the clock of `seen_ms`, which for what `read_known` returned begins at 0 now."""
     rows = []
-    for validator in genesis.validators:
+    for validator in committee.members:
         key = validator.consensus_key
         unseen = Peer(validator.name, key.hex(), validator.name == own_name, NEVER_SEEN)
         heard = known.heard.get(key)

@@ -21,6 +21,7 @@ from typing import Final
 from backbone.store import StoreReader
 from consensus.blocks import verify_block
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from node import wiring
 from node.audit import audited
@@ -277,7 +278,7 @@ class Drill:
             found = [it for it in store.certificates_after(lowest - 1, _CERTIFICATES) if it.height <= height]
         if not found:
             return 0, None
-        wire = CheckpointWire(self._genesis)
+        wire = CheckpointWire(self._genesis, Committees.of(self._genesis))
         message = wire.decode(found[-1].certificate)
         is_good = isinstance(message, CheckpointCertificate) and wire.is_certified(message)
         return found[-1].height, is_good and own.get(found[-1].height) == _digest(message)

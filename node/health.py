@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from backbone.store import StoreDamaged, StoreReader
+from ledger.committee import Committee, Committees
 from ledger.genesis import Genesis
 from ledger.header import Header, decode_header
 from node import status
@@ -52,7 +53,7 @@ def health_of(home: Home, settings: Settings, is_public: bool = False) -> Health
         if final - executed > BEHIND_BLOCKS_MAX:
             reasons.append(f"The database is {final - executed:,} blocks behind the chain.")
         if settings.discovery.every_ms:
-            reasons += _others(genesis, peers(home, settings.validator), final)
+            reasons += _others(Committees.of(genesis).current, peers(home, settings.validator), final)
     except (OSError, StoreDamaged, HomeUnusable) as error:
         reasons.append("What the node keeps in its home cannot be read." if is_public else str(error))
     return Health(tuple(reasons[:REASONS_MAX]))
@@ -89,17 +90,11 @@ def _heights(home: Home, genesis: Genesis) -> tuple[int, int, int]:
     return newest.height, header.time_ms if isinstance(header, Header) else 0, executed
 
 
-def _others(genesis: Genesis, rows: Sequence[Peer], final: int) -> list[str]:
+def _others(committee: Committee, rows: Sequence[Peer], final: int) -> list[str]:
     """What others say is their own word: only what more than a third of the power says counts."""
-    powers = {validator.name: validator.power for validator in genesis.validators}
-    total = sum(powers.values())
-    heard = [row for row in rows if row.is_self or row.state == FRESH]
-    if 3 * sum(powers[row.validator] for row in heard) <= 2 * total:
+    heard = [(row.height or 0, index) for index, row in enumerate(rows) if row.is_self or row.state == FRESH]
+    if not committee.is_quorum(index for _, index in heard):
         return [f"Only {len(heard)} of {len(rows)} validators are heard of, this one among them: no quorum."]
-    ahead, power = 0, 0
-    for height, name in sorted(((row.height or 0, row.validator) for row in heard), reverse=True):
-        power += powers[name]
-        if 3 * power > total:
-            ahead = height - final
-            break
+    heights = [at for at, _ in heard if committee.has_honest(index for height, index in heard if height >= at)]
+    ahead = max(heights, default=final) - final
     return [f"This node is {ahead:,} blocks behind the others."] if ahead > BEHIND_BLOCKS_MAX else []

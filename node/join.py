@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from backbone.log import TopicMissing
+from ledger.committee import Committees
 from ledger.genesis import Genesis, Validator
 from ledger.keys import PrivateKey
 from node import checks, wiring
@@ -30,7 +31,7 @@ def join_chain(path: Path, genesis_file: Path, key_file: Path, places: Places) -
         with new.open_log() as log:
             cluster_id = log.cluster_id()
             try:
-                checks.check_log(log, genesis, new.settings)
+                checks.check_log(log, genesis, Committees.of(genesis).current, new.settings)
             except TopicMissing as error:
                 raise Halted(
                     f"{error} The topics are made by `momus genesis seal`; is this the same cluster?"
@@ -45,7 +46,8 @@ def _seat(genesis: Genesis, file: Path, key: PrivateKey) -> Validator:
     """The validator whose key this is. Raises: HomeUnusable."""
     if genesis.topic_id == UNSEALED:
         raise HomeUnusable(f"{file} is a draft: one party seals it with `momus genesis seal`, then all use the result.")
-    for validator in genesis.validators:
-        if validator.consensus_key == key.public_key:
-            return validator
-    raise HomeUnusable(f"{file} names no validator with the key {key.public_key.hex()}.")
+    committee = Committees.of(genesis).current
+    index = committee.index_of(key.public_key)
+    if index is None:
+        raise HomeUnusable(f"{file} names no validator with the key {key.public_key.hex()}.")
+    return committee.members[index]

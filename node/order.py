@@ -11,6 +11,7 @@ from consensus.driver import Driver, Halt, Ports
 from consensus.pace import Settings as DriverSettings
 from ledger import digests
 from ledger.block import FinalBlock
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from node import checks, wiring
@@ -34,12 +35,13 @@ def run_order(process: Process) -> None:
     """Until SIGTERM. Raises: Halted, Unavailable, HomeUnusable, KeyUnusable."""
     home, settings = process.home, process.settings
     genesis = home.genesis()
-    key = wiring.validator_key(home, settings, genesis)
+    committees = Committees.of(genesis)
+    key = wiring.validator_key(home, settings, committees.current)
     try:
         with wiring.open_log(home, settings) as log:
-            checks.check_log(log, genesis, settings)
+            checks.check_log(log, genesis, committees.current, settings)
             with StoreWriter(home.store, settings.store.segment_bytes) as store:
-                _run(process, genesis, key, log, store)
+                _run(process, genesis, committees, key, log, store)
     except (LogUnavailable, StoreLocked) as error:
         raise Unavailable(str(error)) from error
     except StoreFailed as error:
@@ -52,7 +54,9 @@ def run_order(process: Process) -> None:
         raise Halted(checks.missing_topic(error)) from error
 
 
-def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: StoreWriter) -> None:
+def _run(
+    process: Process, genesis: Genesis, committees: Committees, key: PrivateKey, log: Log, store: StoreWriter
+) -> None:
     home, settings = process.home, process.settings
     peers = wiring.record_source(home, settings, genesis)
     progress = ProgressFile(home.progress_file)
@@ -62,7 +66,7 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
         intake = open_intake(parts, genesis, settings.order)
         ordered = Ordered(stored, genesis, progress.read()[0])
         clock = ToldClock(home.clock_file, final_time_ms(stored, genesis))
-        metrics = OrderMetrics(genesis, home, clock.steady.time_ms)
+        metrics = OrderMetrics(genesis, committees.current, home, clock.steady.time_ms)
 
         def on_final(final: FinalBlock) -> None:
             ordered.on_final(final.header)
@@ -74,6 +78,7 @@ def _run(process: Process, genesis: Genesis, key: PrivateKey, log: Log, store: S
 
         ports = Ports(
             genesis=genesis,
+            committees=committees,
             key=key,
             log=log,
             store=store,

@@ -6,6 +6,7 @@ from typing import Final
 
 from backbone.store import StoreReader
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 from ledger.state import Cursor
@@ -84,7 +85,7 @@ def _altered(url: str, genesis: Genesis) -> str | None:
 
 def _contradicted(own: Mapping[int, bytes], store: StoreReader, genesis: Genesis) -> str | None:
     """A checkpoint of the database whose state root a quorum has certified to be another."""
-    wire = CheckpointWire(genesis)
+    wire = CheckpointWire(genesis, Committees.of(genesis))
     for height, certificate in store.certificates_after(min(own, default=1) - 1, _NEWEST):
         message = wire.decode(certificate)
         if height not in own or not isinstance(message, CheckpointCertificate):
@@ -97,7 +98,7 @@ def _contradicted(own: Mapping[int, bytes], store: StoreReader, genesis: Genesis
 def _outvoted(own: Mapping[int, bytes], means: Means) -> str | None:
     """A checkpoint of the database of which the node has reported that somebody honest has signed another: it stopped
     before there was a certificate. What is settled is of a database that was built anew since."""
-    wire = CheckpointWire(means.genesis)
+    wire = CheckpointWire(means.genesis, Committees.of(means.genesis))
     settled = settled_height(means.home.evidence)
     for report in fork_reports(means.home.evidence)[-_REPORTS_MAX:]:
         if height_of(report) <= settled:
@@ -111,6 +112,6 @@ def _outvoted(own: Mapping[int, bytes], means: Means) -> str | None:
             if wire.is_authentic(message):
                 members = message.members if isinstance(message, CheckpointCertificate) else (message.validator,)
                 behind.setdefault(message.claim.digest, set()).update(members)
-            if wire.committee.has_honest(behind.get(message.claim.digest, ())):
+            if wire.committee_of(message.claim).has_honest(behind.get(message.claim.digest, ())):
                 return f"at height {message.claim.height} more than a third of the power signed another state"
     return None

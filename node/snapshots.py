@@ -18,6 +18,7 @@ import structlog
 
 from backbone.store import StoreDamaged, StoreReader
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from node import wiring
 from node.control import ControlFile
@@ -258,7 +259,7 @@ def is_offered(place: Place, height: int, genesis: Genesis) -> bool:
 def _certificate(store: StoreReader, genesis: Genesis, exported: Exported, wait_s: float) -> bytes | None:
     """That of the exported checkpoint, from the own store; None: none came in time, or it is of another state."""
     height = exported.checkpoint.height
-    wire = CheckpointWire(genesis)
+    wire = CheckpointWire(genesis, Committees.of(genesis))
     until = time.monotonic() + wait_s
     while True:
         found = store.certificates_after(height - 1, 1)

@@ -13,6 +13,7 @@ from backbone.store import StoreDamaged, StoreReader
 from consensus.certification import fork_facts
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.checkpoint import Checkpoint
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from node.control import Control
 from node.evidence import FORK, EvidenceFolder
@@ -70,7 +71,7 @@ class Upkeep:
         self._kept_good: dict[int, bool] = {}
         self._stop = stop
         self._told = -1
-        self._wire = CheckpointWire(genesis)
+        self._wire = CheckpointWire(genesis, Committees.of(genesis))
         self.fork: str | None = None
         """Why execution must not go on."""
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)

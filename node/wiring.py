@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from backbone.embedded import EmbeddedLog
 from backbone.fenced import FencingLog
 from backbone.kafka import KafkaLog
+from ledger.committee import Committee
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from node.home import Home, HomeUnusable
@@ -92,11 +93,11 @@ def snapshot_place(home: Home, settings: Settings) -> Place:
     return Objects.at(place, home.run / "snapshots")
 
 
-def validator_key(home: Home, settings: Settings, genesis: Genesis) -> PrivateKey:
+def validator_key(home: Home, settings: Settings, committee: Committee) -> PrivateKey:
     """The key that signs here, which must be the one that genesis names. Raises: KeyUnusable, HomeUnusable."""
     key = load_key(home.validator_key_file, passphrase(settings))
-    named = {validator.name: validator.consensus_key for validator in genesis.validators}
-    if named.get(settings.validator) != key.public_key:
+    index = committee.index_of(key.public_key)
+    if index is None or committee.names[index] != settings.validator:
         raise HomeUnusable(
             f"{home.validator_key_file} is not the key that genesis.json gives to the validator "
             f"{settings.validator}: check `validator` in momus.toml, or put the right key file there."

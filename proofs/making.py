@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from ledger.committee import Committees
 from ledger.digests import block_digest
 from ledger.genesis import Genesis
 from projections.connect import connect
@@ -61,7 +62,7 @@ def make_state_proof(url: str, genesis: Genesis, key: bytes, header_at: HeaderAt
 
 
 def _certificate(data: bytes, genesis: Genesis) -> CheckpointCertificate:
-    wire = CheckpointWire(genesis)
+    wire = CheckpointWire(genesis, Committees.of(genesis))
     message = wire.decode(data)
     if not isinstance(message, CheckpointCertificate) or not wire.is_certified(message):
         raise StateDiffers("The newest certificate in the database is none. Somebody has changed it by hand.")

@@ -6,6 +6,7 @@ from typing import Final
 from consensus.checkpoint_messages import CheckpointWire
 from ledger.codec import Codec
 from ledger.command_values import ADDRESS_SIZE, TYPE_SIZE_MAX, WRITERS_MAX
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.header import header_bytes_max
 from ledger.leaf_reading import KEY_BYTES_MAX, VALUE_BYTES_MAX
@@ -47,7 +48,7 @@ class StateProof:
 def file_bytes_max(genesis: Genesis) -> int:
     """No proof file of this chain is larger; a larger one is refused unread."""
     parts = KEY_BYTES_MAX, VALUE_BYTES_MAX, _DETAILS_BYTES_MAX, PROOF_SIZE_MAX, header_bytes_max(genesis.partitions)
-    return sum(parts) + CheckpointWire(genesis).message_bytes_max + _FRAME_SIZE_MAX
+    return sum(parts) + CheckpointWire(genesis, Committees.of(genesis)).message_bytes_max + _FRAME_SIZE_MAX
 
 
 def encode_state_proof(proof: StateProof) -> bytes:

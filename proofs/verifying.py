@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.checkpoint import Checkpoint
+from ledger.committee import Committees
 from ledger.digests import block_digest
 from ledger.genesis import Genesis, Validator
 from ledger.header import decode_header
@@ -38,7 +39,7 @@ class NotProven:
     why: str
 
 
-def verify_state_proof(data: bytes, genesis: Genesis) -> Proven | NotProven:
+def verify_state_proof(data: bytes, genesis: Genesis, committees: Committees | None = None) -> Proven | NotProven:
     """What a file proves to somebody who trusts this genesis and nothing else. Never raises on any bytes."""
     proof = decode_state_proof(data, genesis)
     if isinstance(proof, Rejection):
@@ -48,7 +49,8 @@ def verify_state_proof(data: bytes, genesis: Genesis) -> Proven | NotProven:
         return NotProven(f"Its value is none that this kind of row can have: {_words(row)}.")
     if not _are_of(proof.object, row):
         return NotProven("Its type, writers, media type and content are not those that the row has the hashes of.")
-    certificate = _certificate(proof, genesis)
+    wire = CheckpointWire(genesis, committees or Committees.of(genesis))
+    certificate = _certificate(proof, wire)
     if isinstance(certificate, NotProven):
         return certificate
     checkpoint = certificate.claim.checkpoint
@@ -57,9 +59,10 @@ def verify_state_proof(data: bytes, genesis: Genesis) -> Proven | NotProven:
     time_ms = _time_ms(proof, checkpoint, genesis)
     if isinstance(time_ms, NotProven):
         return time_ms
-    signers = tuple(genesis.validators[member] for member in certificate.members)
-    total = sum(validator.power for validator in genesis.validators)
-    return Proven(proof.key, row, proof.object, checkpoint, time_ms, signers, sum(one.power for one in signers), total)
+    committee = wire.committee_of(certificate.claim)
+    signers = tuple(committee.members[index] for index in certificate.members)
+    power = committee.power_of(certificate.members)
+    return Proven(proof.key, row, proof.object, checkpoint, time_ms, signers, power, committee.power)
 
 
 def _are_of(details: ObjectDetails | None, row: LeafContent | None) -> bool:
@@ -68,14 +71,13 @@ def _are_of(details: ObjectDetails | None, row: LeafContent | None) -> bool:
     return details is None
 
 
-def _certificate(proof: StateProof, genesis: Genesis) -> CheckpointCertificate | NotProven:
-    wire = CheckpointWire(genesis)
+def _certificate(proof: StateProof, wire: CheckpointWire) -> CheckpointCertificate | NotProven:
     message = wire.decode(proof.certificate)
     if isinstance(message, Rejection):
         return NotProven(f"Its certificate is none: {_words(message)}.")
     if not isinstance(message, CheckpointCertificate):
         return NotProven("It has one validator's signature in the place of a certificate.")
-    if not wire.committee.is_quorum(message.members):
+    if not wire.committee_of(message.claim).is_quorum(message.members):
         return NotProven("Its certificate is not signed by more than two thirds of the power.")
     if not wire.is_certified(message):
         return NotProven(

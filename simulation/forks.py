@@ -7,6 +7,7 @@ from typing import Final
 from consensus.errors import ForkFound
 from consensus.evidence import culprits
 from consensus.messages import Statement
+from ledger.committee import Committees
 from simulation.cast import Cast
 from simulation.checkers import Violation
 from simulation.faults import Faults
@@ -64,7 +65,8 @@ class DividedWorld(World):
         halted = sum(isinstance(validator.halted, ForkFound) for validator in honest)
         if not apart and not halted:
             return None
-        named = culprits(self.genesis, self.log.all_values(), verify_memoised)
+        found = culprits(self.genesis, Committees.of(self.genesis), self.log.all_values(), verify_memoised)
+        named = {index: pair for (_, index), pair in found.items()}
         powers = [validator.power for validator in self.genesis.validators]
         power = 1000 * sum(powers[index] for index in named) // sum(powers)
         return Fork(min(apart, default=None), halted, named, power)

@@ -22,13 +22,13 @@ from consensus.journal import Journal
 from consensus.judge import Judge, Judgement
 from consensus.keeper import BlocksKeeper
 from consensus.loop import Loop
-from consensus.messages import EPOCH, NO_DIGEST, Block, Certificate, Kind, Proposal, Vote, Wire
+from consensus.messages import NO_DIGEST, Block, Certificate, Kind, Proposal, Vote, Wire
 from consensus.pace import Pace
 from consensus.resend import Repeater
 from consensus.state import State
-from consensus.tally import Committee
 from consensus.views import Views, ViewState
 from executor.state import State as ExecutorState
+from ledger.committee import Committee
 from ledger.header import View
 
 Change = tuple[type | ModuleType, str, Any]
@@ -59,7 +59,7 @@ class Mutant:
 
 
 def _quorum_of_half(self: Committee, members: Iterable[int]) -> bool:
-    return 2 * self.power(members) >= self.total
+    return 2 * self.power_of(members) >= self.power
 
 
 def _send_first(self: Any, now_ms: int) -> None:
@@ -144,7 +144,7 @@ def _deliver_the_top(self: Any) -> Any:
 def _vote_for_all(self: Any) -> None:
     state: ViewState = self.state.views.at(self.state.view)
     for proposal in state.proposals:
-        vote = Vote(Kind.NOTARIZE, EPOCH, state.view, proposal.block.digest, self.state.index)
+        vote = Vote(Kind.NOTARIZE, proposal.epoch, state.view, proposal.block.digest, self.state.index)
         if vote.digest not in {own.digest for own in state.own.votes.values()}:
             state.own.add(vote)
             self._actions.append(events.Sign(vote))
@@ -204,11 +204,11 @@ def _members_may_repeat(self: Any, value: dict[str, Any]) -> Any:
 def _no_quorum_needed(self: Any, message: Any, view: int) -> Any:
     refusal = _WEIGH(self, message, view)
     is_certificate = refusal is Refusal.FORGED and isinstance(message, Certificate)
-    return None if is_certificate and self._wire.is_authentic(message, self._leader) else refusal
+    return None if is_certificate and self._wire.is_authentic(message) else refusal
 
 
-def _proposals_of_anybody(self: Any, message: Any, leader: Any) -> bool:
-    return isinstance(message, Proposal) or bool(_IS_AUTHENTIC(self, message, leader))
+def _proposals_of_anybody(self: Any, message: Any) -> bool:
+    return isinstance(message, Proposal) or bool(_IS_AUTHENTIC(self, message))
 
 
 def _views_stay(self: Views, certificate: Certificate) -> None:
@@ -274,7 +274,7 @@ def _claim_first(self: Certification, actions: Iterable[certifier.Action], now_m
 
 
 def _any_claim(self: Certifier, claim: Claim) -> dict[int, CheckpointSignature]:
-    signed = {member: kept.get(claim.height, []) for member, kept in enumerate(self._signatures)}
+    signed = {member: kept.get(claim.height, []) for (_, member), kept in self._signatures.items()}
     return {member: held[-1] for member, held in signed.items() if held}
 
 

@@ -10,10 +10,12 @@ from backbone.store import StoredFinal, StoredRecord
 from consensus.chain import Fork
 from consensus.errors import Halt
 from consensus.events import Fetch, Probe, Reread
-from consensus.loop import Loop, consensus_topics
+from consensus.loop import Loop
 from consensus.pace import Settings
 from consensus.ports import Request
 from consensus.supply import leads
+from consensus.topics import consensus_topics
+from ledger.committee import Committees
 from simulation.adversaries import Adversary
 from simulation.agenda import START_MS, Agenda, DriftingClock
 from simulation.cast import PARTITIONS, ByzantineLoop, Cast, make_genesis, make_keys
@@ -45,7 +47,8 @@ class Scene:
         self._keys = make_keys(cast.validators)
         self.genesis: Final = make_genesis(random, self._keys, cast.unsafe)
         self._shared = (self.genesis.topic_name("blocks"), self.genesis.topic_name("checkpoints"))
-        topics = dict.fromkeys(consensus_topics(self.genesis), True)
+        self._topics = consensus_topics(self.genesis, Committees.of(self.genesis).current)
+        topics = dict.fromkeys(self._topics, True)
         self.log: Final = SimLog(self.agenda, random, faults, {**topics, **dict.fromkeys(self._shared, False)})
         self.log.open_partitions(self.genesis.topic_id, PARTITIONS)
         self.validators: Final[list[SimValidator]] = []
@@ -170,7 +173,12 @@ class Scene:
     def _speak(self, seat: int, value: bytes) -> None:
         """An adversary says something that its validator never said."""
         self._note(seat, "sends", value)
-        self.log.send(seat, consensus_topics(self.genesis)[self.validators[seat].index], value, lambda: True)
+        self.log.send(
+            seat,
+            self._topics[self.validators[seat].index],
+            value,
+            lambda: True,
+        )
 
     def on_durable(self, seat: int, name: str) -> None:
         if not chance(self._random, self.faults.crash):
@@ -227,7 +235,10 @@ class Scene:
     def _boot(self, validator: SimValidator) -> None:
         if validator.is_up or validator.halted is not None or validator.died is not None:
             return
-        seat, own_topic = validator.seat, consensus_topics(self.genesis)[validator.index]
+        seat, own_topic = (
+            validator.seat,
+            self._topics[validator.index],
+        )
         self.checkers.on_boot(validator, self.log.values(own_topic, 0))
         if not self._run(validator, lambda: validator.boot(self.agenda.now_ms)):
             return

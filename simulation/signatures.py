@@ -7,6 +7,7 @@ verified for real. Both memories are keyed by everything that the answer depends
 from functools import lru_cache
 
 from consensus.messages import Message, Wire
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey, verify
 from ledger.rejection import Rejection
@@ -45,7 +46,7 @@ class MemoWire(Wire):
     """For those who watch and those who lie: reads each record once. Validators read all of theirs."""
 
     def __init__(self, genesis: Genesis) -> None:
-        super().__init__(genesis, verify_memoised)
+        super().__init__(genesis, Committees.of(genesis), verify_memoised)
         self._read: dict[bytes | None, Message | Rejection] = {}
 
     def decode(self, value: bytes | None) -> Message | Rejection:

@@ -7,6 +7,7 @@ from backbone.store import StoredFinal
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire, speaks_of_checkpoints
 from consensus.messages import Certificate, Kind, Proposal, Vote, Wire
 from ledger import digests
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 from simulation.signatures import verify_memoised
@@ -18,7 +19,7 @@ Trace = Callable[[str], None]
 
 @lru_cache(4)
 def _wire(genesis: Genesis) -> Wire:
-    return Wire(genesis, verify_memoised)
+    return Wire(genesis, Committees.of(genesis), verify_memoised)
 
 
 def sentence(genesis: Genesis, what: str, facts: object) -> str:
@@ -61,7 +62,7 @@ def message_in_words(genesis: Genesis, value: bytes) -> str:
 
 
 def _checkpoint_in_words(genesis: Genesis, value: bytes) -> str:
-    message = CheckpointWire(genesis, verify_memoised).decode(value)
+    message = CheckpointWire(genesis, Committees.of(genesis), verify_memoised).decode(value)
     if isinstance(message, Rejection):
         return f"{len(value)} bytes on a checkpoint"
     what = "certificate" if isinstance(message, CheckpointCertificate) else "checkpoint"

@@ -13,10 +13,12 @@ from consensus.boot import Booter
 from consensus.errors import Halt
 from consensus.events import Fetch, Reread
 from consensus.journal import Journal, header
-from consensus.loop import Claims, Loop, Restarted, all_positions, consensus_topics
+from consensus.loop import Claims, Loop, Restarted
 from consensus.messages import Block, Wire
 from consensus.pace import Settings
 from consensus.ports import LoopPorts, Request
+from consensus.topics import all_positions, consensus_topics
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.header import decode_header
 from ledger.rejection import Rejection
@@ -121,22 +123,27 @@ class SimValidator:
     def boot(self, now_ms: int) -> None:
         """Start the process from what the disk holds. Raises: Halt, Crashed."""
         genesis, world, index, seat = self._genesis, self._world, self.index, self.seat
+        committees = Committees.of(genesis)
 
         def on_durable(name: str) -> None:
             world.on_durable(seat, name)
 
         journal = Journal(self.journal, genesis.digest, self.key.public_key, on_durable, COMPACT_BYTES)
-        self.positions = positions = all_positions(genesis, journal.positions)
-        own_topic = consensus_topics(genesis)[index]
+        self.positions = positions = all_positions(genesis, committees.current, journal.positions)
+        own_topic = consensus_topics(genesis, committees.current)[index]
         own = world.own_values(seat, own_topic, positions[own_topic])
-        wire, reader = Wire(genesis, verify_memoised), BlockReader(genesis, verify_memoised)
-        boot = Booter(genesis, index, wire, reader, journal).boot(self.store, own, positions)
+        wire, reader = (
+            Wire(genesis, committees, verify_memoised),
+            BlockReader(genesis, committees, verify_memoised),
+        )
+        boot = Booter(genesis, self.key.public_key, wire, reader, journal).boot(self.store, own, positions)
         self.store.on_durable = self.store.aside.on_durable = on_durable
         intake = open_intake(genesis, self.store, world.brokers(seat), lambda: self.clock.read_ms(world.now_ms()))
         intake.on_final(boot.restored.delivered.header.heads, ())
         self.intake = intake
         ports = LoopPorts(
             genesis=genesis,
+            committees=committees,
             key=self.key,
             index=index,
             journal=journal,

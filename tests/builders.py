@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from ledger.commands import Command, Transfer
+from ledger.committee import FIRST_EPOCH, Committee
 from ledger.genesis import DEFAULT_LIMITS, Genesis, Limits, Validator, parse_genesis, render_genesis
 from ledger.keys import PrivateKey
 from ledger.transaction import Body, Transaction, encode_batch, encode_transaction, sign_body
@@ -71,6 +72,11 @@ def genesis_bytes(
         limits=limits,
         **others,
     )
+
+
+def committee(*powers: int, epoch: int = FIRST_EPOCH) -> Committee:
+    """Of validators v0, v1, .. with these powers."""
+    return Committee(epoch, genesis(len(powers), powers=powers).validators)
 
 
 def genesis(validators: int = 1, **changes: Any) -> Genesis:

@@ -15,11 +15,13 @@ from consensus.boot import Booter
 from consensus.errors import Halt
 from consensus.events import Reread
 from consensus.journal import Journal, header
-from consensus.loop import Loop, Restarted, all_positions, consensus_topics
+from consensus.loop import Loop, Restarted
 from consensus.messages import Certificate, Kind, Message, Proposal, Statement, Vote, Wire
 from consensus.pace import Settings
 from consensus.ports import LoopPorts, Request
+from consensus.topics import all_positions, consensus_topics
 from ledger import digests
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.keys import verify
 from tests import builders
@@ -105,11 +107,14 @@ class Committee:
 
     def __init__(self, members: int = 4, settings: Settings | None = None, **genesis: Any) -> None:
         self.genesis = builders.genesis(members, **genesis)
+        self.committees = Committees.of(self.genesis)
         self.settings = settings or Settings(timeout_ms=1_000, idle_ms=50, resend_ms=1_000)
         self.now_ms = START_MS
-        self.wire = Wire(self.genesis)
+        self.wire = Wire(self.genesis, self.committees)
         self.trace: list[str] = []
-        self.topics: dict[str, list[bytes]] = {topic: [] for topic in consensus_topics(self.genesis)}
+        self.topics: dict[str, list[bytes]] = {
+            topic: [] for topic in consensus_topics(self.genesis, self.committees.current)
+        }
         self.topics[self.genesis.topic_name("blocks")] = []
         self.log: list[list[Entry]] = [[] for _ in range(self.genesis.partitions)]
         self.members = [Member(self.genesis, index) for index in range(members)]
@@ -126,10 +131,10 @@ class Committee:
         """Boot a validator from its disk. Raises: Halt."""
         member = self.members[index]
         journal = Journal(member.file, self.genesis.digest, builders.validator_key(index).public_key)
-        reader = BlockReader(self.genesis)
-        positions = all_positions(self.genesis, journal.positions)
-        own_topic = consensus_topics(self.genesis)[index]
-        booter = Booter(self.genesis, index, self.wire, reader, journal)
+        reader = BlockReader(self.genesis, self.committees)
+        positions = all_positions(self.genesis, self.committees.current, journal.positions)
+        own_topic = consensus_topics(self.genesis, self.committees.current)[index]
+        booter = Booter(self.genesis, builders.validator_key(index).public_key, self.wire, reader, journal)
         own = self.topics[own_topic][positions[own_topic] :]
         boot = booter.boot(member.store, own, positions)
         member.waiting = []
@@ -155,7 +160,7 @@ class Committee:
     def inject(self, sender: int, message: Message | bytes) -> None:
         """A record appears in a validator's topic that its loop did not write."""
         value = message if isinstance(message, bytes) else self.wire.encode(message)
-        self.topics[consensus_topics(self.genesis)[sender]].append(value)
+        self.topics[consensus_topics(self.genesis, self.committees.current)[sender]].append(value)
 
     def signed(self, statement: Statement, signer: int) -> Any:
         """A statement under a validator's key."""
@@ -216,6 +221,7 @@ class Committee:
 
         return LoopPorts(
             genesis=self.genesis,
+            committees=self.committees,
             key=builders.validator_key(member.index),
             index=member.index,
             journal=journal,
@@ -305,7 +311,7 @@ class Committee:
                 return f"{_VOTES[kind]}{block_name} view {view}"
             case Certificate(kind=kind, view=view):
                 return f"shows a {_CERTIFICATES[kind]} of view {view}"
-        proven = BlockReader(self.genesis).read(value)
+        proven = BlockReader(self.genesis, self.committees).read(value)
         assert isinstance(proven, Proven)
         return f"publishes {self.name(proven.block.digest)}"
 

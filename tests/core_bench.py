@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import count
 from typing import Any, Final
 
 from consensus import events
 from consensus.core import Core
-from consensus.messages import EPOCH, NO_DIGEST, Block, Certificate, Kind, Message, Proposal, Statement, Vote, Wire
+from consensus.messages import NO_DIGEST, Block, Certificate, Kind, Message, Proposal, Statement, Vote, Wire
 from consensus.messages import genesis_block as block_zero
 from consensus.pace import Settings
 from consensus.state import Restored
 from ledger import digests
+from ledger.committee import Committees
 from ledger.header import Head, Header, Offset, View
 from tests import builders
 
@@ -20,17 +22,28 @@ START_MS: Final = 1_700_000_000_000
 class Bench:
     """Validator `index` of four equal ones. Leaders: view 1 is led by v1, 2 by v2, 3 by v3, 4 by v0."""
 
-    def __init__(self, index: int = 0, restored: Restored | None = None, members: int = 4, **genesis: Any) -> None:
+    def __init__(
+        self,
+        index: int = 0,
+        restored: Restored | None = None,
+        members: int = 4,
+        committees: Committees | None = None,
+        **genesis: Any,
+    ) -> None:
         defaults = {"partitions": 1, "checkpoint_time_ms": 60_000, "checkpoint_heights": 1_000}
         self.genesis = builders.genesis(members, **{**defaults, **genesis})
         self.settings = Settings()
         self.index = index
-        self.wire = Wire(self.genesis)
+        self.committees = committees or Committees.of(self.genesis)
+        self.committee = self.committees.current
+        self.wire = Wire(self.genesis, self.committees)
         self.zero = block_zero(self.genesis)
         self.now_ms = START_MS
         self.actions: list[events.Action] = []
         self.timer: int | None = None
-        self.core = Core(self.genesis, index, self.settings, restored or Restored(self.zero, self.zero))
+        self.core = Core(
+            self.genesis, self.committees, index, self.settings, restored or Restored(self.zero, self.zero)
+        )
         self._chain: list[tuple[int, bytes, int]] = []
         self.step(events.Started(self.now_ms))
 
@@ -82,7 +95,8 @@ class Bench:
     # --- what others say ---
 
     def sign(self, statement: Statement, signer: int) -> Any:
-        key = builders.validator_key(signer)
+        public = self.committee.key(signer)
+        key = next(it for it in map(builders.validator_key, count()) if it.public_key == public)
         return replace(statement, signature=key.sign(self.wire.signing_bytes(statement)))
 
     def block(self, view: int, parent: Block | None = None, records: int = 1, **changes: Any) -> Block:
@@ -90,12 +104,12 @@ class Bench:
         parent = parent or self.zero
         header = Header(
             protocol_version=1,
-            epoch=EPOCH,
+            epoch=self.committee.epoch,
             height=parent.header.height + 1,
             parent_view=parent.header.view,
             parent_digest=parent.digest,
             view=view,
-            proposer=view % len(self.genesis.validators),
+            proposer=self.committee.leader(view),
             time_ms=max(START_MS, parent.header.time_ms + 1),
             heads=(self.head(records),),
         )
@@ -118,18 +132,18 @@ class Bench:
         """The leader's proposal of a block, or of an earlier one again."""
         view = block.header.view if view is None else view
         made: Proposal = self.sign(
-            Proposal(View(view), block), view % len(self.genesis.validators) if signer is None else signer
+            Proposal(View(view), block), self.committee.leader(view) if signer is None else signer
         )
         return made
 
     def votes(self, kind: Kind, view: int, block: Block | None, voters: Iterable[int]) -> list[Vote]:
         digest = NO_DIGEST if block is None else block.digest
-        return [self.sign(Vote(kind, EPOCH, View(view), digest, voter), voter) for voter in voters]
+        return [self.sign(Vote(kind, self.committee.epoch, View(view), digest, voter), voter) for voter in voters]
 
     def certificate(self, kind: Kind, view: int, block: Block | None, voters: Iterable[int] = (1, 2, 3)) -> Certificate:
         votes = self.votes(kind, view, block, voters)
         signatures = tuple((vote.validator, vote.signature) for vote in votes)
-        return Certificate(kind, EPOCH, View(view), votes[0].digest, signatures)
+        return Certificate(kind, self.committee.epoch, View(view), votes[0].digest, signatures)
 
     def _more(self, records: int, size_bytes: int) -> list[tuple[int, bytes, int]]:
         start = len(self._chain)

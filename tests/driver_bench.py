@@ -15,6 +15,7 @@ from consensus.journal_file import create
 from consensus.loop import Loop
 from consensus.pace import Settings
 from consensus.ports import Ports
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from tests.builders import validator_key
 from tests.flaky_log import FlakyLog
@@ -63,6 +64,7 @@ class DriverBench:
         self._store = StoreWriter(home / "store")
         ports = Ports(
             genesis=chain,
+            committees=Committees.of(chain),
             key=validator_key(0),
             log=log,
             store=self._store,

@@ -16,6 +16,7 @@ from backbone.log import (
 )
 from consensus.blocks import BlockReader, encode_block
 from consensus.messages import Certificate, Kind, Vote, Wire
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, View
 from tests.builders import validator_key
@@ -170,8 +171,8 @@ class MiniValidator:
     def __init__(self, genesis: Genesis, log: FlakyLog) -> None:
         self._genesis = genesis
         self._log = log
-        self._blocks = BlockReader(genesis)
-        self._wire = Wire(genesis)
+        self._blocks = BlockReader(genesis, Committees.of(genesis))
+        self._wire = Wire(genesis, Committees.of(genesis))
         self._parent = genesis.digest
         self.height = 0
 

@@ -9,10 +9,12 @@ from backbone.store import Entry
 from consensus.blocks import BlockReader, encode_block
 from consensus.boot import Booter
 from consensus.journal import Journal, header
-from consensus.loop import Loop, all_positions, consensus_topics
+from consensus.loop import Loop
 from consensus.messages import Block, Certificate, Kind
 from consensus.pace import Settings
 from consensus.ports import LoopPorts
+from consensus.topics import all_positions, consensus_topics
+from ledger.committee import Committees
 from ledger.keys import verify
 from tests.builders import validator_key
 from tests.committee import MemoryFile, MemoryStore
@@ -25,9 +27,10 @@ class LoopBench:
     def __init__(self, blocks: int, holds_records: bool = True) -> None:
         self.bench: Final = Bench()
         self.genesis: Final = self.bench.genesis
+        self.committees = Committees.of(self.genesis)
         self.blocks_topic: Final = self.genesis.topic_name("blocks")
-        self.topics: Final = consensus_topics(self.genesis)
-        self.reader: Final = BlockReader(self.genesis)
+        self.topics: Final = consensus_topics(self.genesis, self.committees.current)
+        self.reader: Final = BlockReader(self.genesis, self.committees)
         self.store: Final = MemoryStore(1)
         self.now_ms = START_MS
         self.verifications = 0
@@ -37,8 +40,10 @@ class LoopBench:
             self.genesis.digest,
             validator_key(0).public_key,
         )
-        positions = all_positions(self.genesis, {})
-        boot = Booter(self.genesis, 0, self.bench.wire, self.reader, journal).boot(self.store, [], positions)
+        positions = all_positions(self.genesis, self.committees.current, {})
+        boot = Booter(self.genesis, validator_key(0).public_key, self.bench.wire, self.reader, journal).boot(
+            self.store, [], positions
+        )
         self.loop: Final = Loop(self._ports(journal), Settings(), boot, self.now_ms)
         if holds_records:
             self.hold()
@@ -86,6 +91,7 @@ class LoopBench:
     def _ports(self, journal: Journal) -> LoopPorts:
         return LoopPorts(
             genesis=self.genesis,
+            committees=self.committees,
             key=validator_key(0),
             index=0,
             journal=journal,

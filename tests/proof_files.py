@@ -8,6 +8,7 @@ from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger import leaves
 from ledger.checkpoint import Checkpoint
 from ledger.commands import Ownership
+from ledger.committee import Committees
 from ledger.digests import block_digest
 from ledger.genesis import Genesis, parse_genesis
 from ledger.header import Header, encode_header
@@ -71,7 +72,7 @@ class State:
 
     def certificate(self, members: Sequence[int] = (0, 1, 2), keys: Sequence[int] | None = None) -> bytes:
         """Signed by members, with their own keys unless `keys` says otherwise."""
-        wire = CheckpointWire(self.genesis)
+        wire = CheckpointWire(self.genesis, Committees.of(self.genesis))
         claim = wire.claim(self.checkpoint)
         signed = wire.signing_bytes(claim)
         pairs = zip(members, keys or members, strict=True)

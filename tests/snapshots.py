@@ -9,6 +9,7 @@ from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ingest.pool import VerdictPool
 from ledger import leaves
 from ledger.checkpoint import Checkpoint
+from ledger.committee import Committees
 from ledger.genesis import Genesis, parse_genesis
 from node.pipeline import PipelineLimits
 from node.session import LogIdentity, Session
@@ -49,7 +50,7 @@ class SmallChain:
 
     def certificate(self, checkpoint: Checkpoint) -> bytes:
         """Of the only validator."""
-        wire = CheckpointWire(self.genesis)
+        wire = CheckpointWire(self.genesis, Committees.of(self.genesis))
         claim = wire.claim(checkpoint)
         signature = validator_key(0).sign(wire.signing_bytes(claim))
         return wire.encode(CheckpointCertificate(claim, ((0, signature),)))

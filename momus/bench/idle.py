@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterable
 
 from backbone.log import Log, LogReader
-from consensus.loop import voting_topics
+from consensus.topics import voting_topics
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.transaction import Transaction
 from momus.client import Client, Submission
@@ -43,7 +44,7 @@ def wake(client: Client, payments: Iterable[Transaction], pause_s: float) -> Lat
 
 def _topics(genesis: Genesis) -> list[tuple[str, int]]:
     """(topic, partitions) of the chain."""
-    single = [genesis.topic_name("blocks"), *voting_topics(genesis)]
+    single = [genesis.topic_name("blocks"), *voting_topics(genesis, Committees.of(genesis).current)]
     return [(genesis.topic, genesis.partitions), *((topic, 1) for topic in single)]
 
 

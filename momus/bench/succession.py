@@ -3,15 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeGuard
 
 from backbone.log import Log
-from consensus.leader import leader_table
-from consensus.loop import consensus_topics
-from consensus.messages import Message, Proposal, Vote, Wire
+from consensus.messages import Proposal, Vote, Wire, signer
 from consensus.readers import read_to_end
+from consensus.topics import consensus_topics
+from ledger.committee import Committees
 from ledger.genesis import Genesis
-from ledger.rejection import Rejection
 from momus.bench.watch import Finalization
 
 PATIENCE = 2
@@ -41,15 +39,15 @@ def gaps(genesis: Genesis, finalizations: Sequence[Finalization], deaths: Iterab
 
     A gap over several views of the dead counts once, as the first of them.
     """
-    leaders = leader_table([validator.power for validator in genesis.validators])
-    patience = PATIENCE * len(genesis.validators)
+    committee = Committees.of(genesis).current
+    patience = PATIENCE * len(committee)
     first: list[float] = []
     known: list[float] = []
     for death in deaths:
         for before, after in pairwise(finalizations):
             if not death.killed_at < after.at_s <= death.revived_at:
                 continue
-            led = [v for v in range(before.view + 1, after.view) if leaders[v % len(leaders)] == death.validator]
+            led = [v for v in range(before.view + 1, after.view) if committee.leader(v) == death.validator]
             if led:
                 is_known = led[0] - death.last_view > patience
                 (known if is_known else first).append(after.at_s - before.at_s)
@@ -61,17 +59,9 @@ def last_spoken_view(log: Log, genesis: Genesis, validator: int) -> int:
 
     To be asked before it returns: who returns speaks in views that are long over. Raises: LogUnavailable.
     """
-    wire, leaders = Wire(genesis), leader_table([member.power for member in genesis.validators])
-    records = read_to_end(log, consensus_topics(genesis)[validator], 0)
+    committees = Committees.of(genesis)
+    wire, committee = Wire(genesis, committees), committees.current
+    records = read_to_end(log, consensus_topics(genesis, committee)[validator], 0)
     messages = (wire.decode(record.value) for record in records)
-    return max((m.view for m in messages if _is_own(m, validator, leaders)), default=0)
-
-
-def _is_own(message: Message | Rejection, validator: int, leaders: Sequence[int]) -> TypeGuard[Vote | Proposal]:
-    match message:
-        case Vote():
-            return message.validator == validator
-        case Proposal(view=view):
-            return leaders[view % len(leaders)] == validator
-        case _:
-            return False
+    own = (m.view for m in messages if isinstance(m, Vote | Proposal) and signer(m, committee) == validator)
+    return max(own, default=0)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from backbone.log import Log, LogReader, LogRecord, LogUnavailable, PositionLost, TopicMissing
 from consensus.blocks import BlockReader
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.header import Header
 from ledger.rejection import Rejection
@@ -32,7 +33,7 @@ class Follower:
         on_stopped: Callable[[str], None],
     ) -> None:
         self._log = log
-        self._blocks = BlockReader(genesis)
+        self._blocks = BlockReader(genesis, Committees.of(genesis))
         self._topic = genesis.topic_name("blocks")
         self._offset = from_offset
         self._is_awaited = is_awaited

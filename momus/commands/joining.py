@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from backbone.topics import chain_topics
+from ledger.committee import Committees
 from ledger.digests import address_of
 from ledger.genesis import Validator, parse_genesis
 from ledger.keys import PrivateKey
@@ -166,7 +167,7 @@ def _read(file: Path) -> bytes:
 
 def _tell(as_json: bool, what: str, file: Path, text: bytes, after: list[str]) -> None:
     genesis = parse_genesis(text)
-    names = [validator.name for validator in genesis.validators]
+    names = Committees.of(genesis).current.names
     facts: dict[str, Any] = {what: str(file.absolute()), "chain": genesis.chain, "validators": names}
     lines = [f"{file}: the chain {genesis.chain} with {len(names)} validators: {', '.join(names)}."]
     if what == "genesis":

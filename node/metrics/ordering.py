@@ -9,7 +9,7 @@ from typing import Final, Protocol
 from backbone.log import LogUnavailable, TopicMissing
 from backbone.partition import Partition
 from consensus.inbox import Refusal
-from consensus.leader import SLOTS, leader_table
+from ledger.committee import Committee
 from ledger.genesis import Genesis
 from ledger.header import Header
 from node.home import Home
@@ -58,23 +58,22 @@ class Ends(Protocol):
 class OrderMetrics:
     """Counts final blocks as the driver tells of them; what others keep it takes over when numbers are written."""
 
-    def __init__(self, genesis: Genesis, home: Home, now_ms: Callable[[], int]) -> None:
+    def __init__(self, genesis: Genesis, committee: Committee, home: Home, now_ms: Callable[[], int]) -> None:
         self.values: Final = Values("order")
         self._home = home
         self._now_ms = now_ms
-        self._names = [validator.name for validator in genesis.validators]
-        self._leaders = leader_table([validator.power for validator in genesis.validators])
+        self._committee = committee
         self._topic = genesis.topic
         self._topic_prefix = f"momus.{genesis.chain}."
-        self._missed = [0] * len(self._names)
+        self._missed = [0] * len(committee)
         self._asked_at = float("-inf")
-        self._begin(genesis)
+        self._begin()
 
     def on_final(self, header: Header) -> None:
         """Of a final block that the store holds; by the driver's thread."""
         add = self.values.add
         self.values.observe("momus_consensus_finality_seconds", max(0, self._now_ms() - header.time_ms) / 1000)
-        add("momus_consensus_blocks_total", 1, self._names[header.proposer])
+        add("momus_consensus_blocks_total", 1, self._committee.names[header.proposer])
         for view in _nullified(header):
             add("momus_consensus_nullified_views_total", 1, self._leader(view))
 
@@ -148,12 +147,12 @@ class OrderMetrics:
         for member, (missed, behind) in enumerate(driver.voters()):
             # A counter only rises, also where a silent validator turns out to have voted late.
             self._missed[member] = max(self._missed[member], missed)
-            self.values.set("momus_consensus_missed_votes_total", self._missed[member], self._names[member])
-            self.values.set("momus_consensus_behind_views", behind, self._names[member])
+            self.values.set("momus_consensus_missed_votes_total", self._missed[member], self._committee.names[member])
+            self.values.set("momus_consensus_behind_views", behind, self._committee.names[member])
 
-    def _begin(self, genesis: Genesis) -> None:
+    def _begin(self) -> None:
         """Series that are known show from the start, at 0: a first event is a rise then."""
-        for validator in genesis.validators:
+        for validator in self._committee.members:
             self.values.set("momus_consensus_power", validator.power, validator.name)
             self.values.set("momus_consensus_missed_votes_total", 0, validator.name)
             self.values.add("momus_consensus_blocks_total", 0, validator.name)
@@ -163,7 +162,7 @@ class OrderMetrics:
         self.values.set("momus_log_errors_total", 0, "transactions")
 
     def _leader(self, view: int) -> str:
-        return self._names[self._leaders[view % SLOTS]]
+        return self._committee.names[self._committee.leader(view)]
 
     def _topic_label(self, reader: str) -> str:
         return "transactions" if reader == "intake" else reader.removeprefix(self._topic_prefix)

@@ -3,7 +3,8 @@ that keeps the sides apart, each side makes a chain of its own."""
 
 from random import Random
 
-from consensus.messages import EPOCH, NO_DIGEST, Kind, Proposal, Vote
+from consensus.messages import NO_DIGEST, Kind, Proposal, Vote
+from ledger.committee import FIRST_EPOCH
 from ledger.genesis import Genesis
 from ledger.header import View
 from simulation.adversaries import Adversary
@@ -39,4 +40,4 @@ class Accomplice(Adversary):
     def _vote(self, kind: Kind, view: View, digest: bytes) -> None:
         if (kind, view, digest) not in self._said:
             self._said.add((kind, view, digest))
-            self.speak(self.signed(Vote(kind, EPOCH, view, digest, self.index)))
+            self.speak(self.signed(Vote(kind, FIRST_EPOCH, view, digest, self.index)))

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from random import Random
 
-from consensus.messages import EPOCH, NO_DIGEST, Kind, Vote, Wire
+from consensus.messages import NO_DIGEST, Kind, Vote, Wire
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from simulation.adversaries import Adversary
 from simulation.signatures import MemoKey, verify_memoised
@@ -14,7 +15,7 @@ class Foreigner(Adversary):
 
     def __init__(self, genesis: Genesis, index: int, key: MemoKey, random: Random) -> None:
         super().__init__(genesis, index, key, random)
-        self._abroad = Wire(replace(genesis, digest=random.randbytes(32)), verify_memoised)
+        self._abroad = Wire(replace(genesis, digest=random.randbytes(32)), Committees.of(genesis), verify_memoised)
 
     def says(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
@@ -28,6 +29,6 @@ class Foreigner(Adversary):
 
     def _of_other_epochs(self, vote: Vote) -> list[bytes]:
         """Signed for the epoch that they name, and signed for it but naming ours."""
-        other = replace(vote, epoch=EPOCH + 1)
+        other = replace(vote, epoch=vote.epoch + 1)
         signature = self._key.sign(self.wire.signing_bytes(other))
         return [self.wire.encode(replace(word, signature=signature)) for word in (other, vote)]

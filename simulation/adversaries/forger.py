@@ -3,7 +3,7 @@
 from dataclasses import replace
 from random import Random
 
-from consensus.messages import EPOCH, NO_DIGEST, Certificate, Kind, Proposal, Vote
+from consensus.messages import NO_DIGEST, Certificate, Kind, Proposal, Vote
 from ledger.genesis import Genesis
 from simulation.adversaries import Adversary
 from simulation.signatures import MemoKey
@@ -20,10 +20,10 @@ class Forger(Adversary):
         kind = self.random.choice(list(Kind))
         digest = NO_DIGEST if kind is Kind.NULLIFY else max(message.digest, bytes(31) + b"1")
         signature = self.random.randbytes(64)
-        votes = [Vote(kind, EPOCH, message.view, digest, member, signature) for member in members]
+        votes = [Vote(kind, message.epoch, message.view, digest, member, signature) for member in members]
         others = [self.wire.encode(vote) for vote in votes if vote.validator != self.index]
         signatures = tuple((member, signature) for member in members)
-        certificate = Certificate(kind, EPOCH, message.view, digest, signatures)
+        certificate = Certificate(kind, message.epoch, message.view, digest, signatures)
         return [value, self.wire.encode(certificate), *others]
 
 
@@ -35,7 +35,7 @@ class Duplicator(Adversary):
         if not isinstance(message, Vote):
             return [value]
         copies = ((self.index, message.signature),) * len(self.genesis.validators)
-        certificate = Certificate(message.kind, EPOCH, message.view, message.digest, copies)
+        certificate = Certificate(message.kind, message.epoch, message.view, message.digest, copies)
         small = replace(certificate, signatures=copies[:1])
         return [value, self.wire.encode(certificate), self.wire.encode(small)]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from consensus.messages import EPOCH, VIEW_MAX, Certificate, Proposal, Vote
+from consensus.messages import VIEW_MAX, Certificate, Proposal, Vote
 from ledger.header import View
 from simulation.adversaries import Adversary
 
@@ -26,4 +26,6 @@ class Outsider(Adversary):
     def _certificates(self, vote: Vote, members: int) -> list[Certificate]:
         strangers = tuple((member, vote.signature) for member in range(members, 3 * members))
         backwards = tuple((member, vote.signature) for member in reversed(range(members)))
-        return [Certificate(vote.kind, EPOCH, vote.view, vote.digest, signers) for signers in (strangers, backwards)]
+        return [
+            Certificate(vote.kind, vote.epoch, vote.view, vote.digest, signers) for signers in (strangers, backwards)
+        ]

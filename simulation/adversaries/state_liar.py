@@ -4,6 +4,7 @@ from dataclasses import replace
 from random import Random
 
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire, Claim
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from simulation.adversaries import Adversary
 from simulation.signatures import MemoKey, verify_memoised
@@ -14,7 +15,7 @@ class StateLiar(Adversary):
 
     def __init__(self, genesis: Genesis, index: int, key: MemoKey, random: Random) -> None:
         super().__init__(genesis, index, key, random)
-        self._checkpoints = CheckpointWire(genesis, verify_memoised)
+        self._checkpoints = CheckpointWire(genesis, Committees.of(genesis), verify_memoised)
 
     def says(self, topic: str, value: bytes) -> list[bytes]:
         message = self._checkpoints.decode(value)

@@ -8,6 +8,7 @@ from backbone.store import StoredFinal
 from consensus.blocks import BlockReader, Proven, encode_block
 from consensus.checkpoint_messages import CheckpointSignature, speaks_of_checkpoints
 from consensus.messages import Proposal, Statement, Vote
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 from simulation.checkers.agreement import Agreement
@@ -62,7 +63,7 @@ class Checkers:
         subject = Subject(genesis, MemoWire(genesis), honest, log)
         self.wire = subject.wire
         self._checkpoint_wire = checkpoint_wire(genesis)
-        self._reader = BlockReader(genesis, verify_memoised)
+        self._reader = BlockReader(genesis, Committees.of(genesis), verify_memoised)
         self._adversaries_from = len(genesis.validators) - adversaries
         self._is_honest = subject.is_honest
         self._blocks_topic = genesis.topic_name("blocks")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointMessage, CheckpointWire
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from simulation.checkers.checker import Checker, Subject, Violation
 from simulation.signatures import verify_memoised
@@ -59,4 +60,4 @@ class Certification(Checker):
 
 def checkpoint_wire(genesis: Genesis) -> CheckpointWire:
     """With signatures checked once."""
-    return CheckpointWire(genesis, verify_memoised)
+    return CheckpointWire(genesis, Committees.of(genesis), verify_memoised)

@@ -4,9 +4,9 @@ signed messages; nobody honest ever is."""
 from collections import defaultdict
 from collections.abc import Sequence
 
-from consensus.leader import leader_table
 from consensus.messages import Kind, Proposal, Statement, Vote
 from simulation.checkers.checker import Checker, Evidence, Subject, Violation
+from simulation.checkers.leaders import leader
 from simulation.validator import SimValidator
 
 _Life = tuple[int, int]
@@ -22,7 +22,7 @@ class CompleteEvidence(Checker):
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
-        self._leaders = leader_table([validator.power for validator in subject.genesis.validators])
+        self._powers = [validator.power for validator in subject.genesis.validators]
         self._heard: dict[_Life, dict[tuple[int, int], set[tuple[str, bytes]]]] = defaultdict(lambda: defaultdict(set))
         self._shown: dict[_Life, set[_Pair]] = defaultdict(set)
 
@@ -33,7 +33,7 @@ class CompleteEvidence(Checker):
         pair = frozenset((_kind(first), _kind(second)))
         if not _conflict(_said(first), _said(second)):
             raise Violation(f"{validator.name} accuses v{signer} with messages that do not contradict each other")
-        if not all(self.subject.wire.is_authentic(message, self._leader) for message in (first, second)):
+        if not all(self.subject.wire.is_authentic(message) for message in (first, second)):
             raise Violation(f"{validator.name} accuses v{signer} with messages that are not signed")
         self._shown[validator.seat, validator.life].add((signer, first.view, pair))
 
@@ -47,7 +47,7 @@ class CompleteEvidence(Checker):
                 continue
             if not state.views.final_view < message.view <= view + state.settings.views_ahead_max:
                 continue
-            if self.subject.wire.is_authentic(message, self._leader):
+            if self.subject.wire.is_authentic(message):
                 self._add(validator, life, message)
 
     def _add(self, validator: SimValidator, life: _Life, message: Statement) -> None:
@@ -63,10 +63,7 @@ class CompleteEvidence(Checker):
         said.add(new)
 
     def _signer(self, message: Statement) -> int:
-        return message.validator if isinstance(message, Vote) else self._leader(message.view)
-
-    def _leader(self, view: int) -> int:
-        return self._leaders[view % len(self._leaders)]
+        return message.validator if isinstance(message, Vote) else leader(self._powers, message.view)
 
 
 def _kind(message: Statement) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 from consensus.blocks import BlockReader, Proven
 from consensus.messages import Proposal, Vote
+from ledger.committee import Committees
 from simulation.checkers.checker import Checker, Subject, Violation
 from simulation.mishaps import batches, entries
 from simulation.signatures import verify_memoised
@@ -25,7 +26,7 @@ class RightHalts(Checker):
         """The first bytes that each journal must have."""
         self._why: dict[int, str | None] = {}
         """Of processes that are booting: what proves that they must not."""
-        self._reader = BlockReader(subject.genesis, verify_memoised)
+        self._reader = BlockReader(subject.genesis, Committees.of(subject.genesis), verify_memoised)
 
     def on_boot(self, validator: SimValidator, own_topic: Sequence[bytes]) -> None:
         data = validator.journal.data
@@ -88,8 +89,6 @@ class RightHalts(Checker):
     def _own(self, validator: SimValidator, value: bytes) -> Proposal | Vote | None:
         """A statement that bears the validator's key, whoever made it."""
         message = self.subject.wire.decode(value)
-        if isinstance(message, Vote) and message.validator != validator.index:
-            return None
         if not isinstance(message, Proposal | Vote):
             return None
-        return message if self.subject.wire.is_authentic(message, lambda view: validator.index) else None
+        return message if self.subject.wire.is_signed_with(validator.key.public_key, message) else None

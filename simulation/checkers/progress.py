@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from consensus.leader import leader_table
 from simulation.checkers.checker import Checker, Stored, Subject, Violation
+from simulation.checkers.leaders import leader
 from simulation.validator import SimValidator
 
 FIRST_VIEWS_MAX: Final = 3
@@ -16,7 +16,7 @@ class Progress(Checker):
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
-        self._leaders = leader_table([validator.power for validator in subject.genesis.validators])
+        self._powers = [validator.power for validator in subject.genesis.validators]
         self._counted: dict[int, tuple[object, int]] = {}
         self._view_at_heal = 0
         self._height_at_heal = 0
@@ -34,7 +34,7 @@ class Progress(Checker):
             return
         self._is_owed = False
         views = range(self._view_at_heal + 1, stored.finalization.view + 1)
-        honest = sum(self._leaders[view % len(self._leaders)] in self.subject.honest_members for view in views)
+        honest = sum(leader(self._powers, view) in self.subject.honest_members for view in views)
         if honest > FIRST_VIEWS_MAX:
             raise Violation(f"{honest} views of honest leaders passed before a block was final again")
         self.first_views.append(honest)

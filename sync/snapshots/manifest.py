@@ -16,6 +16,7 @@ from typing import Any, Final
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger import strict_json
 from ledger.checkpoint import Checkpoint
+from ledger.committee import Committees
 from ledger.digests import block_digest
 from ledger.genesis import Genesis
 from ledger.header import Header, decode_header
@@ -164,7 +165,7 @@ def certified(manifest: Manifest, genesis: Genesis) -> Certified:
     """The checkpoint, once its certificate has been verified. Raises: BadManifest."""
     if manifest.genesis_digest != genesis.digest:
         raise BadManifest("The snapshot is another chain's.")
-    wire = CheckpointWire(genesis)
+    wire = CheckpointWire(genesis, Committees.of(genesis))
     message = wire.decode(manifest.certificate)
     if not isinstance(message, CheckpointCertificate) or not wire.is_certified(message):
         raise BadManifest("The snapshot's certificate is not good.")

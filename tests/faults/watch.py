@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from backbone.log import Log, LogReader, LogRecord, LogUnavailable
-from consensus.loop import consensus_topics
 from consensus.messages import Kind, Message, Proposal, Vote, Wire
-from consensus.tally import Committee
+from consensus.topics import consensus_topics
+from ledger.committee import Committees
 from ledger.rejection import Rejection
 from node.home import Home
 from node.wiring import make_log
@@ -44,8 +44,9 @@ class Watch:
         """A home whose settings lead to the log directly."""
         place = Home(home)
         self._genesis = place.genesis()
-        self._committee = Committee([validator.power for validator in self._genesis.validators])
-        self._wire = Wire(self._genesis)
+        committees = Committees.of(self._genesis)
+        self._committee = committees.current
+        self._wire = Wire(self._genesis, committees)
         self._log = make_log(place, place.settings({}))
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -108,7 +109,7 @@ class Watch:
         return any(view >= from_view and kind is Kind.NULLIFY for view, kind, _ in self._members)
 
     def _run(self) -> None:
-        tails = [_Tail(self._log, topic) for topic in consensus_topics(self._genesis)]
+        tails = [_Tail(self._log, topic) for topic in consensus_topics(self._genesis, self._committee)]
         while not self._stopping.is_set():
             for tail in tails:
                 for record in tail.read():

@@ -10,6 +10,7 @@ import pytest
 
 from backbone.store import StoreReader
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from ledger.committee import Committees
 from momus.client import Client
 from momus.demo.local_committee import LocalCommittee
 from momus.demo.local_node import PROCESSES, LocalNode, momus
@@ -106,7 +107,7 @@ def certified(url: str) -> int:
 def check_certificates(homes: list[Path], urls: tuple[str, ...]) -> None:
     """In every database and store the same, with a quorum behind them; and in the topic."""
     genesis = LocalNode(homes[0]).home.genesis()
-    wire = CheckpointWire(genesis)
+    wire = CheckpointWire(genesis, Committees.of(genesis))
     states = set()
     for home, url in zip(homes, urls, strict=True):
         with connect(url) as database:

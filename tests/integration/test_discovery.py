@@ -14,6 +14,7 @@ import pytest
 from backbone.kafka import KafkaLog
 from backbone.log import Log
 from backbone.topics import registry_topic
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from momus.cli import run_line
 from momus.demo.local_committee import LocalCommittee
@@ -114,7 +115,7 @@ def announcer(log: Log, genesis: Genesis, number: int, folder: Path) -> tuple[An
 def states(node: Announcer, home: Home, genesis: Genesis) -> list[str]:
     """After one more tick: what its file says."""
     node.tick()
-    return [row.state for row in peers_of(genesis, read_known(home), "v0")]
+    return [row.state for row in peers_of(Committees.of(genesis).current, read_known(home), "v0")]
 
 
 def await_states(home: Home, states: list[str]) -> list[Peer]:

@@ -14,6 +14,7 @@ from consensus.checkpoint_messages import CheckpointWire
 from executor.execute import execute
 from ingest.pool import VerdictPool
 from ledger.checkpoint import Checkpoint
+from ledger.committee import Committees
 from ledger.genesis import Genesis, parse_genesis
 from node.session import LogIdentity, Session
 from projections.database import Database
@@ -68,8 +69,10 @@ class Committee:
     """Certifiers that hear each other at once."""
 
     def __init__(self, genesis: Genesis) -> None:
-        self._wire = CheckpointWire(genesis)
-        self.certifiers = [Certifier(self._wire, it, 1_000, 500, None, None) for it in range(VALIDATORS)]
+        self._wire = CheckpointWire(genesis, Committees.of(genesis))
+        self.certifiers = [
+            Certifier(self._wire, validator_key(it).public_key, 1_000, 500, None, None) for it in range(VALIDATORS)
+        ]
         self.forks: dict[int, Fork] = {}
 
     def claim(self, by_validator: Iterable[Checkpoint]) -> None:

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from backbone.embedded import EmbeddedLog
+from ledger.committee import Committees
 from momus.cli import run_line
 from node import exits, wiring
 from node.home import Home
@@ -40,7 +41,10 @@ def test_init_makes_a_home_from_which_everything_can_be_read(folder: Path, capsy
     home = Home(folder / "home")
     genesis, settings = home.genesis(), home.settings({})
     assert (genesis.chain, genesis.digest.hex()) == ("orchard", told["genesis_digest"])
-    assert wiring.validator_key(home, settings, genesis).public_key == genesis.validators[0].consensus_key
+    assert (
+        wiring.validator_key(home, settings, Committees.of(genesis).current).public_key
+        == genesis.validators[0].consensus_key
+    )
     assert home.validator_key_file.stat().st_mode & 0o777 == 0o600
     with wiring.open_log(home, settings) as log:
         assert log.cluster_id() == settings.log.cluster_id

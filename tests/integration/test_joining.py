@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backbone.embedded import EmbeddedLog
+from ledger.committee import Committees
 from momus.cli import run_line
 from node import wiring
 from node.home import Home
@@ -73,7 +74,7 @@ def test_parties_that_hand_a_draft_round_get_a_home_each_on_one_chain(
         genesis, settings = home.genesis(), home.settings({})
         seat = genesis.validators[number]
         assert (settings.validator, seat.name, seat.power) == (party, party, number + 1)
-        assert wiring.validator_key(home, settings, genesis).public_key == seat.consensus_key
+        assert wiring.validator_key(home, settings, Committees.of(genesis).current).public_key == seat.consensus_key
         assert home.journal_file.exists()
 
 

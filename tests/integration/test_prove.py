@@ -11,6 +11,7 @@ from backbone.store import StoreReader
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ingest.pool import VerdictPool
 from ledger import leaves
+from ledger.committee import Committees
 from ledger.genesis import Genesis, parse_genesis
 from node.pipeline import PipelineLimits
 from node.session import LogIdentity, Session
@@ -69,7 +70,7 @@ def certify(url: str, genesis: Genesis = GENESIS) -> None:
     """Keep a certificate of the newest checkpoint, as the order process does."""
     with Database(url) as database:
         stored = database.newest_checkpoints(1)[0]
-        wire = CheckpointWire(genesis)
+        wire = CheckpointWire(genesis, Committees.of(genesis))
         claim = wire.claim(stored.checkpoint)
         signed = wire.signing_bytes(claim)
         signatures = tuple((member, validator_key(member).sign(signed)) for member in range(3))

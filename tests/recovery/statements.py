@@ -7,10 +7,10 @@ from pathlib import Path
 from backbone.log import Log
 from consensus.checkpoint_messages import CheckpointSignature, CheckpointWire, speaks_of_checkpoints
 from consensus.journal_file import open_journal
-from consensus.leader import leader_table
-from consensus.loop import consensus_topics
 from consensus.messages import Kind, Message, Proposal, Vote, Wire
 from consensus.readers import read_to_end
+from consensus.topics import consensus_topics
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.keys import verify
 from ledger.rejection import Rejection
@@ -48,19 +48,16 @@ def _contradictions(said: dict[tuple[int, int], dict[str, set[bytes]]]) -> Itera
 
 def _said(genesis: Genesis, values: Iterable[bytes | None]) -> Iterator[tuple[int, int, str, bytes]]:
     """(signer, view, what, digest) of every statement with a good signature."""
-    wire, leaders = Wire(genesis, verify), leader_table([validator.power for validator in genesis.validators])
-
-    def leader(view: int) -> int:
-        return leaders[view % len(leaders)]
-
+    committees = Committees.of(genesis)
+    wire, leader = Wire(genesis, committees, verify), committees.current.leader
     for value in set(values):
         if speaks_of_checkpoints(value):
-            yield _certified(CheckpointWire(genesis, verify), value)
+            yield _certified(CheckpointWire(genesis, committees, verify), value)
             continue
         message = wire.decode(value)
         if isinstance(message, Rejection):
             raise AssertionError(f"a topic or journal holds what is no message: {message}")
-        if not wire.is_authentic(message, leader):
+        if not wire.is_authentic(message):
             raise AssertionError(f"a topic or journal holds a forged message: {message}")
         yield from _statements(message, leader)
 
@@ -85,14 +82,14 @@ def _statements(message: Message, leader: Callable[[int], int]) -> Iterator[tupl
 
 
 def _values_of_topics(log: Log, genesis: Genesis) -> Iterator[bytes | None]:
-    for topic in consensus_topics(genesis):
+    for topic in consensus_topics(genesis, Committees.of(genesis).current):
         yield from (record.value for record in read_to_end(log, topic, 0))
 
 
 def _values_of(homes: Iterable[Home]) -> Iterator[bytes]:
     for home in homes:
         genesis = home.genesis()
-        key = wiring.validator_key(home, home.settings({}), genesis)
+        key = wiring.validator_key(home, home.settings({}), Committees.of(genesis).current)
         journal = open_journal(home.journal_file, genesis.digest, key.public_key)
         yield from journal.own
         journal.close()

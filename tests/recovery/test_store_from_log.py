@@ -13,6 +13,7 @@ from backbone.log import TopicSpec
 from backbone.store import StoreReader, StoreWriter
 from consensus.blocks import BlockReader, encode_block, verify_block
 from consensus.messages import Certificate, Kind, Vote, Wire
+from ledger.committee import Committees
 from ledger.header import Head, Header, View
 from node.follow import Follower, FollowProgress, LogTooShort
 from tests.builders import genesis, validator_key
@@ -45,7 +46,7 @@ class Validator:
             [Source(log.describe(GENESIS.topic).topic_id)] * len(starts),
             LIMITS,
         )
-        self.wire = Wire(GENESIS)
+        self.wire = Wire(GENESIS, Committees.of(GENESIS))
         self.heads = list(starts)
         self.parent = GENESIS.digest
         self.height = 0
@@ -69,7 +70,7 @@ class Validator:
         vote = Vote(Kind.FINALIZE, 0, view, block.digest, 0)
         signature = validator_key(0).sign(self.wire.signing_bytes(vote))
         finalization = Certificate(Kind.FINALIZE, 0, view, block.digest, ((0, signature),))
-        proof = BlockReader(GENESIS).prove(finalization, ())
+        proof = BlockReader(GENESIS, Committees.of(GENESIS)).prove(finalization, ())
         self.writer.append_final(self.height, block.header_bytes, proof)
         self.intake.on_final(self.heads)
         self.parent = block.digest

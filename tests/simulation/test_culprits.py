@@ -6,13 +6,14 @@ import pytest
 
 from consensus.blocks import encode_block
 from consensus.evidence import culprits
-from consensus.leader import leader_table
 from consensus.messages import NO_DIGEST, Certificate, Kind, Proposal, Statement, Vote, Wire
+from ledger.committee import Committees
 from ledger.header import Header, Height, View
 from tests import builders
 
 GENESIS = builders.genesis(4)
-WIRE = Wire(GENESIS)
+COMMITTEES = Committees.of(GENESIS)
+WIRE = Wire(GENESIS, COMMITTEES)
 A, B = b"a" * 32, b"b" * 32
 
 
@@ -26,7 +27,7 @@ def vote(kind: Kind, digest: bytes = A, validator: int = 1, view: int = 5) -> by
 
 
 def proposal(time_ms: int, view: int) -> bytes:
-    leader = leader_table([1] * 4)[view]
+    leader = COMMITTEES.current.leader(view)
     header = Header(1, 0, Height(1), View(0), GENESIS.digest, View(view), leader, time_ms, GENESIS.empty_heads())
     return signed(Proposal(View(view), WIRE.block(header)), leader)
 
@@ -41,13 +42,15 @@ def proposal(time_ms: int, view: int) -> bytes:
 )
 def test_pair_that_excludes_each_other_names_its_signer(pair: tuple[bytes, bytes]) -> None:
     for values in (pair, pair[::-1]):
-        named = culprits(GENESIS, [vote(Kind.NOTARIZE, A, validator=2), *values])
-        assert list(named) == [1]
-        assert {WIRE.encode(statement) for statement in named[1]} == set(pair)
+        named = culprits(GENESIS, COMMITTEES, [vote(Kind.NOTARIZE, A, validator=2), *values])
+        assert list(named) == [(0, 1)]
+        assert {WIRE.encode(statement) for statement in named[0, 1]} == set(pair)
 
 
 def test_two_proposals_of_a_view_name_its_leader() -> None:
-    assert list(culprits(GENESIS, [proposal(1, view=6), proposal(2, view=6)])) == [leader_table([1] * 4)[6]]
+    assert list(culprits(GENESIS, COMMITTEES, [proposal(1, view=6), proposal(2, view=6)])) == [
+        (0, COMMITTEES.current.leader(6))
+    ]
 
 
 def test_what_an_honest_validator_may_say_names_nobody() -> None:
@@ -61,7 +64,7 @@ def test_what_an_honest_validator_may_say_names_nobody() -> None:
         proposal(1, view=6),
         proposal(2, view=7),
     ]
-    assert culprits(GENESIS, [*values, *values]) == {}
+    assert culprits(GENESIS, COMMITTEES, [*values, *values]) == {}
 
 
 def test_votes_are_found_in_certificates_and_in_proofs_of_blocks() -> None:
@@ -70,22 +73,24 @@ def test_votes_are_found_in_certificates_and_in_proofs_of_blocks() -> None:
         signatures = [builders.validator_key(vote.validator).sign(WIRE.signing_bytes(vote)) for vote in votes]
         return Certificate(kind, 0, View(5), digest, tuple(zip((1, 2, 3), signatures, strict=True)))
 
-    named = culprits(GENESIS, [vote(Kind.FINALIZE, A), WIRE.encode(certificate(Kind.NULLIFY, NO_DIGEST))])
-    assert list(named) == [1]
+    named = culprits(GENESIS, COMMITTEES, [vote(Kind.FINALIZE, A), WIRE.encode(certificate(Kind.NULLIFY, NO_DIGEST))])
+    assert list(named) == [(0, 1)]
     named = culprits(
-        GENESIS, [WIRE.encode(certificate(Kind.NULLIFY, NO_DIGEST)), WIRE.encode(certificate(Kind.FINALIZE, A))]
+        GENESIS,
+        COMMITTEES,
+        [WIRE.encode(certificate(Kind.NULLIFY, NO_DIGEST)), WIRE.encode(certificate(Kind.FINALIZE, A))],
     )
-    assert list(named) == [1, 2, 3]
+    assert list(named) == [(0, 1), (0, 2), (0, 3)]
 
 
 def test_forged_messages_and_garbage_name_nobody() -> None:
     forged = WIRE.encode(Vote(Kind.FINALIZE, 0, View(5), B, 1, b"f" * 64))
     stranger = WIRE.encode(Vote(Kind.FINALIZE, 0, View(5), B, 9, b"f" * 64))
     values = [None, b"", b"\xc3\x01garbage", encode_block(b"no header", b"no proof"), forged, stranger]
-    assert culprits(GENESIS, [*values, vote(Kind.FINALIZE, A), vote(Kind.NOTARIZE, A)]) == {}
-    assert list(culprits(GENESIS, [*values, vote(Kind.NULLIFY), vote(Kind.FINALIZE, B)])) == [1]
+    assert culprits(GENESIS, COMMITTEES, [*values, vote(Kind.FINALIZE, A), vote(Kind.NOTARIZE, A)]) == {}
+    assert list(culprits(GENESIS, COMMITTEES, [*values, vote(Kind.NULLIFY), vote(Kind.FINALIZE, B)])) == [(0, 1)]
 
 
 def test_lowest_view_of_a_culprit_is_shown() -> None:
     values = [vote(kind, view=view) for view in (9, 7) for kind in (Kind.NULLIFY, Kind.FINALIZE)]
-    assert {statement.view for statement in culprits(GENESIS, values)[1]} == {7}
+    assert {statement.view for statement in culprits(GENESIS, COMMITTEES, values)[0, 1]} == {7}

@@ -4,6 +4,7 @@ import pytest
 
 from consensus.evidence import culprits
 from consensus.messages import Proposal, Statement, Vote
+from ledger.committee import Committees
 from simulation.forks import DividedWorld, Fork
 from simulation.runs import Plan, Verdict, run, world_of
 
@@ -73,6 +74,6 @@ def test_fewer_than_a_third_make_no_fork() -> None:
 def test_proposals_of_one_view_name_their_leader() -> None:
     world = world_of(Plan(1, 4, 2, "equivocator", "none"))
     world.run()
-    named = culprits(world.genesis, world.log.all_values())
-    assert set(named) == {2, 3}
+    named = culprits(world.genesis, Committees.of(world.genesis), world.log.all_values())
+    assert set(named) == {(0, 2), (0, 3)}
     assert all(isinstance(pair[0], Proposal | Vote) for pair in named.values())

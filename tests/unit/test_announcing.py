@@ -9,6 +9,7 @@ import pytest
 from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, TopicMissing
 from backbone.simulated import SimulatedLog
 from backbone.topics import registry_topic
+from ledger.committee import Committees
 from node.announcing import CATCH_UP_MS_MAX, CATCH_UP_S, RETRY_S_MAX, TICK_S, Announcer
 from node.discovery import Known, peers_of, read_known, write_known
 from node.home import Home
@@ -21,6 +22,7 @@ from tests.builders import genesis, genesis_bytes, validator_key
 from tests.unit.test_node_record import RECORD
 
 GENESIS = genesis(4)
+COMMITTEE = Committees.of(GENESIS).current
 TOPIC = GENESIS.topic_name("registry")
 RECORDS = NodeRecords(GENESIS.digest)
 WALL_MS = 1_700_000_000_000
@@ -89,7 +91,7 @@ class Node:
         return self.announcer.tick()
 
     def states(self) -> list[str]:
-        rows = peers_of(GENESIS, self.announcer.known(), f"v{self.number}", self.now_ms)
+        rows = peers_of(COMMITTEE, self.announcer.known(), f"v{self.number}", self.now_ms)
         return [row.state for row in rows]
 
     def number_of(self, metric: str, *labels: str) -> float:
@@ -182,7 +184,7 @@ def test_how_far_a_peer_is_behind_is_measured_when_it_is_heard(log: MoodyLog, tm
     node.tick()
     node.status = {"height": 1_000, "certified_height": 30}
     node.tick(5_000)
-    assert peers_of(GENESIS, node.announcer.known(), "v0", node.now_ms)[1].behind_blocks == 40 - 33
+    assert peers_of(COMMITTEE, node.announcer.known(), "v0", node.now_ms)[1].behind_blocks == 40 - 33
 
 
 def test_clock_that_goes_back_over_a_restart_does_not_make_records_stale(node: Node) -> None:

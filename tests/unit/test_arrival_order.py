@@ -17,6 +17,7 @@ from consensus.chain import LATE_MAX
 from consensus.core import Core
 from consensus.messages import Block, Certificate, Kind, Message
 from consensus.state import Restored
+from ledger.committee import Committees
 from ledger.keys import verify
 from tests.core_bench import START_MS, Bench
 
@@ -28,7 +29,9 @@ class FastBench(Bench):
 
     def __init__(self, index: int = 0) -> None:
         super().__init__(index)
-        self.core = Core(self.genesis, index, self.settings, Restored(self.zero, self.zero), verify_once)
+        self.core = Core(
+            self.genesis, self.committees, index, self.settings, Restored(self.zero, self.zero), verify_once
+        )
         self.step(events.Started(self.now_ms))
         self.actions = []
 
@@ -54,7 +57,7 @@ class Story:
 
     def published(self, height: int, finalized: int) -> bytes:
         """The record of `blocks`: a block as the finalization of `finalized` proves it."""
-        proof = BlockReader(self.bench.genesis).prove(
+        proof = BlockReader(self.bench.genesis, Committees.of(self.bench.genesis)).prove(
             self.certificate(Kind.FINALIZE, finalized), self.blocks[height:finalized]
         )
         return encode_block(self.blocks[height - 1].header_bytes, proof)

@@ -1,8 +1,9 @@
 """Attacks with restarts: what only memory holds must be on the topics, and must be read from there again."""
 
-from consensus.loop import consensus_topics
 from consensus.messages import Kind
 from consensus.positions import HELD_MAX, TopicPositions
+from consensus.topics import consensus_topics
+from ledger.committee import Committees
 from tests.committee import Committee
 
 
@@ -21,7 +22,9 @@ def notarized_once() -> Committee:
     committee.produce(partition=1)
     committee.pass_ms(600)
     committee.crash(3)
-    committee.topics[consensus_topics(committee.genesis)[3]].pop()  # it kept its finalize vote to itself
+    committee.topics[
+        consensus_topics(committee.genesis, Committees.of(committee.genesis).current)[3]
+    ].pop()  # it kept its finalize vote to itself
     committee.lost = set()
     late.deaf_to, late.read = set(), position
     committee.pass_ms(100)

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from consensus.compose import Composer
 from consensus.heads import LocalHeads
-from consensus.leader import leader_table
 from consensus.messages import Block
 from ledger.header import Head, Offset
 from tests import builders
@@ -33,16 +32,24 @@ class Chain:
         for partition, size_bytes in enumerate(sizes):
             self.heads.advance(partition, ((end, digest(partition, end), size_bytes) for end in range(1, 1_001)))
         self.composer = Composer(
-            self.bench.genesis, 0, self.bench.wire, state.views, state.chain, self.heads, lambda heads: (), 10**6
+            self.bench.genesis,
+            state.committee,
+            0,
+            self.bench.wire,
+            state.views,
+            state.chain,
+            self.heads,
+            lambda heads: (),
+            10**6,
         )
-        self.leaders = leader_table([1] * 4)
+        self.committee = state.committee
 
     def run(self, views: int, leaders: set[int]) -> tuple[int, ...]:
         """How many records of each partition are ordered."""
         origin = self.bench.block(1, heads=tuple(self.heads.base(partition) for partition in range(PARTITIONS)))
         parent: Block = origin
         for view in range(2, views):
-            if self.leaders[view % len(self.leaders)] in leaders:
+            if self.committee.leader(view) in leaders:
                 child = self.composer.child(view, parent.header.view, parent, 0, may_advance=True)
                 assert child is not None
                 parent = child

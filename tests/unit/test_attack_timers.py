@@ -3,11 +3,11 @@
 import pytest
 
 from consensus.pace import Pace, Settings
-from consensus.tally import Committee
+from tests.builders import committee
 
 
 def pace(**settings: int) -> Pace:
-    return Pace(Settings(**settings), Committee([1] * 4))
+    return Pace(Settings(**settings), committee(1, 1, 1, 1))
 
 
 @pytest.mark.parametrize("growth_percent", [101, 150, 1_000])

@@ -11,6 +11,7 @@ from consensus.journal import header
 from ledger import digests
 from ledger.block import FinalBlock
 from ledger.checkpoint import Checkpoint
+from ledger.committee import Committees
 from ledger.header import Header
 from ledger.rejection import Reason, Rejection
 from node.audit_store import StoreAudit, audit_certificates, audit_journal
@@ -116,7 +117,7 @@ def test_journal_of_a_validator_passes_and_a_stranger_or_damage_does_not(tmp_pat
     for data, count in ((good, 0), (header(GENESIS.digest, bytes(32)), 1), (good[:-1], 1), (b"", 1)):
         findings = Findings()
         file.write_bytes(data)
-        audit_journal(file, GENESIS, findings)
+        audit_journal(file, GENESIS, Committees.of(GENESIS).current, findings)
         assert findings.count == count
         assert file.read_bytes() == data
 
@@ -128,7 +129,7 @@ def test_findings_are_bounded_and_all_are_counted() -> None:
     assert (len(findings.kept), findings.count) == (FINDINGS_MAX, FINDINGS_MAX + 5)
 
 
-WIRE = CheckpointWire(GENESIS)
+WIRE = CheckpointWire(GENESIS, Committees.of(GENESIS))
 
 
 def certified(height: int, root: int = 1, signer: int = 0) -> CheckpointCertificate:

@@ -4,7 +4,7 @@ from itertools import accumulate
 
 import pytest
 
-from consensus.leader import leader_table
+from ledger.committee import Committees
 from momus.bench.deaths import DeathsFigures, Standing, busy_loops, is_level
 from momus.bench.figures import Mark
 from momus.bench.succession import Death, Gaps, gaps
@@ -12,12 +12,12 @@ from momus.bench.watch import Finalization
 from tests.builders import genesis
 
 CHAIN = genesis(4, partitions=1)
-LEADERS = leader_table([validator.power for validator in CHAIN.validators])
-DEAD = LEADERS[1]
+COMMITTEE = Committees.of(CHAIN).current
+DEAD = COMMITTEE.leader(1)
 
 
 def _led_by_dead(view: int) -> bool:
-    return LEADERS[view % len(LEADERS)] == DEAD
+    return COMMITTEE.leader(view) == DEAD
 
 
 def _seen(views: int, seconds_past_dead: float) -> list[Finalization]:
@@ -26,7 +26,7 @@ def _seen(views: int, seconds_past_dead: float) -> list[Finalization]:
     steps = [1.0 + (seconds_past_dead if _led_by_dead(view - 1) else 0.0) for view in lived]
     times = accumulate(steps)
     return [
-        Finalization(at_s, height, view, LEADERS[view])
+        Finalization(at_s, height, view, COMMITTEE.leader(view))
         for height, (at_s, view) in enumerate(zip(times, lived, strict=True), 1)
     ]
 

@@ -11,12 +11,13 @@ from consensus.blocks import DESCENDANTS_MAX, BlockReader, encode_block, verify_
 from consensus.messages import Block, Certificate, Kind
 from ledger.block import FinalBlock
 from ledger.codec import Codec
+from ledger.committee import Committees
 from ledger.rejection import Rejection
 from tests.builders import genesis
 from tests.core_bench import Bench
 
 BENCH = Bench()
-READER = BlockReader(BENCH.genesis)
+READER = BlockReader(BENCH.genesis, Committees.of(BENCH.genesis))
 FIRST = BENCH.block(1)
 SECOND = BENCH.block(2, FIRST, records=2)
 THIRD = BENCH.block(4, SECOND, records=3)

@@ -17,9 +17,10 @@ from backbone.store import StoreReader, StoreWriter
 from consensus.clock import SteadyClock
 from consensus.driver import Driver
 from consensus.journal_file import create
-from consensus.loop import voting_topics
 from consensus.pace import Settings
 from consensus.ports import Ports
+from consensus.topics import voting_topics
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.header import Head
 from node.final import final_heads, sources
@@ -78,6 +79,7 @@ class Life:
         self.intake = Intake(parts, chain.empty_heads(), final, found, IntakeLimits())
         ports = Ports(
             genesis=chain,
+            committees=Committees.of(chain),
             key=validator_key(0),
             log=log,
             store=self.store,
@@ -162,7 +164,7 @@ def make_home(path: Path) -> tuple[Genesis, EmbeddedLog]:
     make_topic(log)
     chain = genesis(1, partitions=PARTITIONS, topic_id=log.describe(TOPIC).topic_id)
     assert chain.topic == TOPIC
-    names = [*voting_topics(chain), chain.topic_name("blocks")]
+    names = [*voting_topics(chain, Committees.of(chain).current), chain.topic_name("blocks")]
     log.create([TopicSpec(name, 1) for name in names])
     create(path / "journal", chain.digest, validator_key(0).public_key)
     with life(path, chain, log) as living:

@@ -23,11 +23,12 @@ from consensus.certifier import (
 from consensus.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire
 from consensus.messages import NO_DIGEST, Kind, Vote, Wire
 from ledger.checkpoint import Checkpoint
+from ledger.committee import Committees
 from ledger.header import View
 from tests.builders import genesis, validator_key
 
 GENESIS = genesis(4)
-WIRE = CheckpointWire(GENESIS)
+WIRE = CheckpointWire(GENESIS, Committees.of(GENESIS))
 RESEND_MS, PUBLISH_MS = 1_000, 500
 
 
@@ -56,7 +57,9 @@ class Validator:
         wire: CheckpointWire = WIRE,
         settled_height: int = 0,
     ) -> None:
-        self.certifier = Certifier(wire, index, RESEND_MS, PUBLISH_MS, signed, certified, settled_height)
+        self.certifier = Certifier(
+            wire, validator_key(index).public_key, RESEND_MS, PUBLISH_MS, signed, certified, settled_height
+        )
         self._index = index
 
     def claims(self, *checkpoints: Checkpoint, now_ms: int = 0) -> list[Action]:
@@ -139,9 +142,9 @@ def test_the_power_of_two_states_is_not_added_up() -> None:
 
 
 def test_exactly_two_thirds_do_not_certify() -> None:
-    wire = CheckpointWire(three := genesis(3))
+    wire = CheckpointWire(three := genesis(3), Committees.of(three))
     claim = wire.claim(replace(checkpoint(), heads=three.empty_heads(), previous=three.digest))
-    validator = Certifier(wire, 2, RESEND_MS, PUBLISH_MS, None, None)
+    validator = Certifier(wire, validator_key(2).public_key, RESEND_MS, PUBLISH_MS, None, None)
     for member in (0, 1):
         signed = CheckpointSignature(claim, member, validator_key(member).sign(wire.signing_bytes(claim)))
         assert [*validator.on_value(wire.encode(signed), 0)] == []
@@ -261,7 +264,7 @@ def test_two_certificates_of_a_height_stop_us() -> None:
 
 
 def test_a_third_and_no_more_is_only_an_alarm() -> None:
-    validator = Validator(wire=CheckpointWire(genesis(4)))
+    validator = Validator(wire=CheckpointWire(genesis(4), Committees.of(genesis(4))))
     validator.claims(checkpoint())
     (differs,) = validator.reads(signature(3, root=9))
     assert differs == StateDiffers(WIRE.claim(checkpoint()), signature(3, root=9))
@@ -371,7 +374,7 @@ def test_flood_of_heights_by_one_validator_is_bounded_and_harms_nobody_else() ->
     validator = Validator()
     for height in range(1_000, 1_000 + 3 * KEPT_MAX):
         validator.reads(signature(3, height))
-    assert sum(len(kept) for kept in validator.certifier._signatures) == KEPT_MAX
+    assert sum(len(kept) for kept in validator.certifier._signatures.values()) == KEPT_MAX
     validator.claims(checkpoint())
     assert kinds(validator.reads(signature(1), signature(2))) == [Certified]
 
@@ -393,5 +396,5 @@ def test_rubbish_is_counted(value: bytes | None) -> None:
 def test_vote_is_no_checkpoint() -> None:
     vote = Vote(Kind.NULLIFY, 0, View(1), NO_DIGEST, 1, bytes(64))
     validator = Validator()
-    assert [*validator.certifier.on_value(Wire(GENESIS).encode(vote), 0)] == []
+    assert [*validator.certifier.on_value(Wire(GENESIS, Committees.of(GENESIS)).encode(vote), 0)] == []
     assert validator.certifier.refused["malformed"] == 1

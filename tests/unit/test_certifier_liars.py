@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from consensus.certifier import Action, Certified, Certifier, Fork, SignClaim, SignedElsewhere
 from consensus.checkpoint_messages import CheckpointSignature, CheckpointWire
 from ledger.checkpoint import Checkpoint
+from ledger.committee import Committee, Committees
 from ledger.keys import verify
 from tests.builders import genesis, validator_key
 
@@ -38,6 +39,10 @@ class World:
         return [member for member in range(len(self.powers)) if member != self.me]
 
     @property
+    def committee(self) -> Committee:
+        return Committees.of(genesis(len(self.powers), powers=self.powers)).current
+
+    @property
     def honest(self) -> list[int]:
         return [member for member in self.others if member not in self.liars]
 
@@ -47,7 +52,7 @@ class World:
 
 @lru_cache
 def _wire(powers: tuple[int, ...]) -> CheckpointWire:
-    return CheckpointWire(genesis(len(powers), powers=powers), verify_once)
+    return CheckpointWire(chain := genesis(len(powers), powers=powers), Committees.of(chain), verify_once)
 
 
 @lru_cache(4_096)
@@ -76,7 +81,7 @@ def worlds(draw: st.DrawFn) -> World:
 def live(world: World, signed: CheckpointSignature | None, events: Sequence[object]) -> list[Action]:
     """What a validator whose journal holds `signed` does; an event: a signature that it reads, or a height to which its
     executor, which is right, has come."""
-    certifier = Certifier(world.wire, world.me, 1_000, 500, signed, None)
+    certifier = Certifier(world.wire, validator_key(world.me).public_key, 1_000, 500, signed, None)
 
     def carried_out(actions: Iterable[Action]) -> list[Action]:
         done: list[Action] = []
@@ -104,8 +109,8 @@ def live(world: World, signed: CheckpointSignature | None, events: Sequence[obje
 def test_less_than_a_third_of_liars_and_our_own_old_words_stop_nobody(
     world: World, repaired_at: int | None, data: st.DataObject, random: Random
 ) -> None:
-    committee = world.wire.committee
-    assume(3 * committee.power(world.liars) < committee.total)
+    committee = world.committee
+    assume(3 * committee.power_of(world.liars) < committee.power)
     assume(not committee.is_quorum({*world.liars, world.me}))
     old = [world.sign(world.me, height, OLD) for height in HEIGHTS if height <= (repaired_at or 0)]
     words = [world.sign(member, height, root) for member in world.liars for height in HEIGHTS for root in ROOTS]
@@ -125,7 +130,7 @@ def test_more_than_a_third_of_others_behind_another_state_stop_us(
     world: World, repaired_at: int | None, mine: int, random: Random
 ) -> None:
     """Here the `liars` are those who agree with each other, and not with us."""
-    assume(world.wire.committee.has_honest(world.liars))
+    assume(world.committee.has_honest(world.liars))
     signed = None if repaired_at is None else world.sign(world.me, repaired_at, mine)
     heard: list[object] = [14, *(world.sign(member, 14, OLD) for member in world.liars)]
     random.shuffle(heard)

@@ -5,12 +5,13 @@ from dataclasses import replace
 import pytest
 
 from consensus.messages import NO_DIGEST, Certificate, Kind, Proposal, Statement, Vote, Wire
+from ledger.committee import Committees
 from ledger.header import Header, View
 from tests.builders import genesis, validator_key
 from tests.recovery.statements import contradictions
 
 GENESIS = genesis(4)
-WIRE = Wire(GENESIS)
+WIRE = Wire(GENESIS, Committees.of(GENESIS))
 A, B = (WIRE.block(Header(1, 0, 1, 0, GENESIS.digest, 3, 3, at, GENESIS.empty_heads())) for at in (5, 6))
 
 

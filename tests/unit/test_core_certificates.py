@@ -9,6 +9,7 @@ from consensus.blocks import BlockReader, Proven, encode_block
 from consensus.messages import Certificate, Kind, Message, Vote
 from consensus.state import Restored
 from ledger.block import FinalBlock
+from ledger.committee import Committees
 from tests.core_bench import START_MS, Bench, notarized, restarted, with_block
 
 # --- R6, R7, R8: certificates ---
@@ -59,7 +60,9 @@ def test_a_finalization_delivers_the_block_with_a_proof_that_verifies() -> None:
     bench, block = notarized()
     bench.hear(*bench.votes(Kind.FINALIZE, 1, block, (1, 2)))
     (final,) = bench.did(events.Finalize)
-    verified = BlockReader(bench.genesis).verify(encode_block(final.block.header_bytes, final.block.proof))
+    verified = BlockReader(bench.genesis, Committees.of(bench.genesis)).verify(
+        encode_block(final.block.header_bytes, final.block.proof)
+    )
     assert isinstance(verified, FinalBlock)
     assert verified.digest == block.digest
 
@@ -71,7 +74,12 @@ def test_a_finalization_delivers_ancestors_first() -> None:
     finals = bench.did(events.Finalize)
     assert [final.block.digest for final in finals] == [block.digest, child.digest]
     assert all(
-        isinstance(BlockReader(bench.genesis).verify(encode_block(f.block.header_bytes, f.block.proof)), FinalBlock)
+        isinstance(
+            BlockReader(bench.genesis, Committees.of(bench.genesis)).verify(
+                encode_block(f.block.header_bytes, f.block.proof)
+            ),
+            FinalBlock,
+        )
         for f in finals
     )
 
@@ -352,7 +360,7 @@ def test_garbage_forgeries_and_far_views_are_counted_and_change_nothing() -> Non
 def test_bad_records_of_blocks_change_nothing() -> None:
     bench, block = notarized()
     finalization = bench.certificate(Kind.FINALIZE, 1, block, (1, 2))
-    proof = BlockReader(bench.genesis).prove(finalization, ())
+    proof = BlockReader(bench.genesis, Committees.of(bench.genesis)).prove(finalization, ())
     bench.step(events.BlockRead(START_MS, encode_block(block.header_bytes, proof)))
     bench.step(events.BlockRead(START_MS, b"garbage"))
     bench.step(events.BlockRead(START_MS, None))

@@ -14,6 +14,7 @@ from consensus.outbox import QUEUE_MAX, Outbox
 from consensus.queues import Queues
 from consensus.readers import Reading, ReadingEnded
 from ledger.checkpoint_rule import CheckpointRule
+from ledger.committee import Committees
 from tests.core_bench import START_MS, Bench
 from tests.flaky_log import FlakyLog
 
@@ -52,7 +53,9 @@ def keeper() -> tuple[BlocksKeeper, list[bytes]]:
         heights = range(height + 1, height + 1 + blocks_max)
         return [(at, FIRST.digest if at == 1 else bytes(32), b"stored %d" % at) for at in heights]
 
-    return BlocksKeeper(BlockReader(BENCH.genesis), published.append, stored, 500), published
+    return BlocksKeeper(
+        BlockReader(BENCH.genesis, Committees.of(BENCH.genesis)), published.append, stored, 500
+    ), published
 
 
 def test_own_blocks_are_published_at_once() -> None:

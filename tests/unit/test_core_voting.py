@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from consensus import events
+from consensus.inbox import Refusal
 from consensus.messages import Block, Kind
 from ledger.header import Head, Offset, Opening
 from tests.core_bench import START_MS, Bench, notarized, with_block
@@ -76,7 +77,6 @@ def test_a_proposal_signed_by_another_than_the_leader_is_nothing() -> None:
 
 INVALID: dict[str, dict[str, Any]] = {
     "another protocol version": {"protocol_version": 2},
-    "another epoch": {"epoch": 1},
     "another proposer": {"proposer": 2},
     "a height that skips": {"height": 2},
     "a parent that nobody notarized": {"parent_digest": bytes(32)},
@@ -93,6 +93,14 @@ def test_an_invalid_proposal_is_nullified(what: str) -> None:
     bench.hold(1)
     bench.hear(bench.propose(bench.block(1, **INVALID[what])))
     assert bench.said() == ["nullify 1"]
+
+
+def test_a_proposal_of_an_epoch_without_a_committee_is_nothing() -> None:
+    bench = Bench()
+    bench.hold(1)
+    bench.hear(bench.propose(bench.block(1, epoch=1)))
+    assert bench.said() == []
+    assert bench.core.state.refusals == {Refusal.MALFORMED: 1}
 
 
 def contradict(bench: Bench, view: int = 1, end_offset: int = 2, parent: Block | None = None) -> None:

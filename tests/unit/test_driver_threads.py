@@ -23,6 +23,7 @@ from consensus.ports import Ports
 from ledger import digests
 from ledger.block import FinalBlock
 from ledger.checkpoint import Checkpoint
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, decode_header
 from ledger.keys import PrivateKey
@@ -72,6 +73,7 @@ class Running:
         intake = intake_of(chain, log, self.store, home)
         ports = Ports(
             genesis=chain,
+            committees=Committees.of(chain),
             key=key or validator_key(index),
             log=log,
             store=self.store,
@@ -178,7 +180,7 @@ def test_a_validator_goes_on_where_it_stopped(tmp_path: Path, log: FlakyLog) -> 
 
 def test_who_stops_over_a_fork_of_the_state_has_said_its_own_before(homes: list[Path], log: FlakyLog) -> None:
     chain = genesis(4)
-    wire = CheckpointWire(chain)
+    wire = CheckpointWire(chain, Committees.of(chain))
     mine, theirs = (Checkpoint(0, 7, bytes(32), chain.empty_heads(), bytes((n,)) * 32, chain.digest) for n in (1, 2))
     own_topic, another = (chain.topic_name(f"consensus.{chain.validators[n].name}") for n in (0, 1))
     for member in (1, 2):
@@ -303,6 +305,7 @@ def test_a_log_that_does_not_answer_at_first_leaves_no_lock_behind(tmp_path: Pat
     log = Silent()
     ports = Ports(
         genesis=chain,
+        committees=Committees.of(chain),
         key=validator_key(0),
         log=log,
         store=store,

@@ -154,7 +154,7 @@ def test_what_was_written_then_is_read_now() -> None:
     assert decode_record(bytes.fromhex(GOLDEN["schema TransactionBatch"]), DEFAULT_LIMITS) == (TRANSACTION,) * 2
     assert decode_header(bytes.fromhex(GOLDEN["schema Header"]), 2) == HEADER
     chain = parse_genesis(genesis_bytes(2))
-    assert decode_checkpoint(bytes.fromhex(GOLDEN["schema Checkpoint"]), chain) == CHECKPOINT
+    assert decode_checkpoint(bytes.fromhex(GOLDEN["schema Checkpoint"]), chain.partitions) == CHECKPOINT
 
 
 @pytest.mark.parametrize("name", CONSENSUS)

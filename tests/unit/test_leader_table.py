@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.leader import SLOTS, leader_table
+from ledger.committee import SLOTS, leader_table
 
 POWERS = st.lists(st.integers(1, 2**31 - 1), min_size=1, max_size=20)
 

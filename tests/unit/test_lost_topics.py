@@ -14,9 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backbone.log import LogRecord
-from consensus.loop import TopicRestarted, consensus_topics
-from consensus.messages import EPOCH, NO_DIGEST, Kind, Vote
+from consensus.loop import TopicRestarted
+from consensus.messages import NO_DIGEST, Kind, Vote
 from consensus.pace import Settings
+from consensus.topics import consensus_topics
+from ledger.committee import FIRST_EPOCH, Committees
 from ledger.keys import verify
 from tests.committee import Committee
 
@@ -128,8 +130,11 @@ def helped(committee: Committee, kind: Kind, hearers: int) -> None:
             if kind is Kind.NULLIFY:
                 digest = NO_DIGEST if known.view <= state.view else None
             if digest is not None:
-                vote = committee.signed(Vote(kind, EPOCH, known.view, digest, 3), 3)
-                value, topic = committee.wire.encode(vote), consensus_topics(committee.genesis)[3]
+                vote = committee.signed(Vote(kind, FIRST_EPOCH, known.view, digest, 3), 3)
+                value, topic = (
+                    committee.wire.encode(vote),
+                    consensus_topics(committee.genesis, Committees.of(committee.genesis).current)[3],
+                )
                 member.waiting.append(LogRecord(topic, 0, 0, None, value))
     committee.settle()
 

@@ -10,6 +10,7 @@ import pytest
 from consensus.blocks import BlockReader, encode_block
 from consensus.messages import Kind, Message
 from ledger.codec import Codec
+from ledger.committee import Committees
 from tests.core_bench import Bench
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_consensus.json").read_text())
@@ -22,7 +23,7 @@ FINALIZATION = BENCH.certificate(Kind.FINALIZE, 2, CHILD)
 
 def values() -> dict[str, bytes]:
     """One value of every schema, genuinely signed by the test validators."""
-    proof = BlockReader(BENCH.genesis).prove(FINALIZATION, (CHILD,))
+    proof = BlockReader(BENCH.genesis, Committees.of(BENCH.genesis)).prove(FINALIZATION, (CHILD,))
     votes = {
         f"vote {kind.name.lower()}": BENCH.votes(kind, 1, None if kind is Kind.NULLIFY else BLOCK, (2,))[0]
         for kind in Kind

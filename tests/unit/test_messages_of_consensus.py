@@ -17,13 +17,14 @@ from consensus.messages import (
     Wire,
     genesis_block,
 )
+from ledger.committee import Committees
 from ledger.header import Header, View
 from ledger.rejection import Reason, Rejection
 from tests.builders import genesis, validator_key
 
 GENESIS = genesis(4)
 OTHER = genesis(4, chain="other")
-WIRE = Wire(GENESIS)
+WIRE = Wire(GENESIS, Committees.of(GENESIS))
 HEADER = Header(1, 0, 1, 0, GENESIS.digest, 3, 3, 5, GENESIS.empty_heads())
 BLOCK = WIRE.block(HEADER)
 
@@ -58,10 +59,6 @@ EVERY: list[Message] = [
     certificate(Kind.NULLIFY, with_proposal=False),
     certificate(),
 ]
-
-
-def leader(view: int) -> int:
-    return 3
 
 
 @pytest.mark.parametrize("message", EVERY, ids=lambda message: type(message).__name__)
@@ -133,7 +130,7 @@ def test_out_of_range_is_a_rejection(what: str) -> None:
 
 @pytest.mark.parametrize("message", [proposal(), vote(), certificate()], ids=lambda message: type(message).__name__)
 def test_good_signatures_are_authentic(message: Message) -> None:
-    assert WIRE.is_authentic(message, leader)
+    assert WIRE.is_authentic(message)
 
 
 def test_signatures_are_bound_to_signer_view_digest_kind_and_chain() -> None:
@@ -144,13 +141,13 @@ def test_signatures_are_bound_to_signer_view_digest_kind_and_chain() -> None:
         replace(good, digest=bytes(31) + b"1"),
         replace(good, kind=Kind.FINALIZE),
     ):
-        assert not WIRE.is_authentic(changed, leader)
-    assert not Wire(OTHER).is_authentic(good, leader)
+        assert not WIRE.is_authentic(changed)
+    assert not Wire(OTHER, Committees.of(OTHER)).is_authentic(good)
 
 
 def test_a_proposal_is_the_leaders_of_its_own_view() -> None:
-    assert not WIRE.is_authentic(proposal(), lambda view: 1)
-    assert not WIRE.is_authentic(replace(proposal(), view=View(4)), leader)
+    assert not WIRE.is_signed_with(validator_key(1).public_key, proposal())
+    assert not WIRE.is_authentic(replace(proposal(), view=View(4)))
 
 
 def test_one_bad_signature_spoils_a_certificate() -> None:
@@ -158,12 +155,12 @@ def test_one_bad_signature_spoils_a_certificate() -> None:
     (member, signature), *others = good.signatures
     bad = replace(good, signatures=((member, bytes(64)), *others))
     assert len(signature) == 64
-    assert not WIRE.is_authentic(bad, leader)
+    assert not WIRE.is_authentic(bad)
 
 
 def test_a_bad_proposal_spoils_a_certificate() -> None:
     bad = replace(certificate(), proposal=replace(proposal(), signature=bytes(64)))
-    assert not WIRE.is_authentic(bad, leader)
+    assert not WIRE.is_authentic(bad)
 
 
 def test_genesis_is_the_block_of_height_zero() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from backbone.log import LogUnavailable
 from backbone.partition import Partition, Source
+from ledger.committee import Committees
 from node.home import Home
 from node.metrics.ordering import OrderMetrics
 from tests.builders import genesis
@@ -54,7 +55,7 @@ def metrics(tmp_path: Path) -> OrderMetrics:
     (home.store / "segments").mkdir()
     (home.store / "segments" / "one").write_bytes(bytes(7))
     (home.store / "two").write_bytes(bytes(5))
-    return OrderMetrics(CHAIN, home, lambda: 0)
+    return OrderMetrics(CHAIN, Committees.of(CHAIN).current, home, lambda: 0)
 
 
 def running(**said: int) -> SaidDriver:

@@ -13,6 +13,7 @@ import pytest
 from consensus import events
 from consensus.blocks import BlockReader, encode_block
 from consensus.messages import Block, Kind, Proposal
+from ledger.committee import Committees
 from ledger.header import View
 from tests.core_bench import START_MS, Bench, notarized, restarted, with_block
 
@@ -159,8 +160,8 @@ def test_a_block_that_was_proposed_again_is_final_in_the_later_view_with_its_hea
     (final,) = bench.did(events.Finalize)
     assert (final.block.digest, final.block.header.view, final.floor) == (block.digest, 1, 2)
     value = encode_block(final.block.header_bytes, final.block.proof)
-    proven = BlockReader(bench.genesis).read(value)
-    assert BlockReader(bench.genesis).is_final(proven)  # type: ignore[arg-type]
+    proven = BlockReader(bench.genesis, Committees.of(bench.genesis)).read(value)
+    assert BlockReader(bench.genesis, Committees.of(bench.genesis)).is_final(proven)  # type: ignore[arg-type]
 
 
 def test_a_child_of_a_block_that_was_proposed_again_names_the_later_view() -> None:

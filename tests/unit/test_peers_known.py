@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.committee import Committees
 from node import discovery
 from node.discovery import Known, Peer, peers, peers_of, read_known, write_known
 from node.home import Home
@@ -14,6 +15,7 @@ from tests.builders import genesis, genesis_bytes
 from tests.unit.test_node_record import RECORD
 
 GENESIS = genesis(3)
+COMMITTEE = Committees.of(GENESIS).current
 KEYS = [validator.consensus_key for validator in GENESIS.validators]
 
 
@@ -70,7 +72,7 @@ def test_what_was_known_is_known_after_a_restart(home: Home, wall: list[int]) ->
 
 
 def test_rows_can_be_made_of_what_is_in_memory() -> None:
-    (row, *_) = peers_of(GENESIS, Known({KEYS[0]: Heard(RECORD, 0, 20)}), "v0", now_ms=RECORD.valid_for_ms + 1)
+    (row, *_) = peers_of(COMMITTEE, Known({KEYS[0]: Heard(RECORD, 0, 20)}), "v0", now_ms=RECORD.valid_for_ms + 1)
     assert (row.state, row.is_self, row.age_ms) == ("expired", True, RECORD.valid_for_ms + 1)
 
 

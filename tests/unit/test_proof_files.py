@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from consensus.checkpoint_messages import CheckpointSignature, CheckpointWire
+from ledger.committee import Committees
 from ledger.genesis import parse_genesis
 from ledger.leaf_reading import BalanceLeaf
 from ledger.leaves import balance_key, balance_value, key_hash
@@ -223,7 +224,7 @@ def test_a_signature_by_another_key_does_not_verify(
 
 @VERIFIERS
 def test_one_validators_word_is_no_certificate(verifies: Verifies) -> None:
-    wire = CheckpointWire(STATE.genesis)
+    wire = CheckpointWire(STATE.genesis, Committees.of(STATE.genesis))
     claim = wire.claim(STATE.checkpoint)
     word = wire.encode(CheckpointSignature(claim, 0, validator_key(0).sign(wire.signing_bytes(claim))))
     assert not verifies(encode_state_proof(replace(STATE.proof(BALANCE), certificate=word)))

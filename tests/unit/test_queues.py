@@ -14,18 +14,20 @@ from backbone.intake import Advance, Shown
 from backbone.log import LogRecord, LogUnavailable
 from backbone.store import Entry, StoreFailed
 from consensus.driver import Driver
-from consensus.loop import STORED_MAX, Loop, Restarted, TopicRestarted, voting_topics
+from consensus.loop import STORED_MAX, Loop, Restarted, TopicRestarted
 from consensus.messages import NO_DIGEST, Kind, Vote
 from consensus.pace import Settings
 from consensus.ports import Ports
 from consensus.queues import BYTES_MAX, ITEM_BYTES, ITEMS_MAX, Queues, Share, size_bytes
 from consensus.readers import Reading
+from consensus.topics import voting_topics
+from ledger.committee import Committees
 from ledger.header import View
 from tests.builders import genesis, validator_key
 from tests.loop_bench import LoopBench
 
 CHAIN = genesis(2)
-INPUTS = (*voting_topics(CHAIN), "intake", CHAIN.topic_name("blocks"))
+INPUTS = (*voting_topics(CHAIN, Committees.of(CHAIN).current), "intake", CHAIN.topic_name("blocks"))
 """Of a driver."""
 NAMES = ("v0", "v1", "checkpoints", "intake", "blocks")
 SHARE = Share()
@@ -150,6 +152,7 @@ def driver_of_nothing() -> Driver:
     nobody = cast(Any, None)
     ports = Ports(
         genesis=CHAIN,
+        committees=Committees.of(CHAIN),
         key=validator_key(0),
         log=nobody,
         store=nobody,

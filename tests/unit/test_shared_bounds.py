@@ -14,10 +14,11 @@ from consensus.blocks import BlockReader
 from consensus.boot import Booter
 from consensus.inbox import Refusal
 from consensus.journal import Journal, header
-from consensus.loop import all_positions, consensus_topics
-from consensus.messages import EPOCH, NO_DIGEST, Kind, Vote, Wire
+from consensus.messages import NO_DIGEST, Kind, Vote, Wire
 from consensus.positions import HELD_MAX, TopicPositions
 from consensus.readers import read_to_end
+from consensus.topics import all_positions, consensus_topics
+from ledger.committee import FIRST_EPOCH, Committees
 from ledger.header import View
 from node.evidence import EvidenceFolder
 from tests.builders import genesis, validator_key
@@ -59,7 +60,7 @@ def test_an_alarm_over_the_state_takes_no_room_of_evidence_and_what_does_not_rea
 # --- the own topic, into which others can write ---
 
 CHAIN: Final = genesis(4)
-OWN_TOPIC: Final = consensus_topics(CHAIN)[0]
+OWN_TOPIC: Final = consensus_topics(CHAIN, Committees.of(CHAIN).current)[0]
 
 
 class FloodedLog:
@@ -92,10 +93,10 @@ def boot_over(log: Any) -> Any:
     journal = Journal(
         MemoryFile(header(CHAIN.digest, validator_key(0).public_key)), CHAIN.digest, validator_key(0).public_key
     )
-    wire = Wire(CHAIN)
+    wire = Wire(CHAIN, Committees.of(CHAIN))
     own = (record.value for record in read_to_end(log, OWN_TOPIC, 0))
-    booter = Booter(CHAIN, 0, wire, BlockReader(CHAIN), journal)
-    return booter.boot(MemoryStore(CHAIN.partitions), own, all_positions(CHAIN, {}))
+    booter = Booter(CHAIN, validator_key(0).public_key, wire, BlockReader(CHAIN, Committees.of(CHAIN)), journal)
+    return booter.boot(MemoryStore(CHAIN.partitions), own, all_positions(CHAIN, Committees.of(CHAIN).current, {}))
 
 
 def test_a_boot_holds_a_batch_of_its_own_topic_and_not_the_flood_in_it() -> None:
@@ -113,7 +114,7 @@ def test_a_boot_holds_a_batch_of_its_own_topic_and_not_the_flood_in_it() -> None
 
 def vote(member: int, view: int, kind: Kind = Kind.NULLIFY, digest: bytes = NO_DIGEST) -> Vote:
     bench = Bench()
-    signed: Vote = bench.sign(Vote(kind, EPOCH, View(view), digest, member), member)
+    signed: Vote = bench.sign(Vote(kind, FIRST_EPOCH, View(view), digest, member), member)
     return signed
 
 
