@@ -13,26 +13,26 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from api.counting import PREFIX, Counted
-from api.database import Database
-from api.handlers import Bounded, with_bounds
-from api.health_routes import health_router
-from api.heights import Heights
-from api.intake import Intake, Sender
-from api.ledger_routes import ledger_router
-from api.lookup_routes import lookup_router
-from api.node_routes import Node, node_router
-from api.numbers import Numbers
-from api.page_routes import PageFiles, page_router
-from api.problems import ProblemDocument
-from api.proof_routes import proof_router
-from api.proving import HeaderAt, Prover
-from api.state_routes import state_router
-from api.stream_routes import Streaming, stream_router
-from api.submit_routes import SignedBatch, SignedTransaction, submit_router
+from api.reading.database import Database
+from api.reading.heights import Heights
+from api.reading.numbers import Numbers
+from api.reading.proving import HeaderAt, Prover
+from api.routes.health import health_router
+from api.routes.ledger import ledger_router
+from api.routes.lookup import lookup_router
+from api.routes.node import Node, node_router
+from api.routes.page import PageFiles, page_router
+from api.routes.proof import proof_router
+from api.routes.state import state_router
+from api.routes.stream import Streaming, stream_router
+from api.routes.submit import SignedBatch, SignedTransaction, submit_router
+from api.submission.intake import Intake, Sender
 from ledger.genesis import Genesis
-from node.home import Home
+from node.home.layout import Home
 from node.metrics.values import Values
-from node.settings import Settings
+from node.settings.tree import Settings
+from serving.handlers import Bounded, with_bounds
+from serving.problems import ProblemDocument
 
 OPENAPI: Final = f"{PREFIX}/openapi.json"
 _DESCRIPTION: Final = (

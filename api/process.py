@@ -6,15 +6,15 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from api.serving import listening, serve, tcp_socket
 from node import wiring
-from node.final import header_bytes_at
+from node.home.final_heads import header_bytes_at
 from node.metrics.values import Values
 from node.metrics.writing import writing
-from node.process import Process
+from node.process.process import Process
+from serving.server import listening, serve, tcp_socket
 
 if TYPE_CHECKING:
-    from api.intake import Sender
+    from api.submission.intake import Sender
 
 NICENESS: Final = 3
 """What is asked for must not take the processor from consensus and execution."""

@@ -27,22 +27,22 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from api import transactions
-from api.ledger_routes import TRANSFERS
-from api.listing import PAGE
-from api.state_routes import _BALANCE, _OBJECT
+from api.reading import transactions
+from api.reading.listing import PAGE
+from api.routes.ledger import TRANSFERS
+from api.routes.state import _BALANCE, _OBJECT
 from benchmarks.processes import family_s, pid_of
 from benchmarks.smallest import SMALLEST, run_to_its_end
+from client import Client, HeightWatch
+from lab.bench.inject import Injector, executed
+from lab.bench.load import Maker
+from lab.bench.run import VALID_FOR_MS, make_chain
+from lab.bench.watch import FinalWatch
+from lab.demo.local_node import LocalNode
 from ledger.commands import CreateObject
 from ledger.transaction import Transaction
-from momus.bench.inject import Injector, executed
-from momus.bench.load import Maker
-from momus.bench.run import VALID_FOR_MS, make_chain
-from momus.bench.watch import FinalWatch
-from momus.client import Client, HeightWatch
-from momus.demo.local_node import LocalNode
-from node.broker import free_ports
-from node.home import Home
+from node.embedded.broker import free_ports
+from node.home.layout import Home
 from node.wiring import database_url, open_log
 
 CONNECTIONS = 8

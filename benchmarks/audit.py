@@ -18,7 +18,7 @@ from typing import Final
 from benchmarks.large_state import Site
 from benchmarks.processes import memory_bytes, processor_s
 from benchmarks.smallest import SMALLEST, run_to_its_end
-from momus.demo.scratch import fresh_scratch
+from lab.demo.scratch import fresh_scratch
 
 LOOK_S: Final = 0.05
 MIB: Final = 1 << 20

@@ -13,17 +13,17 @@ from rich.console import Console
 
 from backbone.store import StoreReader
 from benchmarks.smallest import SMALLEST, run_to_its_end
-from momus.bench.inject import Injector, executed
-from momus.bench.load import Maker
-from momus.bench.run import VALID_FOR_MS, make_chain
-from momus.bench.watch import FinalWatch
-from momus.client import Client, HeightWatch
-from momus.demo.backbone import running_broker
-from momus.demo.local_node import LocalNode, momus
-from momus.demo.scratch import fresh_scratch
-from node.home import Home
-from node.make_database import drop_database, running_postgres
+from client import Client, HeightWatch
+from lab.bench.inject import Injector, executed
+from lab.bench.load import Maker
+from lab.bench.run import VALID_FOR_MS, make_chain
+from lab.bench.watch import FinalWatch
+from lab.demo.backbone import running_broker
+from lab.demo.local_node import LocalNode, momus
+from lab.demo.scratch import fresh_scratch
+from node.home.layout import Home
 from node.wiring import DATABASE, database_url, open_log
+from node.wiring.databases import drop_database, running_postgres
 
 STEP = 50_000
 WAIT_S = 600.0

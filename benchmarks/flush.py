@@ -21,9 +21,9 @@ import psycopg
 from benchmarks.smallest import SMALLEST, run_to_its_end
 from ledger.header import Head
 from ledger.state import BALANCE, TRANSFER, Asset, BlockRow, Cursor, Effects, TransactionRow, Wanted
-from node.postgres import EmbeddedPostgres
+from node.embedded.postgres import EmbeddedPostgres
 from projections.database import Database
-from projections.migrate import downgrade, migrate
+from projections.maintenance.migrate import downgrade, migrate
 
 ASSET = b"A" * 32
 RECIPIENTS = 1_000

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from momus.bench.load import Load, Maker, packed
+from lab.bench.load import Load, Maker, packed
 
 
 @dataclass(frozen=True, slots=True)

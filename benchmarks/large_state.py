@@ -25,15 +25,15 @@ from statistics import median
 from benchmarks.objects import Objects, run_steps
 from benchmarks.processes import bounded, children, limit_bytes, memory_bytes, pid_of, processor_s
 from benchmarks.smallest import SMALLEST, run_to_its_end
-from momus.bench.inject import Injector
-from momus.bench.load import RECORD_TRANSACTIONS, LogEntry, packed
-from momus.bench.run import VALID_FOR_MS, make_chain
-from momus.bench.watch import FinalWatch
-from momus.client import HeightWatch
-from momus.demo.local_node import LocalNode
-from momus.demo.scratch import fresh_scratch
+from client import HeightWatch
+from lab.bench.inject import Injector
+from lab.bench.load import RECORD_TRANSACTIONS, LogEntry, packed
+from lab.bench.run import VALID_FOR_MS, make_chain
+from lab.bench.watch import FinalWatch
+from lab.demo.local_node import LocalNode
+from lab.demo.scratch import fresh_scratch
 from node.wiring import database_url, open_log
-from projections.connect import connect
+from projections.session.connect import connect
 
 DISTINCT = 10_000
 CREATED_A_STEP = 20_000

@@ -21,14 +21,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.smallest import SMALLEST, run_to_its_end
-from momus.bench.inject import Injector, executed
-from momus.bench.load import Load, Maker
-from momus.bench.run import VALID_FOR_MS, make_chain
-from momus.bench.watch import FinalWatch
-from momus.client import Client, HeightWatch
-from momus.demo.local_node import LocalNode
-from node.broker import free_ports
-from node.home import Home
+from client import Client, HeightWatch
+from lab.bench.inject import Injector, executed
+from lab.bench.load import Load, Maker
+from lab.bench.run import VALID_FOR_MS, make_chain
+from lab.bench.watch import FinalWatch
+from lab.demo.local_node import LocalNode
+from node.embedded.broker import free_ports
+from node.home.layout import Home
 from node.wiring import database_url, open_log
 
 PAUSE_S = 1.0

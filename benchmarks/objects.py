@@ -5,14 +5,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 
+from client import HeightWatch
+from lab.bench.inject import WAIT_S, Injector, executed
+from lab.bench.load import LogEntry
 from ledger.commands import Command, CreateObject, UpdateObject
 from ledger.digests import object_id
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from ledger.transaction import Body, Transaction, digest_of, sign_body
-from momus.bench.inject import WAIT_S, Injector, executed
-from momus.bench.load import LogEntry
-from momus.client import HeightWatch
 
 SIGNERS = 64
 CONTENT_BYTES = 32

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from momus.demo.local_node import LocalNode
+from lab.demo.local_node import LocalNode
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 KIB = 1024

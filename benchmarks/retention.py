@@ -18,18 +18,18 @@ from rich.console import Console
 from benchmarks.retention_report import Report
 from benchmarks.retention_samples import Sampler
 from benchmarks.smallest import SMALLEST, run_to_its_end
-from momus.bench.inject import WAIT_S, Injector, executed
-from momus.bench.load import Maker, packed
-from momus.bench.run import make_chain
-from momus.bench.watch import FinalWatch
-from momus.client import Client, HeightWatch
-from momus.demo.local_node import LocalNode
-from momus.demo.scratch import fresh_scratch
-from node.home import Home
-from node.make_database import running_postgres
+from client import Client, HeightWatch
+from lab.bench.inject import WAIT_S, Injector, executed
+from lab.bench.load import Maker, packed
+from lab.bench.run import make_chain
+from lab.bench.watch import FinalWatch
+from lab.demo.local_node import LocalNode
+from lab.demo.scratch import fresh_scratch
+from node.home.layout import Home
 from node.wiring import database_url, open_log
-from projections.connect import connect
-from projections.migrate import migrate
+from node.wiring.databases import running_postgres
+from projections.maintenance.migrate import migrate
+from projections.session.connect import connect
 
 VALID_FOR_MS = 30_000
 TICK_S = 0.25

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.processes import children, pid_of, private_bytes
+from lab.demo.local_node import LocalNode
 from ledger.checkpoint_rule import CheckpointRule, Mark, genesis_mark
 from ledger.header import Head
-from momus.demo.local_node import LocalNode
-from node.home import Home
-from projections.connect import Connection
-from projections.heads import heads_from_json
-from projections.partitions import HISTORY
+from node.home.layout import Home
+from projections.maintenance.partitions import HISTORY
+from projections.rows.heads import heads_from_json
+from projections.session.connect import Connection
 
 STATE = ("balances", "assets", "objects", "remembered", "expiry_buckets")
 TREE = ("tree_nodes", "tree_leaves", "tree_stale", "tree_root", "changed_balances", "changed_keys")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Final
 
-from node.lifeline import interrupted_by_sigterm
+from node.process.parent_death import interrupted_by_sigterm
 
 SMALLEST: Final = "The least of everything: figures that say nothing, to see that it runs."
 

@@ -2,8 +2,9 @@
 
 python -m benchmarks.state_tree [--smallest] [memory | postgres] [leaves_max] [URL]
 
-memory: `tree.update` over a dict, without the cyclic garbage collector, as in `projections.tree`. postgres: all of what
-a checkpoint does to the tree, from keys and values to the commit; without a URL in an embedded Postgres of its own.
+memory: `tree.update` over a dict, without the cyclic garbage collector, as in `projections.flush.tree`. postgres: all
+of what a checkpoint does to the tree, from keys and values to the commit; without a URL in an embedded Postgres of its
+own.
 A tree is grown on and on by batches of GROW new leaves (`new`: the cost of the last of them); then leaves spread over
 all are changed. `own` is the part that this process spends computing: on a busy machine the figure that two runs agree
 on best. What a batch superseded is pruned before the next, and not counted.
@@ -22,12 +23,12 @@ from typing import NamedTuple
 
 from benchmarks.smallest import SMALLEST, run_to_its_end
 from ledger.leaves import key_hash
-from node.postgres import EmbeddedPostgres
-from projections.connect import Connection, connect
-from projections.migrate import migrate
-from projections.node_cache import NodeCache
-from projections.pruning import prune_tree
-from projections.tree import change_tree
+from node.embedded.postgres import EmbeddedPostgres
+from projections.flush.node_cache import NodeCache
+from projections.flush.tree import change_tree
+from projections.maintenance.migrate import migrate
+from projections.maintenance.pruning import prune_tree
+from projections.session.connect import Connection, connect
 from tree.nodes import Child, NodeKey
 from tree.update import update
 

@@ -25,19 +25,19 @@ from rich.console import Console
 from benchmarks.knobs import KNOBS, Knob, Side, singles
 from benchmarks.processes import family_s, pid_of
 from benchmarks.smallest import SMALLEST, run_to_its_end
-from momus.bench.inject import Injector, executed
-from momus.bench.load import Load, Maker
-from momus.bench.pacer import pace
-from momus.bench.run import VALID_FOR_MS, make_chain
-from momus.bench.watch import FinalWatch
-from momus.client import Client, ClientSettings, HeightWatch
-from momus.demo.backbone import running_broker
-from momus.demo.latency import finality, visibility
-from momus.demo.local_committee import LocalCommittee
-from momus.demo.local_node import momus
-from node.home import Home
-from node.make_database import running_postgres
+from client import Client, ClientSettings, HeightWatch
+from lab.bench.inject import Injector, executed
+from lab.bench.load import Load, Maker
+from lab.bench.pacer import pace
+from lab.bench.run import VALID_FOR_MS, make_chain
+from lab.bench.watch import FinalWatch
+from lab.demo.backbone import running_broker
+from lab.demo.latency import finality, visibility
+from lab.demo.local_committee import LocalCommittee
+from lab.demo.local_node import momus
+from node.home.layout import Home
 from node.wiring import database_url, open_log
+from node.wiring.databases import running_postgres
 
 WAIT_S = 600.0
 Figures = dict[str, float]

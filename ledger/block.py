@@ -7,7 +7,7 @@ from ledger.header import Header
 
 @dataclass(frozen=True, slots=True)
 class FinalBlock:
-    """`digest` is `digests.block_digest` of `header_bytes`; `proof` is opaque here, `consensus.blocks` verifies it."""
+    """`digest` is `digests.block_digest` of `header_bytes`; `proof`: `consensus.wire.final_blocks` verifies it."""
 
     header: Header
     header_bytes: bytes

@@ -1,4 +1,4 @@
-"""Alembic's environment: the connection comes from `projections.migrate`; without one, SQL is printed."""
+"""Alembic's environment: the connection comes from `projections.maintenance.migrate`; without one, SQL is printed."""
 
 from alembic import context
 

@@ -40,7 +40,7 @@ from ledger.keys import PrivateKey  # noqa: E402
 from ledger.transaction import Transaction  # noqa: E402
 
 if TYPE_CHECKING:
-    from momus.client import (
+    from client import (
         BackPressure,
         Client,
         ClientSettings,
@@ -83,4 +83,4 @@ def __getattr__(name: str) -> object:
     """The client's names, loaded when first asked for: to verify a proof needs neither the log nor SQL."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("momus.client"), name)
+    return getattr(import_module("client"), name)

@@ -1,6 +1,6 @@
 """`python -m momus` is the command `momus`."""
 
-from momus.cli import main
+from cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -10,25 +10,25 @@ from psycopg.errors import ProgramLimitExceeded
 
 from ledger.genesis import Genesis
 from ledger.state import Cursor, Effects, Inputs, Wanted
-from projections.checkpoints import (
+from projections.flush.checkpoints import (
     StoredCheckpoint,
     certified_height,
     insert_certificates,
     newest_checkpoints,
     write_checkpoint,
 )
-from projections.connect import Connection, connect
-from projections.cursor import insert_cursor, move_cursor, read_cursor
-from projections.errors import CursorMoved, DatabaseUnavailable, DatabaseUnusable, StateDiffers, translated
-from projections.flush import write_effects
-from projections.maintenance import maintain
-from projections.measuring import Measured, measured
-from projections.node_cache import NodeCache
-from projections.partitions import make_partitions, partition_heights
-from projections.prefetch import prefetch
-from projections.pruning import Keep, Pruned, history_floor, note_pruned, prune
-from projections.readers import TRANSACTION_S_MAX, end_readers
-from projections.restoring import begun
+from projections.flush.cursor import insert_cursor, move_cursor, read_cursor
+from projections.flush.flush import write_effects
+from projections.flush.node_cache import NodeCache
+from projections.maintenance.measuring import Measured, measured
+from projections.maintenance.partition_upkeep import maintain
+from projections.maintenance.partitions import make_partitions, partition_heights
+from projections.maintenance.pruning import Keep, Pruned, history_floor, note_pruned, prune
+from projections.maintenance.readers import TRANSACTION_S_MAX, end_readers
+from projections.rows.prefetch import prefetch
+from projections.session.connect import Connection, connect
+from projections.session.errors import CursorMoved, DatabaseUnavailable, DatabaseUnusable, StateDiffers, translated
+from projections.snapshots.restoring import begun
 
 __all__ = ["CHANNEL", "CursorMoved", "Database", "DatabaseUnavailable", "DatabaseUnusable", "StateDiffers"]
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from ledger.rejection import Reason
-from projections.connect import Connection
-from projections.errors import translated
+from projections.session.connect import Connection
+from projections.session.errors import translated
 
 
 @dataclass(frozen=True, slots=True)

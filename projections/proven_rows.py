@@ -10,11 +10,11 @@ from ledger.leaf_reading import read_leaf
 from ledger.leaves import Kind, Leaf
 from ledger.object_parts import ObjectDetails
 from ledger.state import Object, Wanted
-from projections.connect import Connection
-from projections.errors import StateDiffers
-from projections.object_rows import details_of
-from projections.prefetch import prefetch
-from projections.tree import read_nodes, root_of
+from projections.flush.tree import read_nodes, root_of
+from projections.rows.object_rows import details_of
+from projections.rows.prefetch import prefetch
+from projections.session.connect import Connection
+from projections.session.errors import StateDiffers
 from tree.nodes import Child, LeafKey, TreeDamaged, decode_node, node_hash
 from tree.proofs import Proof, prove, verify
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.committee import Committees
 from ledger.digests import block_digest
 from ledger.genesis import Genesis
-from projections.connect import connect
-from projections.errors import StateDiffers, translated
 from projections.proven_rows import newest_certified, one_view, proven_row
+from projections.session.connect import connect
+from projections.session.errors import StateDiffers, translated
 from proofs.proof_file import StateProof, encode_state_proof
 from proofs.verifying import NotProven, Proven, verify_state_proof
 from tree.proofs import encode_proof

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from consensus.checkpoint_messages import CheckpointWire
+from consensus.wire.checkpoint_messages import CheckpointWire
 from ledger.codec import Codec
 from ledger.command_values import ADDRESS_SIZE, TYPE_SIZE_MAX, WRITERS_MAX
 from ledger.committee import Committees

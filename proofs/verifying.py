@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.digests import block_digest

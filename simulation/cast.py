@@ -6,12 +6,12 @@ from hashlib import sha256
 from random import Random
 from typing import Final
 
-from consensus.errors import Halt
-from consensus.loop import Loop
+from consensus.runtime.errors import Halt
+from consensus.runtime.loop import Loop
 from ledger.genesis import DEFAULT_LIMITS, Genesis, Validator, parse_genesis, render_genesis
 from simulation.adversaries import Adversary
-from simulation.mishaps import Mishap
-from simulation.signatures import MemoKey
+from simulation.parts.mishaps import Mishap
+from simulation.parts.signatures import MemoKey
 
 PARTITIONS: Final = 2
 

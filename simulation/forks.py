@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from consensus.errors import ForkFound
-from consensus.evidence import culprits
-from consensus.messages import Statement
+from consensus.runtime.errors import ForkFound
+from consensus.wire.fork_evidence import culprits
+from consensus.wire.messages import Statement
 from ledger.committee import Committees
 from simulation.cast import Cast
 from simulation.checkers import Violation
-from simulation.faults import Faults
-from simulation.signatures import verify_memoised
+from simulation.parts.faults import Faults
+from simulation.parts.signatures import verify_memoised
 from simulation.trace import Trace
 from simulation.world import World
 

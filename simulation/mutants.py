@@ -9,24 +9,25 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from consensus import boot, certifier, events, journal
-from consensus.boot import Booter
-from consensus.certification import Certification
-from consensus.certifier import Certifier
-from consensus.chain import Chain
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire, Claim
-from consensus.core import Core
-from consensus.heads import LocalHeads, Outcome
-from consensus.inbox import Inbox, Refusal
-from consensus.journal import Journal
-from consensus.judge import Judge, Judgement
-from consensus.keeper import BlocksKeeper
-from consensus.loop import Loop
-from consensus.messages import NO_DIGEST, Block, Certificate, Kind, Proposal, Vote, Wire
-from consensus.pace import Pace
-from consensus.resend import Repeater
-from consensus.state import State
-from consensus.views import Views, ViewState
+from consensus.core import certifier, events
+from consensus.core.block_publisher import BlocksKeeper
+from consensus.core.certifier import Certifier
+from consensus.core.chain import Chain
+from consensus.core.core import Core
+from consensus.core.heads import LocalHeads, Outcome
+from consensus.core.inbox import Inbox, Refusal
+from consensus.core.judge import Judge, Judgement
+from consensus.core.resend import Repeater
+from consensus.core.state import State
+from consensus.core.timers import Pace
+from consensus.core.views import Views, ViewState
+from consensus.runtime import boot, journal
+from consensus.runtime.boot import Booter
+from consensus.runtime.certification import Certification
+from consensus.runtime.journal import Journal
+from consensus.runtime.loop import Loop
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire, Claim
+from consensus.wire.messages import NO_DIGEST, Block, Certificate, Kind, Proposal, Vote, Wire
 from executor.state import State as ExecutorState
 from ledger.committee import Committee
 from ledger.header import View

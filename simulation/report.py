@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
-from consensus.messages import Statement, Vote
+from consensus.wire.messages import Statement, Vote
 from simulation.forks import Fork
 from simulation.runs import Verdict
 

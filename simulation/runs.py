@@ -12,13 +12,13 @@ from random import Random
 from typing import Final
 
 from simulation.adversaries.kinds import ADVERSARIES
-from simulation.agenda import START_MS
 from simulation.cast import Cast
 from simulation.checkers import CHECKERS, Violation
-from simulation.faults import only
 from simulation.forks import WATCHING, DividedWorld, Fork
-from simulation.mishaps import Mishap
 from simulation.mutants import MUTANTS
+from simulation.parts.agenda import START_MS
+from simulation.parts.faults import only
+from simulation.parts.mishaps import Mishap
 from simulation.trace import Trace
 from simulation.world import World
 

@@ -7,25 +7,25 @@ from typing import Final
 
 from backbone.log import LogRecord
 from backbone.store import StoredFinal, StoredRecord
-from consensus.chain import Fork
-from consensus.errors import Halt
-from consensus.events import Fetch, Probe, Reread
-from consensus.loop import Loop
-from consensus.pace import Settings
-from consensus.ports import Request
-from consensus.supply import leads
-from consensus.topics import consensus_topics
+from consensus.core.chain import Fork
+from consensus.core.events import Fetch, Probe, Reread
+from consensus.core.timers import Settings
+from consensus.runtime.errors import Halt
+from consensus.runtime.loop import Loop
+from consensus.runtime.ports import Request
+from consensus.runtime.range_check import leads
+from consensus.wire.topics import consensus_topics
 from ledger.committee import Committees
 from simulation.adversaries import Adversary
-from simulation.agenda import START_MS, Agenda, DriftingClock
 from simulation.cast import PARTITIONS, ByzantineLoop, Cast, make_genesis, make_keys
 from simulation.checkers import Checkers
-from simulation.disk import Crashed
-from simulation.faults import Faults, chance
-from simulation.intake import SeatLog
-from simulation.log import SimLog
+from simulation.parts.agenda import START_MS, Agenda, DriftingClock
+from simulation.parts.disk import Crashed
+from simulation.parts.faults import Faults, chance
+from simulation.parts.intake import SeatLog
+from simulation.parts.log import SimLog
+from simulation.parts.validator import SimValidator
 from simulation.trace import Trace, sentence
-from simulation.validator import SimValidator
 
 TURN_MS_MAX: Final = 3
 SETTINGS: Final = Settings(timeout_max_ms=8_000, resend_max_ms=4_000, lag_max=10)

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from backbone.store import StoredFinal
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire, speaks_of_checkpoints
-from consensus.messages import Certificate, Kind, Proposal, Vote, Wire
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire, speaks_of_checkpoints
+from consensus.wire.messages import Certificate, Kind, Proposal, Vote, Wire
 from ledger import digests
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
-from simulation.signatures import verify_memoised
+from simulation.parts.signatures import verify_memoised
 
 _CERTIFICATES = {Kind.NOTARIZE: "notarization", Kind.NULLIFY: "nullification", Kind.FINALIZE: "finalization"}
 

@@ -9,15 +9,15 @@ from random import Random
 from typing import Final
 
 from backbone.store import StoredFinal
-from simulation.agenda import START_MS
 from simulation.cast import PARTITIONS, Cast
 from simulation.checkers import CHECKERS
-from simulation.clients import Clients
-from simulation.faults import CALM, Faults, chance, draw
-from simulation.mishaps import Mishap, damaged
+from simulation.parts.agenda import START_MS
+from simulation.parts.clients import Clients
+from simulation.parts.faults import CALM, Faults, chance, draw
+from simulation.parts.mishaps import Mishap, damaged
+from simulation.parts.validator import SimValidator
 from simulation.scene import Scene
 from simulation.trace import Trace
-from simulation.validator import SimValidator
 
 BAD_MS: Final = 15_000
 HEAL_MS_MAX: Final = 120_000

@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from backbone.aside import Aside
+from backbone.intake.retained_records import Aside
 from backbone.store import StoredRecord, StoreReader
 from ledger import digests
 from ledger.header import Head

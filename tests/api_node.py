@@ -13,15 +13,15 @@ from typing import Any
 
 import httpx
 
+from cli.main import run_line
+from lab.demo.local_node import LocalNode
 from ledger.commands import Command, CreateObject, Transfer
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from ledger.transaction import Body, Transaction, sign_body
-from momus.cli import run_line
-from momus.demo.local_node import LocalNode
-from node.broker import free_ports
-from node.home import Home
-from node.keystore import load_key
+from node.embedded.broker import free_ports
+from node.home.keystore import load_key
+from node.home.layout import Home
 
 BODY_BYTES_MAX = 1 << 18
 RATE_PER_S = 400

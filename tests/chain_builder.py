@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from backbone.store import StoredRecord, StoreWriter
-from backbone.store_writer import SEGMENT_BYTES
+from backbone.store.writer import SEGMENT_BYTES
 from ledger import digests
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, encode_header

@@ -7,19 +7,19 @@ names blocks A, B, C in the order in which they turn up.
 from dataclasses import replace
 from typing import Any, Final
 
-from backbone.intake import Advance
+from backbone.intake.intake import Advance
 from backbone.log import LogRecord
 from backbone.store import Entry, StoredFinal
-from consensus.blocks import BlockReader, Proven
-from consensus.boot import Booter
-from consensus.errors import Halt
-from consensus.events import Reread
-from consensus.journal import Journal, header
-from consensus.loop import Loop, Restarted
-from consensus.messages import Certificate, Kind, Message, Proposal, Statement, Vote, Wire
-from consensus.pace import Settings
-from consensus.ports import LoopPorts, Request
-from consensus.topics import all_positions, consensus_topics
+from consensus.core.events import Reread
+from consensus.core.timers import Settings
+from consensus.runtime.boot import Booter
+from consensus.runtime.errors import Halt
+from consensus.runtime.journal import Journal, header
+from consensus.runtime.loop import Loop, Restarted
+from consensus.runtime.ports import LoopPorts, Request
+from consensus.wire.final_blocks import BlockReader, Proven
+from consensus.wire.messages import Certificate, Kind, Message, Proposal, Statement, Vote, Wire
+from consensus.wire.topics import all_positions, consensus_topics
 from ledger import digests
 from ledger.committee import Committees
 from ledger.genesis import Genesis

@@ -13,7 +13,7 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from node.postgres import EmbeddedPostgres
+from node.embedded.postgres import EmbeddedPostgres
 from tests.real_kafka import real_kafka
 
 # A busy machine is slow, not wrong: time limits belong to pytest-timeout.

@@ -5,12 +5,12 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, Final
 
-from consensus import events
-from consensus.core import Core
-from consensus.messages import NO_DIGEST, Block, Certificate, Kind, Message, Proposal, Statement, Vote, Wire
-from consensus.messages import genesis_block as block_zero
-from consensus.pace import Settings
-from consensus.state import Restored
+from consensus.core import events
+from consensus.core.core import Core
+from consensus.core.state import Restored
+from consensus.core.timers import Settings
+from consensus.wire.messages import NO_DIGEST, Block, Certificate, Kind, Message, Proposal, Statement, Vote, Wire
+from consensus.wire.messages import genesis_block as block_zero
 from ledger import digests
 from ledger.committee import Committees
 from ledger.header import Head, Header, Offset, View

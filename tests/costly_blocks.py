@@ -33,9 +33,9 @@ from ledger.genesis import Genesis
 from ledger.header import Header
 from ledger.state import BALANCE, Asset, BlockRow, Cursor, Effects
 from ledger.transaction import Transaction, check_body, encode_body
-from projections.connect import connect
 from projections.database import Database
-from projections.migrate import migrate
+from projections.maintenance.migrate import migrate
+from projections.session.connect import connect
 from tests.builders import TIME_MS, address, body, key, record, transaction
 from tests.flush_effects import nothing
 from tests.whole_objects import Whole, made

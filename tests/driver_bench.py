@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from backbone.intake import Advance
+from backbone.intake.intake import Advance
 from backbone.store import StoreFailed, StoreReader, StoreWriter
-from consensus.clock import SteadyClock
-from consensus.driver import Driver
-from consensus.journal_file import create
-from consensus.loop import Loop
-from consensus.pace import Settings
-from consensus.ports import Ports
+from consensus.core.timers import Settings
+from consensus.runtime.clock import SteadyClock
+from consensus.runtime.driver import Driver
+from consensus.runtime.journal_file import create
+from consensus.runtime.loop import Loop
+from consensus.runtime.ports import Ports
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from tests.builders import validator_key
@@ -59,7 +59,7 @@ class DriverBench:
             def take(self, item: object, now_ms: int) -> None:
                 note(item)
 
-        monkeypatch.setattr("consensus.driver.Loop", Noting)
+        monkeypatch.setattr("consensus.runtime.driver.Loop", Noting)
         create(home / "journal", chain.digest, validator_key(0).public_key)
         self._store = StoreWriter(home / "store")
         ports = Ports(

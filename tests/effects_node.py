@@ -14,16 +14,16 @@ import psycopg
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from api.effects.record import decode_effect
-from api.streams import Place
+from api.reading.streams import Place
+from cli.main import run_line
+from client import Client, ClientSettings
+from lab.demo.local_node import LocalNode
 from ledger.commands import Transfer
 from ledger.keys import PrivateKey
-from momus.cli import run_line
-from momus.client import Client, ClientSettings
-from momus.demo.local_node import LocalNode
 from node import wiring
-from node.home import Home
-from node.keystore import load_key
-from node.settings import Settings
+from node.home.keystore import load_key
+from node.home.layout import Home
+from node.settings.tree import Settings
 
 BATCH = 20
 SETTINGS = {

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from ingest.pool import VerdictPool
 from ledger.genesis import parse_genesis
-from node.execute import limits_of
-from node.session import LogIdentity, Session
-from node.settings import ExecuteSettings
+from node.execution.process import limits_of
+from node.execution.session import LogIdentity, Session
+from node.settings.tree import ExecuteSettings
 
 
 def kib(pid: int | str, name: str) -> int:

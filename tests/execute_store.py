@@ -8,9 +8,9 @@ from pathlib import Path
 
 from ingest.pool import VerdictPool
 from ledger.genesis import parse_genesis
-from node.pipeline import PipelineLimits
-from node.session import LogIdentity, Session
-from projections.migrate import migrate
+from node.execution.pipeline import PipelineLimits
+from node.execution.session import LogIdentity, Session
+from projections.maintenance.migrate import migrate
 
 
 def main(text: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from node.postgres_files import USER, PostgresUnusable, server_account
+from node.embedded.postgres_files import USER, PostgresUnusable, server_account
 
 FILES = [Path("/etc") / name for name in ("passwd", "group", "shadow", "gshadow")]
 AT_ONCE = 4

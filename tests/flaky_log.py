@@ -14,8 +14,8 @@ from backbone.log import (
     TopicMissing,
     TopicSpec,
 )
-from consensus.blocks import BlockReader, encode_block
-from consensus.messages import Certificate, Kind, Vote, Wire
+from consensus.wire.final_blocks import BlockReader, encode_block
+from consensus.wire.messages import Certificate, Kind, Vote, Wire
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, View

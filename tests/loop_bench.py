@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from typing import Final
 
-from backbone.intake import Advance
+from backbone.intake.intake import Advance
 from backbone.log import LogRecord
 from backbone.store import Entry
-from consensus.blocks import BlockReader, encode_block
-from consensus.boot import Booter
-from consensus.journal import Journal, header
-from consensus.loop import Loop
-from consensus.messages import Block, Certificate, Kind
-from consensus.pace import Settings
-from consensus.ports import LoopPorts
-from consensus.topics import all_positions, consensus_topics
+from consensus.core.timers import Settings
+from consensus.runtime.boot import Booter
+from consensus.runtime.journal import Journal, header
+from consensus.runtime.loop import Loop
+from consensus.runtime.ports import LoopPorts
+from consensus.wire.final_blocks import BlockReader, encode_block
+from consensus.wire.messages import Block, Certificate, Kind
+from consensus.wire.topics import all_positions, consensus_topics
 from ledger.committee import Committees
 from ledger.keys import verify
 from tests.builders import validator_key

@@ -10,11 +10,11 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from momus.cli import run_line
-from node.home import Home, HomeUnusable
-from node.keystore import KeyUnusable
-from node.make_home import Made, Plan, make_homes
-from node.make_settings import Places
+from cli.main import run_line
+from node.home.keystore import KeyUnusable
+from node.home.layout import Home, HomeUnusable
+from node.setup.make_home import Made, Plan, make_homes
+from node.setup.make_settings import Places
 
 AT_ONCE = 2
 
@@ -70,7 +70,7 @@ def terminated(folder: Path, url_file: str) -> int:
     def make(folder: Path, plan: Plan, _: object) -> Made:
         return make_homes(folder, plan, lambda made: os.kill(os.getpid(), signal.SIGTERM))
 
-    vars(import_module("momus.commands.init"))["make_homes"] = make
+    vars(import_module("cli.init"))["make_homes"] = make
     return run_line(["init", "--home", str(folder), "--postgres", Path(url_file).read_text()])
 
 

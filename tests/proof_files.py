@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger import leaves
 from ledger.checkpoint import Checkpoint
 from ledger.commands import Ownership

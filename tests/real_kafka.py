@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from backbone.kafka import KafkaLog
 from backbone.log import LogUnavailable
-from node.broker import LocalBroker, free_ports
-from node.broker_files import KAFKA_VERSION, BrokerUnusable
+from backbone.log.kafka import KafkaLog
+from node.embedded.broker import LocalBroker, free_ports
+from node.embedded.broker_files import KAFKA_VERSION, BrokerUnusable
 
 START_S_MAX = 120
 

@@ -12,7 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
-from momus.cli import run_line
+from cli.main import run_line
 
 HEX = "00" * 32
 LINES = (

@@ -25,8 +25,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from consensus.errors import Halt
-from consensus.messages import NO_DIGEST, Kind, Proposal, Vote
+from consensus.runtime.errors import Halt
+from consensus.wire.messages import NO_DIGEST, Kind, Proposal, Vote
 from ledger.committee import FIRST_EPOCH
 from ledger.header import View
 from tests.committee import Committee

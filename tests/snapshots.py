@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backbone.store import StoreReader
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ingest.pool import VerdictPool
 from ledger import leaves
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.genesis import Genesis, parse_genesis
-from node.pipeline import PipelineLimits
-from node.session import LogIdentity, Session
-from projections.exporting import ExportedView, imported_view
-from projections.migrate import migrate
+from node.execution.pipeline import PipelineLimits
+from node.execution.session import LogIdentity, Session
+from projections.maintenance.migrate import migrate
+from projections.snapshots.exporting import ExportedView, imported_view
 from sync.snapshots.export import export
 from sync.snapshots.manifest import encode_manifest
 from sync.snapshots.places import Place

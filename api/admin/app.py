@@ -12,16 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from api.admin.caller import Needs, needs_in
-from api.admin.deeds import DEEDS, Arguments, Deed, Means
-from api.admin.doing import WHY_MAX, Doing
-from api.handlers import Bounded, with_bounds
-from api.problems import Problem
-from node.actions import Actions
-from node.health import health_of
-from node.masked import changed, shown
-from node.status import StatusFile
-from node.tokens import OPERATOR, VIEWER, Token, Tokens
+from api.admin.actions import DEEDS, Arguments, Deed, Means
+from api.admin.auth import Needs, needs_in
+from api.admin.runner import WHY_MAX, Doing
+from node.home.actions import Actions
+from node.home.status import StatusFile
+from node.home.tokens import OPERATOR, VIEWER, Token, Tokens
+from node.settings.redaction import changed, shown
+from node.supervision.health import health_of
+from serving.handlers import Bounded, with_bounds
+from serving.problems import Problem
 
 PREFIX: Final = "/v1"
 PAGE_MAX: Final = 1_000

@@ -7,17 +7,17 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-from api.serving import listening, serve, tcp_socket
 from node import wiring
-from node.actions import Actions
-from node.admin_settings import UNIX
-from node.control import ControlFile
-from node.home import Home
+from node.home.actions import Actions
+from node.home.control import ControlFile
+from node.home.layout import Home
+from node.home.tokens import Tokens
 from node.metrics.values import Values
 from node.metrics.writing import writing
-from node.process import Process
-from node.settings import BadSettings
-from node.tokens import Tokens
+from node.process.process import Process
+from node.settings.admin import UNIX
+from node.settings.tree import BadSettings
+from serving.server import listening, serve, tcp_socket
 from sync.address import host_and_port
 
 CONNECTIONS_MAX: Final = 64
@@ -43,10 +43,10 @@ def run_admin(process: Process) -> None:
 
 def _serve(process: Process, on: socket.socket) -> None:
     # Loaded by this process alone.
+    from api.admin.action_rows import Copying
+    from api.admin.actions import Means
     from api.admin.app import BOUNDS, Parts, make_admin_app
-    from api.admin.copying import Copying
-    from api.admin.deeds import Means
-    from api.admin.doing import Doing
+    from api.admin.runner import Doing
 
     home, settings = process.home, process.settings
     url = wiring.database_url(home, settings)

@@ -5,13 +5,13 @@ import os
 from functools import partial
 from typing import Final
 
-from api.database import Database
 from api.effects.writing import EffectsWriter, Target
-from api.heights import Heights
+from api.reading.database import Database
+from api.reading.heights import Heights
 from node import wiring
 from node.metrics.values import Values
 from node.metrics.writing import writing
-from node.process import Process
+from node.process.process import Process
 
 NICENESS: Final = 3
 CONNECTIONS: Final = 2

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any, Final
 
-from api.rows import ObjectChange, Rejected, Transfer
-from api.streams import Event, Place, RejectedEvent
-from api.transactions import TRANSFERS_MAX, Transaction
+from api.reading.rows import ObjectChange, Rejected, Transfer
+from api.reading.streams import Event, Place, RejectedEvent
+from api.reading.transactions import TRANSFERS_MAX, Transaction
 from ledger.codec import Codec
 from ledger.rejection import Rejection
 

@@ -12,14 +12,14 @@ from typing import Final
 
 import structlog
 
-from api.database import Database, View
 from api.effects.record import decode_effect, encode_effect
-from api.heights import Heights
-from api.problems import Problem
-from api.streams import EffectFeed, Event, Place
-from backbone.fenced import Fenced, FencedWriter, FencingLog, Item
+from api.reading.database import Database, View
+from api.reading.heights import Heights
+from api.reading.streams import EffectFeed, Event, Place
 from backbone.log import LogUnavailable, PositionLost, TopicMissing
+from backbone.log.fenced import Fenced, FencedWriter, FencingLog, Item
 from node.metrics.values import Values
+from serving.problems import Problem
 
 FOREIGN_MAX: Final = 100_000
 """Records at the end of the topic that are not ours, behind which one of ours is looked for."""

@@ -3,9 +3,10 @@
 What may be large of an object is stored once, when it is set: its type, its writers, each content. The row of an
 object, and of each of its versions, is small, and says which version set the content. Rows of `object_types`,
 `object_writers` and `object_contents` never change; pruning removes them with the last version that has them
-(`projections.pruning`).
+(`projections.maintenance.pruning`).
 
-History has no secondary index on the live partition: they are built when a partition closes (`projections.partitions`).
+History has no secondary index on the live partition: they are built when a partition closes
+(`projections.maintenance.partitions`).
 """
 
 from alembic import op

@@ -9,8 +9,8 @@ from ledger.columns import Verdicts
 from ledger.rejection import Reason
 from ledger.state import Effects, Wanted
 from node.metrics.values import Values
-from projections.checkpoints import StoredCheckpoint
-from projections.measuring import CONNECTION_STATES, Measured
+from projections.flush.checkpoints import StoredCheckpoint
+from projections.maintenance.measuring import CONNECTION_STATES, Measured
 
 NOT_LISTED: Final = "not_listed"
 """The reason of rejections past `rejections_max` of a block, which are only counted."""

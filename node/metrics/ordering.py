@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
+from backbone.intake.partition import Partition
 from backbone.log import LogUnavailable, TopicMissing
-from backbone.partition import Partition
-from consensus.inbox import Refusal
+from consensus.core.inbox import Refusal
 from ledger.committee import Committee
 from ledger.genesis import Genesis
 from ledger.header import Header
-from node.home import Home
+from node.home.layout import Home
 from node.metrics.values import Values
 
 ENDS_S: Final = 5.0
@@ -35,7 +35,7 @@ _GAUGES: Final = {
 
 
 class Driven(Protocol):
-    """`consensus.driver.Driver`, as far as it is watched."""
+    """`consensus.runtime.driver.Driver`, as far as it is watched."""
 
     def status(self) -> Mapping[str, int]: ...
     def unavailable(self) -> Mapping[str, int]: ...
@@ -43,7 +43,7 @@ class Driven(Protocol):
 
 
 class Told(Protocol):
-    """`node.clock.ToldClock`, as far as it is watched."""
+    """`node.ordering.clock.ToldClock`, as far as it is watched."""
 
     block_time_ms: int
     doubted_ms: int

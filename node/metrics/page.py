@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from node.home import Home
-from node.status import StatusFile
+from node.home.layout import Home
+from node.home.status import StatusFile
 
 FILE_BYTES_MAX: Final = 32 << 20
 """Of one process' file; a larger one is left out."""

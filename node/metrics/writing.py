@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
-from node.files import replace_file
-from node.home import Home
+from node.home.files import replace_file
+from node.home.layout import Home
 from node.metrics.values import Values
-from node.settings import MetricsSettings
+from node.settings.tree import MetricsSettings
 
 if TYPE_CHECKING:
     from prometheus_client import Metric as Family

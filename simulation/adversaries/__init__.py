@@ -5,10 +5,10 @@ from dataclasses import replace
 from random import Random
 from typing import ClassVar
 
-from consensus.messages import Proposal, Statement, Wire
+from consensus.wire.messages import Proposal, Statement, Wire
 from ledger.genesis import Genesis
 from ledger.header import Header
-from simulation.signatures import MemoKey, MemoWire
+from simulation.parts.signatures import MemoKey, MemoWire
 
 
 class Adversary:

@@ -3,12 +3,12 @@ that keeps the sides apart, each side makes a chain of its own."""
 
 from random import Random
 
-from consensus.messages import NO_DIGEST, Kind, Proposal, Vote
+from consensus.wire.messages import NO_DIGEST, Kind, Proposal, Vote
 from ledger.committee import FIRST_EPOCH
 from ledger.genesis import Genesis
 from ledger.header import View
 from simulation.adversaries import Adversary
-from simulation.signatures import MemoKey
+from simulation.parts.signatures import MemoKey
 
 
 class Accomplice(Adversary):

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from random import Random
 
-from consensus.messages import Proposal, Vote
+from consensus.wire.messages import Proposal, Vote
 from ledger.genesis import Genesis
 from simulation.adversaries import Adversary
-from simulation.signatures import MemoKey
+from simulation.parts.signatures import MemoKey
 
 
 class Equivocator(Adversary):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from consensus.messages import NO_DIGEST, VIEW_MAX, Kind, Vote
+from consensus.wire.messages import NO_DIGEST, VIEW_MAX, Kind, Vote
 from ledger.header import View
 from simulation.adversaries import Adversary
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from consensus.messages import Kind, Vote
+from consensus.wire.messages import Kind, Vote
 from ledger.genesis import Genesis
 from simulation.adversaries import Adversary
-from simulation.signatures import MemoKey
+from simulation.parts.signatures import MemoKey
 
 WORDS_MAX: Final = 3_000
 """In one world; the rest of it shall be as long as any other's."""

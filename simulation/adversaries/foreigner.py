@@ -3,11 +3,11 @@
 from dataclasses import replace
 from random import Random
 
-from consensus.messages import NO_DIGEST, Kind, Vote, Wire
+from consensus.wire.messages import NO_DIGEST, Kind, Vote, Wire
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from simulation.adversaries import Adversary
-from simulation.signatures import MemoKey, verify_memoised
+from simulation.parts.signatures import MemoKey, verify_memoised
 
 
 class Foreigner(Adversary):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from consensus.messages import Proposal
+from consensus.wire.messages import Proposal
 from ledger.header import Head, Offset
 from simulation.adversaries.skipper import Knowing
 

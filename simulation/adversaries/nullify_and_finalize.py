@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from consensus.messages import NO_DIGEST, Kind, Vote
+from consensus.wire.messages import NO_DIGEST, Kind, Vote
 from simulation.adversaries import Adversary
 
 

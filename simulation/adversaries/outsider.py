@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from consensus.messages import VIEW_MAX, Certificate, Proposal, Vote
+from consensus.wire.messages import VIEW_MAX, Certificate, Proposal, Vote
 from ledger.header import View
 from simulation.adversaries import Adversary
 

@@ -4,7 +4,7 @@ from random import Random
 
 from ledger.genesis import Genesis
 from simulation.adversaries import Adversary
-from simulation.signatures import MemoKey
+from simulation.parts.signatures import MemoKey
 
 
 class PayloadWithholder(Adversary):

@@ -5,7 +5,7 @@ from typing import Final
 
 from ledger.genesis import Genesis
 from simulation.adversaries import Adversary
-from simulation.signatures import MemoKey
+from simulation.parts.signatures import MemoKey
 
 HEARD_MAX: Final = 500
 

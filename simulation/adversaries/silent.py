@@ -1,6 +1,6 @@
 """A validator that is there and says nothing, or nothing as a leader."""
 
-from consensus.messages import Proposal
+from consensus.wire.messages import Proposal
 from simulation.adversaries import Adversary
 
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 from random import Random
 
-from consensus.messages import Block, Proposal
+from consensus.wire.messages import Block, Proposal
 from ledger.genesis import Genesis
 from ledger.header import Height
 from simulation.adversaries import Adversary
-from simulation.signatures import MemoKey
+from simulation.parts.signatures import MemoKey
 
 
 class Knowing(Adversary):

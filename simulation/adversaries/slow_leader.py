@@ -1,6 +1,6 @@
 """A leader that takes its time: its proposals come just before, or after, everybody's patience is over."""
 
-from consensus.messages import Proposal
+from consensus.wire.messages import Proposal
 from simulation.adversaries import Adversary
 
 

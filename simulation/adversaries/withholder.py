@@ -1,6 +1,6 @@
 """A validator whose words reach only some: half of what it says is kept from half of the others, for good."""
 
-from consensus.messages import Proposal
+from consensus.wire.messages import Proposal
 from simulation.adversaries import Adversary
 
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from backbone.log import LogRecord
 from backbone.store import StoredFinal
-from consensus.blocks import BlockReader, Proven, encode_block
-from consensus.checkpoint_messages import CheckpointSignature, speaks_of_checkpoints
-from consensus.messages import Proposal, Statement, Vote
+from consensus.wire.checkpoint_messages import CheckpointSignature, speaks_of_checkpoints
+from consensus.wire.final_blocks import BlockReader, Proven, encode_block
+from consensus.wire.messages import Proposal, Statement, Vote
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
@@ -24,9 +24,9 @@ from simulation.checkers.halts import RightHalts
 from simulation.checkers.honesty import Honesty
 from simulation.checkers.progress import Progress
 from simulation.checkers.validity import Validity
-from simulation.log import SimLog
-from simulation.signatures import MemoWire, verify_memoised
-from simulation.validator import SimValidator
+from simulation.parts.log import SimLog
+from simulation.parts.signatures import MemoWire, verify_memoised
+from simulation.parts.validator import SimValidator
 
 __all__ = ["CHECKERS", "Checkers", "Violation"]
 

@@ -1,7 +1,7 @@
 """Agreement: no two final blocks at a height, each the child of the one before."""
 
 from simulation.checkers.checker import Checker, Stored, Subject, Violation
-from simulation.validator import SimValidator
+from simulation.parts.validator import SimValidator
 
 
 class Agreement(Checker):

@@ -1,9 +1,9 @@
 """Availability: who votes for a block holds its records, and of every final block enough honest ones do."""
 
-from consensus.messages import Kind, Message, Proposal, Vote
+from consensus.wire.messages import Kind, Message, Proposal, Vote
 from ledger.header import Head
 from simulation.checkers.checker import Checker, Stored, Subject, Violation
-from simulation.validator import SimValidator
+from simulation.parts.validator import SimValidator
 
 
 class Availability(Checker):

@@ -3,7 +3,7 @@
 from typing import Final
 
 from simulation.checkers.checker import Checker, Evidence, Violation
-from simulation.validator import SimValidator
+from simulation.parts.validator import SimValidator
 
 VIEWS_MAX: Final = 400
 BLOCKS_MAX: Final = 400

@@ -1,9 +1,9 @@
 """Certificates: what an honest validator passes on, or rests finality on, is proven. Counted and verified anew here."""
 
-from consensus.messages import Certificate, Kind, Message, Vote
+from consensus.wire.messages import Certificate, Kind, Message, Vote
 from simulation.checkers.checker import Checker, Stored, Violation
-from simulation.signatures import verify_memoised
-from simulation.validator import SimValidator
+from simulation.parts.signatures import verify_memoised
+from simulation.parts.validator import SimValidator
 
 
 class Certificates(Checker):

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointMessage, CheckpointWire
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointMessage, CheckpointWire
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from simulation.checkers.checker import Checker, Subject, Violation
-from simulation.signatures import verify_memoised
-from simulation.validator import SimValidator
+from simulation.parts.signatures import verify_memoised
+from simulation.parts.validator import SimValidator
 
 
 class Certification(Checker):

@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backbone.store import StoredFinal
-from consensus.checkpoint_messages import CheckpointMessage
-from consensus.messages import Block, Certificate, Message, Statement, Wire
+from consensus.wire.checkpoint_messages import CheckpointMessage
+from consensus.wire.messages import Block, Certificate, Message, Statement, Wire
 from ledger.genesis import Genesis
-from simulation.log import SimLog
-from simulation.validator import SimValidator
+from simulation.parts.log import SimLog
+from simulation.parts.validator import SimValidator
 
 
 class Violation(Exception):

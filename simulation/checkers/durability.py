@@ -1,9 +1,9 @@
 """Durability: nothing leaves, and nothing is stored, before the journal holds it."""
 
-from consensus.blocks import encode_block
-from consensus.messages import Message, Proposal, Vote
+from consensus.wire.final_blocks import encode_block
+from consensus.wire.messages import Message, Proposal, Vote
 from simulation.checkers.checker import Checker, Stored, Violation
-from simulation.validator import SimValidator
+from simulation.parts.validator import SimValidator
 
 
 class Durability(Checker):

@@ -4,10 +4,10 @@ signed messages; nobody honest ever is."""
 from collections import defaultdict
 from collections.abc import Sequence
 
-from consensus.messages import Kind, Proposal, Statement, Vote
+from consensus.wire.messages import Kind, Proposal, Statement, Vote
 from simulation.checkers.checker import Checker, Evidence, Subject, Violation
 from simulation.checkers.leaders import leader
-from simulation.validator import SimValidator
+from simulation.parts.validator import SimValidator
 
 _Life = tuple[int, int]
 _Pair = tuple[int, int, frozenset[str]]

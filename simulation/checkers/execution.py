@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from consensus.messages import Block
+from consensus.wire.messages import Block
 from executor.execute import BlockInput, execute
 from executor.state import State
 from ingest.verdicts import Record, judge
 from ledger.block import FinalBlock
 from simulation.checkers.checker import Checker, Violation
-from simulation.tables import Tables
-from simulation.validator import SimValidator
+from simulation.parts.tables import Tables
+from simulation.parts.validator import SimValidator
 
 GROUPS: Final = (1, 4, 2, 100)
 """How many blocks the validators execute at once, in turn."""

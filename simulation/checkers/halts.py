@@ -4,13 +4,13 @@ journal holds. What disk and topic prove is read here from their bytes."""
 from collections.abc import Sequence
 from typing import Final
 
-from consensus.blocks import BlockReader, Proven
-from consensus.messages import Proposal, Vote
+from consensus.wire.final_blocks import BlockReader, Proven
+from consensus.wire.messages import Proposal, Vote
 from ledger.committee import Committees
 from simulation.checkers.checker import Checker, Subject, Violation
-from simulation.mishaps import batches, entries
-from simulation.signatures import verify_memoised
-from simulation.validator import SimValidator
+from simulation.parts.mishaps import batches, entries
+from simulation.parts.signatures import verify_memoised
+from simulation.parts.validator import SimValidator
 
 _OWN: Final = 1
 _FINAL: Final = 2

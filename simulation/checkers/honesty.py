@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 
-from consensus.messages import Kind, Message, Proposal, Vote
+from consensus.wire.messages import Kind, Message, Proposal, Vote
 from simulation.checkers.checker import Checker, Subject, Violation
-from simulation.validator import SimValidator
+from simulation.parts.validator import SimValidator
 
 
 class Honesty(Checker):

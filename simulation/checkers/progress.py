@@ -5,7 +5,7 @@ from typing import Final
 
 from simulation.checkers.checker import Checker, Stored, Subject, Violation
 from simulation.checkers.leaders import leader
-from simulation.validator import SimValidator
+from simulation.parts.validator import SimValidator
 
 FIRST_VIEWS_MAX: Final = 3
 """Of honest leaders, from a heal to the next final block."""

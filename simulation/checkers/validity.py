@@ -3,7 +3,7 @@
 from ledger import digests
 from ledger.header import Head, Header, Opening
 from simulation.checkers.checker import Checker, Stored, Subject, Violation
-from simulation.validator import SimValidator
+from simulation.parts.validator import SimValidator
 
 
 class Validity(Checker):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from projections.exporting import LiveLeaf
+from projections.snapshots.exporting import LiveLeaf
 from tree.nodes import NIBBLES
 from tree.update import nibble
 

@@ -14,9 +14,9 @@ from ledger.checkpoint import Checkpoint
 from ledger.digests import remembered_next
 from ledger.genesis import Genesis
 from ledger.leaves import Kind, bucket_key, bucket_value, key_hash, value_hash
-from projections.connect import Connection
-from projections.errors import StateDiffers
-from projections.exporting import checkpoint_of, live_leaves, remembered_digests, state_size
+from projections.session.connect import Connection
+from projections.session.errors import StateDiffers
+from projections.snapshots.exporting import checkpoint_of, live_leaves, remembered_digests, state_size
 from sync.snapshots.container import DIGESTS, LEAVES, Container
 from sync.snapshots.cutting import Bound, Cut, cuts_of
 from sync.snapshots.manifest import DIGESTS_MAX, Chunk, DigestChunk, Manifest, Subtree, root_of

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from backbone.store_files import sync_folder, write_durably
+from backbone.store.files import sync_folder, write_durably
 from sync.snapshots import manifest
 
 _DIGITS: Final = 20

@@ -8,17 +8,17 @@ from hashlib import sha256
 from itertools import accumulate, groupby
 from typing import Any, Final
 
-from backbone.store_files import write_durably
+from backbone.store.files import write_durably
 from ledger.digests import remembered_next
 from ledger.genesis import Genesis
 from ledger.leaf_reading import read_leaf
 from ledger.leaves import Kind, key_hash, value_hash
 from ledger.object_parts import ObjectParts
 from ledger.state import Cursor, Object
-from projections import restoring
-from projections.connect import Connection, connect
-from projections.errors import translated
-from projections.restoring import SnapshotLeaf
+from projections.session.connect import Connection, connect
+from projections.session.errors import translated
+from projections.snapshots import restoring
+from projections.snapshots.restoring import SnapshotLeaf
 from sync.snapshots.container import DIGESTS, LEAVES, BadContainer
 from sync.snapshots.manifest import (
     NAME,

@@ -24,12 +24,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
+from cli.main import run_line
+from lab.demo.local_committee import LocalCommittee
 from ledger.commands import CreateAsset, CreateObject, Transfer, UpdateObject
-from momus.cli import run_line
-from momus.demo.local_committee import LocalCommittee
-from node.broker import free_ports
-from node.home import Home
-from node.keystore import load_key
+from node.embedded.broker import free_ports
+from node.home.keystore import load_key
+from node.home.layout import Home
 from tests.api_node import TO, ApiNode, document
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]

@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 import pytest
 from rich.console import Console
 
-from momus.bench.ceilings import copy_rows_per_s
-from momus.bench.committee import CommitteeBench, CommitteeSizes
-from momus.bench.run import Bench, Sizes
+from lab.bench.ceilings import copy_rows_per_s
+from lab.bench.committee import CommitteeBench, CommitteeSizes
+from lab.bench.run import Bench, Sizes
 
 
 @pytest.fixture

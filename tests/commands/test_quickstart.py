@@ -16,7 +16,7 @@ from typing import Final, Self
 
 import pytest
 
-from node.broker import free_ports
+from node.embedded.broker import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "quickstart.md"

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from backbone.fenced import LOOK_BACK, Fenced, FencedWriter, FencingLog, Item
 from backbone.log import TopicMissing
+from backbone.log.fenced import LOOK_BACK, Fenced, FencedWriter, FencingLog, Item
 from backbone.topics import effects_topic
 
 

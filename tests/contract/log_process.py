@@ -10,9 +10,9 @@ from contextlib import closing
 from itertools import count
 from pathlib import Path
 
-from backbone.embedded import EmbeddedLog
-from backbone.kafka import KafkaLog
 from backbone.log import Delivery, Log
+from backbone.log.embedded import EmbeddedLog
+from backbone.log.kafka import KafkaLog
 
 
 def tell(offset: int, value: bytes) -> None:

@@ -9,11 +9,11 @@ from typing import cast
 import pytest
 from confluent_kafka import KafkaException, Producer
 
-from backbone.embedded import EmbeddedLog
-from backbone.fenced import FencedWriter, FencingLog
-from backbone.kafka import KafkaLog
-from backbone.kafka_fenced import IDENTITY_S, KafkaFencedWriter
 from backbone.log import LogUnavailable
+from backbone.log.embedded import EmbeddedLog
+from backbone.log.fenced import FencedWriter, FencingLog
+from backbone.log.kafka import KafkaLog
+from backbone.log.kafka_fenced import IDENTITY_S, KafkaFencedWriter
 from tests.contract.fenced_contract import FencedContract, items, values, written
 
 

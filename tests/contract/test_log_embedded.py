@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from backbone.embedded import EmbeddedLog
 from backbone.log import Log
+from backbone.log.embedded import EmbeddedLog
 from backbone.topics import registry_topic
 from tests.contract.log_contract import LogContract, read_to_end
 from tests.contract.log_extras import Durable, Rewritable

@@ -6,8 +6,8 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from backbone.kafka import KafkaLog
 from backbone.log import Log
+from backbone.log.kafka import KafkaLog
 from tests.contract.log_contract import LogContract
 from tests.contract.log_extras import Durable, NullValues
 

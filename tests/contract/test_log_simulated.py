@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from backbone.log import Log
-from backbone.simulated import SimulatedLog
+from backbone.log.simulated import SimulatedLog
 from tests.contract.log_contract import LogContract, read_some, send_all
 from tests.contract.log_extras import NullValues, Rewritable
 

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from rich.console import Console
 from rich.table import Table
 
-from node.make_database import create_database
-from node.postgres import EmbeddedPostgres
+from node.embedded.postgres import EmbeddedPostgres
+from node.wiring.databases import create_database
 from tests.faults.faults import faults_of_links, faults_of_processes
 from tests.faults.measure import SPAN_S, Healed, Rate, rates, suffer
 from tests.faults.world import NewDatabase, running_world

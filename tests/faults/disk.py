@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from momus.demo.local_node import LocalNode
+from lab.demo.local_node import LocalNode
 from tests.faults.signals import pid_of
 
 _BALLAST_BYTES = 1 << 16

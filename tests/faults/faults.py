@@ -7,9 +7,9 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from momus.demo.local_node import PROCESSES, LocalNode
-from node import exits
-from node.broker import LocalBroker
+from lab.demo.local_node import PROCESSES, LocalNode
+from node.embedded.broker import LocalBroker
+from node.home import exits
 from tests.faults.disk import no_room
 from tests.faults.proxy import Link, afflicted
 from tests.faults.signals import pid_of, stopped

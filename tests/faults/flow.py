@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from momus.client import Client, ClientSettings, Submission
+from client import Client, ClientSettings, Submission
 from tests.recovery.payments import Payments
 
 SETTLE_S: Final = 180.0

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from node.broker import LocalBroker, LocalCluster
+from node.embedded.broker import LocalBroker, LocalCluster
 from tests.faults.proxy import Link, Network
 
 

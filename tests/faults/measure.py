@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from momus.demo.local_node import PROCESSES
+from lab.demo.local_node import PROCESSES
 from tests.faults.faults import Fault
 from tests.faults.flow import IN_FLIGHT_MAX
 from tests.faults.watch import Recovered

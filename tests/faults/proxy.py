@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from node.broker import free_ports
+from node.embedded.broker import free_ports
 
 CHUNK_BYTES: Final = 16_384
 CHUNKS_MAX: Final = 64

@@ -14,15 +14,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from backbone.embedded import EmbeddedLog
 from backbone.log import Log
+from backbone.log.embedded import EmbeddedLog
 from backbone.store import StoreReader
 from backbone.topics import chain_topics
 from ledger.genesis import Genesis
 from ledger.header import Opening, decode_header
 from ledger.rejection import Rejection
-from node.broker import LocalBroker
-from node.home import Home
+from node.embedded.broker import LocalBroker
+from node.home.layout import Home
 from tests.faults.kafka import LinkedKafka
 from tests.faults.world import WAIT_S
 

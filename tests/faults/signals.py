@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from momus.demo.local_node import LocalNode
+from lab.demo.local_node import LocalNode
 
 
 @contextmanager

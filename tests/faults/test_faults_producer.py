@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from backbone.kafka import KafkaLog
-from backbone.kafka_producer import KafkaProducer
 from backbone.log import Delivery, LogUnavailable, TopicSpec
-from node.broker import LocalBroker
+from backbone.log.kafka import KafkaLog
+from backbone.log.kafka_producer import KafkaProducer
+from node.embedded.broker import LocalBroker
 
 TOPIC = "momus.put-back"
 WAIT_MS = 60_000

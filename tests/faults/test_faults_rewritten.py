@@ -10,9 +10,9 @@ from typing import Final
 
 import pytest
 
-from backbone.embedded import EmbeddedLog
 from backbone.log import Log
-from node.home import Home
+from backbone.log.embedded import EmbeddedLog
+from node.home.layout import Home
 from node.wiring import make_log
 from tests.faults.rewriting import UncleanElection, cut_end, lost, openings, recreate, shown
 from tests.faults.world import NewDatabase, World, running_world

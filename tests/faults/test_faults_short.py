@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from momus.demo.local_node import PROCESSES
-from node import exits
+from lab.demo.local_node import PROCESSES
+from node.home import exits
 from tests.faults.disk import no_room
 from tests.faults.proxy import Link, afflicted
 from tests.faults.signals import detail_of, pid_of, stopped

@@ -10,8 +10,8 @@ from random import Random
 
 import pytest
 
-from momus.demo.local_node import LocalNode
-from node import exits
+from lab.demo.local_node import LocalNode
+from node.home import exits
 from tests.faults.disk import SmallDisk
 from tests.faults.faults import faults_of_brokers, faults_of_links, faults_of_processes
 from tests.faults.measure import PER_S, Healed, suffer

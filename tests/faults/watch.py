@@ -10,11 +10,11 @@ from types import TracebackType
 from typing import Final, Self
 
 from backbone.log import Log, LogReader, LogRecord, LogUnavailable
-from consensus.messages import Kind, Message, Proposal, Vote, Wire
-from consensus.topics import consensus_topics
+from consensus.wire.messages import Kind, Message, Proposal, Vote, Wire
+from consensus.wire.topics import consensus_topics
 from ledger.committee import Committees
 from ledger.rejection import Rejection
-from node.home import Home
+from node.home.layout import Home
 from node.wiring import make_log
 
 READ_MS: Final = 2

@@ -10,8 +10,8 @@ from typing import Final
 
 from psycopg.conninfo import conninfo_to_dict
 
-from momus.demo.local_committee import LocalCommittee
-from momus.demo.local_node import PROCESSES, LocalNode, momus
+from lab.demo.local_committee import LocalCommittee
+from lab.demo.local_node import PROCESSES, LocalNode, momus
 from tests.faults.flow import Flow
 from tests.faults.kafka import LinkedKafka, linked_kafka
 from tests.faults.proxy import Link, Network, Target

@@ -19,16 +19,16 @@ import httpx
 import psycopg
 import pytest
 
+from api.admin.actions import DEEDS
 from api.admin.app import Parts, make_admin_app
-from api.admin.deeds import DEEDS
-from momus.cli import run_line
-from momus.client.admin import Access, AdminClient, AdminRefused, AdminUnreachable, admin_client
-from momus.demo.local_node import LocalNode
-from node.actions import BROKEN_OFF, DONE, UNDER_WAY, Actions
-from node.broker import free_ports
-from node.home import Home
-from node.status import PAUSED
-from node.tokens import ADMIN, OPERATOR, ROLES, VIEWER, Tokens
+from cli.admin_client import Access, AdminClient, AdminRefused, AdminUnreachable, admin_client
+from cli.main import run_line
+from lab.demo.local_node import LocalNode
+from node.embedded.broker import free_ports
+from node.home.actions import BROKEN_OFF, DONE, UNDER_WAY, Actions
+from node.home.layout import Home
+from node.home.status import PAUSED
+from node.home.tokens import ADMIN, OPERATOR, ROLES, VIEWER, Tokens
 from node.wiring import database_url
 from tests.certificates import certificate
 

@@ -20,12 +20,12 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 
-from api.listing import PAGE_BYTES_MAX
-from api.problems import CODES
+from api.reading.listing import PAGE_BYTES_MAX
+from cli.main import run_line
 from ledger.commands import CreateAsset, CreateObject, Transfer, UpdateObject
 from ledger.keys import PrivateKey
 from ledger.transaction import Transaction, digest_of, encode_batch, encode_transaction
-from momus.cli import run_line
+from serving.problems import CODES
 from tests.api_node import BODY_BYTES_MAX, BURST, TO, ApiNode, api_node, document
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]

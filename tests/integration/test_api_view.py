@@ -5,10 +5,10 @@ import asyncio
 import psycopg
 import pytest
 
-from api.database import Database
-from api.listing import PAGE_BYTES_MAX, NumberPageQuery
-from api.state_routes import VERSIONS
-from projections.migrate import migrate
+from api.reading.database import Database
+from api.reading.listing import PAGE_BYTES_MAX, NumberPageQuery
+from api.routes.state import VERSIONS
+from projections.maintenance.migrate import migrate
 
 pytestmark = pytest.mark.postgres
 

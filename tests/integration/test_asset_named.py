@@ -4,10 +4,10 @@ from threading import Thread
 
 import pytest
 
-from momus.commands.building import BadCommand
-from momus.commands.sending import asset_named
+from cli.command_parsing import BadCommand
+from cli.submission import asset_named
 from projections.database import Database
-from projections.migrate import migrate
+from projections.maintenance.migrate import migrate
 from tests import flush_effects as effects
 from tests.flush_effects import COIN, cursor_at
 

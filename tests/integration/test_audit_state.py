@@ -8,13 +8,13 @@ import pytest
 
 from ingest.pool import VerdictPool
 from ledger.genesis import Genesis, parse_genesis
-from node.pipeline import PipelineLimits
-from node.session import LogIdentity, Session
-from projections.audit import StateAudited, audit_chain, audit_state
-from projections.audit_rows import begin
-from projections.connect import connect
-from projections.findings import Findings
-from projections.migrate import migrate
+from node.execution.pipeline import PipelineLimits
+from node.execution.session import LogIdentity, Session
+from projections.audit.audit import StateAudited, audit_chain, audit_state
+from projections.audit.findings import Findings
+from projections.audit.rows import begin
+from projections.maintenance.migrate import migrate
+from projections.session.connect import connect
 from tests.builders import genesis_bytes
 from tests.chain_builder import even_cuts, write_store
 from tests.random_ledger import RandomLedger

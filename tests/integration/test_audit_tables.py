@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from projections.audit import audit_chain, audit_state
-from projections.audit_history import compare_history
-from projections.audit_rows import begin
-from projections.connect import connect
-from projections.findings import Findings
-from projections.fingerprint import ORDER
+from projections.audit.audit import audit_chain, audit_state
+from projections.audit.findings import Findings
+from projections.audit.fingerprint import ORDER
+from projections.audit.history import compare_history
+from projections.audit.rows import begin
+from projections.session.connect import connect
 from tests.snapshots import SmallChain, small_chain
 
 pytestmark = pytest.mark.postgres

@@ -9,14 +9,14 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from backbone.embedded import EmbeddedLog
+from backbone.log.embedded import EmbeddedLog
+from lab.demo.local_node import LocalNode, momus
 from ledger.commands import Command, CreateAsset, CreateObject, Mint, UpdateObject
 from ledger.digests import asset_id, object_id
 from ledger.genesis import Genesis
 from ledger.rejection import Reason
 from ledger.transaction import Transaction, digest_of, encode_transaction
-from momus.demo.local_node import LocalNode, momus
-from node.home import Home
+from node.home.layout import Home
 from node.wiring import database_url
 from tests.builders import address, genesis, key, record, transaction, transfer
 

@@ -11,7 +11,7 @@ import pytest
 from ledger.commands import Ownership, TransferObject
 from ledger.costs import COST_MAX
 from ledger.transaction import Transaction
-from projections.connect import connect
+from projections.session.connect import connect
 from tests.builders import TIME_MS, genesis, key, transaction
 from tests.costly_blocks import KINDS, LARGE, OWNER, RUBBISH, Growth, Ledger, batches, growth, named, records_of
 

@@ -9,14 +9,14 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from backbone.store import StoreReader
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from client import Client
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from lab.demo.local_committee import LocalCommittee
+from lab.demo.local_node import PROCESSES, LocalNode, momus
 from ledger.committee import Committees
-from momus.client import Client
-from momus.demo.local_committee import LocalCommittee
-from momus.demo.local_node import PROCESSES, LocalNode, momus
-from node.exits import HALT
+from node.home.exits import HALT
 from node.wiring import open_log
-from projections.connect import connect
+from projections.session.connect import connect
 from tests.recovery.payments import KEYS, Payments
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]

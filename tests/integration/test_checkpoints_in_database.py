@@ -14,16 +14,16 @@ from ingest.pool import VerdictPool
 from ledger.checkpoint import checkpoint_digest, encode_checkpoint
 from ledger.genesis import Genesis, parse_genesis
 from ledger.leaves import key_hash, value_hash
-from node.pipeline import PipelineLimits
-from node.session import LogIdentity, Session
-from projections import tree
-from projections.checkpoints import write_checkpoint
-from projections.connect import Connection, connect
+from node.execution.pipeline import PipelineLimits
+from node.execution.session import LogIdentity, Session
+from projections.audit.state_leaves import state_leaves
 from projections.database import CursorMoved, Database, StateDiffers
-from projections.migrate import migrate
-from projections.node_cache import NodeCache
-from projections.state_leaves import state_leaves
-from projections.tree import read_nodes, root_of
+from projections.flush import tree
+from projections.flush.checkpoints import write_checkpoint
+from projections.flush.node_cache import NodeCache
+from projections.flush.tree import read_nodes, root_of
+from projections.maintenance.migrate import migrate
+from projections.session.connect import Connection, connect
 from tests.builders import genesis_bytes
 from tests.chain_builder import even_cuts, write_store
 from tests.flush_effects import cursor_at, nothing

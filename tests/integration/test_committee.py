@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from momus.client import Client, ClientSettings
-from momus.demo.local_committee import LocalCommittee
-from momus.demo.local_node import PROCESSES, momus
-from momus.demo.rebuild import rebuild
+from client import Client, ClientSettings
+from lab.demo.local_committee import LocalCommittee
+from lab.demo.local_node import PROCESSES, momus
+from lab.demo.rebuild import rebuild
 from tests.recovery.outcome import check_payments
 from tests.recovery.payments import Payments
 from tests.recovery.statements import conflicts

@@ -15,7 +15,7 @@ from ledger.commands import CreateObject, DeleteObject, TransferObject
 from ledger.digests import object_id
 from ledger.genesis import parse_genesis
 from ledger.transaction import Transaction, digest_of
-from projections.migrate import migrate
+from projections.maintenance.migrate import migrate
 from tests.builders import TIME_MS, address, genesis_bytes, key, record, transaction
 from tests.chain_builder import write_store
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from ledger.genesis import parse_genesis
-from projections.fingerprint import Fingerprint, fingerprint
+from projections.audit.fingerprint import Fingerprint, fingerprint
 from tests.builders import genesis_bytes
 from tests.chain_builder import even_cuts, write_store
 from tests.random_ledger import RandomLedger

@@ -11,20 +11,20 @@ from uuid import uuid4
 
 import pytest
 
-from backbone.kafka import KafkaLog
 from backbone.log import Log
+from backbone.log.kafka import KafkaLog
 from backbone.topics import registry_topic
+from cli.main import run_line
+from lab.demo.local_committee import LocalCommittee
 from ledger.committee import Committees
 from ledger.genesis import Genesis
-from momus.cli import run_line
-from momus.demo.local_committee import LocalCommittee
 from node import wiring
-from node.announcing import Announcer
-from node.discovery import Peer, peers, peers_of, read_known
-from node.home import Home
+from node.home.known_peers import Peer, peers, peers_of, read_known
+from node.home.layout import Home
 from node.metrics.values import Values
-from node.own_record import Own
-from node.registry_topic import RegistryTopic
+from node.ordering.announcing import Announcer
+from node.ordering.own_record import Own
+from node.ordering.registry_topic import RegistryTopic
 from sync.node_record import NodeRecord, NodeRecords
 from tests import builders
 from tests.builders import key

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-import node.pipeline as pipeline
-from consensus.certifier import Action, Certifier, Fork, SayAgain, SignClaim
-from consensus.checkpoint_messages import CheckpointWire
+import node.execution.pipeline as pipeline
+from consensus.core.certifier import Action, Certifier, Fork, SayAgain, SignClaim
+from consensus.wire.checkpoint_messages import CheckpointWire
 from executor.execute import execute
 from ingest.pool import VerdictPool
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.genesis import Genesis, parse_genesis
-from node.session import LogIdentity, Session
+from node.execution.session import LogIdentity, Session
 from projections.database import Database
-from projections.migrate import migrate
+from projections.maintenance.migrate import migrate
 from tests.builders import genesis_bytes, validator_key
 from tests.chain_builder import even_cuts, write_store
 from tests.random_ledger import RandomLedger

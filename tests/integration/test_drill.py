@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from momus.cli import run_line
-from momus.client import Client
-from momus.demo.local_node import LocalNode, momus
-from node.drill_page import kept_drills
-from node.home import Home
-from node.injection import Injection
+from cli.main import run_line
+from client import Client
+from lab.demo.local_node import LocalNode, momus
+from node.home.layout import Home
+from node.recovery.damage import Injection
+from node.recovery.drill_page import kept_drills
 from node.wiring import database_url
 from tests.recovery.payments import Payments
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import pytest
 
 from backbone.store import StoreReader, StoreWriter
-from node.audit import Audit
-from node.drill import HEALED, PASSED, Drill, DrillReport
-from node.home import Home
-from node.injection import Injection
-from node.settings import Settings, read_settings
-from node.store_pruning import prune_below
+from node.execution.store_pruning import prune_below
+from node.home.layout import Home
+from node.recovery.audit import Audit
+from node.recovery.damage import Injection
+from node.recovery.drill import HEALED, PASSED, Drill, DrillReport
+from node.settings.tree import Settings, read_settings
 from projections.database import Database
 from sync.snapshots.places import Folder
 from tests.snapshots import CLUSTER, SmallChain, small_chain

@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from api.streams import Place
-from backbone.embedded import EmbeddedLog
-from momus.cli import run_line
+from api.reading.streams import Place
+from backbone.log.embedded import EmbeddedLog
+from cli.main import run_line
 from tests.effects_node import EffectsNode, effects_node
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(600)]

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from projections.audit.fingerprint import ORDER, compare, fingerprint
 from projections.database import Database, DatabaseUnavailable
-from projections.fingerprint import ORDER, compare, fingerprint
-from projections.migrate import migrate
+from projections.maintenance.migrate import migrate
 from tests import flush_effects as effects
 from tests.flush_effects import cursor_at
 

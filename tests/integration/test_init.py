@@ -14,15 +14,16 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from backbone.embedded import EmbeddedLog
+from backbone.log.embedded import EmbeddedLog
+from cli.main import run_line
 from ledger.committee import Committees
-from momus.cli import run_line
-from node import exits, wiring
-from node.home import Home
-from node.keystore import load_key
-from node.make_database import running_postgres
-from node.status import RUNNING, StatusFile
-from projections.connect import connect
+from node import wiring
+from node.home import exits
+from node.home.keystore import load_key
+from node.home.layout import Home
+from node.home.status import RUNNING, StatusFile
+from node.wiring.databases import running_postgres
+from projections.session.connect import connect
 from tests.integration.test_sessions import VARIABLES
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]

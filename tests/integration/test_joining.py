@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from backbone.embedded import EmbeddedLog
+from backbone.log.embedded import EmbeddedLog
+from cli.main import run_line
 from ledger.committee import Committees
-from momus.cli import run_line
 from node import wiring
-from node.home import Home
+from node.home.layout import Home
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
 PARTIES = ("apple", "pear", "plum")

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from backbone.kafka import KafkaLog
 from backbone.log import Delivery, LogRecord, LogUnavailable, TopicSpec
-from node.broker import LocalBroker, LocalCluster
-from node.broker_files import BrokerUnusable
+from backbone.log.kafka import KafkaLog
+from node.embedded.broker import LocalBroker, LocalCluster
+from node.embedded.broker_files import BrokerUnusable
 
 WAIT_S = 180
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def test_a_killed_broker_comes_back_at_its_address_with_what_it_acknowledged(bro
 @pytest.mark.kafka
 def test_a_broker_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from node.broker import LocalBroker\n"
+        "import sys; from pathlib import Path; from node.embedded.broker import LocalBroker\n"
         "broker = LocalBroker(Path(sys.argv[1])); broker.launch(); print(broker.pid, flush=True); sys.stdin.read()\n"
     )
     parent = subprocess.Popen(
@@ -162,7 +162,7 @@ def test_a_broker_that_ends_at_once_says_why(tmp_path: Path, monkeypatch: pytest
     (programs / "java").chmod(0o755)
     (tmp_path / "cache" / "momus").mkdir(parents=True)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}/bin{os.pathsep}/usr/bin")
-    monkeypatch.setattr("node.broker.jars", lambda: tmp_path)
+    monkeypatch.setattr("node.embedded.broker.jars", lambda: tmp_path)
     with pytest.raises(BrokerUnusable, match="Error: bad JVM"):
         LocalBroker(tmp_path / "kafka").start()
 

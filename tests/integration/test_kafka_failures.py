@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from backbone.kafka import KafkaLog
 from backbone.log import LogProducer, LogReader, LogUnavailable, PositionLost, TopicSpec
+from backbone.log.kafka import KafkaLog
 
 WAIT_S = 60
 

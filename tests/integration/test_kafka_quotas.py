@@ -10,9 +10,9 @@ from typing import Final
 import pytest
 from confluent_kafka import Producer
 
-from backbone.kafka import KafkaLog
 from backbone.log import TopicSpec
-from node.broker_files import jars
+from backbone.log.kafka import KafkaLog
+from node.embedded.broker_files import jars
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "joining.md"
 SECTION: Final = re.compile(r"^## Who may fill the topic.*?(?=^## )", re.MULTILINE | re.DOTALL)

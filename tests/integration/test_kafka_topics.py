@@ -16,8 +16,8 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
     ResourceType,
 )
 
-from backbone.kafka import KafkaLog
 from backbone.log import LogUnavailable, TopicMissing, TopicSpec
+from backbone.log.kafka import KafkaLog
 from backbone.topics import chain_topics, check_topic
 
 pytestmark = pytest.mark.kafka

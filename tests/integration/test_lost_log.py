@@ -9,13 +9,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from backbone.embedded import EmbeddedLog
 from backbone.log import TopicSpec
+from backbone.log.embedded import EmbeddedLog
 from backbone.store import StoreReader
+from lab.demo.local_node import LocalNode, momus
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, Opening, decode_header
-from momus.demo.local_node import LocalNode, momus
-from node.home import Home
+from node.home.layout import Home
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from backbone.embedded import EmbeddedLog
 from backbone.log import TopicExists
+from backbone.log.embedded import EmbeddedLog
 from backbone.topics import chain_topics
-from momus.cli import run_line
-from momus.demo.scratch import ScratchTaken, fresh_scratch
-from node.home import Home
-from node.only_one import only_one_of
-from node.process import Unavailable
+from cli.main import run_line
+from lab.demo.scratch import ScratchTaken, fresh_scratch
+from node.errors import Unavailable
+from node.home.layout import Home
+from node.home.locks import only_one_of
 from tests.fresh_machine import ORDINARY, on_fresh_machine
 from tests.home_modes import open_to_others
 
@@ -120,7 +120,7 @@ def test_genesis_that_cannot_be_written_leaves_no_topics(tmp_path: Path) -> None
 
 def test_a_folder_that_a_demo_works_in_is_not_anothers(tmp_path: Path) -> None:
     scratch = fresh_scratch(tmp_path / "scratch")
-    code = "from pathlib import Path; from momus.demo.scratch import fresh_scratch; fresh_scratch(Path('scratch'))"
+    code = "from pathlib import Path; from lab.demo.scratch import fresh_scratch; fresh_scratch(Path('scratch'))"
     other = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert "Another demo works in" in other.stderr
     assert list(scratch.iterdir()) != []

@@ -19,9 +19,9 @@ import psycopg
 import pytest
 
 from ledger.rejection import Reason
-from node.postgres_files import programs
+from node.embedded.postgres_files import programs
 from projections.database import Database, DatabaseUnusable
-from projections.migrate import MIGRATIONS, downgrade, migrate, newest_revision, offline_sql
+from projections.maintenance.migrate import MIGRATIONS, downgrade, migrate, newest_revision, offline_sql
 from tests import flush_effects as effects
 from tests.flush_effects import cursor_at
 from tests.fresh_python import in_fresh_python
@@ -65,7 +65,7 @@ def test_database_with_the_newest_tables_needs_no_alembic(postgres_url: str) -> 
         assert connection.execute("select version_num from ledger.alembic_version").fetchall() == [(newest_revision(),)]
     code = f"""
 import sys
-from projections.migrate import migrate
+from projections.maintenance.migrate import migrate
 assert migrate({postgres_url!r}, 7) == ()
 print(*({{"alembic", "sqlalchemy"}} & set(sys.modules)))
 """

@@ -12,7 +12,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from momus.cli import run_line
+from cli.main import run_line
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240)]
 

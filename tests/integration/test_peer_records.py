@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from backbone.aside import Aside
+from backbone.intake.retained_records import Aside
 from backbone.store import StoredRecord, StoreWriter
 from ledger.header import Head
 from sync import peers as peers_module

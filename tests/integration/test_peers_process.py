@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from backbone.store import StoreReader
+from cli.main import run_line
+from lab.demo.local_committee import LocalCommittee
+from lab.demo.local_node import LocalNode
 from ledger.header import Header, decode_header
-from momus.cli import run_line
-from momus.demo.local_committee import LocalCommittee
-from momus.demo.local_node import LocalNode
-from node.home import Home
+from node.home.layout import Home
 from node.wiring import record_source
 from sync.peers import PeerRecords
 

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from node.postgres import EmbeddedPostgres
-from node.postgres_files import PostgresUnusable, is_process_in, processes_in
+from node.embedded.postgres import EmbeddedPostgres
+from node.embedded.postgres_files import PostgresUnusable, is_process_in, processes_in
 
 pytestmark = pytest.mark.postgres
 
@@ -67,7 +67,7 @@ def test_a_second_start_finds_the_first(server: EmbeddedPostgres) -> None:
 
 def test_handles_of_other_processes_do_not_stop_it(server: EmbeddedPostgres) -> None:
     pid = server.pid
-    script = "import sys; from pathlib import Path; from node.postgres import EmbeddedPostgres as E; "
+    script = "import sys; from pathlib import Path; from node.embedded.postgres import EmbeddedPostgres as E; "
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", f"{script} E(Path(sys.argv[1])).start()", str(server.folder)],
         cwd=Path(__file__).parents[2],

@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
+from client import HeightWatch, partition_of
+from lab.demo.local_node import LocalNode, momus
 from ledger.keys import PrivateKey
-from momus.client import HeightWatch, partition_of
-from momus.demo.local_node import LocalNode, momus
-from node.broker_files import jars
+from node.embedded.broker_files import jars
 from node.wiring import database_url
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,12 +11,12 @@ import pytest
 from ledger.commands import Ownership
 from ledger.rejection import Reason
 from ledger.state import ObjectContent, Wanted
-from projections.connect import connect
+from projections.audit.fingerprint import compare, fingerprint
 from projections.database import CHANNEL, CursorMoved, Database, DatabaseUnavailable, DatabaseUnusable, StateDiffers
-from projections.fingerprint import compare, fingerprint
 from projections.lookup import Executed, Rejected, transaction_fate
-from projections.migrate import migrate
-from projections.object_rows import parts_of
+from projections.maintenance.migrate import migrate
+from projections.rows.object_rows import parts_of
+from projections.session.connect import connect
 from tests import flush_effects as effects
 from tests.flush_effects import ALICE, BOB, CAROL, COIN, THING, TRAILING_ZEROS, cursor_at, name
 from tests.whole_objects import Whole, made

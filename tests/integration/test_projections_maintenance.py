@@ -8,10 +8,10 @@ import psycopg
 import pytest
 
 from ledger.state import Effects
+from projections.audit.fingerprint import fingerprint
 from projections.database import Database
-from projections.fingerprint import fingerprint
-from projections.migrate import migrate
-from projections.partitions import CLOSED_INDEXES
+from projections.maintenance.migrate import migrate
+from projections.maintenance.partitions import CLOSED_INDEXES
 from tests import flush_effects as effects
 from tests.flush_effects import ALICE, BOB, cursor_at, name
 from tests.whole_objects import Whole
@@ -144,7 +144,10 @@ def test_partitions_are_made_while_somebody_reads_the_history(database: Database
 @pytest.mark.parametrize(
     ("query", "index"),
     [
-        (f"select * from api.transactions where digest = '{name('transaction 1 0').hex()}'", "transactions_%_digest"),
+        (
+            f"select * from api.transactions where digest = '{name('transaction 1 0').hex()}'",
+            "transactions_%_digest",
+        ),
         (f"select * from api.transactions where signer = '{ALICE.hex()}'", "transactions_%_signer"),
         (f"select * from api.rejections where digest = '{name('rejected 1 0').hex()}'", "rejections_%_digest"),
         (f"select * from api.transfers where sender = '{ALICE.hex()}'", "transfers_%_sender"),

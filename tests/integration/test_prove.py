@@ -8,19 +8,19 @@ import pytest
 from psycopg.errors import LockNotAvailable
 
 from backbone.store import StoreReader
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ingest.pool import VerdictPool
 from ledger import leaves
 from ledger.committee import Committees
 from ledger.genesis import Genesis, parse_genesis
-from node.pipeline import PipelineLimits
-from node.session import LogIdentity, Session
-from projections.connect import connect
+from node.execution.pipeline import PipelineLimits
+from node.execution.session import LogIdentity, Session
+from projections.audit.state_leaves import state_leaves
 from projections.database import Database, StateDiffers
-from projections.migrate import migrate
+from projections.maintenance.migrate import migrate
+from projections.maintenance.pruning import Keep
 from projections.proven_rows import one_view
-from projections.pruning import Keep
-from projections.state_leaves import state_leaves
+from projections.session.connect import connect
 from proofs.making import Made, make_state_proof
 from tests import stranger_verifier
 from tests.builders import genesis_bytes, validator_key

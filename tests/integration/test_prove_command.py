@@ -7,14 +7,14 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from momus.cli import run_line
-from momus.client import Client
-from momus.demo.local_node import LocalNode, NodeFailed, momus
-from node import exits
-from node.home import Home
-from node.make_database import running_postgres
+from cli.main import run_line
+from client import Client
+from lab.demo.local_node import LocalNode, NodeFailed, momus
+from node.home import exits
+from node.home.layout import Home
 from node.wiring import database_url
-from projections.connect import connect
+from node.wiring.databases import running_postgres
+from projections.session.connect import connect
 from tests import stranger_verifier
 from tests.recovery.payments import FUNDS, KEYS, Payments
 

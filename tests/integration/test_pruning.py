@@ -9,13 +9,13 @@ import pytest
 from ingest.pool import VerdictPool
 from ledger.genesis import Genesis
 from ledger.leaves import key_hash, value_hash
-from projections.connect import Connection, connect
+from projections.audit.fingerprint import compare, image
+from projections.audit.state_leaves import state_leaves
 from projections.database import Database
-from projections.fingerprint import compare, image
-from projections.migrate import migrate
-from projections.partitions import HISTORY, make_partitions
-from projections.pruning import Keep, Pruned, history_floor, oldest_height, prune_history
-from projections.state_leaves import state_leaves
+from projections.maintenance.migrate import migrate
+from projections.maintenance.partitions import HISTORY, make_partitions
+from projections.maintenance.pruning import Keep, Pruned, history_floor, oldest_height, prune_history
+from projections.session.connect import Connection, connect
 from tests.integration.test_checkpoints_in_database import HEIGHTS, chain, execute, pool, reachable
 from tree.hashing import hash_of
 

@@ -11,13 +11,14 @@ import pytest
 from psycopg import errors
 
 from ledger.genesis import Genesis, parse_genesis
-from projections import audit_rows, pruning
-from projections.connect import connect
+from projections.audit import rows as audit_rows
 from projections.database import Database
-from projections.exporting import ExportedView
-from projections.migrate import downgrade, migrate
+from projections.maintenance import pruning
+from projections.maintenance.migrate import downgrade, migrate
+from projections.maintenance.pruning import Keep
 from projections.proven_rows import one_view
-from projections.pruning import Keep
+from projections.session.connect import connect
+from projections.snapshots.exporting import ExportedView
 from tests import flush_effects as effects
 from tests.builders import genesis_bytes
 from tests.flush_effects import cursor_at

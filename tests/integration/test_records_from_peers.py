@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from backbone.embedded import EmbeddedLog
+from backbone.log.embedded import EmbeddedLog
 from backbone.store import StoreReader
-from momus.client import Client, ClientSettings
-from momus.demo.local_committee import LocalCommittee
-from momus.demo.local_node import PROCESSES, momus
-from node.home import Home
+from client import Client, ClientSettings
+from lab.demo.local_committee import LocalCommittee
+from lab.demo.local_node import PROCESSES, momus
+from node.home.layout import Home
 from node.wiring import make_log
 from tests.recovery.outcome import check_payments
 from tests.recovery.payments import Payments

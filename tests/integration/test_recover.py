@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from backbone.store_files import partition_folder, segments
-from momus.cli import run_line
-from momus.client import Client
-from momus.demo.local_node import LocalNode, NodeFailed, momus
-from node import exits
-from node.home import Home
-from node.make_database import beside, drop_database, make_database, running_postgres
-from node.only_one import only_one
+from backbone.store.files import partition_folder, segments
+from cli.main import run_line
+from client import Client
+from lab.demo.local_node import LocalNode, NodeFailed, momus
+from node.home import exits
+from node.home.layout import Home
+from node.home.locks import only_one
 from node.wiring import database_url
-from projections.connect import connect
-from projections.fingerprint import Fingerprint, fingerprint
-from projections.restoring import begin as begin_restoring
+from node.wiring.databases import beside, drop_database, make_database, running_postgres
+from projections.audit.fingerprint import Fingerprint, fingerprint
+from projections.session.connect import connect
+from projections.snapshots.restoring import begin as begin_restoring
 from tests.recovery.payments import Payments
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from momus.cli import run_line
+from cli.main import run_line
 from tests.fresh_machine import module_on_fresh_machine
 
 pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]

@@ -20,12 +20,12 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from momus.cli import run_line
-from momus.demo.local_node import LocalNode
-from node.broker import free_ports
-from node.home import Home
+from cli.main import run_line
+from lab.demo.local_node import LocalNode
+from node.embedded.broker import free_ports
+from node.home.layout import Home
+from node.home.status import is_running
 from node.metrics.catalogue import METRICS
-from node.status import is_running
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(180)]
 YOU = "ab" * 32

@@ -9,12 +9,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from momus.cli import run_line
-from momus.demo.local_node import LocalNode, momus
-from node.home import Home
-from node.make_database import drop_database
-from node.postgres import EmbeddedPostgres
+from cli.main import run_line
+from lab.demo.local_node import LocalNode, momus
+from node.embedded.postgres import EmbeddedPostgres
+from node.home.layout import Home
 from node.wiring import DATABASE
+from node.wiring.databases import drop_database
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(180)]
 HALT, USAGE = 3, 2

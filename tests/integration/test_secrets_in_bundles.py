@@ -6,10 +6,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from node.diagnostics import make_bundle
-from node.home import Home
-from node.settings import read_settings
-from projections.migrate import migrate
+from api.admin.diagnostics import make_bundle
+from node.home.layout import Home
+from node.settings.tree import read_settings
+from projections.maintenance.migrate import migrate
 from tests.builders import genesis_bytes
 
 pytestmark = pytest.mark.postgres

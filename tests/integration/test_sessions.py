@@ -11,9 +11,9 @@ from psycopg import sql
 
 from ledger.genesis import Genesis, parse_genesis
 from ledger.state import Effects, Wanted
+from projections.audit.fingerprint import Fingerprint, fingerprint
 from projections.database import Database
-from projections.fingerprint import Fingerprint, fingerprint
-from projections.migrate import migrate
+from projections.maintenance.migrate import migrate
 from tests import flush_effects as effects
 from tests.builders import genesis_bytes
 from tests.flush_effects import COIN, cursor_at

@@ -11,18 +11,18 @@ import pytest
 
 import sync.snapshots.export as exporting
 from backbone.store import StoreReader
-from node.blocks import StoreInconsistent
-from node.store_pruning import prune_below
-from projections.audit import audit_chain, audit_state
-from projections.audit_rows import begin
-from projections.connect import connect
-from projections.errors import StateDiffers
-from projections.exporting import ExportedView, imported_view
-from projections.findings import Findings
-from projections.fingerprint import compare, image
-from projections.migrate import migrate
-from projections.restoring import NotFresh
-from projections.restoring import begin as begin_restoring
+from node.execution.blocks import StoreInconsistent
+from node.execution.store_pruning import prune_below
+from projections.audit.audit import audit_chain, audit_state
+from projections.audit.findings import Findings
+from projections.audit.fingerprint import compare, image
+from projections.audit.rows import begin
+from projections.maintenance.migrate import migrate
+from projections.session.connect import connect
+from projections.session.errors import StateDiffers
+from projections.snapshots.exporting import ExportedView, imported_view
+from projections.snapshots.restoring import NotFresh
+from projections.snapshots.restoring import begin as begin_restoring
 from sync.snapshots.manifest import NAME
 from sync.snapshots.places import Folder
 from sync.snapshots.restore import BadSnapshot, Snapshot, open_snapshot, restore, verify_snapshot

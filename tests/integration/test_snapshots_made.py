@@ -9,15 +9,15 @@ from threading import Event
 import pytest
 
 from backbone.store import StoreDamaged, StoreReader, StoreWriter
-from backbone.store_files import certificate_folder, segments
-from node.home import Home
-from node.only_one import removing, way_back
-from node.snapshots import make_snapshot
-from node.upkeep import Upkeep
+from backbone.store.files import certificate_folder, segments
+from node.execution.background_maintenance import Upkeep
+from node.execution.snapshots import make_snapshot
+from node.home.layout import Home
+from node.home.locks import removing, way_back
 from projections.database import Database
-from projections.exporting import ExportedView
-from projections.migrate import migrate
-from projections.pruning import Keep
+from projections.maintenance.migrate import migrate
+from projections.maintenance.pruning import Keep
+from projections.snapshots.exporting import ExportedView
 from sync.snapshots.manifest import NAME
 from sync.snapshots.places import Folder
 from tests.snapshots import SmallChain, small_chain

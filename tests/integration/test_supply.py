@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from api.database import View
 from api.effects.record import encode_effect
-from api.streams import EffectFeed, Place
+from api.reading.database import View
+from api.reading.streams import EffectFeed, Place
 from ledger.codec import Codec
 from tests.random_ledger import ZEROS
 from tests.snapshots import small_chain

@@ -16,7 +16,7 @@ from ledger.commands import Ownership
 from ledger.rejection import Reason
 from ledger.state import Asset, Effects
 from projections.database import Database
-from projections.migrate import migrate
+from projections.maintenance.migrate import migrate
 from tests import flush_effects as effects
 from tests.flush_effects import ALICE, BOB, COIN, THING, TIME_MS, TRAILING_ZEROS, cursor_at, name
 from tests.whole_objects import Whole, made

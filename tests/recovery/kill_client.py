@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import TextIO
 
-from momus.client import Client, ClientSettings, Submission
+from client import Client, ClientSettings, Submission
 from tests.recovery.payments import Payments
 
 AHEAD_MAX = 200

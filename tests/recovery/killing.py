@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from momus.demo.local_node import LocalNode
-from node.postgres import EmbeddedPostgres
+from lab.demo.local_node import LocalNode
+from node.embedded.postgres import EmbeddedPostgres
 
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 90.0

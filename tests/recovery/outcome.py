@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from backbone.store import StoredFinal, StoreReader
-from node.home import Home
+from node.home.layout import Home
 from tests.recovery.payments import Payments, balances_after
 
 BLOCKS_AT_ONCE = 1_000

@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from backbone.log import Log
-from consensus.checkpoint_messages import CheckpointSignature, CheckpointWire, speaks_of_checkpoints
-from consensus.journal_file import open_journal
-from consensus.messages import Kind, Message, Proposal, Vote, Wire
-from consensus.readers import read_to_end
-from consensus.topics import consensus_topics
+from consensus.runtime.journal_file import open_journal
+from consensus.runtime.readers import read_to_end
+from consensus.wire.checkpoint_messages import CheckpointSignature, CheckpointWire, speaks_of_checkpoints
+from consensus.wire.messages import Kind, Message, Proposal, Vote, Wire
+from consensus.wire.topics import consensus_topics
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.keys import verify
 from ledger.rejection import Rejection
 from node import wiring
-from node.home import Home
+from node.home.layout import Home
 
 
 def conflicts(homes: Iterable[Path]) -> list[str]:

@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from momus.client import Client
-from momus.demo.local_committee import LocalCommittee
-from momus.demo.local_node import PROCESSES, LocalNode, momus
-from momus.demo.rebuild import rebuild
+from client import Client
+from lab.demo.local_committee import LocalCommittee
+from lab.demo.local_node import PROCESSES, LocalNode, momus
+from lab.demo.rebuild import rebuild
 from tests.recovery.kill_client import noted
 from tests.recovery.killing import ClientProcess, Kill, kill_postgres, kill_process, kill_worker
 from tests.recovery.outcome import check_payments

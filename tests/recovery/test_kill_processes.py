@@ -15,10 +15,10 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from momus.client import Client, HeightWatch
-from momus.demo.local_node import LocalNode, momus
-from momus.demo.rebuild import rebuild
-from node.broker import LocalBroker
+from client import Client, HeightWatch
+from lab.demo.local_node import LocalNode, momus
+from lab.demo.rebuild import rebuild
+from node.embedded.broker import LocalBroker
 from node.wiring import database_url
 from tests.recovery.kill_client import noted
 from tests.recovery.killing import ClientProcess, Kill, deck, kill_postgres, kill_process, kill_worker

@@ -12,32 +12,32 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-import node.replay as replaying
+import node.recovery.replay as replaying
 import sync.snapshots.export as exporting
-from backbone.intake import Source
+from backbone.intake.intake import Source
 from backbone.store import StoreReader, StoreWriter
 from ingest.verdicts import judge
 from ledger.genesis import Genesis
-from node.blocks import BlockSource
-from node.final import sources
-from node.home import Home
-from node.make_database import create_database, renew_database
-from node.pipeline import PipelineLimits
-from node.rebuild import Means
-from node.recover import recover
-from node.session import LogIdentity, Session
-from node.settings import SnapshotSettings, read_settings
-from node.snapshots import make_snapshot, tidy
-from node.store_pruning import prune_below
-from projections.audit import audit_chain, audit_state
-from projections.audit_rows import begin
-from projections.connect import connect
+from node.execution.blocks import BlockSource
+from node.execution.pipeline import PipelineLimits
+from node.execution.session import LogIdentity, Session
+from node.execution.snapshots import make_snapshot, tidy
+from node.execution.store_pruning import prune_below
+from node.home.final_heads import sources
+from node.home.layout import Home
+from node.recovery.rebuild import Means
+from node.recovery.recover import recover
+from node.settings.tree import SnapshotSettings, read_settings
+from node.wiring.databases import create_database, renew_database
+from projections.audit.audit import audit_chain, audit_state
+from projections.audit.findings import Findings
+from projections.audit.fingerprint import ORDER, compare, fingerprint_of, image
+from projections.audit.rows import begin
 from projections.database import Database
-from projections.exporting import ExportedView
-from projections.findings import Findings
-from projections.fingerprint import ORDER, compare, fingerprint_of, image
-from projections.migrate import migrate
-from projections.pruning import Keep, oldest_height
+from projections.maintenance.migrate import migrate
+from projections.maintenance.pruning import Keep, oldest_height
+from projections.session.connect import connect
+from projections.snapshots.exporting import ExportedView
 from sync.snapshots.places import Folder
 from sync.snapshots.restore import open_snapshot, restore, verify_snapshot
 from tests.fail_points import killed_at_every_step

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from backbone.aside import Aside
-from backbone.embedded import EmbeddedLog
-from backbone.intake import Advance, Intake, IntakeLimits, IntakeParts, Source
+from backbone.intake.intake import Advance, Intake, IntakeLimits, IntakeParts, Source
+from backbone.intake.retained_records import Aside
 from backbone.log import TopicSpec
+from backbone.log.embedded import EmbeddedLog
 from backbone.store import StoreReader, StoreWriter
-from consensus.blocks import BlockReader, encode_block, verify_block
-from consensus.messages import Certificate, Kind, Vote, Wire
+from consensus.wire.final_blocks import BlockReader, encode_block, verify_block
+from consensus.wire.messages import Certificate, Kind, Vote, Wire
 from ledger.committee import Committees
 from ledger.header import Head, Header, View
-from node.follow import Follower, FollowProgress, LogTooShort
+from node.recovery.follow import Follower, FollowProgress, LogTooShort
 from tests.builders import genesis, validator_key
 from tests.store_records import chain
 

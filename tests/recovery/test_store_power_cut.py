@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backbone.store import StoredRecord, StoreFailed, StoreReader, StoreWriter
-from backbone.store_files import DiskFile
+from backbone.store.files import DiskFile
 from tests.store_records import chained, is_chained
 
 OPERATIONS = 35

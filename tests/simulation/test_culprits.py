@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from consensus.blocks import encode_block
-from consensus.evidence import culprits
-from consensus.messages import NO_DIGEST, Certificate, Kind, Proposal, Statement, Vote, Wire
+from consensus.wire.final_blocks import encode_block
+from consensus.wire.fork_evidence import culprits
+from consensus.wire.messages import NO_DIGEST, Certificate, Kind, Proposal, Statement, Vote, Wire
 from ledger.committee import Committees
 from ledger.header import Header, Height, View
 from tests import builders

@@ -6,9 +6,9 @@ from typing import Any
 
 from simulation.adversaries.kinds import ADVERSARIES
 from simulation.checkers import CHECKERS
-from simulation.faults import FAULTS
-from simulation.mishaps import Mishap
 from simulation.mutants import MUTANTS
+from simulation.parts.faults import FAULTS
+from simulation.parts.mishaps import Mishap
 
 PAGE = Path(__file__).parents[2] / "docs" / "byzantine-testing.md"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from consensus.evidence import culprits
-from consensus.messages import Proposal, Statement, Vote
+from consensus.wire.fork_evidence import culprits
+from consensus.wire.messages import Proposal, Statement, Vote
 from ledger.committee import Committees
 from simulation.forks import DividedWorld, Fork
 from simulation.runs import Plan, Verdict, run, world_of

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from backbone.store import StoredFinal
-from consensus.core import Core
-from consensus.messages import Certificate, Kind
+from consensus.core.core import Core
+from consensus.wire.messages import Certificate, Kind
 from ledger.header import Header, Height, View
 from simulation.checkers import CHECKERS, Violation
 from simulation.checkers.checker import Stored

@@ -1,11 +1,11 @@
 """Reading a partition again while it is already being read again."""
 
-from backbone.intake import Advance
+from backbone.intake.intake import Advance
 from backbone.store import Entry
-from consensus.events import Reread
-from consensus.loop import Restarted
+from consensus.core.events import Reread
+from consensus.runtime.loop import Restarted
 from ledger import digests
-from simulation.faults import CALM
+from simulation.parts.faults import CALM
 from simulation.world import World
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from momus.cli import run_line
+from cli.main import run_line
 from simulation.runs import Plan, trace_digest
 
 

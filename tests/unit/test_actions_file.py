@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from node import actions
-from node.actions import BROKEN_OFF, DONE, FAILED, UNDER_WAY, Actions
+from node.home import actions
+from node.home.actions import BROKEN_OFF, DONE, FAILED, UNDER_WAY, Actions
 
 
 def test_an_action_is_in_the_file_before_it_is_done_and_with_its_end_afterwards(tmp_path: Path) -> None:

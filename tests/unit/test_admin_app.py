@@ -8,9 +8,9 @@ import pytest
 from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
+from api.admin.actions import DEEDS
 from api.admin.app import Parts, make_admin_app
-from api.admin.deeds import DEEDS
-from node.tokens import ROLES, Tokens
+from node.home.tokens import ROLES, Tokens
 
 READS = ("/v1/whoami", "/v1/status", "/v1/config", "/v1/actions", "/v1/actions/9", "/v1/diagnostics/9")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from api.admin.process import PATH_BYTES_MAX, _unix_socket, socket_path
-from node.home import Home
-from node.settings import BadSettings, read_settings
+from node.home.layout import Home
+from node.settings.tree import BadSettings, read_settings
 
 FILES = {"MOMUS_ADMIN__CERTIFICATE_FILE": "c.pem", "MOMUS_ADMIN__CERTIFICATE_KEY_FILE": "k.pem"}
 CA = {"MOMUS_ADMIN__CLIENT_CA_FILE": "a.pem"}

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, TopicMissing
-from backbone.simulated import SimulatedLog
+from backbone.log.simulated import SimulatedLog
 from backbone.topics import registry_topic
 from ledger.committee import Committees
-from node.announcing import CATCH_UP_MS_MAX, CATCH_UP_S, RETRY_S_MAX, TICK_S, Announcer
-from node.discovery import Known, peers_of, read_known, write_known
-from node.home import Home
+from node.home.known_peers import Known, peers_of, read_known, write_known
+from node.home.layout import Home
 from node.metrics.values import Values
-from node.own_record import Own
-from node.registry_topic import FULL_BATCHES_MAX, READ_RECORDS_MAX, TAIL_RECORDS_MAX, RegistryTopic
+from node.ordering.announcing import CATCH_UP_MS_MAX, CATCH_UP_S, RETRY_S_MAX, TICK_S, Announcer
+from node.ordering.own_record import Own
+from node.ordering.registry_topic import FULL_BATCHES_MAX, READ_RECORDS_MAX, TAIL_RECORDS_MAX, RegistryTopic
 from sync.node_record import SEQUENCE_MAX, NodeRecords, Signed
 from sync.registry import Heard
 from tests.builders import genesis, genesis_bytes, validator_key

@@ -9,9 +9,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from api.bounds import HEAD_BYTES_MAX, Bounds
-from api.charging import ADDRESSES_MAX, Rate
-from api.problems import Problem
+from serving.bounds import HEAD_BYTES_MAX, Bounds
+from serving.charging import ADDRESSES_MAX, Rate
+from serving.problems import Problem
 
 
 class Clock:

@@ -13,14 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from api import charging
-from api.bounds import Bounds
-from api.charging import PIECE_BYTES, PROOF, QUERY_S, Charge, Rate, charged, payer, querying
-from api.health_routes import Readiness
-from api.problems import Problem
-from api.proving import Prover
-from api.stream_routes import Streaming
-from api.working import SLICE, WAITING_MAX, Workers
+from api.reading.proving import Prover
+from api.routes.health import Readiness
+from api.routes.stream import Streaming
+from api.submission.working import SLICE, WAITING_MAX, Workers
+from serving import charging
+from serving.bounds import Bounds
+from serving.charging import PIECE_BYTES, PROOF, QUERY_S, Charge, Rate, charged, payer, querying
+from serving.problems import Problem
 
 BURST = 1_000
 

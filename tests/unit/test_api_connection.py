@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from api.connection import TOLD_MAX, Patience, connections_with
+from serving.connection import TOLD_MAX, Patience, connections_with
 
 HEAD = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 PLACES = 3

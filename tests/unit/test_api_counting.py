@@ -8,8 +8,8 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
 from api.counting import OTHER, Counted
-from api.handlers import Bounded, with_bounds
 from node.metrics.values import Values
+from serving.handlers import Bounded, with_bounds
 
 
 def counted(paths: list[str], burst: int = 100) -> tuple[Mapping[tuple[str, ...], float], int]:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from api import intake
-from api.intake import AGAIN_S, Intake
-from api.problems import Problem
+from api.submission import intake
+from api.submission.intake import AGAIN_S, Intake
 from ledger.commands import CreateAsset
 from ledger.keys import PrivateKey
 from ledger.transaction import Body, Transaction, sign_body
+from serving.problems import Problem
 from tests.builders import genesis
 
 GENESIS = genesis(1)

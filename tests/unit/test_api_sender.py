@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from momus.cli import run_line
-from momus.client.api_sender import client_sender
-from node.home import Home
-from node.process import Process
-from node.status import StatusFile
+from api.submission.sender import client_sender
+from cli.main import run_line
+from node.home.layout import Home
+from node.home.status import StatusFile
+from node.process.process import Process
 
 WAIT_S = 60
 

@@ -12,13 +12,13 @@ from fastapi import FastAPI
 
 import ingest.verdicts
 import ledger.keys
-from api.handlers import Bounded, with_bounds
-from api.health_routes import health_router
-from api.intake import Intake
-from api.submit_routes import submit_router
+from api.routes.health import health_router
+from api.routes.submit import submit_router
+from api.submission.intake import Intake
 from ledger.commands import CreateAsset
 from ledger.keys import PrivateKey
 from ledger.transaction import Body, Transaction, sign_body
+from serving.handlers import Bounded, with_bounds
 from tests.builders import genesis, record
 
 GENESIS = genesis(1)

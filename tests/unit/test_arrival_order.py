@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consensus import events
-from consensus.blocks import BlockReader, encode_block
-from consensus.chain import LATE_MAX
-from consensus.core import Core
-from consensus.messages import Block, Certificate, Kind, Message
-from consensus.state import Restored
+from consensus.core import events
+from consensus.core.chain import LATE_MAX
+from consensus.core.core import Core
+from consensus.core.state import Restored
+from consensus.wire.final_blocks import BlockReader, encode_block
+from consensus.wire.messages import Block, Certificate, Kind, Message
 from ledger.committee import Committees
 from ledger.keys import verify
 from tests.core_bench import START_MS, Bench

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backbone.aside import Aside
+from backbone.intake.retained_records import Aside
 from backbone.store import LogHead, StoreFailed
 from tests.store_records import chained, numbered, start
 

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import pytest
 
-from consensus import messages
-from consensus.blocks import DESCENDANTS_MAX, BlockReader
-from consensus.chain import FINALS_MAX
-from consensus.keeper import BlocksKeeper
-from consensus.messages import Block
+from consensus.core.block_publisher import BlocksKeeper
+from consensus.core.chain import FINALS_MAX
+from consensus.wire import messages
+from consensus.wire.final_blocks import DESCENDANTS_MAX, BlockReader
+from consensus.wire.messages import Block
 from ledger import header
 from tests.core_bench import START_MS, Bench
 from tests.loop_bench import LoopBench

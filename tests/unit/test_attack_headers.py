@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from consensus import events
-from consensus.chain import UNLINKED_MAX
-from consensus.messages import Block, Kind
+from consensus.core import events
+from consensus.core.chain import UNLINKED_MAX
+from consensus.wire.messages import Block, Kind
 from tests.core_bench import Bench
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from consensus import events
-from consensus.messages import Block, Kind
+from consensus.core import events
+from consensus.wire.messages import Block, Kind
 from ledger.header import Head, Offset, Opening
 from tests.core_bench import Bench
 

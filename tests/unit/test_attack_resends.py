@@ -1,8 +1,8 @@
 """Attacks on re-sending: certificates that nobody hears again."""
 
-from consensus import events
-from consensus.messages import Certificate, Kind
-from consensus.pace import Settings
+from consensus.core import events
+from consensus.core.timers import Settings
+from consensus.wire.messages import Certificate, Kind
 from tests.core_bench import Bench
 
 VIEWS = 200

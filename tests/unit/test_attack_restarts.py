@@ -1,8 +1,8 @@
 """Attacks with restarts: what only memory holds must be on the topics, and must be read from there again."""
 
-from consensus.messages import Kind
-from consensus.positions import HELD_MAX, TopicPositions
-from consensus.topics import consensus_topics
+from consensus.core.topic_positions import HELD_MAX, TopicPositions
+from consensus.wire.messages import Kind
+from consensus.wire.topics import consensus_topics
 from ledger.committee import Committees
 from tests.committee import Committee
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from consensus.compose import Composer
-from consensus.heads import LocalHeads
-from consensus.messages import Block
+from consensus.core.heads import LocalHeads
+from consensus.core.proposer import Composer
+from consensus.wire.messages import Block
 from ledger.header import Head, Offset
 from tests import builders
 from tests.core_bench import Bench

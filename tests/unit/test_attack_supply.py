@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from backbone.store import StoredRecord
-from consensus.events import Fetch
-from consensus.readers import IntakeTail
+from consensus.core.events import Fetch
+from consensus.runtime.readers import IntakeTail
 from ledger.header import Head, Offset
 
 

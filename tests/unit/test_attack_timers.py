@@ -2,7 +2,7 @@
 
 import pytest
 
-from consensus.pace import Pace, Settings
+from consensus.core.timers import Pace, Settings
 from tests.builders import committee
 
 

@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 
 from backbone.store import StoredRecord, StoreReader, StoreWriter
-from backbone.store_files import certificate_folder, segments
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointWire
-from consensus.journal import header
+from backbone.store.files import certificate_folder, segments
+from consensus.runtime.journal import header
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from ledger import digests
 from ledger.block import FinalBlock
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.header import Header
 from ledger.rejection import Reason, Rejection
-from node.audit_store import StoreAudit, audit_certificates, audit_journal
-from projections.findings import FINDINGS_MAX, Findings
+from node.recovery.audit_store import StoreAudit, audit_certificates, audit_journal
+from projections.audit.findings import FINDINGS_MAX, Findings
 from tests import builders
 from tests.chain_builder import even_cuts, write_store
 

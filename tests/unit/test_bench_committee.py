@@ -4,11 +4,11 @@ from itertools import accumulate
 
 import pytest
 
+from lab.bench.deaths import DeathsFigures, Standing, busy_loops, is_level
+from lab.bench.figures import Mark
+from lab.bench.succession import Death, Gaps, gaps
+from lab.bench.watch import Finalization
 from ledger.committee import Committees
-from momus.bench.deaths import DeathsFigures, Standing, busy_loops, is_level
-from momus.bench.figures import Mark
-from momus.bench.succession import Death, Gaps, gaps
-from momus.bench.watch import Finalization
 from tests.builders import genesis
 
 CHAIN = genesis(4, partitions=1)

@@ -14,21 +14,21 @@ from typing import Any, Final, NoReturn
 
 import pytest
 
-from momus.bench import checkpoints, committee
-from momus.bench.ceilings import Ceilings
-from momus.bench.committee_figures import CommitteeThroughput, Idle, Views
-from momus.bench.figures import Finality, Throughput
-from momus.bench.load import Maker
-from momus.bench.run import Bench
-from momus.bench.watch import BenchFailed
-from momus.cli import run_line
-from momus.client import NotFinal
-from momus.commands import simulate
-from momus.demo.latency import Latency
-from momus.demo.local_node import LocalNode, NodeFailed
-from node import exits
-from node.home import Home
-from node.status import is_running
+from cli import simulate
+from cli.main import run_line
+from client import NotFinal
+from lab.bench import checkpoints, committee
+from lab.bench.ceilings import Ceilings
+from lab.bench.committee_figures import CommitteeThroughput, Idle, Views
+from lab.bench.figures import Finality, Throughput
+from lab.bench.load import Maker
+from lab.bench.run import Bench
+from lab.bench.watch import BenchFailed
+from lab.demo.latency import Latency
+from lab.demo.local_node import LocalNode, NodeFailed
+from node.home import exits
+from node.home.layout import Home
+from node.home.status import is_running
 from simulation.runs import Verdict
 from tests import builders
 
@@ -169,7 +169,7 @@ def test_worlds_that_were_seen_are_summed_up_when_the_simulator_is_interrupted(
 STARTS_A_NODE = """
 import sys, time
 from pathlib import Path
-from momus.demo.local_node import LocalNode
+from lab.demo.local_node import LocalNode
 sys.executable = sys.argv[2]
 node = LocalNode(Path(sys.argv[1]))
 node.launch()

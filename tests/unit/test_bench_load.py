@@ -4,14 +4,14 @@ import time
 
 import pytest
 
+from client import partition_of
 from ingest.verdicts import judge
+from lab.bench.ceilings import Ceilings
+from lab.bench.figures import Figures, Throughput
+from lab.bench.load import RECORD_TRANSACTIONS, TRANSFERS_A_SIGNATURE, Load, Maker
 from ledger.genesis import Genesis
 from ledger.rejection import Reason
 from ledger.transaction import decode_record
-from momus.bench.ceilings import Ceilings
-from momus.bench.figures import Figures, Throughput
-from momus.bench.load import RECORD_TRANSACTIONS, TRANSFERS_A_SIGNATURE, Load, Maker
-from momus.client import partition_of
 from tests.builders import genesis
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from consensus.chain import FINALS_MAX
-from consensus.gaps import BlocksPosition
+from consensus.core.blocks_position import BlocksPosition
+from consensus.core.chain import FINALS_MAX
 
 TURN_MS = 100
 

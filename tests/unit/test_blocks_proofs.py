@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.blocks import DESCENDANTS_MAX, BlockReader, encode_block, verify_block
-from consensus.messages import Block, Certificate, Kind
+from consensus.wire.final_blocks import DESCENDANTS_MAX, BlockReader, encode_block, verify_block
+from consensus.wire.messages import Block, Certificate, Kind
 from ledger.block import FinalBlock
 from ledger.codec import Codec
 from ledger.committee import Committees

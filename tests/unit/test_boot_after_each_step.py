@@ -9,21 +9,21 @@ from threading import Event, Thread, current_thread
 
 import pytest
 
-from backbone.aside import Aside
-from backbone.embedded import EmbeddedLog
-from backbone.intake import Intake, IntakeLimits, IntakeParts
+from backbone.intake.intake import Intake, IntakeLimits, IntakeParts
+from backbone.intake.retained_records import Aside
 from backbone.log import TopicSpec
+from backbone.log.embedded import EmbeddedLog
 from backbone.store import StoreReader, StoreWriter
-from consensus.clock import SteadyClock
-from consensus.driver import Driver
-from consensus.journal_file import create
-from consensus.pace import Settings
-from consensus.ports import Ports
-from consensus.topics import voting_topics
+from consensus.core.timers import Settings
+from consensus.runtime.clock import SteadyClock
+from consensus.runtime.driver import Driver
+from consensus.runtime.journal_file import create
+from consensus.runtime.ports import Ports
+from consensus.wire.topics import voting_topics
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.header import Head
-from node.final import final_heads, sources
+from node.home.final_heads import final_heads, sources
 from tests.builders import genesis, validator_key
 from tests.unit.test_driver_threads import NoSource, chain_after, wait_for
 
@@ -64,7 +64,7 @@ class SteppingStore(StoreWriter):
 
 
 class Life:
-    """One life of the process, over what is on disk; built as `node.order` builds it."""
+    """One life of the process, over what is on disk; built as `node.ordering.process` builds it."""
 
     def __init__(self, path: Path, chain: Genesis, log: EmbeddedLog, steps: Steps) -> None:
         self.store = SteppingStore(path / "store", steps)

@@ -1,4 +1,4 @@
-"""The rules C1 to C6 of `consensus.certifier`, each with what breaks it."""
+"""The rules C1 to C6 of `consensus.core.certifier`, each with what breaks it."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from consensus.certifier import (
+from consensus.core.certifier import (
     KEPT_MAX,
     RESEND_MS_MAX,
     Action,
@@ -20,8 +20,8 @@ from consensus.certifier import (
     SignedElsewhere,
     StateDiffers,
 )
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire
-from consensus.messages import NO_DIGEST, Kind, Vote, Wire
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire
+from consensus.wire.messages import NO_DIGEST, Kind, Vote, Wire
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.header import View

@@ -9,8 +9,8 @@ from random import Random
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from consensus.certifier import Action, Certified, Certifier, Fork, SignClaim, SignedElsewhere
-from consensus.checkpoint_messages import CheckpointSignature, CheckpointWire
+from consensus.core.certifier import Action, Certified, Certifier, Fork, SignClaim, SignedElsewhere
+from consensus.wire.checkpoint_messages import CheckpointSignature, CheckpointWire
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committee, Committees
 from ledger.keys import verify

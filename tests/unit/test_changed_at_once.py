@@ -11,15 +11,15 @@ from threading import Barrier
 import pytest
 
 from ledger.genesis import parse_genesis
-from node.actions import DONE, Actions
-from node.claims import ClaimsReader
-from node.control import Control, ControlFile
-from node.discovery import read_known
-from node.draft import UNSEALED
-from node.evidence import EvidenceFolder, settled_height
-from node.files import replace_file
-from node.home import Home
-from node.tokens import Tokens
+from node.home.actions import DONE, Actions
+from node.home.checkpoint_mailbox import ClaimsReader
+from node.home.control import Control, ControlFile
+from node.home.evidence import EvidenceFolder, settled_height
+from node.home.files import replace_file
+from node.home.known_peers import read_known
+from node.home.layout import Home
+from node.home.tokens import Tokens
+from node.setup.draft import UNSEALED
 from tests.builders import genesis
 
 pytestmark = pytest.mark.timeout(60)
@@ -52,24 +52,24 @@ else:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-TOKENS_ADDED = f"""from node.tokens import Tokens
+TOKENS_ADDED = f"""from node.home.tokens import Tokens
 ----
 for number in range({TIMES}):
     Tokens(place / "tokens.json").add(f"{{me}}-{{number}}", "viewer")
 """
-TOKENS_REMOVED = f"""from node.tokens import Tokens
+TOKENS_REMOVED = f"""from node.home.tokens import Tokens
 ----
 for number in range({TIMES}):
     Tokens(place / "tokens.json").remove(f"{{me}}-{{number}}")
 """
-CONTROL = f"""from node.control import ControlFile
+CONTROL = f"""from node.home.control import ControlFile
 changes = [("paused", ["order"]), ("log_level", "debug"), ("snapshot_from", 7), ("prune_to", 5)]
 ----
 for number in range({TIMES}):
     name, wanted = changes[me]
     ControlFile(place / "control.json").change(**{{name: wanted if number == {TIMES} - 1 else type(wanted)()}})
 """
-SETTLED = f"""from node.evidence import EvidenceFolder, settle
+SETTLED = f"""from node.home.evidence import EvidenceFolder, settle
 ----
 for number in range({TIMES}):
     EvidenceFolder(place / "evidence").report("fork", {{"height": {PROCESSES} * number + me}})
@@ -82,7 +82,7 @@ for number in range(20):
     evidence.EvidenceFolder(place / "evidence").report("evidence", {"by": me, "number": number})
 """
 CLAIMS = f"""from ledger.checkpoint import Checkpoint
-from node.claims import ClaimsWriter
+from node.home.checkpoint_mailbox import ClaimsWriter
 from tests.builders import genesis
 chain = genesis(4)
 writer = ClaimsWriter(place / "claims")
@@ -90,8 +90,8 @@ writer = ClaimsWriter(place / "claims")
 for number in range({TIMES}):
     writer.add([Checkpoint(0, number + 1, bytes(32), chain.empty_heads(), bytes(32), chain.digest)])
 """
-PEERS = f"""from node.discovery import Known, write_known
-from node.home import Home
+PEERS = f"""from node.home.known_peers import Known, write_known
+from node.home.layout import Home
 home = Home(place)
 home.make_folders()
 ----
@@ -161,7 +161,7 @@ def test_no_change_is_lost(
 
 
 DRAFTED = """from ledger.keys import PrivateKey
-from momus.cli import run_line
+from cli.main import run_line
 first = ["--chain", "many"] if not place.exists() else []
 def added(name):
     key = PrivateKey.from_seed(name.encode() * 16).public_key.hex()
@@ -215,7 +215,7 @@ def test_what_could_not_be_put_in_place_leaves_nothing_behind(tmp_path: Path) ->
 
 
 def test_evidence_of_many_processes_is_kept_once(tmp_path: Path) -> None:
-    code = """from node.evidence import EvidenceFolder
+    code = """from node.home.evidence import EvidenceFolder
 ----
 EvidenceFolder(place / "evidence").report("fork", {"height": 3})
 """

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.checkpoint_messages import (
+from consensus.wire.checkpoint_messages import (
     TAG_CERTIFY,
     CheckpointCertificate,
     CheckpointMessage,
@@ -17,7 +17,7 @@ from consensus.checkpoint_messages import (
     CheckpointWire,
     speaks_of_checkpoints,
 )
-from consensus.messages import NO_DIGEST, Kind, Vote, Wire
+from consensus.wire.messages import NO_DIGEST, Kind, Vote, Wire
 from ledger.checkpoint import Checkpoint, checkpoint_digest, decode_checkpoint, encode_checkpoint
 from ledger.codec import Codec
 from ledger.committee import Committees

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ledger.checkpoint import Checkpoint, encode_checkpoint
-from node.claims import CLAIMS_MAX, ClaimsReader, ClaimsWriter
-from node.evidence import FILES_MAX, SETTLED, EvidenceFolder, settle, settled_height
+from node.home.checkpoint_mailbox import CLAIMS_MAX, ClaimsReader, ClaimsWriter
+from node.home.evidence import FILES_MAX, SETTLED, EvidenceFolder, settle, settled_height
 from tests.builders import genesis
 
 GENESIS = genesis(4)

@@ -7,10 +7,10 @@ import psycopg
 import pytest
 import typer
 
-from momus.cli import run_line
-from momus.commands import submit
-from momus.commands.expected import EXPECTED, sentence_of
-from node import exits
+from cli import submit
+from cli.exit_codes import EXPECTED, sentence_of
+from cli.main import run_line
+from node.home import exits
 
 BROKEN = "It is [broken]; mend it."
 NAMES = ("init", "run", "submit", "tx", "status", "peers", "sql", "replay", "kafka", "demo", "bench", "verify")
@@ -79,7 +79,7 @@ def test_expected_errors_are_one_line_and_an_exit_code(
     def fail() -> None:
         raise kind(BROKEN)
 
-    monkeypatch.setattr("momus.cli.make_app", lambda names: failing)
+    monkeypatch.setattr("cli.main.make_app", lambda names: failing)
     assert run_line([]) in (exits.USAGE, exits.HALT, exits.UNAVAILABLE)
     err = capsys.readouterr().err
     assert err == f"momus: {sentence_of(kind(BROKEN))}\n"

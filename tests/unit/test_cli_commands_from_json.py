@@ -2,9 +2,9 @@
 
 import pytest
 
+from cli.command_parsing import BadCommand, Names, command_of
 from ledger import commands
 from ledger.commands import Command
-from momus.commands.building import BadCommand, Names, command_of
 
 ME, YOU, ASSET, OBJECT = (bytes([number]) * 32 for number in range(1, 5))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from momus.cli import run_line
+from cli.main import run_line
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

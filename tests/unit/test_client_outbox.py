@@ -4,10 +4,10 @@ from hashlib import sha256
 
 import pytest
 
+from client import TooLarge, partition_of
+from client.outbox import BatchLimits, Outbox
 from ledger.genesis import DEFAULT_LIMITS
 from ledger.transaction import Transaction, decode_record
-from momus.client import TooLarge, partition_of
-from momus.client.outbox import BatchLimits, Outbox
 from tests.builders import address, key, limits, transaction
 
 GENESIS = bytes(32)

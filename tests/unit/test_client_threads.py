@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from client import BackPressure, Client, ClientSettings, ClientStopped, NotFinal, Progress
 from ledger.digests import transaction_digest
 from ledger.genesis import Genesis
 from ledger.transaction import decode_record
-from momus.client import BackPressure, Client, ClientSettings, ClientStopped, NotFinal, Progress
 from tests.builders import genesis, key, transfer
 from tests.flaky_log import FlakyLog, MiniValidator
 

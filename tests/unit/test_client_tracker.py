@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from client.outbox import Record
+from client.tracker import Tracker
 from ledger.header import Head, Header
-from momus.client.outbox import Record
-from momus.client.tracker import Tracker
 
 
 def _heads(*ends: int, incarnation: int = 0) -> tuple[Head, ...]:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from node import exits, status
-from node.committee import Committee, homes_below
-from node.home import Home, HomeUnusable
-from node.settings import SupervisorSettings
-from node.status import StatusFile
+from node.home import exits, status
+from node.home.layout import Home, HomeUnusable
+from node.home.status import StatusFile
+from node.settings.tree import SupervisorSettings
+from node.supervision.local_committee import Committee, homes_below
 
 pytestmark = pytest.mark.timeout(20)
 QUICK = SupervisorSettings(backoff_ms=1, backoff_max_ms=4, drain_ms=2_000)

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from consensus.blocks import BlockReader, encode_block
-from consensus.certifier import Certified, Certifier, Contradiction, SignClaim
-from consensus.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire
-from consensus.events import Sign
-from consensus.evidence import culprits
-from consensus.inbox import Refusal
-from consensus.messages import (
+from consensus.core.certifier import Certified, Certifier, Contradiction, SignClaim
+from consensus.core.events import Sign
+from consensus.core.inbox import Refusal
+from consensus.core.timers import Pace, Settings
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire
+from consensus.wire.final_blocks import BlockReader, encode_block
+from consensus.wire.fork_evidence import culprits
+from consensus.wire.messages import (
     NO_DIGEST,
     Block,
     Certificate,
@@ -23,9 +24,8 @@ from consensus.messages import (
     Wire,
     signer,
 )
-from consensus.pace import Pace, Settings
-from consensus.tally import Tally
-from consensus.topics import all_positions, consensus_topics, voting_topics
+from consensus.wire.tally import Tally
+from consensus.wire.topics import all_positions, consensus_topics, voting_topics
 from ledger.block import FinalBlock
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committee, Committees, leader_table

@@ -10,10 +10,10 @@ from typing import Any, Final
 import pytest
 import typer.main
 
-from momus.cli import make_app
-from node.broker_files import KAFKA_VERSION
-from node.make_settings import VALIDATOR, Places, settings_text
-from node.settings import Settings, read_settings
+from cli.main import make_app
+from node.embedded.broker_files import KAFKA_VERSION
+from node.settings.tree import Settings, read_settings
+from node.setup.make_settings import VALIDATOR, Places, settings_text
 from tests.deployed import COMPOSE, PROMETHEUS, ROOT, health_check, image_environment, read_compose, read_yaml
 
 SERVICES: Final[dict[str, Any]] = read_compose()["services"]

@@ -9,8 +9,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
-from projections.conninfo import SESSION, WHO_THEY_ARE, WHO_WE_ARE, conninfo
-from projections.errors import DatabaseUnusable
+from projections.session.conninfo import SESSION, WHO_THEY_ARE, WHO_WE_ARE, conninfo
+from projections.session.errors import DatabaseUnusable
 
 SOURCES = Path(__file__).parents[2]
 PACKAGES = ("projections", "sync", "proofs", "node", "api", "momus", "migrations")
@@ -23,7 +23,7 @@ NETWORK = "postgresql://momus@db.example:5433/momus"
 def test_nothing_else_opens_connections() -> None:
     files = [file for package in PACKAGES for file in (SOURCES / package).rglob("*.py")]
     found = {str(file.relative_to(SOURCES)) for file in files if OPENS.search(file.read_text())}
-    assert found == {"projections/migrate.py"}, "whose engine is given a creator"
+    assert found == {"projections/maintenance/migrate.py"}, "whose engine is given a creator"
 
 
 @pytest.mark.parametrize("url", [SOCKET, NETWORK])

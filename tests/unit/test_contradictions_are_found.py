@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from consensus.messages import NO_DIGEST, Certificate, Kind, Proposal, Statement, Vote, Wire
+from consensus.wire.messages import NO_DIGEST, Certificate, Kind, Proposal, Statement, Vote, Wire
 from ledger.committee import Committees
 from ledger.header import Header, View
 from tests.builders import genesis, validator_key

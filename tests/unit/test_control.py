@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from node.control import BYTES_MAX, Control, ControlFile
-from node.logging import follow_level, start_logging
-from node.settings import LoggingSettings
+from node.home.control import BYTES_MAX, Control, ControlFile
+from node.process.logging import follow_level, start_logging
+from node.settings.tree import LoggingSettings
 
 
 def test_what_is_changed_is_read_by_others_and_after_a_restart(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from consensus import events
-from consensus.inbox import Refusal
-from consensus.messages import Kind
+from consensus.core import events
+from consensus.core.inbox import Refusal
+from consensus.wire.messages import Kind
 from tests.core_bench import Bench
 
 

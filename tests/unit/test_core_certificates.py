@@ -1,13 +1,13 @@
-"""What certificates do, what is said again and what never: rules R6 to R10 of `consensus.core`."""
+"""What certificates do, what is said again and what never: rules R6 to R10 of `consensus.core.core`."""
 
 from dataclasses import replace
 
 import pytest
 
-from consensus import events
-from consensus.blocks import BlockReader, Proven, encode_block
-from consensus.messages import Certificate, Kind, Message, Vote
-from consensus.state import Restored
+from consensus.core import events
+from consensus.core.state import Restored
+from consensus.wire.final_blocks import BlockReader, Proven, encode_block
+from consensus.wire.messages import Certificate, Kind, Message, Vote
 from ledger.block import FinalBlock
 from ledger.committee import Committees
 from tests.core_bench import START_MS, Bench, notarized, restarted, with_block

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.heads import LocalHeads, Outcome
+from consensus.core.heads import LocalHeads, Outcome
 from ledger import digests
 from ledger.header import Head, Offset
 from tests.builders import genesis

@@ -1,9 +1,9 @@
-"""A leader on a core that hears what we let it hear: rules R1 to R3 of `consensus.core`, and idle chains."""
+"""A leader on a core that hears what we let it hear: rules R1 to R3 of `consensus.core.core`, and idle chains."""
 
 from dataclasses import replace
 
-from consensus import events
-from consensus.messages import Kind, Proposal
+from consensus.core import events
+from consensus.wire.messages import Kind, Proposal
 from tests.core_bench import Bench, notarized
 
 # --- R1, R2: entering a view, what is pending ---

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from consensus import events
-from consensus.messages import Block, Kind, Proposal
+from consensus.core import events
+from consensus.wire.messages import Block, Kind, Proposal
 from ledger.header import Head, Offset, Opening
 from tests.core_bench import Bench
 

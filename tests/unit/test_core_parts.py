@@ -5,14 +5,14 @@ from threading import Event
 
 import pytest
 
-from consensus.blocks import BlockReader, Proven
-from consensus.clock import SteadyClock
-from consensus.gaps import BlocksPosition
-from consensus.keeper import WAITING_MAX, BlocksKeeper
-from consensus.messages import Block, Kind
-from consensus.outbox import QUEUE_MAX, Outbox
-from consensus.queues import Queues
-from consensus.readers import Reading, ReadingEnded
+from consensus.core.block_publisher import WAITING_MAX, BlocksKeeper
+from consensus.core.blocks_position import BlocksPosition
+from consensus.runtime.clock import SteadyClock
+from consensus.runtime.outbox import QUEUE_MAX, Outbox
+from consensus.runtime.queues import Queues
+from consensus.runtime.readers import Reading, ReadingEnded
+from consensus.wire.final_blocks import BlockReader, Proven
+from consensus.wire.messages import Block, Kind
 from ledger.checkpoint_rule import CheckpointRule
 from ledger.committee import Committees
 from tests.core_bench import START_MS, Bench

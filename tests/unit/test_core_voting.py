@@ -1,13 +1,13 @@
-"""What is voted for, and what against: rules R4 and R5 of `consensus.core`."""
+"""What is voted for, and what against: rules R4 and R5 of `consensus.core.core`."""
 
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from consensus import events
-from consensus.inbox import Refusal
-from consensus.messages import Block, Kind
+from consensus.core import events
+from consensus.core.inbox import Refusal
+from consensus.wire.messages import Block, Kind
 from ledger.header import Head, Offset, Opening
 from tests.core_bench import START_MS, Bench, notarized, with_block
 

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import pytest
 
-from momus.demo.checks import Checks
-from momus.demo.latency import Latency
+from lab.demo.checks import Checks
+from lab.demo.latency import Latency
 
 GOOD: Final[dict[str, Any]] = {
     "accounts": 3,

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from node.metrics.catalogue import METRICS
-from node.settings import MetricsSettings
+from node.settings.tree import MetricsSettings
 
 ROOT: Final = Path(__file__).parents[2]
 RULES: Final = ROOT / "deploy" / "prometheus" / "momus.rules.yml"

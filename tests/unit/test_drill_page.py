@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from node.drill_page import Kept, page_of
+from node.recovery.drill_page import Kept, page_of
 
 AT = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
 VOID = {"meta", "rect", "line"}

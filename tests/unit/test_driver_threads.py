@@ -8,18 +8,18 @@ from typing import NoReturn
 
 import pytest
 
-from backbone.aside import Aside
-from backbone.intake import Intake, IntakeLimits, IntakeParts, Source
+from backbone.intake.intake import Intake, IntakeLimits, IntakeParts, Source
+from backbone.intake.retained_records import Aside
 from backbone.log import LogUnavailable, PositionLost, TopicMissing
 from backbone.store import StoreReader, StoreWriter
-from consensus.blocks import verify_block
-from consensus.checkpoint_messages import CheckpointSignature, CheckpointWire
-from consensus.clock import SteadyClock
-from consensus.driver import Driver
-from consensus.errors import ForkFound, Halt, JournalLocked, JournalLost
-from consensus.journal_file import create, open_journal
-from consensus.pace import Settings
-from consensus.ports import Ports
+from consensus.core.timers import Settings
+from consensus.runtime.clock import SteadyClock
+from consensus.runtime.driver import Driver
+from consensus.runtime.errors import ForkFound, Halt, JournalLocked, JournalLost
+from consensus.runtime.journal_file import create, open_journal
+from consensus.runtime.ports import Ports
+from consensus.wire.checkpoint_messages import CheckpointSignature, CheckpointWire
+from consensus.wire.final_blocks import verify_block
 from ledger import digests
 from ledger.block import FinalBlock
 from ledger.checkpoint import Checkpoint

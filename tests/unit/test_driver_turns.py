@@ -7,7 +7,7 @@ from threading import enumerate as threads
 
 import pytest
 
-from backbone.intake import Advance
+from backbone.intake.intake import Advance
 from backbone.store import Entry, StoreFailed
 from tests.builders import genesis
 from tests.driver_bench import WAIT_S, DriverBench, QuietIntake

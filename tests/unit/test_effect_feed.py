@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from api import streams
-from api.streams import TRANSFERS_MAX, EffectFeed, Place
-from api.transactions import TRANSFERS_MAX as SHOWN_MAX
+from api.reading import streams
+from api.reading.streams import TRANSFERS_MAX, EffectFeed, Place
+from api.reading.transactions import TRANSFERS_MAX as SHOWN_MAX
 
 ID = "0" * 64
 TIME = datetime(2026, 1, 1, tzinfo=UTC)

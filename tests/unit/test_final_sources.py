@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from backbone.intake import Source
+from backbone.intake.intake import Source
 from backbone.store import StoreReader, StoreWriter
-from consensus.supply import leads
+from consensus.runtime.range_check import leads
 from ledger.header import Head, Header, Offset, Opening, encode_header
-from node.final import final_heads, sources
-from node.process import Halted
-from node.store_pruning import prune_below
+from node.errors import Halted
+from node.execution.store_pruning import prune_below
+from node.home.final_heads import final_heads, sources
 from tests.builders import genesis
 from tests.store_records import chained, numbered, start
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from backbone.intake import Advance
+from backbone.intake.intake import Advance
 from backbone.log import LogRecord
 from backbone.store import Entry
 from tests.builders import genesis

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from backbone.store import StoreWriter
-from consensus.clock import SteadyClock
+from consensus.runtime.clock import SteadyClock
 from ledger.header import Header, encode_header
-from node import status
-from node.clock import ToldClock
-from node.control import ControlFile
-from node.discovery import Known, write_known
-from node.health import BEHIND_BLOCKS_MAX, health_of
-from node.home import Home
-from node.progress import ProgressFile
-from node.settings import Settings, read_settings
-from node.status import StatusFile
+from node.home import status
+from node.home.control import ControlFile
+from node.home.known_peers import Known, write_known
+from node.home.layout import Home
+from node.home.progress import ProgressFile
+from node.home.status import StatusFile
+from node.ordering.clock import ToldClock
+from node.settings.tree import Settings, read_settings
+from node.supervision.health import BEHIND_BLOCKS_MAX, health_of
 from sync.registry import Heard
 from tests.builders import genesis, genesis_bytes
 from tests.unit.test_node_record import RECORD

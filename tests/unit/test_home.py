@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from node.files import create_file, replace_file
-from node.home import Home, HomeUnusable, parse_genesis_file
-from node.make_settings import Places, settings_text
-from node.settings import read_settings
-from node.status import is_running
+from node.home.files import create_file, replace_file
+from node.home.layout import Home, HomeUnusable, parse_genesis_file
+from node.home.status import is_running
+from node.settings.tree import read_settings
+from node.setup.make_settings import Places, settings_text
 
 
 def test_folder_without_settings_is_no_home(tmp_path: Path) -> None:

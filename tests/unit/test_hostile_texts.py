@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from momus import cli
-from momus.commands import output, status
-from momus.commands.output import Failure
+from cli import main as cli
+from cli import output, status
+from cli.output import Failure
 
 ROOT = Path(__file__).parents[2]
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -122,14 +122,14 @@ def test_commands_print_in_one_place_only() -> None:
         for file in sorted((ROOT / "momus").rglob("*.py"))
         if (names := _prints(ast.parse(file.read_text())))
     }
-    assert found == {"momus/commands/output.py": {"typer.echo"}}
+    assert found == {"cli/output.py": {"typer.echo"}}
 
 
 NOISE = r"""
 import asyncio, gc, logging, sys, threading, warnings
 from pathlib import Path
 import structlog
-from node.logging import start_logging
+from node.process.logging import start_logging
 from node.settings import LoggingSettings
 
 start_logging(LoggingSettings(format=sys.argv[1]), Path("."), "test")

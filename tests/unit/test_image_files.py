@@ -14,8 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from node.broker import free_ports
-from node.settings import read_settings
+from node.embedded.broker import free_ports
+from node.settings.tree import read_settings
 from tests.deployed import ROOT, health_check, image_environment, instructions, last_stage
 
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())

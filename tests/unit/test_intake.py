@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from backbone.aside import Aside
-from backbone.intake import Advance, Intake, IntakeLimits, IntakeParts, Shown, Source
+from backbone.intake.intake import Advance, Intake, IntakeLimits, IntakeParts, Shown, Source
+from backbone.intake.retained_records import Aside
 from backbone.log import LogRecord, LogUnavailable
 from backbone.store import Entry, LogHead, StoreReader, StoreWriter
 from tests.fake_topic import FakeReader, FakeTopic

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from backbone.aside import Aside
-from backbone.intake import Advance, Differs, Intake, IntakeLimits, IntakeParts, Shown, Source
+from backbone.intake.intake import Advance, Differs, Intake, IntakeLimits, IntakeParts, Shown, Source
+from backbone.intake.retained_records import Aside
 from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, TopicSpec
-from backbone.simulated import SimulatedLog, SimulatedReader
+from backbone.log.simulated import SimulatedLog, SimulatedReader
 from backbone.store import LogHead, StoredRecord, StoreReader, StoreWriter
 from ledger.header import Head, Offset, Opening
 from tests.store_records import chain, chained, start

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from consensus.errors import JournalLocked, JournalLost
-from consensus.journal import BURIED_MAX, Journal, header
-from consensus.journal_file import JournalExists, create, open_journal
+from consensus.runtime.errors import JournalLocked, JournalLost
+from consensus.runtime.journal import BURIED_MAX, Journal, header
+from consensus.runtime.journal_file import JournalExists, create, open_journal
 from tests.committee import MemoryFile
 
 GENESIS, KEY = bytes(32), bytes([1]) * 32

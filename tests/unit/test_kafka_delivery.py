@@ -2,8 +2,8 @@
 
 from confluent_kafka import KafkaError, Message
 
-from backbone.kafka_producer import delivery_of
 from backbone.log import Delivery
+from backbone.log.kafka_producer import delivery_of
 
 NO_OFFSET = -1001
 """RD_KAFKA_OFFSET_INVALID."""

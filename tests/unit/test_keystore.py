@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ledger.keys import PrivateKey
-from node.keystore import KeyUnusable, create_key, load_key
+from node.home.keystore import KeyUnusable, create_key, load_key
 
 KEY = PrivateKey.from_seed(bytes(range(32)))
 

@@ -3,7 +3,7 @@
 import pytest
 import structlog
 
-from node.logging import BURST, KINDS_MAX, PER_S, Limit
+from node.process.logging import BURST, KINDS_MAX, PER_S, Limit
 
 
 class Clock:

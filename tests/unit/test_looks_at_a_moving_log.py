@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backbone.aside import Aside
-from backbone.intake import Intake, IntakeLimits, IntakeParts, Shown, Source
+from backbone.intake.intake import Intake, IntakeLimits, IntakeParts, Shown, Source
+from backbone.intake.retained_records import Aside
 from backbone.log import LogReader, LogRecord, LogUnavailable, TopicInfo, TopicSpec
-from backbone.simulated import SimulatedLog
+from backbone.log.simulated import SimulatedLog
 from backbone.store import LogHead, StoredRecord, StoreReader, StoreWriter
-from simulation.store import SimStore
+from simulation.parts.store import SimStore
 from tests import builders
 from tests.store_records import chain
 
@@ -28,7 +28,7 @@ COMPARED: Final = 4
 
 @pytest.fixture(autouse=True)
 def short_joints(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("backbone.probe", "backbone.joint"):
+    for module in ("backbone.intake.probe", "backbone.intake.resume_overlap"):
         monkeypatch.setattr(f"{module}.FINAL_OFFSETS", COMPARED)
 
 

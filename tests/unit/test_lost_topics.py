@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backbone.log import LogRecord
-from consensus.loop import TopicRestarted
-from consensus.messages import NO_DIGEST, Kind, Vote
-from consensus.pace import Settings
-from consensus.topics import consensus_topics
+from consensus.core.timers import Settings
+from consensus.runtime.loop import TopicRestarted
+from consensus.wire.messages import NO_DIGEST, Kind, Vote
+from consensus.wire.topics import consensus_topics
 from ledger.committee import FIRST_EPOCH, Committees
 from ledger.keys import verify
 from tests.committee import Committee

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from node.masked import changed, shown, without_password
-from node.settings import read_settings
+from node.settings.redaction import changed, shown, without_password
+from node.settings.tree import read_settings
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from consensus.blocks import BlockReader, encode_block
-from consensus.messages import Kind, Message
+from consensus.wire.final_blocks import BlockReader, encode_block
+from consensus.wire.messages import Kind, Message
 from ledger.codec import Codec
 from ledger.committee import Committees
 from tests.core_bench import Bench

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.messages import (
+from consensus.wire.messages import (
     NO_DIGEST,
     Certificate,
     Kind,

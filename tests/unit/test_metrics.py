@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from consensus.voters import GRACE_VIEWS, Voters
+from consensus.core.voters import GRACE_VIEWS, Voters
 from ledger.committee import Committees
 from ledger.header import Header
-from node import status
-from node.home import Home
+from node.home import status
+from node.home.layout import Home
+from node.home.status import StatusFile
 from node.metrics.catalogue import LABELS, METRICS
 from node.metrics.docs import page_with_tables
 from node.metrics.metric import Metric
@@ -20,8 +21,7 @@ from node.metrics.ordering import OrderMetrics
 from node.metrics.page import FILE_BYTES_MAX, metrics_page
 from node.metrics.values import Values
 from node.metrics.writing import text_of, writing
-from node.settings import MetricsSettings
-from node.status import StatusFile
+from node.settings.tree import MetricsSettings
 from tests.builders import genesis as genesis_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"

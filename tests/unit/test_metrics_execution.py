@@ -7,7 +7,7 @@ import pytest
 from ledger.rejection import Reason
 from ledger.state import Effects, Wanted
 from node.metrics.execution import NOT_LISTED, ExecutionMetrics
-from projections.measuring import Measured
+from projections.maintenance.measuring import Measured
 from tests.execution_inputs import verdicts_of
 from tests.flush_effects import block_row, first, rejection_row, second
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from backbone.intake.partition import Partition, Source
 from backbone.log import LogUnavailable
-from backbone.partition import Partition, Source
 from ledger.committee import Committees
-from node.home import Home
+from node.home.layout import Home
 from node.metrics.ordering import OrderMetrics
 from tests.builders import genesis
 

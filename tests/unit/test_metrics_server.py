@@ -8,9 +8,9 @@ from http import HTTPStatus
 
 import pytest
 
-from node.broker import free_ports
-from node.metrics.server import HEAD_BYTES_MAX, MetricsServer
-from node.settings import MetricsSettings
+from node.embedded.broker import free_ports
+from node.settings.tree import MetricsSettings
+from node.supervision.metrics_server import HEAD_BYTES_MAX, MetricsServer
 
 pytestmark = pytest.mark.timeout(30)
 LOOPBACK = "127.0.0.1"

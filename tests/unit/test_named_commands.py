@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from momus.cli import make_app
+from cli.main import make_app
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("docs/quickstart.md", "docs/performance-tuning.md", "docs/monitoring.md")

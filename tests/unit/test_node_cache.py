@@ -1,6 +1,6 @@
 """Nodes of the state tree that a process keeps from one checkpoint to the next."""
 
-from projections.node_cache import ENTRY_BYTES, NodeCache
+from projections.flush.node_cache import ENTRY_BYTES, NodeCache
 from tree.nodes import NodeKey
 
 NODES = {NodeKey(bytes((number,)), 1): bytes(100) for number in range(10)}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.checkpoint_messages import TAG_CERTIFY
-from consensus.messages import _TAG_PROPOSAL, _TAGS
+from consensus.wire.checkpoint_messages import TAG_CERTIFY
+from consensus.wire.messages import _TAG_PROPOSAL, _TAGS
 from ledger import digests
 from ledger.codec import Codec
 from ledger.keys import verify

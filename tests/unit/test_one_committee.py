@@ -14,7 +14,7 @@ NO_PRODUCT = ("tests", "benchmarks", "simulation", "examples", "migrations")
 READS_GENESIS = {
     PLACE: "makes the committee of the first epoch",
     "ledger/leaves.py": "genesis' own rows of state",
-    "node/draft.py": "drafts of genesis",
+    "node/setup/draft.py": "drafts of genesis",
 }
 """Who may read `genesis.validators`."""
 

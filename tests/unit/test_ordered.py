@@ -6,13 +6,13 @@ from random import Random
 import pytest
 
 from backbone.store import StoreReader, StoreWriter
+from cli import status
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, Offset, encode_header
-from momus.commands import status
-from node.home import Home
-from node.ordered import Ordered, records_between, records_of
-from node.progress import ProgressFile
-from node.settings import read_settings
+from node.home.layout import Home
+from node.home.progress import ProgressFile, records_of
+from node.ordering.ordered import Ordered, records_between
+from node.settings.tree import read_settings
 from tests.builders import genesis
 
 PARTITIONS = 3

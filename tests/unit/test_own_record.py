@@ -2,8 +2,8 @@
 
 import pytest
 
-from node.own_record import own_of
-from node.settings import BadSettings, read_settings
+from node.ordering.own_record import own_of
+from node.settings.tree import BadSettings, read_settings
 from tests.builders import validator_key
 
 KAFKA = {"MOMUS_LOG__KIND": "kafka"}

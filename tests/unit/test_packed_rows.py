@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.packing import pack_rows
+from projections.session.packing import pack_rows
 
 FIELDS = st.one_of(
     st.none(), st.binary(max_size=300), st.just(b"%b" * 0x25), st.sampled_from([37, 40, 37 * 256]).map(bytes)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from consensus import events
-from consensus.blocks import BlockReader, encode_block
-from consensus.messages import Block, Kind, Proposal
+from consensus.core import events
+from consensus.wire.final_blocks import BlockReader, encode_block
+from consensus.wire.messages import Block, Kind, Proposal
 from ledger.committee import Committees
 from ledger.header import View
 from tests.core_bench import START_MS, Bench, notarized, restarted, with_block

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from ledger.committee import Committees
-from node import discovery
-from node.discovery import Known, Peer, peers, peers_of, read_known, write_known
-from node.home import Home
+from node.home import known_peers as discovery
+from node.home.known_peers import Known, Peer, peers, peers_of, read_known, write_known
+from node.home.layout import Home
 from sync.registry import Heard
 from tests.builders import genesis, genesis_bytes
 from tests.unit.test_node_record import RECORD

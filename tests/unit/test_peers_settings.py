@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from ledger.genesis import Genesis
-from node.home import Home
-from node.make_settings import Places, settings_text
-from node.settings import BadSettings, Settings, read_settings
+from node.home.layout import Home
+from node.settings.tree import BadSettings, Settings, read_settings
+from node.setup.make_settings import Places, settings_text
 from node.wiring import range_limits, record_source
 from sync.address import checked_address, host_and_port
 from sync.records import RangeLimits

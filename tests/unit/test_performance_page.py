@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.knobs import KNOBS
 from node.metrics.catalogue import METRICS
-from node.settings import Settings
+from node.settings.tree import Settings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "performance-tuning.md").read_text()
 

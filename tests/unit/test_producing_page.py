@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from fastavro.schema import parse_schema, to_parsing_canonical_form
 
+from client import partition_of
 from ledger import digests
 from ledger.codec import Codec, load_schema
 from ledger.genesis import Genesis, parse_genesis
 from ledger.keys import PrivateKey
 from ledger.transaction import Body, decode_body, decode_record, encode_transaction, sign_body
-from momus.client import partition_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "producing.md"

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consensus.checkpoint_messages import CheckpointSignature, CheckpointWire
+from consensus.wire.checkpoint_messages import CheckpointSignature, CheckpointWire
 from ledger.committee import Committees
 from ledger.genesis import parse_genesis
 from ledger.leaf_reading import BalanceLeaf

@@ -8,11 +8,11 @@ import httpx
 import pytest
 
 from api.app import Parts, make_app
-from node import status
-from node.home import Home
-from node.metrics.server import pages_of
-from node.settings import Settings, read_settings
-from node.status import StatusFile
+from node.home import status
+from node.home.layout import Home
+from node.home.status import StatusFile
+from node.settings.tree import Settings, read_settings
+from node.supervision.metrics_server import pages_of
 from tests.builders import genesis, genesis_bytes
 
 SECRET = "hunter2"

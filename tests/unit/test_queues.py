@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backbone.intake import Advance, Shown
+from backbone.intake.intake import Advance, Shown
 from backbone.log import LogRecord, LogUnavailable
 from backbone.store import Entry, StoreFailed
-from consensus.driver import Driver
-from consensus.loop import STORED_MAX, Loop, Restarted, TopicRestarted
-from consensus.messages import NO_DIGEST, Kind, Vote
-from consensus.pace import Settings
-from consensus.ports import Ports
-from consensus.queues import BYTES_MAX, ITEM_BYTES, ITEMS_MAX, Queues, Share, size_bytes
-from consensus.readers import Reading
-from consensus.topics import voting_topics
+from consensus.core.timers import Settings
+from consensus.runtime.driver import Driver
+from consensus.runtime.loop import STORED_MAX, Loop, Restarted, TopicRestarted
+from consensus.runtime.ports import Ports
+from consensus.runtime.queues import BYTES_MAX, ITEM_BYTES, ITEMS_MAX, Queues, Share, size_bytes
+from consensus.runtime.readers import Reading
+from consensus.wire.messages import NO_DIGEST, Kind, Vote
+from consensus.wire.topics import voting_topics
 from ledger.committee import Committees
 from ledger.header import View
 from tests.builders import genesis, validator_key

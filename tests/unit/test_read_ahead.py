@@ -12,8 +12,8 @@ from ingest.verdicts import Record
 from ledger.checkpoint_rule import genesis_mark
 from ledger.columns import Verdicts
 from ledger.state import Cursor
-from node.blocks import BlockSource
-from node.pipeline import Pipeline, PipelineLimits
+from node.execution.blocks import BlockSource
+from node.execution.pipeline import Pipeline, PipelineLimits
 from tests.builders import genesis
 from tests.chain_builder import even_cuts, write_store
 

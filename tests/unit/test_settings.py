@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from node.secrets import read_secret, with_secrets
-from node.settings import BadSettings, Settings, read_settings
-from node.settings_page import page_with_tables
+from node.settings.page import page_with_tables
+from node.settings.secrets import read_secret, with_secrets
+from node.settings.tree import BadSettings, Settings, read_settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -123,7 +123,7 @@ def test_secret_file_of_unreasonable_size_is_refused(tmp_path: Path) -> None:
 
 def test_documentation_lists_every_setting_as_it_is() -> None:
     page = PAGE.read_text()
-    assert page == page_with_tables(page), "run `python -m node.settings_page`"
+    assert page == page_with_tables(page), "run `python -m node.settings.page`"
 
 
 def test_every_setting_has_a_description_and_a_unit() -> None:

@@ -10,17 +10,17 @@ from typing import Any, Final
 import pytest
 
 from backbone.log import LogRecord
-from consensus.blocks import BlockReader
-from consensus.boot import Booter
-from consensus.inbox import Refusal
-from consensus.journal import Journal, header
-from consensus.messages import NO_DIGEST, Kind, Vote, Wire
-from consensus.positions import HELD_MAX, TopicPositions
-from consensus.readers import read_to_end
-from consensus.topics import all_positions, consensus_topics
+from consensus.core.inbox import Refusal
+from consensus.core.topic_positions import HELD_MAX, TopicPositions
+from consensus.runtime.boot import Booter
+from consensus.runtime.journal import Journal, header
+from consensus.runtime.readers import read_to_end
+from consensus.wire.final_blocks import BlockReader
+from consensus.wire.messages import NO_DIGEST, Kind, Vote, Wire
+from consensus.wire.topics import all_positions, consensus_topics
 from ledger.committee import FIRST_EPOCH, Committees
 from ledger.header import View
-from node.evidence import EvidenceFolder
+from node.home.evidence import EvidenceFolder
 from tests.builders import genesis, validator_key
 from tests.committee import MemoryFile, MemoryStore
 from tests.core_bench import Bench

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ledger.leaves import value_hash
 from ledger.object_parts import ObjectParts
-from projections.exporting import LiveLeaf
+from projections.snapshots.exporting import LiveLeaf
 from sync.snapshots.container import UNPACKED_BYTES_MAX
 from sync.snapshots.cutting import Bound, Cut, cuts_of
 from sync.snapshots.export import BOUND_BYTES_MAX, BOUND_LEAVES_MAX, CHUNK_BYTES, CHUNK_LEAVES, SUBTREES, bound_of

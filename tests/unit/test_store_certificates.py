@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from backbone.store import StoreDamaged, StoreReader, StoreWriter
-from backbone.store_files import certificate_folder, segments
+from backbone.store.files import certificate_folder, segments
 
 
 def certificate(height: int) -> bytes:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from backbone.store import StoreDamaged, StoredRecord, StoreFailed, StoreReader, StoreWriter
-from backbone.store_files import DiskFile
-from backbone.store_format import SYNCED_BEFORE, encode_record
+from backbone.store.files import DiskFile
+from backbone.store.format import SYNCED_BEFORE, encode_record
 from tests.store_records import chained, numbered
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backbone.store import StoreReader, StoreWriter
-from backbone.store_format import HEADER_SIZE
+from backbone.store.format import HEADER_SIZE
 
 
 def _block(height: int) -> tuple[int, bytes, bytes]:

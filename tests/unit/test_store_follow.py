@@ -13,7 +13,7 @@ from ledger.digests import block_digest, chain_next, value_digest
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, Offset, decode_header, encode_header
 from ledger.rejection import Reason, Rejection
-from node.follow import (
+from node.recovery.follow import (
     BlockMissing,
     ChainBroken,
     Follower,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from backbone.store import LogHead, StoreReader, StoreWriter
-from backbone.store_prune import prune_store
+from backbone.store.prune import prune_store
 from tests.store_records import chained
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from node import exits, status
-from node.child import ChildSpec
-from node.control import ControlFile
-from node.home import Home
-from node.postgres_files import PostgresUnusable
-from node.restarts import Restarts
-from node.settings import SupervisorSettings
-from node.status import Status, StatusFile, is_running
-from node.supervisor import SERVICE_TRIES, Supervisor
+from node.embedded.postgres_files import PostgresUnusable
+from node.home import exits, status
+from node.home.control import ControlFile
+from node.home.layout import Home
+from node.home.status import Status, StatusFile, is_running
+from node.settings.tree import SupervisorSettings
+from node.supervision.backoff import Restarts
+from node.supervision.child import ChildSpec
+from node.supervision.supervisor import SERVICE_TRIES, Supervisor
 
 pytestmark = pytest.mark.timeout(20)
 QUICK = SupervisorSettings(backoff_ms=1, backoff_max_ms=4, drain_ms=2_000)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.messages import NO_DIGEST, Kind, Vote
-from consensus.tally import Tally
+from consensus.wire.messages import NO_DIGEST, Kind, Vote
+from consensus.wire.tally import Tally
 from ledger.header import View
 from tests.builders import committee
 

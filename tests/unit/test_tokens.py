@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from node.tokens import ADMIN, OPERATOR, ROLES, TOKEN_LENGTH_MAX, VIEWER, Token, Tokens, TokensUnusable
+from node.home.tokens import ADMIN, OPERATOR, ROLES, TOKEN_LENGTH_MAX, VIEWER, Token, Tokens, TokensUnusable
 
 
 def test_a_token_opens_for_who_it_was_made_and_is_not_in_the_file(tmp_path: Path) -> None:

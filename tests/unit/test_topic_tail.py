@@ -5,9 +5,9 @@ from contextlib import suppress
 import pytest
 
 from backbone.log import LogRecord, LogUnavailable, TopicSpec
-from backbone.simulated import SimulatedLog
-from consensus.loop import TopicRestarted
-from consensus.readers import TopicTail
+from backbone.log.simulated import SimulatedLog
+from consensus.runtime.loop import TopicRestarted
+from consensus.runtime.readers import TopicTail
 
 TOPIC = "blocks"
 

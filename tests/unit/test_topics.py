@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from backbone.log import TopicInfo, TopicSpec
-from backbone.simulated import SimulatedLog
-from backbone.store_format import VALUE_BYTES_MAX
+from backbone.log.simulated import SimulatedLog
+from backbone.store.format import VALUE_BYTES_MAX
 from backbone.topics import chain_topics, check_topic, needed_topics
 
 ID = "id-1"

@@ -16,16 +16,16 @@ from typing import Any, Final
 import pytest
 from rich.console import Console
 
+from cli import simulate
+from cli.main import COMMANDS, run_line
+from lab.demo import run as demo_run
+from lab.demo.checks import Checks
+from lab.demo.phases import Flow
+from lab.demo.report import Report
 from ledger.keys import PrivateKey
-from momus.cli import COMMANDS, run_line
-from momus.commands import simulate
-from momus.demo import run as demo_run
-from momus.demo.checks import Checks
-from momus.demo.phases import Flow
-from momus.demo.report import Report
-from node import exits
-from node.home import Home
-from node.status import HALTED, StatusFile
+from node.home import exits
+from node.home.layout import Home
+from node.home.status import HALTED, StatusFile
 from simulation.runs import Plan, Verdict
 from tests import builders
 

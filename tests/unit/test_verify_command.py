@@ -7,9 +7,9 @@ from subprocess import run
 
 import pytest
 
+from cli.main import run_line
 from ledger.leaves import balance_key
-from momus.cli import run_line
-from node import exits
+from node.home import exits
 from tests.builders import address
 from tests.fresh_python import in_fresh_python
 from tests.proof_files import ABSENT, ASSET, ROWS, State

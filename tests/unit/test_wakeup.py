@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from node.wakeup import Wakeup
+from node.supervision.self_pipe import Wakeup
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from lab.workload import Plan, Statement, Totals, WorkloadError, read_statements, write_generated
 from ledger.commands import CreateAsset, Mint, Transfer
 from ledger.digests import address_of
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey, verify
 from ledger.transaction import Body, Transaction, decode_body, digest_of
-from momus.workload import Plan, Statement, Totals, WorkloadError, read_statements, write_generated
 from tests import builders
 
 BANK = PrivateKey.from_seed(bytes(31) + b"b")

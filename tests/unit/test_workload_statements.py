@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from momus.workload import Statement, StatementError, Totals, read_statements, write_generated
-from momus.workload.statements import COLUMNS, LINE_BYTES_MAX, parse_amount, parse_row
+from lab.workload import Statement, StatementError, Totals, read_statements, write_generated
+from lab.workload.statements import COLUMNS, LINE_BYTES_MAX, parse_amount, parse_row
 from tests.oracle_berka import balances
 
 HEADER = ";".join(f'"{column}"' for column in COLUMNS)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from consensus.clock import HOLD_MS, SteadyClock
-from consensus.messages import Kind
+from consensus.runtime.clock import HOLD_MS, SteadyClock
+from consensus.wire.messages import Kind
 from ledger.header import Header, decode_header
-from node.clock import ToldClock, read_doubted_ms, what_is_wrong
+from node.ordering.clock import ToldClock, read_doubted_ms, what_is_wrong
 from tests.committee import START_MS, Committee
 from tests.core_bench import Bench
 

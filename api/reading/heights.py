@@ -1,0 +1,58 @@
+"""The height that the database has reached, followed by its notifications: what waits for a block waits here."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from psycopg import AsyncConnection, Error
+
+from projections.session.conninfo import conninfo
+
+_CHANNEL: Final = "momus_flush"
+_HEIGHT: Final = "SELECT height FROM api.status"
+_LOOK_S: Final = 1.0
+"""A notification that is lost costs this."""
+_RETRY_S: Final = 0.5
+
+
+class Heights:
+    """One task with one connection, however many wait."""
+
+    def __init__(self, url: str) -> None:
+        self._conninfo = conninfo(url, "momus api")
+        self._height = 0
+        self._changed = asyncio.Condition()
+
+    @property
+    def height(self) -> int:
+        """The newest height seen; 0 before the first."""
+        return self._height
+
+    async def run(self) -> None:
+        """Until cancelled; through restarts of the database."""
+        while True:
+            with suppress(Error, OSError):
+                async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
+                    await self._follow(connection)
+            await asyncio.sleep(_RETRY_S)
+
+    async def above(self, height: int, wait_s: float) -> bool:
+        """Whether a block above `height` is there, waiting for it."""
+        try:
+            async with asyncio.timeout(wait_s), self._changed:
+                await self._changed.wait_for(lambda: self._height > height)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _follow(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
+        await connection.execute(f"LISTEN {_CHANNEL}")
+        while True:
+            row = await (await connection.execute(_HEIGHT)).fetchone()
+            # A database that was rebuilt may be behind the old one.
+            if row is not None and int(str(row[0])) != self._height:
+                async with self._changed:
+                    self._height = int(str(row[0]))
+                    self._changed.notify_all()
+            async for _ in connection.notifies(timeout=_LOOK_S, stop_after=1):
+                pass

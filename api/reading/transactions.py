@@ -1,0 +1,78 @@
+"""One transaction: what became of it, with its effects."""
+
+from typing import Annotated, Final, Literal
+
+from psycopg import sql
+from pydantic import Field
+
+from api.reading.database import View, columns_of
+from api.reading.rows import Executed, ObjectChange, Rejected, Transfer
+from api.reading.values import Count, Height, Hex32, Row
+
+State = Literal["submitted", "delivered", "final", "failed", "executed", "rejected"]
+TRANSFERS_MAX: Final = 1_000
+
+_HEIGHT: Final = "SELECT api.height_of(%s) AS height"
+_EXECUTED: Final = sql.SQL(
+    "SELECT {} FROM api.transactions WHERE digest = %(digest)s AND (%(height)s::bigint IS NULL OR height = %(height)s)"
+).format(columns_of(Executed))
+_REJECTED: Final = sql.SQL(
+    "SELECT {} FROM api.rejections WHERE digest = %(digest)s AND (%(height)s::bigint IS NULL OR height = %(height)s) "
+    "ORDER BY reason = 'duplicate', height, index LIMIT 1"
+).format(columns_of(Rejected))
+_TRANSFERS: Final = sql.SQL(
+    "SELECT {} FROM api.transfers WHERE height = %s AND transaction = %s ORDER BY index LIMIT %s"
+).format(columns_of(Transfer))
+_OBJECTS: Final = sql.SQL(
+    "SELECT {} FROM api.object_history WHERE height = %s AND transaction = %s ORDER BY command"
+).format(columns_of(ObjectChange))
+
+
+class Transaction(Row):
+    """`executed` and `rejected`: as this node's database has it. The other states are of what came through this
+    node's API: the log has it (`delivered`), it is ordered (`final`), the log has not taken it (`failed`)."""
+
+    digest: Hex32
+    state: State
+    height: Annotated[Height | None, Field(description="Of its block, once it is final.")] = None
+    executed: Executed | None = None
+    rejected: Rejected | None = None
+    transfers: Annotated[list[Transfer], Field(description=f"Its movements, {TRANSFERS_MAX} at most.")] = []  # noqa: RUF012
+    transfers_left_out: Annotated[bool, Field(description="There are more; /v1/transfers?height= has them.")] = False
+    objects: list[ObjectChange] = []  # noqa: RUF012
+    partition: Annotated[Count | None, Field(description="Where the log has put it.")] = None
+    offset: Count | None = None
+    detail: str = ""
+
+
+async def transaction_of(view: View, digest: str) -> Transaction | None:
+    """What this database knows of it; None: nothing."""
+    remembered = await view.row(_HEIGHT, (digest,))
+    height = None if remembered is None else remembered["height"]
+    asked = {"digest": digest, "height": height}
+    if (row := await view.row(_EXECUTED, asked)) is not None:
+        return await _executed(view, Executed.model_validate(row))
+    if (row := await view.row(_REJECTED, asked)) is not None:
+        rejected = Rejected.model_validate(row)
+        return Transaction(digest=digest, state="rejected", height=rejected.height, rejected=rejected)
+    if height is None:
+        return None
+    detail = "Its block had more rejections than rows are kept, or its history is pruned."
+    return Transaction(digest=digest, state="rejected", height=height, detail=detail)
+
+
+async def _executed(view: View, executed: Executed) -> Transaction:
+    place = (executed.height, executed.index)
+    transfers = await view.rows(_TRANSFERS, (*place, TRANSFERS_MAX + 1))
+    objects = await view.rows(_OBJECTS, place)
+    return Transaction(
+        digest=executed.digest,
+        state="executed",
+        height=executed.height,
+        executed=executed,
+        transfers=[Transfer.model_validate(row) for row in transfers[:TRANSFERS_MAX]],
+        transfers_left_out=len(transfers) > TRANSFERS_MAX,
+        objects=[ObjectChange.model_validate(row) for row in objects],
+        partition=executed.partition,
+        offset=executed.offset,
+    )

@@ -1,0 +1,46 @@
+"""What an id is the id of: whoever pastes one seldom knows."""
+
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter
+from psycopg import sql
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.reading.answers import answer, of
+from api.reading.database import Database
+from api.reading.transactions import transaction_of
+from api.routes.ledger import NothingQ, id_path
+from serving.problems import described
+
+Kind = Literal["transaction", "asset", "object", "address"]
+
+_STATE: Final = sql.SQL(
+    "SELECT EXISTS (SELECT FROM api.assets WHERE asset = %(id)s) AS asset, "
+    "EXISTS (SELECT FROM api.object_history WHERE object = %(id)s) AS object, "
+    "EXISTS (SELECT FROM api.balances WHERE address = %(id)s) AS address"
+)
+
+
+class Lookup(BaseModel):
+    """All that this node's database knows under the id; none: it may be an address that holds nothing."""
+
+    kinds: list[Kind]
+
+
+def lookup_router(database: Database) -> APIRouter:
+    """GET /lookup/{id}."""
+    router = APIRouter(tags=["state"])
+
+    @router.get("/lookup/{id}", responses=of(Lookup) | described("database_unavailable", "query_too_slow"))
+    async def lookup(request: Request, id: Annotated[str, id_path("Any id")], query: NothingQ) -> Response:
+        """What an id is the id of."""
+        async with database.view() as view:
+            row = await view.row(_STATE, {"id": id}) or {}
+            is_transaction = await transaction_of(view, id) is not None
+        found: list[Kind] = ["transaction"] if is_transaction else []
+        kinds: tuple[Kind, ...] = ("asset", "object", "address")
+        return answer(request, Lookup(kinds=found + [kind for kind in kinds if row.get(kind)]), view.height)
+
+    return router

@@ -1,0 +1,330 @@
+"""The node itself: how it does, the committee, what speaks against validators, drills. Works while the database is away
+as far as it can."""
+
+import asyncio
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter
+from fastapi import Path as PathPart
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.reading.answers import answer, of
+from api.reading.database import Database, View
+from api.reading.listing import Listing, Page
+from api.reading.numbers import Numbers
+from api.reading.rows import Drill
+from api.reading.values import Count, Height, Hex32, Row, Time
+from api.routes.ledger import NothingQ, NumberPageQ
+from ledger.committee import Committees
+from ledger.genesis import Genesis
+from node.home.known_peers import peers
+from node.home.layout import Home
+from node.home.status import StatusFile
+from node.settings.tree import Settings
+from serving.problems import Problem, described
+
+BLOCKS_LOOKED_AT: Final = 1_000
+EVIDENCE_MAX: Final = 1_000
+EVIDENCE_BYTES_MAX: Final = 16 << 20
+DRILLS: Final = Listing("drills", Drill, ("drill",))
+
+_STATUS: Final = """SELECT height, time, coalesce(final_height, height) AS final_height,
+    coalesce(lag_blocks, 0) AS lag_blocks, digest FROM api.status"""
+_PROPOSED: Final = """SELECT proposer, count(*) AS blocks FROM api.blocks
+WHERE height > %s GROUP BY proposer"""
+_CERTIFIED: Final = "SELECT max(height) AS height FROM api.checkpoints WHERE certified"
+
+
+class ProcessState(Row):
+    """A process of the node. Its own words are for its operators: `momus status`, or the management API."""
+
+    name: str
+    state: str
+    since_ms: Count
+    is_alive: bool
+
+
+class Consensus(Row):
+    """What the order process says; of a node without metrics there is none of it."""
+
+    view: Count
+    finality_p50_ms: float | None = Field(description="Upper bound, of all blocks since the process started.")
+    finality_p99_ms: float | None
+    final_blocks: Count = Field(description="Blocks that became final since the process started.")
+    finality_ms: float = Field(description="Their times to finality, added up; take differences.")
+
+
+class DatabaseState(Row):
+    """How far the database is."""
+
+    height: Height
+    digest: Hex32
+    time: Time
+    final_height: Height
+    lag_blocks: Count
+    history_floor: Height
+    certified_height: Height | None
+
+
+class NodeStatus(Row):
+    """`database` is null while the database does not answer."""
+
+    chain: str
+    genesis_digest: Hex32
+    protocol_version: Count
+    validator: str
+    version: str
+    log: str
+    checkpoint_heights: Count
+    window_ms: Count
+    batch_max: Count
+    database: DatabaseState | None
+    consensus: Consensus | None
+    processes: list[ProcessState]
+
+
+class Member(Row):
+    """A validator of the committee. Numbers of votes and views are what this node has seen since its order process
+    started; null without metrics."""
+
+    index: Count
+    name: str
+    operator_address: Hex32
+    consensus_key: Hex32
+    power: Count
+    is_this_node: bool
+    blocks: Count = Field(description=f"Of the last {BLOCKS_LOOKED_AT} blocks, those that it proposed.")
+    missed_votes: Count | None
+    nullified_views: Count | None
+    behind_views: int | None
+
+
+class Committee(BaseModel):
+    """The validators, in the order of genesis."""
+
+    items: list[Member]
+    height: Height
+
+
+class Evidence(Row):
+    """A file with signed messages that speak against a validator, or the report of a fork."""
+
+    name: str
+    what: str
+    size_bytes: Count
+    kept_at_ms: Count
+
+
+class EvidenceList(BaseModel):
+    """What this node keeps, newest first."""
+
+    items: list[Evidence]
+
+
+class PeerAnswer(Row):
+    """Another validator, by its own word: signed by its key, and not proven. From `age_ms` on null, where it was never
+    heard; addresses are empty where it offers none."""
+
+    validator: str
+    public_key: Hex32
+    is_self: bool
+    state: Literal["fresh", "expired", "never seen"]
+    age_ms: int | None
+    valid_for_ms: int | None
+    height: Height | None
+    checkpoint_height: Height | None
+    behind_blocks: int | None
+    version: str | None
+    roles: list[str] | None
+    api_address: str | None
+    sync_address: str | None
+    sequence: int | None
+
+
+class Peers(BaseModel):
+    """The validators of genesis, this node among them."""
+
+    items: list[PeerAnswer]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What the answers are made of."""
+
+    home: Home
+    settings: Settings
+    genesis: Genesis
+    database: Database
+    numbers: Numbers
+
+    async def status(self) -> NodeStatus:
+        """As of now."""
+        genesis = self.genesis
+        try:
+            async with self.database.view() as view:
+                database = await _database(view)
+        except Problem:
+            database = None
+        return NodeStatus(
+            chain=genesis.chain,
+            genesis_digest=genesis.digest.hex(),
+            protocol_version=genesis.protocol_version,
+            validator=self.settings.validator,
+            version=version("momus"),
+            log=self.settings.log.kind,
+            checkpoint_heights=genesis.checkpoint_heights,
+            window_ms=genesis.limits.window_ms,
+            batch_max=genesis.limits.batch_max,
+            database=database,
+            consensus=self._consensus(),
+            processes=[state for file in sorted(self.home.run.glob("*.json")) if (state := _process(file))],
+        )
+
+    async def committee(self, view: View) -> Committee:
+        """As of a view of the database."""
+        rows = await view.rows(_PROPOSED, (view.height - BLOCKS_LOOKED_AT,))
+        proposed = {row["proposer"]: row["blocks"] for row in rows}
+        members = [
+            Member(
+                index=index,
+                name=validator.name,
+                operator_address=validator.operator_address.hex(),
+                consensus_key=validator.consensus_key.hex(),
+                power=validator.power,
+                is_this_node=validator.name == self.settings.validator,
+                blocks=proposed.get(index, 0),
+                missed_votes=self._whole("momus_consensus_missed_votes_total", validator.name),
+                nullified_views=self._whole("momus_consensus_nullified_views_total", validator.name),
+                behind_views=self._whole("momus_consensus_behind_views", validator.name),
+            )
+            for index, validator in enumerate(Committees.of(self.genesis).current.members)
+        ]
+        return Committee(items=members, height=view.height)
+
+    def _consensus(self) -> Consensus | None:
+        view = self._whole("momus_consensus_view")
+        if view is None:
+            return None
+        median, slowest = (self.numbers.quantile("momus_consensus_finality_seconds", part) for part in (0.5, 0.99))
+        blocks, seconds = (self.numbers.value(f"momus_consensus_finality_seconds_{part}") for part in ("count", "sum"))
+        return Consensus(
+            view=view,
+            finality_p50_ms=_ms(median),
+            finality_p99_ms=_ms(slowest),
+            final_blocks=int(blocks or 0),
+            finality_ms=_ms(seconds or 0.0) or 0.0,
+        )
+
+    def _whole(self, name: str, label: str = "") -> int | None:
+        value = self.numbers.value(name, label)
+        return None if value is None else int(value)
+
+
+def node_router(node: Node) -> APIRouter:
+    """GET /status, /validators, /evidence, /drills, /peers."""
+    router = APIRouter(tags=["node"])
+    answers = described("database_unavailable", "query_too_slow")
+
+    @router.get("/status", responses=of(NodeStatus) | described())
+    async def status(request: Request, query: NothingQ) -> Response:
+        """How this node does, and the limits of its chain."""
+        found = await node.status()
+        return answer(request, found, None if found.database is None else found.database.height)
+
+    @router.get("/validators", responses=of(Committee) | answers)
+    async def validators(request: Request, query: NothingQ) -> Response:
+        """The committee, who leads and who misses."""
+        async with node.database.view() as view:
+            found = await node.committee(view)
+        return answer(request, found, found.height)
+
+    @router.get("/drills", responses=of(Page[Drill]) | answers)
+    async def drills(request: Request, query: NumberPageQ) -> Response:
+        """Ways back that this node has walked."""
+        async with node.database.view() as view:
+            found = await DRILLS.page(view, query)
+        return answer(request, found, found.height)
+
+    @router.get("/evidence", responses=of(EvidenceList) | described())
+    async def evidence(request: Request, query: NothingQ) -> Response:
+        """What this node keeps against validators."""
+        return answer(request, EvidenceList(items=await asyncio.to_thread(_evidence, node.home.evidence)), None)
+
+    @router.get("/peers", responses=of(Peers) | described())
+    async def heard(request: Request, query: NothingQ) -> Response:
+        """The other nodes, as they announce themselves (docs/discovery.md)."""
+        known = await asyncio.to_thread(peers, node.home, node.settings.validator)
+        return answer(request, Peers.model_validate({"items": [asdict(peer) for peer in known]}), None)
+
+    @router.get("/evidence/{name}", response_model=dict[str, Any], responses=described("not_found"))
+    async def evidence_file(
+        request: Request,
+        name: Annotated[str, PathPart(pattern="^[a-z_]{1,32}-[0-9a-f]{16}$")],
+        query: NothingQ,
+    ) -> Response:
+        """One file: the signed messages."""
+        data = await asyncio.to_thread(_evidence_file, node.home.evidence / f"{name}.json")
+        return Response(data, media_type="application/json")
+
+    return router
+
+
+async def _database(view: View) -> DatabaseState | None:
+    row = await view.row(_STATUS)
+    if row is None:
+        return None
+    certified = await view.row(_CERTIFIED)
+    return DatabaseState(
+        height=row["height"],
+        digest=row["digest"],
+        time=row["time"],
+        final_height=row["final_height"],
+        lag_blocks=row["lag_blocks"],
+        history_floor=await view.history_floor(),
+        certified_height=None if certified is None else certified["height"],
+    )
+
+
+def _process(file: Path) -> ProcessState | None:
+    said = StatusFile(file).read()
+    if said is None:
+        return None
+    return ProcessState(name=said.process, state=said.state, since_ms=said.since_ms, is_alive=said.is_alive)
+
+
+def _evidence(folder: Path) -> list[Evidence]:
+    try:
+        files = [(file, file.stat()) for file in folder.glob("*-*.json")]
+    except OSError:
+        return []
+    newest = sorted(files, key=lambda each: -each[1].st_mtime_ns)[:EVIDENCE_MAX]
+    return [
+        Evidence(
+            name=file.stem,
+            what=file.stem.rpartition("-")[0],
+            size_bytes=stat.st_size,
+            kept_at_ms=stat.st_mtime_ns // 1_000_000,
+        )
+        for file, stat in newest
+    ]
+
+
+def _evidence_file(file: Path) -> bytes:
+    """As it is: parsing and writing anew what may be megabytes would hold up everybody."""
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(EVIDENCE_BYTES_MAX + 1)
+    except OSError as error:
+        raise Problem("not_found", "There is no such file.") from error
+    if len(data) > EVIDENCE_BYTES_MAX:
+        raise Problem("not_found", f"The file is larger than {EVIDENCE_BYTES_MAX} bytes.")
+    return data
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None or seconds == float("inf") else round(seconds * 1000, 3)

@@ -1,0 +1,1 @@
+"""How transactions come in over HTTP: decoded, verified, handed to the log, followed to finality."""

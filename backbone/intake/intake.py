@@ -1,0 +1,469 @@
+"""From the log into the store: read, hash-chain, append, sync, and only then tell.
+
+*Bounds are per partition.* A validator that stopped reading altogether when its store is full of one partition could
+never confirm heads of another, and two validators full of different partitions would nullify each other's proposals
+for ever. So a partition that is full is left out of the reading, and the others go on. It is read again when half of
+its suffix has become final.
+
+*Every reader begins at a joint*, one record back or more. Where the log has another record there, or none, or does not
+know the position, it was rewritten, and the partition is *suspect*. A suspect partition is looked at now and then until
+the log agrees again. Where it disagrees the partition is *barred*: what the log shows now does not follow what is
+stored, and what it shows in place of that would be skipped. What was seen is told as `Shown`. Reading goes on when what
+is stored was replaced, or, where it is final, when a block has opened the partition's next incarnation. What to do is
+not decided here (DESIGN §3): `reread`, `adopt` and `on_final` are the means.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event, Lock
+from time import monotonic
+from types import MappingProxyType
+from typing import Final
+
+from backbone.intake.partition import HeadLike, IntakeLimits, OpeningLike, Partition, Source
+from backbone.intake.probe import RecordsPruned, look_at
+from backbone.intake.resume_overlap import Joint, joint_of
+from backbone.intake.retained_records import Aside
+from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, ReadableLog, TopicMissing
+from backbone.store import Entry, StoredRecord, StoreReader, StoreWriter
+
+__all__ = [
+    "Advance",
+    "Chain",
+    "Differs",
+    "HeadLike",
+    "Intake",
+    "IntakeLimits",
+    "OpeningLike",
+    "RecordsPruned",
+    "Shown",
+    "Source",
+]
+
+PROBE_MS: Final = 1_000
+"""How soon a suspect partition is looked at again; later and later while nothing changes."""
+PROBE_MS_MAX: Final = 16_000
+SILENCE: Final = 4
+"""After looks that were not answered there are none for so many times as long, whoever asks: others are read then."""
+SILENCE_MS_MAX: Final = 60_000
+
+Chain = Callable[[bytes, int, int, bytes | None], bytes]
+"""(chain digest before, incarnation, offset, value) -> the chain digest after that record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What the store now holds of a partition beyond what was told before: an entry per record, in order."""
+
+    partition: int
+    incarnation: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the log shows of a partition that was looked at: `opening` is (topic id, first offset that is not what the
+    store holds) where it contradicts what is final; None where it agrees. `diverged_at`: from which offset on it does
+    not show what is stored above that; it is not read before that is final, or gone."""
+
+    partition: int
+    incarnation: int
+    opening: tuple[str, int] | None
+    diverged_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Differs:
+    """Records that were offered of a partition do not continue what is held of it."""
+
+    partition: int
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeParts:
+    """What an intake runs over; none of it is closed here. `stored` is the intake's own."""
+
+    log: ReadableLog
+    topic: str
+    writer: StoreWriter
+    stored: StoreReader
+    aside: Aside
+    chain: Chain
+
+
+class Intake:
+    """Reads the transactions topic into the store. `pump`, `reread` and `adopt` are called by one thread.
+
+    `starts` are the heads at which partitions without records begin (genesis, or a snapshot); `final` are those of
+    the last final block, `sources` where in the log the incarnations lie that they belong to.
+    """
+
+    def __init__(
+        self,
+        parts: IntakeParts,
+        starts: Sequence[HeadLike],
+        final: Sequence[HeadLike],
+        sources: Sequence[Source],
+        limits: IntakeLimits,
+        now_ms: Callable[[], int] = lambda: int(monotonic() * 1000),
+    ) -> None:
+        self._log, self._topic = parts.log, parts.topic
+        self._writer, self._stored, self._aside = parts.writer, parts.stored, parts.aside
+        self._chain = parts.chain
+        self._limits = limits
+        self._now_ms = now_ms
+        starts_by_partition = {head.partition: head for head in starts}
+        self._partitions = {
+            head.partition: self._resume(head, starts_by_partition[head.partition], sources[head.partition])
+            for head in final
+        }
+        self._reader: LogReader | None = None
+        self._assigned: frozenset[int] = frozenset()
+        self._is_known = False
+        """Whether the topic is the one that we last read."""
+        self._joints: dict[int, Joint] = {}
+        """What the reader must show again before anything new."""
+        self._turn = Lock()
+        self._accounts = Lock()
+        self._room = Event()
+        self.delivered_twice = 0
+        """Records that came again exactly as they had been read."""
+        self.partitions: Final = MappingProxyType(self._partitions)
+        """Where the reading of each stands."""
+
+    def backlog(self) -> list[Advance]:
+        """What the store holds above the final heads at boot, to be told before the first `pump`."""
+        return [advance for partition in self._partitions for advance in self._suffix(partition)]
+
+    def pump(self, records_max: int, timeout_ms: int) -> Sequence[Advance | Shown]:
+        """Read a batch and store it durably; what it added, at most one advance per partition.
+
+        Or, where a partition was looked at, what was seen. Empty when nothing came within `timeout_ms`, or when no
+        partition is open for as long.
+        Raises: LogUnavailable (call again; the topic may be missing for a while), RecordsPruned, StoreFailed,
+        ValueTooLarge.
+        """
+        with self._turn:
+            try:
+                self._identify()
+                shown = self._look_at_suspects()
+                if shown:
+                    return shown
+                reader = self._reader_of_open()
+                if reader is not None:
+                    return self._store(self._chained(self._read(reader, records_max, timeout_ms)))
+            except RecordsPruned:
+                raise
+            except PositionLost as lost:
+                self._on_lost(lost)
+                return []
+            except TopicMissing as missing:
+                # Who recreates a topic deletes it first; nothing is lost by waiting.
+                self._close_reader()
+                raise LogUnavailable(str(missing)) from missing
+        self._room.wait(timeout_ms / 1000)
+        return []
+
+    def on_final(self, heads: Sequence[HeadLike], openings: Iterable[OpeningLike] = ()) -> None:
+        """A new final block: what lies below its heads is no longer suffix; an opened partition is read anew.
+
+        The heads may be ahead of the store. From any thread.
+        """
+        opened = {opening.partition: opening.topic_id for opening in openings}
+        for head in heads:
+            if head.partition in opened:
+                self._open(head, opened[head.partition])
+        with self._accounts:
+            for head in heads:
+                state = self._partitions[head.partition]
+                if head.incarnation == state.incarnation:
+                    state.finalize(head)
+                state.weigh(self._limits)
+            self._room.set()
+        for head in heads:
+            self._aside.settle(head.partition, head.incarnation, head.end_offset)
+
+    def probe(self, partition: int, end_offset: int | None = None) -> None:
+        """Have the next `pump` look at a partition, and say what it sees. From any thread.
+
+        What is held above what is final is compared up to `end_offset`; None: all of it.
+        """
+        self._partitions[partition].ask(end_offset)
+
+    def reread(
+        self,
+        partition: int,
+        incarnation: int,
+        from_offset: int,
+        keep_end: int = 0,
+        before: HeadLike | None = None,
+        records: Sequence[StoredRecord] = (),
+    ) -> Sequence[Advance]:
+        """Drop what the store holds of a partition from `from_offset` on; read that anew as the log shows it now.
+
+        With `before`: only what differs from `records`, which follow it, is dropped, and they take its place; without
+        any records nothing is, and the log is looked at. What is dropped below `keep_end` is set aside first. Nothing
+        happens where the partition is in another incarnation by now. The answer is all that is held above the final
+        head: whoever asked several times, in whatever order it was done, knows it all after the last answer.
+        Raises: ValueError below the final head.
+        """
+        with self._turn, self._accounts:
+            state = self._partitions[partition]
+            if incarnation != state.incarnation:
+                return self._suffix(partition)
+            if from_offset < state.final_offset:
+                raise ValueError(f"Partition {partition} is final up to {state.final_offset}; {from_offset} is below.")
+            if before is not None:
+                from_offset = max(from_offset, self._agreed_end(state, before, records))
+            if from_offset >= state.end_offset:
+                state.ask()
+            else:
+                self._drop(state, from_offset, keep_end)
+        if before is not None:
+            self.adopt(before, records)
+        return self._suffix(partition)
+
+    def _agreed_end(self, state: Partition, before: HeadLike, records: Sequence[StoredRecord]) -> int:
+        """Up to which offset what is held agrees with records that follow a head, or they with it."""
+        ends = {(record.offset + 1, record.chain_digest) for record in records}
+        held = self._stored.suffix(state.number, before.end_offset, state.incarnation)
+        agreed = [entry.end_offset for entry in held if (entry.end_offset, entry.chain_digest) in ends]
+        if not records or (agreed and agreed[-1] == records[-1].offset + 1):
+            return state.end_offset
+        return agreed[-1] if agreed else before.end_offset
+
+    def _drop(self, state: Partition, from_offset: int, keep_end: int) -> None:
+        """Others are to take the place of what is held from there on."""
+        partition, incarnation = state.number, state.incarnation
+        if keep_end > from_offset:
+            # From the final head on, so that a run is whole for whoever asks.
+            self._aside.keep(partition, self._stored.records(partition, state.final_offset, keep_end, incarnation))
+        self._writer.replace_suffix(partition, from_offset, incarnation)
+        held = self._writer.head(partition)
+        if held is not None and held.incarnation == incarnation:
+            state.begin_at(held)
+        else:
+            state.end_offset, state.chain_digest = state.final_offset, state.final_digest
+        state.shrink(state.end_offset)
+        state.weigh(self._limits)
+        state.suspect()
+        self._close_reader()
+
+    def adopt(self, before: HeadLike, records: Sequence[StoredRecord]) -> Sequence[Advance | Differs]:
+        """Take records from elsewhere, re-hashed from `before` on, as far as they continue what the store holds.
+
+        Whether the log shows them too is then looked at. Where they do not continue it, that is said.
+        """
+        with self._turn:
+            state = self._partitions[before.partition]
+            ends = [(before.end_offset, before.chain_digest), *((r.offset + 1, r.chain_digest) for r in records)]
+            ours = (state.end_offset, state.chain_digest)
+            if before.incarnation != state.incarnation or not records:
+                return []
+            if ours not in ends:
+                return [Differs(state.number, state.incarnation)] if ours[0] <= ends[-1][0] else []
+            if ours == ends[-1]:
+                return []
+            state.suspect()
+            self._close_reader()
+            return self._store({before.partition: list(records[ends.index(ours) :])})
+
+    def close(self) -> None:
+        """Close the reader of the log; the parts belong to the caller."""
+        with self._turn:
+            self._close_reader()
+
+    def _suffix(self, partition: int) -> list[Advance]:
+        state = self._partitions[partition]
+        entries = self._stored.suffix(partition, state.final_offset, state.incarnation)
+        return [Advance(partition, state.incarnation, tuple(entries))] if entries else []
+
+    def _resume(self, final: HeadLike, start: HeadLike, source: Source) -> Partition:
+        held = self._writer.head(final.partition)
+        if held is None:
+            head = start if start.incarnation == final.incarnation else final
+        else:
+            head = held if held.incarnation == final.incarnation else final
+        state = Partition(
+            final.partition,
+            final.incarnation,
+            source,
+            head.end_offset,
+            head.chain_digest,
+            final.end_offset,
+            final.chain_digest,
+        )
+        state.extend(self._stored.suffix(final.partition, final.end_offset, final.incarnation))
+        state.weigh(self._limits)
+        return state
+
+    # --- what the log shows ---
+
+    def _identify(self) -> None:
+        """Once: a topic that was recreated while we did not read it shows no error where we hold nothing of it."""
+        if not self._is_known:
+            topic_id = self._log.describe(self._topic).topic_id
+            for state in self._partitions.values():
+                if state.source.topic_id != topic_id:
+                    state.suspect()
+            self._is_known = True
+
+    def _on_lost(self, lost: PositionLost) -> None:
+        """The log does not know a position of ours, or has something else there."""
+        for partition in self._assigned if lost.partition is None else (lost.partition,):
+            state = self._partitions[partition]
+            state.is_barred = True
+            state.suspect()
+        self._close_reader()
+
+    def _look_at_suspects(self) -> list[Shown]:
+        """Look at each partition for which it is time; what is new.
+
+        One that does not answer keeps no other waiting: what was seen is told, what is open is read.
+        """
+        begin_ms = self._now_ms()
+        found: list[Shown] = []
+        silent: list[Partition] = []
+        failure: LogUnavailable | None = None
+        for state in self._partitions.values():
+            if state.is_suspect and begin_ms >= max(state.probe_due_ms, state.silent_until_ms):
+                try:
+                    shown = self._look(state, begin_ms)
+                except LogUnavailable as unavailable:
+                    failure = unavailable
+                    silent.append(state)
+                else:
+                    found += [] if shown is None else [shown]
+        end_ms = self._now_ms()
+        for state in silent:
+            state.silent_until_ms = end_ms + min(max(PROBE_MS, SILENCE * (end_ms - begin_ms)), SILENCE_MS_MAX)
+        if failure is not None and not found:
+            raise failure
+        return found
+
+    def _look(self, state: Partition, now_ms: int) -> Shown | None:
+        """Look, and go on as what was seen allows; None where nobody asked and nothing is new."""
+        was_open, before, asked = state.is_open, state.shown, state.asked
+        seen = look_at(state, self._log, self._topic, self._stored)
+        state.saw(seen.source, seen.opening, seen.diverged_at, is_readable=seen.is_readable, asked=asked)
+        state.looks = state.looks + 1 if state.shown == before else 0
+        state.probe_due_ms = now_ms + min(PROBE_MS << state.looks, PROBE_MS_MAX)
+        if was_open != state.is_open:
+            self._close_reader()
+        if asked == state.answered and state.shown == before and state.diverged_at is None:
+            return None
+        state.answered = asked
+        return Shown(state.number, state.incarnation, state.shown, state.diverged_at)
+
+    def _open(self, head: HeadLike, topic_id: str) -> None:
+        """Go on in a partition's next incarnation; what was read above the final head of the one before is void."""
+        with self._turn, self._accounts:
+            state = self._partitions[head.partition]
+            if head.incarnation <= state.incarnation:
+                return
+            self._writer.replace_suffix(head.partition, state.final_offset, state.incarnation)
+            source = Source(topic_id, head.end_offset)
+            self._partitions[head.partition] = Partition(
+                head.partition,
+                head.incarnation,
+                source,
+                head.end_offset,
+                head.chain_digest,
+                head.end_offset,
+                head.chain_digest,
+            )
+            self._close_reader()
+
+    # --- reading ---
+
+    def _reader_of_open(self) -> LogReader | None:
+        """A reader of exactly the partitions that are open; None if none is."""
+        with self._accounts:
+            wanted = frozenset(partition for partition, state in self._partitions.items() if state.is_open)
+            if not wanted:
+                self._room.clear()
+                return None
+        if self._reader is None or wanted != self._assigned:
+            is_new = self._reader is None or bool(self._joints)
+            self._close_reader()
+            joints = {number: joint_of(self._partitions[number], self._stored, is_new) for number in wanted}
+            self._joints = {number: joint for number, joint in joints.items() if joint is not None}
+            starts = {partition: self._partitions[partition].end_offset for partition in wanted}
+            starts.update((partition, joint.offset) for partition, joint in self._joints.items())
+            self._reader = self._log.reader(self._topic, starts)
+            self._assigned = wanted
+        return self._reader
+
+    def _read(self, reader: LogReader, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
+        try:
+            records = reader.read(records_max, timeout_ms)
+        except LogUnavailable:
+            self._close_reader()
+            raise
+        if not records and self._joints and reader.at_end():
+            partition, joint = next(iter(self._joints.items()))
+            raise PositionLost(
+                f"Partition {partition} of {self._topic} ends below {joint.offset}, where a record was read before: "
+                "the log was truncated.",
+                self._topic,
+                partition,
+            )
+        return records
+
+    def _chained(self, records: Sequence[LogRecord]) -> dict[int, list[StoredRecord]]:
+        batches: dict[int, list[StoredRecord]] = {}
+        heads = {partition: (state.end_offset, state.chain_digest) for partition, state in self._partitions.items()}
+        for record in records:
+            partition, offset, value = record.partition, record.offset, record.value
+            end_offset, digest = heads[partition]
+            batch = batches.setdefault(partition, [])
+            if offset < end_offset or partition in self._joints:
+                self._admit_again(record, batch)
+                continue
+            incarnation = self._partitions[partition].incarnation
+            digest = self._chain(digest, incarnation, offset, value)
+            batch.append(StoredRecord(offset, incarnation, value, digest))
+            heads[partition] = (offset + 1, digest)
+        return batches
+
+    def _admit_again(self, record: LogRecord, batch: Sequence[StoredRecord]) -> None:
+        partition, incarnation = record.partition, self._partitions[record.partition].incarnation
+        joint = self._joints.get(partition)
+        if joint is not None and joint.is_shown_by(record):
+            if joint.is_complete:
+                del self._joints[partition]
+            return
+        known = next((held for held in batch if held.offset == record.offset), None)
+        known = known or self._stored.find(partition, record.offset, incarnation)
+        if known is None or known.value != record.value or (joint is not None and record.offset > joint.offset):
+            raise PositionLost(
+                f"Partition {partition} of {record.topic} shows another record at offset {record.offset} than was "
+                "read there before: the log was rewritten or recreated.",
+                record.topic,
+                partition,
+            )
+        self.delivered_twice += 1
+
+    def _store(self, batches: Mapping[int, list[StoredRecord]]) -> list[Advance]:
+        for partition, batch in batches.items():
+            self._writer.append(partition, batch)
+        self._writer.sync()
+        return [self._advance(partition, batch) for partition, batch in batches.items() if batch]
+
+    def _advance(self, partition: int, batch: Sequence[StoredRecord]) -> Advance:
+        entries = tuple(
+            Entry(record.offset + 1, record.chain_digest, 0 if record.value is None else len(record.value))
+            for record in batch
+        )
+        with self._accounts:
+            state = self._partitions[partition]
+            state.extend(entries)
+            state.weigh(self._limits)
+            return Advance(partition, state.incarnation, entries)
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+        self._reader, self._assigned, self._joints = None, frozenset(), {}
+        self._is_known = False

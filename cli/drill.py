@@ -1,0 +1,90 @@
+"""`momus drill`: walk the way back from a lost database beside the live node, and see whether it comes to the same."""
+
+import os
+import secrets
+from contextlib import ExitStack
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from cli.output import Failure, show, write_file
+from cli.progress import shown_steps
+from node import wiring
+from node.home import exits
+from node.home.layout import Home
+from node.home.locks import DrillUnderWay
+from node.recovery.damage import Injection
+from node.recovery.drill import FAILED, Drill, DrillReport, NothingToDamage
+from node.recovery.drill_page import kept_drills, page_of
+from node.recovery.rebuild import LOG, SNAPSHOT, STORE, WAYS
+from node.wiring.databases import running_postgres
+
+
+class Way(StrEnum):
+    """Ways back, light to heavy."""
+
+    SNAPSHOT = SNAPSHOT
+    STORE = STORE
+    LOG = LOG
+
+
+def command(
+    home: HomeOption = DEFAULT_HOME,
+    inject: Annotated[
+        Injection | None, typer.Option(help="Damage the copy first, and see that it is detected or healed.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Where exactly the damage is done; else by chance.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write what all drills showed to this file, as a page.")] = None,
+    way: Annotated[
+        Way | None, typer.Option("--from", help="The only way back to walk; else the lightest that works.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Rebuild the database from what this node has, beside the live one, and compare root and rows.
+
+    The live node goes on meanwhile. Results are kept in api.drills. Verdicts: passed; healed (damage was named, and
+    the way back worked all the same); detected (damage was named, and there was no way back); failed. Exit codes: 1
+    failed, 4 another drill is under way. --json prints started_at, verdict, injected, way, height, above,
+    certified_height, records, seconds, records_per_s, is_root_certified, rows_compared, differing [sentences],
+    detected [sentences].
+    """
+    place = Home(home.absolute())
+    settings = place.settings(dict(os.environ))
+    with ExitStack() as stack:
+        stack.enter_context(running_postgres(place, settings))
+        chance = secrets.randbits(32) if seed is None else seed
+        on_step = shown_steps(stack, as_json)
+        ways = WAYS if way is None else (way.value,)
+        try:
+            report = Drill(place, settings, place.genesis(), inject, chance, ways, on_step).run()
+        except NothingToDamage as error:
+            raise Failure(exits.USAGE, str(error)) from error
+        except DrillUnderWay as error:
+            raise Failure(exits.UNAVAILABLE, str(error)) from error
+        if page is not None:
+            drills = kept_drills(wiring.database_url(place, settings))
+            write_file(page, page_of(place.genesis().chain, drills).encode(), "--page")
+    show(as_json, asdict(report), _lines(report))
+    if report.verdict == FAILED:
+        raise Failure(exits.FAILED, "the drill failed.")
+
+
+def _lines(report: DrillReport) -> list[str]:
+    lines = [f"Injected: {report.injected}"] if report.injected else []
+    lines += [f"Detected: {sentence}" for sentence in report.detected]
+    if report.way is not None:
+        begun = f"snapshot of height {report.above} and the store" if report.above else report.way
+        lines.append(
+            f"Back at height {report.height} from the {begun}: {report.records:,} records in "
+            f"{report.seconds:.1f} s ({report.records_per_s:,.0f} records/s)."
+        )
+    if report.is_root_certified:
+        lines.append(f"The state root at height {report.certified_height} is the one that a quorum has certified.")
+    elif report.is_root_certified is False:
+        lines.append(f"The state root at height {report.certified_height} is NOT the certified one.")
+    lines += report.differing or ([f"All {report.rows_compared:,} rows equal the live ones."] if report.way else [])
+    return [*lines, f"Verdict: {report.verdict}."]

@@ -1,0 +1,1 @@
+"""What tries a chain out: a demo, benchmarks, and the workload of both."""

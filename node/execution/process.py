@@ -1,0 +1,159 @@
+"""The execute process: brings the node's database up to its store, and keeps it there."""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import structlog
+
+from backbone.store import StoreDamaged
+from ingest.pool import VerdictPool
+from ledger.genesis import Genesis
+from ledger.state import Cursor
+from node.errors import Halted
+from node.execution.background_maintenance import Upkeep
+from node.execution.blocks import StoreInconsistent
+from node.execution.pipeline import PipelineLimits
+from node.execution.session import LogIdentity, Session
+from node.execution.snapshots import Snapshots
+from node.home.checkpoint_mailbox import ClaimsWriter
+from node.home.control import ControlFile
+from node.home.layout import Home
+from node.home.progress import ProgressFile
+from node.metrics.execution import ExecutionMetrics
+from node.metrics.writing import writing
+from node.process.process import Process
+from node.settings.tree import ExecuteSettings, PruningSettings, Settings
+from node.wiring import database_url, snapshot_place
+from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
+from projections.flush.checkpoints import StoredCheckpoint
+from projections.maintenance.migrate import migrate
+from projections.maintenance.pruning import Keep
+
+RETRY_MS_MIN: Final = 100
+RETRY_MS_MAX: Final = 5_000
+
+log = structlog.get_logger()
+
+
+def limits_of(settings: ExecuteSettings) -> PipelineLimits:
+    """The pipeline's bounds as the settings give them."""
+    return PipelineLimits(
+        ahead_records_max=settings.ahead_records_max,
+        ahead_bytes_max=settings.ahead_bytes_max,
+        job_records_max=settings.job_records_max,
+        flush_records_max=settings.flush_records_max,
+        flush_transfers_max=settings.flush_transfers_max,
+        flush_bytes_max=settings.flush_bytes_max,
+        state_bytes_max=settings.state_bytes_max,
+    )
+
+
+def keep_of(settings: PruningSettings) -> Keep:
+    """How much history is kept, as the settings give it."""
+    return Keep(settings.keep_heights, settings.keep_ms, settings.keep_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecuteProcess:
+    """What the process is made of; `stop` is set by a signal and asks for a drain."""
+
+    home: Home
+    settings: Settings
+    genesis: Genesis
+    identity: LogIdentity
+    database_url: str
+    stop: threading.Event
+    on_running: Callable[[], None]
+    on_waiting: Callable[[str], None]
+
+    def run(self) -> None:
+        """Until `stop`. Raises: Halted."""
+        progress = ProgressFile(self.home.progress_file)
+        metrics = ExecutionMetrics()
+        session = Session(
+            self.genesis,
+            self.identity,
+            self.home.store,
+            self.database_url,
+            limits_of(self.settings.execute),
+            watch=metrics,
+        )
+        place = snapshot_place(self.home, self.settings)
+        keep = keep_of(self.settings.pruning)
+        control = ControlFile(self.home.control_file)
+        upkeep = Upkeep(
+            self.database_url, self.home, self.genesis, keep, place, self.stop, metrics.measured, control.read
+        )
+        upkeep.start()
+        snapshots = Snapshots(self.home, self.settings, self.genesis, place)
+        try:
+            with (
+                closing(VerdictPool(self.settings.worker_count(), self.genesis.digest, self.genesis.limits)) as pool,
+                writing(self.home, "execute", self.settings.metrics, metrics.values, partial(metrics.of_pool, pool)),
+            ):
+                self._run_sessions(session, pool, progress, snapshots)
+        finally:
+            self.stop.set()
+            upkeep.join()
+            progress.close()
+        if upkeep.fork is not None:
+            raise Halted(upkeep.fork)
+
+    def _run_sessions(self, session: Session, pool: VerdictPool, progress: ProgressFile, snapshots: Snapshots) -> None:
+        """One session after the other: each starts from the cursor, a lost database ends it and the next one waits."""
+        wait_ms = RETRY_MS_MIN
+        is_migrated = False
+
+        def flushed(claims: ClaimsWriter, cursor: Cursor, checkpoints: Sequence[StoredCheckpoint]) -> None:
+            nonlocal wait_ms
+            wait_ms = RETRY_MS_MIN
+            progress.write(cursor.height, cursor.heads)
+            if checkpoints:
+                claims.add(stored.checkpoint for stored in checkpoints)
+                snapshots.reached(checkpoints[-1])
+            self.on_running()
+
+        def stops() -> bool:
+            snapshots.look()
+            return self.stop.is_set()
+
+        while not self.stop.is_set():
+            try:
+                if not is_migrated:
+                    for notice in migrate(self.database_url):
+                        log.warning("the database told", notice=notice)
+                    is_migrated = True
+                session.run(pool, partial(flushed, ClaimsWriter(self.home.claims_file)), stops)
+            except DatabaseUnavailable as error:
+                session.watch.unavailable()
+                self.on_waiting(f"the database does not answer: {error}")
+                log.warning("database unavailable, trying again", reason=str(error), wait_ms=wait_ms)
+                self.stop.wait(wait_ms / 1000)
+                wait_ms = min(2 * wait_ms, RETRY_MS_MAX)
+            except CursorMoved as error:
+                raise Halted(
+                    f"{error} Another execute process writes this database: stop one of the two, then start again."
+                ) from error
+            except (StoreInconsistent, StoreDamaged, DatabaseUnusable) as error:
+                raise Halted(str(error)) from error
+
+
+def run_execute(process: Process) -> None:
+    """The execute process until SIGTERM. Raises: Halted, HomeUnusable."""
+    home, settings = process.home, process.settings
+    genesis = home.genesis()
+    executing = ExecuteProcess(
+        home=home,
+        settings=settings,
+        genesis=genesis,
+        identity=LogIdentity(settings.log.cluster_id, genesis.topic_id),
+        database_url=database_url(home, settings),
+        stop=process.stop,
+        on_running=process.on_running,
+        on_waiting=process.on_waiting,
+    )
+    executing.run()

@@ -1,0 +1,71 @@
+"""One supervisor, or one rebuilding of the database, per home; one drill; and nothing is removed under a way back."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from node.errors import Unavailable
+from node.home.layout import Home, HomeUnusable
+
+_WAY_BACK: Final = "way-back.lock"
+
+
+class DrillUnderWay(Exception):
+    """Another process walks a drill of this home: they would meet in the scratch database."""
+
+
+@contextmanager
+def only_one(home: Home) -> Iterator[None]:
+    """Hold the home; the lock goes with its process, however that ends. Raises: HomeUnusable where it is held."""
+    try:
+        with _held(home, "lock"):
+            yield
+    except BlockingIOError as error:
+        raise HomeUnusable(f"The node in {home.path} runs already; `momus status` shows it.") from error
+
+
+@contextmanager
+def only_one_drill(home: Home) -> Iterator[None]:
+    """As `only_one`, beside it. Raises: DrillUnderWay."""
+    try:
+        with _held(home, "drill.lock"):
+            yield
+    except BlockingIOError as error:
+        raise DrillUnderWay(f"A drill of {home.path} is under way already.") from error
+
+
+@contextmanager
+def only_one_of(home: Home, command: str) -> Iterator[None]:
+    """As `only_one_drill`, for another command that makes a database of its own. Raises: Unavailable."""
+    try:
+        with _held(home, f"{command}.lock"):
+            yield
+    except BlockingIOError as error:
+        raise Unavailable(f"A `momus {command}` of {home.path} is under way already; wait for its end.") from error
+
+
+@contextmanager
+def way_back(home: Home) -> Iterator[None]:
+    """While anybody holds this, no snapshot and no segment of the store is removed. Waits for a removal under way."""
+    with (home.run / _WAY_BACK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def removing(home: Home) -> Iterator[bool]:
+    """Whether nobody is on a way back; until this ends nobody begins one."""
+    try:
+        with _held(home, _WAY_BACK):
+            yield True
+    except BlockingIOError:
+        yield False
+
+
+@contextmanager
+def _held(home: Home, name: str) -> Iterator[None]:
+    """Raises: BlockingIOError."""
+    with (home.run / name).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield

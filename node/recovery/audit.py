@@ -1,0 +1,232 @@
+"""An audit of a whole node: state against its root, checkpoints and certificates, the store, history by replay."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Final, TypeVar
+
+from backbone.store import StoreReader
+from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from consensus.wire.final_blocks import verify_block
+from ledger.committee import Committees
+from ledger.genesis import Genesis
+from node import wiring
+from node.home.final_heads import gap_above
+from node.home.layout import Home
+from node.home.locks import way_back
+from node.recovery.audit_store import StoreAudit, audit_certificates, audit_journal
+from node.recovery.rebuild import LOG, SNAPSHOT, STORE, Means, NoWayBack, Rebuilt, rebuild
+from node.recovery.replay import Step
+from node.settings.tree import Settings
+from node.wiring.databases import beside, drop_database, renew_database
+from projections.audit.audit import audit_chain, audit_state
+from projections.audit.chain import AuditedCheckpoint, Place, block_digests, checkpoint_digests
+from projections.audit.findings import Findings
+from projections.audit.history import compare_history
+from projections.audit.rows import begin
+from projections.maintenance.pruning import oldest_height
+from projections.session.connect import Connection, connect
+from projections.session.errors import DatabaseUnusable, translated
+
+SCRATCH: Final = "momus_audit"
+_STORE_PRUNED: Final = "SELECT coalesce(max(store_bytes_removed), 0) > 0 FROM ledger.pruning"
+
+T = TypeVar("T")
+
+OnProgress = Callable[[str, int], None]
+"""(what is done, how many so far)"""
+
+
+@dataclass(slots=True)
+class Part:
+    """One part of an audit. `summary`: a sentence on what was checked."""
+
+    name: str
+    summary: str = ""
+    findings: Findings = field(default_factory=Findings)
+    seconds: float = 0.0
+
+
+class Audit:
+    """One audit of a home, as of one moment: a live node goes on meanwhile. Postgres must run.
+
+    All of it is read in one transaction, so until it ends old partitions of history are not dropped.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        genesis: Genesis,
+        with_replay: bool,
+        on_part: Callable[[Part], None],
+        on_progress: OnProgress = lambda what, count: None,
+    ) -> None:
+        self._home = home
+        self._settings = settings
+        self._genesis = genesis
+        self._with_replay = with_replay
+        self._on_part = on_part
+        self._on_progress = on_progress
+        self._committees = Committees.of(genesis)
+        self._wire = CheckpointWire(genesis, self._committees)
+        self._certified = 0
+        self._checkpoints = 0
+
+    def run(self) -> list[Part]:
+        """All parts, each told as it is done. Raises: DatabaseUnavailable, DatabaseUnusable."""
+        url = wiring.database_url(self._home, self._settings)
+        with (
+            way_back(self._home),
+            translated(),
+            connect(url, "momus audit") as connection,
+            connection.transaction(),
+        ):
+            changed = begin(connection)
+            chain, (place, newest) = self._timed("checkpoints", partial(self._chain, connection))
+            is_at_checkpoint = place is not None and newest is not None and place.height == newest.height
+            state = partial(self._state, connection, newest, changed, is_at_checkpoint)
+            parts = [chain, self._timed("state", state)[0]]
+            parts.append(self._timed("store", partial(self._store, connection, place))[0])
+            if self._with_replay:
+                parts.append(self._timed("history", partial(self._history, connection, url, place))[0])
+        return parts
+
+    def _timed(self, name: str, check: Callable[[Part], T]) -> tuple[Part, T]:
+        part = Part(name)
+        started = time.monotonic()
+        result = check(part)
+        part.seconds = round(time.monotonic() - started, 3)
+        self._on_part(part)
+        return part, result
+
+    def _chain(self, connection: Connection, part: Part) -> tuple[Place | None, AuditedCheckpoint | None]:
+        found = audit_chain(connection, self._genesis, part.findings, partial(self._on_checkpoint, part))
+        part.summary = (
+            f"{self._checkpoints:,} checkpoints, {self._certified:,} of them certified, "
+            f"{self._checkpoints - self._certified:,} not certified."
+        )
+        return found
+
+    def _on_checkpoint(self, part: Part, checkpoint: AuditedCheckpoint) -> None:
+        self._checkpoints += 1
+        self._on_progress("checkpoints", self._checkpoints)
+        if checkpoint.certificate is None:
+            return
+        message = self._wire.decode(checkpoint.certificate)
+        key = f"height {checkpoint.height}"
+        if not isinstance(message, CheckpointCertificate):
+            part.findings.add("certificates", key, "The certificate does not read.")
+        elif message.claim.digest != checkpoint.digest:
+            claim = message.claim.checkpoint
+            what = f"It is of another checkpoint: of height {claim.height}, with the root {claim.state_root.hex()}."
+            part.findings.add("certificates", key, what)
+        elif not self._wire.is_certified(message):
+            part.findings.add("certificates", key, "It has no quorum of good signatures.")
+        else:
+            self._certified += 1
+
+    def _state(
+        self,
+        connection: Connection,
+        newest: AuditedCheckpoint | None,
+        changed: frozenset[bytes],
+        is_at_checkpoint: bool,
+        part: Part,
+    ) -> None:
+        on_row = partial(self._on_progress, "rows")
+        it = audit_state(connection, self._genesis, newest, changed, is_at_checkpoint, part.findings, on_row)
+        part.summary = f"{it.rows:,} rows against the root of height {it.checkpoint_height}"
+        part.summary += f"; {it.changed:,} changed since, which replay alone checks" if it.changed else ""
+        part.summary += f"; {it.unknown:,} cannot be compared, the tree above them is damaged." if it.unknown else "."
+
+    def _store(self, connection: Connection, place: Place | None, part: Part) -> None:
+        row = connection.execute(_STORE_PRUNED).fetchone()
+        is_pruned = row is not None and bool(row[0])
+        audit = StoreAudit(
+            self._home.store,
+            self._genesis,
+            partial(verify_block, self._genesis),
+            is_pruned,
+            part.findings,
+            lambda height, records: self._on_progress("records", records),
+        )
+        audit.run(block_digests(connection), 0 if place is None else place.height)
+        known = partial(checkpoint_digests, connection)
+        certificates = audit_certificates(self._home.store, self._wire, known, part.findings)
+        audit_journal(self._home.journal_file, self._genesis, self._committees.current, part.findings)
+        part.summary = (
+            f"{audit.blocks:,} final blocks with their proofs, {audit.records:,} records, {certificates:,} "
+            "certificates, the journal."
+        )
+
+    def _on_step(self, step: Step) -> None:
+        self._on_progress("records replayed", step.records)
+
+    def _history(self, connection: Connection, url: str, place: Place | None, part: Part) -> None:
+        """Replayed from the store, or where that does not work from the log, to the height that is audited."""
+        height = 0 if place is None else place.height
+        scratch = beside(url, SCRATCH)
+        renew = partial(renew_database, url, SCRATCH)
+        renew()
+        spare = self._home.path / "audit-store"
+        above = oldest_height(connection)
+        with StoreReader(self._home.store) as stored:
+            is_pruned = gap_above(stored, 0) is not None
+        means = Means(
+            self._home,
+            self._settings,
+            self._genesis,
+            self._home.store,
+            spare,
+            wiring.snapshot_place(self._home, self._settings),
+            ways=(SNAPSHOT, LOG) if is_pruned else (STORE, SNAPSHOT, LOG),
+            snapshot_max=above,
+            on_step=self._on_step,
+        )
+        try:
+            rebuilt = self._rebuilt(means, scratch, height, renew, is_pruned)
+            for sentence in rebuilt.tried:
+                part.findings.add("store", "replay", sentence)
+            begins = max(above, rebuilt.above)
+            with connect(scratch) as replayed, replayed.transaction():
+                rows = compare_history(connection, replayed, begins, part.findings)
+            part.summary = (
+                f"{rows:,} rows against {rebuilt.records:,} records replayed from the {rebuilt.way} to height {height}."
+            )
+            if begins > above:
+                part.summary += f" What history has up to height {begins} could not be replayed: the store was pruned."
+        except NoWayBack as error:
+            part.findings.add("history", f"height {height}", f"It cannot be replayed: {error}")
+            part.summary = "Nothing could be replayed."
+        finally:
+            drop_database(url, SCRATCH)
+
+    def _rebuilt(self, means: Means, scratch: str, height: int, renew: Callable[[], None], is_pruned: bool) -> Rebuilt:
+        """From where all of history can be replayed; of a pruned store at least from its oldest snapshot on.
+
+        Raises: NoWayBack.
+        """
+        try:
+            return rebuild(means, scratch, height, renew)
+        except NoWayBack:
+            kept = means.place.heights() if is_pruned and means.place is not None else []
+            if not kept:
+                raise
+            renew()
+            return rebuild(replace(means, ways=(SNAPSHOT,), snapshot_max=kept[0]), scratch, height, renew)
+
+
+def audited(url: str, genesis: Genesis) -> list[str]:
+    """A sentence for each finding in the state of a database, without store or replay; one where it does not read."""
+    findings = Findings()
+    try:
+        with translated(), connect(url, "momus audit") as connection, connection.transaction():
+            changed = begin(connection)
+            place, newest = audit_chain(connection, genesis, findings, lambda checkpoint: None)
+            is_at_checkpoint = place is not None and newest is not None and place.height == newest.height
+            audit_state(connection, genesis, newest, changed, is_at_checkpoint, findings)
+    except DatabaseUnusable as error:
+        return [str(error)]
+    return [f"{found.where}, {found.key}: {found.what}" for found in findings.kept]

@@ -1,0 +1,73 @@
+"""The drills process: walks the way back by the clock, as long as the node runs, and keeps a page of what it showed."""
+
+import os
+import secrets
+import time
+from typing import Final
+
+import structlog
+
+from backbone.store import StoreDamaged
+from ledger.genesis import Genesis
+from node import wiring
+from node.home.locks import DrillUnderWay
+from node.metrics.values import Values
+from node.metrics.writing import writing
+from node.process.process import Process
+from node.recovery.drill import FAILED, Drill
+from node.recovery.drill_page import write_page
+from projections.session.connect import connect
+from projections.session.errors import DatabaseUnavailable, DatabaseUnusable, translated
+from sync.snapshots.places import PlaceUnavailable
+
+RETRY_S: Final = 60.0
+NICENESS: Final = 19
+_SINCE: Final = "SELECT extract(epoch FROM now() - max(started_at)) FROM ledger.drills"
+_TROUBLE: Final = (DatabaseUnavailable, DatabaseUnusable, DrillUnderWay, PlaceUnavailable, StoreDamaged, OSError)
+
+_log = structlog.get_logger()
+
+
+def run_drills(process: Process) -> None:
+    """Until SIGTERM: a drill whenever `drills.every_ms` are over since the last one, also one by hand.
+
+    What keeps a drill from being walked is told, and tried again; only the verdict says that a drill failed.
+    """
+    os.nice(NICENESS)
+    genesis = process.home.genesis()
+    process.on_running()
+    with writing(process.home, "drills", process.settings.metrics, Values("drills")):
+        _drill_until_stopped(process, genesis)
+
+
+def _drill_until_stopped(process: Process, genesis: Genesis) -> None:
+    while not process.stop.is_set():
+        try:
+            wait_s = _due_in_s(process)
+            if wait_s <= 0:
+                _drill(process, genesis)
+                continue
+        except _TROUBLE as error:
+            _log.warning("drill postponed", reason=str(error))
+            wait_s = RETRY_S
+        process.stop.wait(min(wait_s, RETRY_S))
+
+
+def _due_in_s(process: Process) -> float:
+    """Seconds; 0 or less: now. Without a drill yet, one is due after the first period of the chain's database."""
+    every_s = process.settings.drills.every_ms / 1000
+    with translated(), connect(wiring.database_url(process.home, process.settings)) as connection:
+        row = connection.execute(_SINCE).fetchone()
+    since_s = None if row is None or row[0] is None else float(row[0])
+    if since_s is None:
+        began = process.home.genesis_file.stat().st_mtime
+        since_s = time.time() - began
+    return every_s - since_s
+
+
+def _drill(process: Process, genesis: Genesis) -> None:
+    report = Drill(process.home, process.settings, genesis, None, secrets.randbits(32)).run()
+    tell = _log.error if report.verdict == FAILED else _log.info
+    facts = {"way": report.way, "height": report.height, "seconds": report.seconds, "differing": report.differing}
+    tell("drill", verdict=report.verdict, **facts)
+    write_page(process.home.drills_page, genesis.chain, wiring.database_url(process.home, process.settings))

@@ -1,0 +1,42 @@
+"""What `momus run` supervises: order, execute, peers where it is to listen, drills by the clock, the API, management,
+Postgres."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from backbone.store import StoreReader
+from node import wiring
+from node.home.layout import Home
+from node.home.progress import ProgressFile
+from node.settings.tree import Settings
+from node.supervision.child import ChildSpec
+from node.supervision.supervisor import Supervisor
+
+
+def supervisor_of(home: Home, settings: Settings, argv: Sequence[str]) -> Supervisor:
+    """The supervisor of a home; `argv` is the command whose next argument is the name of a process."""
+    specs = [
+        ChildSpec("order", [*argv, "order"]),
+        ChildSpec("execute", [*argv, "execute"], partial(_has_caught_up, home)),
+    ]
+    if settings.peers.listen:
+        specs.append(ChildSpec("peers", [*argv, "peers"]))
+    if settings.drills.every_ms:
+        specs.append(ChildSpec("drills", [*argv, "drills"]))
+    if settings.api.port:
+        specs.append(ChildSpec("api", [*argv, "api"]))
+    if settings.effects.enabled:
+        specs.append(ChildSpec("effects", [*argv, "effects"]))
+    if settings.admin.listen:
+        specs.append(ChildSpec("admin", [*argv, "admin"]))
+    return Supervisor(home, settings.supervisor, specs, wiring.postgres_service(home, settings))
+
+
+def _has_caught_up(home: Home) -> bool:
+    """Whether every final block of the store is in the database."""
+    progress = ProgressFile(home.progress_file)
+    try:
+        with StoreReader(home.store) as store:
+            return progress.read()[0] >= store.last_height()
+    finally:
+        progress.close()

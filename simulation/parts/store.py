@@ -1,0 +1,143 @@
+"""A validator's store in memory: what `backbone.store` and `backbone.intake.retained_records` do, as far as intake and
+loop ask."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from backbone.store import Entry, LogHead, StoredFinal, StoredRecord
+from ledger.genesis import Genesis
+from ledger.header import Head
+
+
+class SimAside:
+    """Records under heads that were voted for, and whose place others have taken."""
+
+    def __init__(self, partitions: int) -> None:
+        self.runs: list[list[list[StoredRecord]]] = [[] for _ in range(partitions)]
+        self.on_durable: Callable[[str], None] = lambda name: None
+
+    def keep(self, partition: int, records: Sequence[StoredRecord]) -> None:
+        """Set records aside, durably."""
+        if records and [*records] not in self.runs[partition]:
+            self.on_durable("aside.before")
+            self.runs[partition].append([*records])
+            self.on_durable("aside.after")
+
+    def settle(self, partition: int, incarnation: int, end_offset: int) -> None:
+        """Forget the runs wholly at or below a final head."""
+        runs = self.runs[partition]
+        end = (incarnation, end_offset)
+        self.runs[partition] = [run for run in runs if (run[-1].incarnation, run[-1].offset + 1) > end]
+
+
+class SimStore:
+    """Records of each partition, by incarnation and offset, and final blocks."""
+
+    def __init__(self, genesis: Genesis, on_stored: Callable[[StoredFinal], None]) -> None:
+        self.kept: list[list[StoredRecord]] = [[] for _ in range(genesis.partitions)]
+        self.finals: list[StoredFinal] = []
+        self.certificates: list[tuple[int, bytes]] = []
+        self.aside = SimAside(genesis.partitions)
+        self.on_durable: Callable[[str], None] = lambda name: None
+        self._starts = genesis.empty_heads()
+        self._on_stored = on_stored
+        self._unsynced: list[tuple[int, Sequence[StoredRecord]]] = []
+
+    def crash(self) -> None:
+        """What was not synced is gone."""
+        self._unsynced = []
+
+    def copy_from(self, other: "SimStore") -> None:
+        """Become what another disk holds."""
+        self.kept, self.finals = [list(records) for records in other.kept], list(other.finals)
+        self.certificates = list(other.certificates)
+
+    # --- as a StoreWriter ---
+
+    def append(self, partition: int, records: Sequence[StoredRecord]) -> None:
+        if records:
+            self._unsynced.append((partition, records))
+
+    def sync(self) -> None:
+        if not self._unsynced:
+            return
+        self.on_durable("records.before")
+        unsynced, self._unsynced = self._unsynced, []
+        for partition, records in unsynced:
+            self.kept[partition].extend(records)
+        self.on_durable("records.after")
+
+    def head(self, partition: int) -> LogHead | None:
+        held = self.kept[partition]
+        if not held:
+            return None
+        return LogHead(partition, held[-1].incarnation, held[-1].offset + 1, held[-1].chain_digest)
+
+    def replace_suffix(self, partition: int, from_offset: int, incarnation: int = 0) -> None:
+        end = (incarnation, from_offset)
+        self.kept[partition] = [it for it in self.kept[partition] if (it.incarnation, it.offset) < end]
+
+    def append_final(self, height: int, header_bytes: bytes, proof: bytes) -> None:
+        assert height == self.last_height() + 1, "the loop gives blocks in order of height"
+        self.finals.append(StoredFinal(height, header_bytes, proof))
+        self._on_stored(self.finals[-1])
+
+    def append_certificate(self, height: int, certificate: bytes) -> None:
+        assert not self.certificates or height > self.certificates[-1][0], "certificates rise"
+        self.certificates.append((height, certificate))
+
+    def last_certificate(self) -> bytes | None:
+        return self.certificates[-1][1] if self.certificates else None
+
+    # --- as a StoreReader ---
+
+    def records(self, partition: int, from_offset: int, end_offset: int, incarnation: int = 0) -> list[StoredRecord]:
+        held = self.kept[partition]
+        return [it for it in held if it.incarnation == incarnation and from_offset <= it.offset < end_offset]
+
+    def held(self, partition: int, from_offset: int, end_offset: int, incarnation: int = 0) -> Iterator[StoredRecord]:
+        return iter(self.records(partition, from_offset, end_offset, incarnation))
+
+    def find(self, partition: int, offset: int, incarnation: int = 0) -> StoredRecord | None:
+        return next(iter(self.records(partition, offset, offset + 1, incarnation)), None)
+
+    def first(self, partition: int, from_offset: int, incarnation: int = 0) -> StoredRecord | None:
+        return next(iter(self.records(partition, from_offset, 1 << 62, incarnation)), None)
+
+    def suffix(self, partition: int, from_offset: int, incarnation: int = 0) -> list[Entry]:
+        found = self.records(partition, from_offset, 1 << 62, incarnation)
+        return [Entry(it.offset + 1, it.chain_digest, len(it.value or b"")) for it in found]
+
+    def last_height(self) -> int:
+        return len(self.finals)
+
+    def final_after(self, height: int, blocks_max: int) -> list[StoredFinal]:
+        return self.finals[height : height + blocks_max]
+
+    # --- for those who watch, and those who ask ---
+
+    def holds(self, heads: Sequence[Head]) -> bool:
+        """Whether the records up to these heads are held, exactly so, in their place or aside."""
+        return all(self._holds(head) for head in heads)
+
+    def above(self, before: Head, target: Head) -> list[StoredRecord] | None:
+        """The records above one head up to another of the same incarnation; None if they are not held."""
+        for run in (self.kept[before.partition], *self.aside.runs[before.partition]):
+            ends = (before.end_offset, target.end_offset)
+            found = [it for it in run if it.incarnation == target.incarnation and ends[0] <= it.offset < ends[1]]
+            if found and (found[-1].offset + 1, found[-1].chain_digest) == (target.end_offset, target.chain_digest):
+                return found
+        return None
+
+    def between(self, old: Head, new: Head) -> list[StoredRecord]:
+        """The records in their place above one final head up to the next; none where that opens an incarnation."""
+        if new.incarnation != old.incarnation:
+            return []
+        return self.records(new.partition, old.end_offset, new.end_offset, new.incarnation)
+
+    def _holds(self, head: Head) -> bool:
+        """An opened head has the digest of the last record of the incarnation before."""
+        if head.chain_digest == self._starts[head.partition].chain_digest:
+            return True
+        runs = (self.kept[head.partition], *self.aside.runs[head.partition])
+        found = (it for run in runs for it in run if it.chain_digest == head.chain_digest)
+        return any(it.incarnation < head.incarnation or it.offset + 1 == head.end_offset for it in found)
