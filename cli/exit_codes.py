@@ -17,11 +17,11 @@ from node.home import exits
 from node.home.keystore import KeyUnusable
 from node.home.layout import HomeUnusable
 from node.recovery.follow import FollowError
-from node.recovery.rebuild import NoWayBack
+from node.recovery.rebuild import RecoveryFailed
 from node.settings.tree import BadSettings
 from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
-from sync.snapshots.places import PlaceUnavailable
 from sync.snapshots.restore import BadSnapshot
+from sync.snapshots.stores import SnapshotStoreUnavailable
 
 EXPECTED: Final[dict[type[Exception], int]] = {
     HomeUnusable: exits.USAGE,
@@ -41,9 +41,9 @@ EXPECTED: Final[dict[type[Exception], int]] = {
     StoreFailed: exits.UNAVAILABLE,
     LogUnavailable: exits.UNAVAILABLE,
     CursorMoved: exits.HALT,
-    NoWayBack: exits.HALT,
+    RecoveryFailed: exits.HALT,
     DatabaseUnavailable: exits.UNAVAILABLE,
-    PlaceUnavailable: exits.UNAVAILABLE,
+    SnapshotStoreUnavailable: exits.UNAVAILABLE,
     BadSnapshot: exits.HALT,
     PostgresUnusable: exits.UNAVAILABLE,
     BrokerUnusable: exits.UNAVAILABLE,

@@ -20,7 +20,7 @@ from node import wiring
 from node.home import exits
 from node.settings.tree import read_settings
 from node.setup.make_home import DEV_WINDOW_MS, Made, Plan, make_homes
-from node.setup.make_settings import VALIDATOR, Places
+from node.setup.make_settings import VALIDATOR, Endpoints
 
 DEV_ASSET = "dev"
 DEV_FUNDS = 1_000_000
@@ -67,7 +67,7 @@ def command(
     With --genesis the home of one validator of a chain that several organisations agreed on (docs/joining.md).
     --json prints home, homes, chain, genesis_digest, topic_id, cluster_id, client_address, asset, transactions, next.
     """
-    places = Places(
+    places = Endpoints(
         kafka=kafka_properties(backbone, kafka, kafka_property or []),
         log_path=log_path,
         postgres=postgres_place(postgres),

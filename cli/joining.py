@@ -23,7 +23,7 @@ from node.home.layout import GENESIS_BYTES_MAX, Home
 from node.settings.tree import LogSettings, Settings
 from node.setup.draft import new_draft, sealed, with_validator
 from node.setup.join import join_chain
-from node.setup.make_settings import Places
+from node.setup.make_settings import Endpoints
 
 keys_app = typer.Typer(help="Keys of validators.", no_args_is_help=True)
 genesis_app = typer.Typer(help="Write the genesis of a chain together (docs/joining.md).", no_args_is_help=True)
@@ -33,7 +33,7 @@ DraftOption = Annotated[Path, typer.Option("--draft", help="The draft that the p
 PassphraseOption = Annotated[Path | None, typer.Option(help="File whose first line encrypts or opens the key file.")]
 
 
-def join(home: Path, genesis: Path, key: Path | None, places: Places, as_json: bool) -> None:
+def join(home: Path, genesis: Path, key: Path | None, places: Endpoints, as_json: bool) -> None:
     """The body of `momus init --genesis`."""
     if key is None:
         raise Failure(exits.USAGE, "--genesis needs --key: the key file of this validator.")

@@ -18,8 +18,8 @@ from node.home import exits
 from node.home.evidence import settle
 from node.home.final_heads import height_at
 from node.home.layout import Home
-from node.home.locks import only_one, only_one_of, way_back
-from node.recovery.rebuild import Means, NoWayBack, rebuild
+from node.home.locks import command_lock, node_lock, recovering
+from node.recovery.rebuild import RecoveryFailed, RecoverySources, rebuild
 from node.recovery.recover import CURSOR
 from node.recovery.recover import recover as recover_database
 from node.wiring.databases import (
@@ -44,11 +44,11 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
     with ExitStack() as stack:
-        stack.enter_context(only_one(place))
-        stack.enter_context(way_back(place))
+        stack.enter_context(node_lock(place))
+        stack.enter_context(recovering(place))
         stack.enter_context(running_postgres(place, settings))
         have_database(place, settings)
-        means = Means(
+        sources = RecoverySources(
             place,
             settings,
             place.genesis(),
@@ -59,7 +59,7 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
         )
         began = time.monotonic()
         url = wiring.database_url(place, settings)
-        done = recover_database(url, means, partial(empty_database, place, settings))
+        done = recover_database(url, sources, partial(empty_database, place, settings))
         if done.way != CURSOR:
             # What the order process would sign, or stop over, is of the database that is gone.
             place.claims_file.unlink(missing_ok=True)
@@ -67,7 +67,7 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     seconds = round(time.monotonic() - began, 3)
     facts = {"way": done.way, "height": done.height, "above": done.above}
     facts |= {"records": done.records, "seconds": seconds, "tried": done.tried}
-    lines = [f"In vain: {sentence}" for sentence in done.tried]
+    lines = [f"Skipped {sentence}" for sentence in done.tried]
     if settled is not None:
         lines.append(f"The fork at height {settled} is settled: this node stops again only if they differ above it.")
     if done.way == CURSOR:
@@ -102,8 +102,8 @@ def at(
     if into in (wiring.DATABASE, live.rpartition("/")[2].partition("?")[0]):
         raise Failure(exits.USAGE, f"{into} is the node's own database.")
     with ExitStack() as stack:
-        stack.enter_context(only_one_of(place, "at"))
-        stack.enter_context(way_back(place))
+        stack.enter_context(command_lock(place, "at"))
+        stack.enter_context(recovering(place))
         stack.enter_context(running_postgres(place, settings))
         wanted = height if height is not None else height_at(place.store, genesis, time_ms or 0)
         with StoreReader(place.store) as store:
@@ -119,7 +119,7 @@ def at(
             mark(live, into)
 
         renew()
-        means = Means(
+        sources = RecoverySources(
             place,
             settings,
             genesis,
@@ -130,8 +130,8 @@ def at(
         )
         began = time.monotonic()
         try:
-            done = rebuild(means, beside(live, into), wanted, renew)
-        except NoWayBack:
+            done = rebuild(sources, beside(live, into), wanted, renew)
+        except RecoveryFailed:
             drop_database(live, into)
             raise
     facts = {

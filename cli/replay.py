@@ -14,7 +14,7 @@ from cli.progress import shown_steps
 from node import wiring
 from node.home import exits
 from node.home.layout import Home
-from node.home.locks import only_one, only_one_of, way_back
+from node.home.locks import command_lock, node_lock, recovering
 from node.recovery.replay import NotFresh, OnStep, replay, store_from_log
 from node.settings.tree import Settings
 from node.wiring.databases import beside, create_database, drop_database, empty_database, running_postgres
@@ -46,8 +46,8 @@ def command(
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
     with ExitStack() as stack:
-        stack.enter_context(only_one_of(place, "replay"))
-        stack.enter_context(way_back(place))
+        stack.enter_context(command_lock(place, "replay"))
+        stack.enter_context(recovering(place))
         stack.enter_context(running_postgres(place, settings))
         live = image(wiring.database_url(place, settings), None) if compare else None
         target = _target(place, settings, into, keep, stack)
@@ -90,7 +90,7 @@ def _target(home: Home, settings: Settings, into: str, keep: bool, stack: ExitSt
         return into
     live = wiring.database_url(home, settings)
     if into == "live":
-        stack.enter_context(only_one(home))
+        stack.enter_context(node_lock(home))
         empty_database(home, settings)
         home.claims_file.unlink(missing_ok=True)
         return live

@@ -80,14 +80,21 @@ def _name_rows(home: Home, settings: Settings) -> None:
     """If it was a fork of the state: what differs, down to the rows, before the command ends."""
     # What most runs of a node never need.
     from node.recovery.fork_rows import rows_of_fork
-    from node.recovery.rebuild import NoWayBack
+    from node.recovery.rebuild import RecoveryFailed
     from projections.session.errors import DatabaseUnavailable, DatabaseUnusable
-    from sync.snapshots.places import PlaceUnavailable
+    from sync.snapshots.stores import SnapshotStoreUnavailable
 
-    unavailable = (DatabaseUnavailable, DatabaseUnusable, PostgresUnusable, PlaceUnavailable, StoreDamaged, OSError)
+    unavailable = (
+        DatabaseUnavailable,
+        DatabaseUnusable,
+        PostgresUnusable,
+        SnapshotStoreUnavailable,
+        StoreDamaged,
+        OSError,
+    )
     try:
         done = rows_of_fork(home, settings, home.genesis(), lambda step: None)
-    except (NoWayBack, *unavailable) as error:
+    except (RecoveryFailed, *unavailable) as error:
         note(f"The rows that differ could not be named: {error}")
         return
     if done is not None:

@@ -10,8 +10,8 @@ from cli.output import Failure, show
 from node import wiring
 from node.home import exits
 from node.home.layout import Home
-from sync.snapshots.places import PlaceUnavailable
 from sync.snapshots.restore import BadSnapshot, open_snapshot, verify_snapshot
+from sync.snapshots.stores import SnapshotStoreUnavailable
 
 
 def command(
@@ -41,7 +41,7 @@ def command(
                     verify_snapshot(snapshot)
             except BadSnapshot as error:
                 facts["wrong"] = str(error)
-    except PlaceUnavailable as error:
+    except SnapshotStoreUnavailable as error:
         raise Failure(exits.UNAVAILABLE, str(error)) from error
     show(as_json, {"snapshots": found}, [_line(facts) for facts in found] or ["There is no snapshot yet."])
     if any(facts["wrong"] for facts in found):

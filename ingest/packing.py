@@ -16,7 +16,7 @@ WHOLE_RECORD = -1
 """The `item` of a row that speaks of a record as a whole."""
 
 
-Place = tuple[int, int, int, int]
+RecordPosition = tuple[int, int, int, int]
 """(index of the record, partition, offset, item)"""
 
 
@@ -40,7 +40,7 @@ class Packer:
 
     def add_item(
         self,
-        place: Place,
+        place: RecordPosition,
         reason: Reason,
         identity: tuple[bytes, bytes],
         body: Body | None,
@@ -55,7 +55,9 @@ class Packer:
             self._add_command(index, command)
         self._add(place, reason, identity, body, start)
 
-    def _add(self, place: Place, reason: Reason, identity: tuple[bytes, bytes], body: Body | None, start: int) -> None:
+    def _add(
+        self, place: RecordPosition, reason: Reason, identity: tuple[bytes, bytes], body: Body | None, start: int
+    ) -> None:
         expires_at_ms, reference = (0, b"") if body is None else (body.expires_at_ms, body.reference)
         has_digest = place[3] != WHOLE_RECORD
         self._numbers.append((*place, reason, has_digest, expires_at_ms, start, len(self._commands)))

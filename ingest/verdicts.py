@@ -7,7 +7,7 @@ A digest that is remembered already is state, which only the executor knows.
 from collections.abc import Iterable
 from hashlib import sha256
 
-from ingest.packing import Packer, Place, join
+from ingest.packing import Packer, RecordPosition, join
 from ledger import digests
 from ledger.columns import Verdicts
 from ledger.genesis import Limits
@@ -48,7 +48,7 @@ def verdict(transaction: Transaction, message: bytes, time_ms: int, limits: Limi
 
 
 def _judge_item(
-    packer: Packer, place: Place, transaction: Transaction, time_ms: int, genesis_digest: bytes, limits: Limits
+    packer: Packer, place: RecordPosition, transaction: Transaction, time_ms: int, genesis_digest: bytes, limits: Limits
 ) -> None:
     message = digests.transaction_message(genesis_digest, transaction.public_key, transaction.body)
     identity = (sha256(message).digest(), digests.address_of(transaction.public_key))

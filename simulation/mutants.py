@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from consensus.core import certifier, events
-from consensus.core.block_publisher import BlocksKeeper
+from consensus.core.block_publisher import BlockPublisher
 from consensus.core.certifier import Certifier
 from consensus.core.chain import Chain
 from consensus.core.core import Core
@@ -19,7 +19,7 @@ from consensus.core.inbox import Inbox, Refusal
 from consensus.core.judge import Judge, Judgement
 from consensus.core.resend import Repeater
 from consensus.core.state import State
-from consensus.core.timers import Pace
+from consensus.core.timers import Timers
 from consensus.core.views import Views, ViewState
 from consensus.runtime import boot, journal
 from consensus.runtime.boot import Booter
@@ -88,7 +88,7 @@ def _finalize_always(self: Any, certificate: Certificate) -> None:
 def _nullify_the_view_before(self: Any) -> None:
     _TIME_OUT(self)
     state = self.state.views.get(self.state.view - 1)
-    if self.state.pace.pending_since_ms is not None and state is not None:
+    if self.state.timers.pending_since_ms is not None and state is not None:
         self._sign_vote(state, Kind.NULLIFY, NO_DIGEST)
 
 
@@ -165,8 +165,8 @@ def _propose_twice(self: Any) -> None:
 def _again_the_delivered(self: Any) -> None:
     state = self.state
     own = state.views.at(state.view).own
-    is_free = own.proposal is None and not own.said(Kind.NULLIFY) and state.chain.delivered.header.height > 0
-    if state.leader(state.view) == state.index and is_free and state.pace.pending_since_ms is not None:
+    is_free = own.proposal is None and not own.has_signed(Kind.NULLIFY) and state.chain.delivered.header.height > 0
+    if state.leader(state.view) == state.index and is_free and state.timers.pending_since_ms is not None:
         own.proposal = Proposal(View(state.view), state.chain.delivered)
         self._actions.append(events.Sign(own.proposal))
 
@@ -319,9 +319,9 @@ MUTANTS: tuple[Mutant, ...] = (
         ((Core, "_lead", _again_the_delivered), (Judge, "_again", lambda self, proposal: Judgement.GOOD)),
     ),
     Mutant("never sends again", ((Repeater, "page", _never_resend), (Core, "_answer", lambda self, *why: None))),
-    Mutant("starts no timer", ((Pace, "set_pending", lambda self, is_pending, now_ms: None),)),
+    Mutant("starts no timer", ((Timers, "set_pending", lambda self, is_pending, now_ms: None),)),
     Mutant("is never quiet", ((State, "is_pending", lambda self: True),)),
-    Mutant("publishes no block of others", ((BlocksKeeper, "on_time", lambda self, now_ms: None),), "twins"),
+    Mutant("publishes no block of others", ((BlockPublisher, "on_time", lambda self, now_ms: None),), "twins"),
     Mutant("believes forged messages", ((Inbox, "_weigh", lambda self, message, view: None),), "forger"),
     Mutant("accepts heads that go back", ((Judge, "_advance", _heads_may_go_back),), "heads-liar"),
     Mutant("accepts any parent", ((Judge, "_child", _any_parent),), "orphan"),

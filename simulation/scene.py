@@ -72,7 +72,7 @@ class Scene:
             kind = self.cast.adversaries[index - first]
             adversary = self.adversaries[seat] = kind(self.genesis, index, self._keys[index], random)
             adversary.copy = int(seat != index)
-            adversary.speak = partial(self._speak, seat)
+            adversary.send = partial(self._send, seat)
             adversary.side_of = self._side_of
         offset_ms, drift_ppm = self.faults.clock_offset_ms_max, self.faults.clock_drift_ppm_max
         clock = DriftingClock(random.randint(-offset_ms, offset_ms), random.randint(-drift_ppm, drift_ppm))
@@ -100,7 +100,7 @@ class Scene:
 
         def on_append(topic: str, value: bytes) -> None:
             for adversary in self.adversaries.values():
-                adversary.hears(topic, value)
+                adversary.on_record(topic, value)
 
         self.log.on_append, self.log.is_hidden = on_append, self._is_hidden
         self.log.is_withheld = self._is_withheld
@@ -164,13 +164,13 @@ class Scene:
     def send(self, seat: int, topic: str, value: bytes) -> None:
         validator, adversary = self.validators[seat], self.adversaries.get(seat)
         life = validator.life
-        for word in (value,) if adversary is None else adversary.says(topic, value):
+        for word in (value,) if adversary is None else adversary.outgoing(topic, value):
             self._note(seat, "sends", word)
             late_ms = 0 if adversary is None else adversary.holds_back_ms(word)
             self.log.send(seat, topic, word, lambda: validator.life == life, late_ms)
         self.checkers.on_send(validator, topic, value)
 
-    def _speak(self, seat: int, value: bytes) -> None:
+    def _send(self, seat: int, value: bytes) -> None:
         """An adversary says something that its validator never said."""
         self._note(seat, "sends", value)
         self.log.send(
@@ -315,9 +315,9 @@ class Scene:
             return
         self.checkers.on_heard(validator, [item for item in taken if isinstance(item, LogRecord)], view)
         self._busy_until_ms[seat] = self.agenda.now_ms + self._random.randint(1, TURN_MS_MAX)
-        if validator.loop.blocks_again_from is not None:
-            self.log.read_again(seat, self.genesis.topic_name("blocks"), validator.loop.blocks_again_from)
-            validator.loop.blocks_again_from = None
+        if validator.loop.blocks_reread_from is not None:
+            self.log.read_again(seat, self.genesis.topic_name("blocks"), validator.loop.blocks_reread_from)
+            validator.loop.blocks_reread_from = None
         wake_ms = validator.wake_ms()
         if wake_ms is not None:
             self._wake(validator, max(wake_ms, self.agenda.now_ms + 1))

@@ -49,7 +49,7 @@ def message_in_words(genesis: Genesis, value: bytes) -> str:
     message = _wire(genesis).decode(value)
     match message:
         case Proposal(view=view, block=block):
-            again = " again" if message.is_again else ""
+            again = " again" if message.is_reproposal else ""
             return f"proposal {view} height {block.header.height} {block.digest.hex()[:8]}{again}"
         case Vote(kind=Kind.NULLIFY, view=view):
             return f"nullify {view}"

@@ -72,7 +72,7 @@ class World(Scene):
     def _patience_ms(self) -> int:
         """What leaders that say nothing may cost: a timer each, of the length in force."""
         loops = [validator.loop for validator in self.validators[: self.cast.honest] if validator.loop is not None]
-        timeout_ms = max((loop.core.state.pace.timeout_ms() for loop in loops), default=0)
+        timeout_ms = max((loop.core.state.timers.timeout_ms() for loop in loops), default=0)
         return timeout_ms * len(self.cast.adversaries)
 
     def on_stored(self, seat: int, final: StoredFinal) -> None:

@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.store import StoredRecord, StoreReader
 from ledger import digests
 from ledger.header import Head
@@ -41,7 +41,7 @@ class Holdings:
     def __init__(self, store: Path, aside: Path, limits: RangeLimits) -> None:
         """Neither folder need be there yet."""
         self._stored = StoreReader(store)
-        self._aside = Aside(aside)
+        self._aside = RetainedRecords(aside)
         self._limits = limits
 
     def find(self, before: Head, target: Head) -> Held | Miss:

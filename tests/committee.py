@@ -304,7 +304,7 @@ class Committee:
         message = self.wire.decode(value)
         match message:
             case Proposal(view=view, block=block):
-                again = " again" if message.is_again else ""
+                again = " again" if message.is_reproposal else ""
                 return f"proposes {self.name(block.digest)}{again} in view {view}"
             case Vote(kind=kind, view=view, digest=digest):
                 block_name = "" if kind is Kind.NULLIFY else f" {self.name(digest)} in"

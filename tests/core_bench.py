@@ -179,5 +179,5 @@ def restarted(bench: Bench) -> Bench:
 
 def _words(statement: Statement) -> str:
     if isinstance(statement, Proposal):
-        return f"propose {statement.view}{' again' if statement.is_again else ''}"
+        return f"propose {statement.view}{' again' if statement.is_reproposal else ''}"
     return f"{statement.kind.name.lower()} {statement.view}"

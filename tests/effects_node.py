@@ -14,7 +14,7 @@ import psycopg
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from api.effects.record import decode_effect
-from api.reading.streams import Place
+from api.reading.streams import StreamPosition
 from cli.main import run_line
 from client import Client, ClientSettings
 from lab.demo.local_node import LocalNode
@@ -42,8 +42,8 @@ READ_S = 60
 _IN_SQL = """SELECT height, 0, index, digest FROM api.transactions
 UNION ALL SELECT height, 1, index, coalesce(digest, '') FROM api.rejections ORDER BY 1, 2, 3"""
 
-Row = tuple[Place, str]
-"""Place and digest, hex; empty: none."""
+Row = tuple[StreamPosition, str]
+"""StreamPosition and digest, hex; empty: none."""
 
 
 class EffectsNode:
@@ -59,7 +59,7 @@ class EffectsNode:
         """What the topic is to hold."""
         with psycopg.connect(wiring.database_url(self.home, self.settings)) as connection:
             rows = connection.execute(_IN_SQL).fetchall()
-        return [(Place(height, part, index), digest) for height, part, index, digest in rows]
+        return [(StreamPosition(height, part, index), digest) for height, part, index, digest in rows]
 
     def in_topic(self) -> list[Row]:
         """What it holds, oldest first, as consumers read it."""
@@ -82,7 +82,7 @@ class EffectsNode:
         with wiring.open_log(self.home, self.settings) as log:
             return log.ends(self.topic)[0]
 
-    def has_come_to(self, place: Place) -> bool:
+    def has_come_to(self, place: StreamPosition) -> bool:
         """Whether it holds the record of a place, or of a later one."""
         found = self.in_topic()
         return bool(found) and found[-1][0] >= place

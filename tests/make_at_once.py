@@ -14,14 +14,14 @@ from cli.main import run_line
 from node.home.keystore import KeyUnusable
 from node.home.layout import Home, HomeUnusable
 from node.setup.make_home import Made, Plan, make_homes
-from node.setup.make_settings import Places
+from node.setup.make_settings import Endpoints
 
 AT_ONCE = 2
 
 
 def plan(url_file: str) -> Plan:
     """Of one validator, on a database that is there already."""
-    return Plan("orchard", ("apple",), 1, 1, Places(None, None, url_file, None), False)
+    return Plan("orchard", ("apple",), 1, 1, Endpoints(None, None, url_file, None), False)
 
 
 def making(folder: Path, url_file: str, go: int) -> tuple[int, int]:

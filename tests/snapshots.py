@@ -17,7 +17,7 @@ from projections.maintenance.migrate import migrate
 from projections.snapshots.exporting import ExportedView, imported_view
 from sync.snapshots.export import export
 from sync.snapshots.manifest import encode_manifest
-from sync.snapshots.places import Place
+from sync.snapshots.stores import SnapshotStore
 from tests.builders import TIME_MS, genesis_bytes, key, record, transaction, transfer, validator_key
 from tests.chain_builder import even_cuts, write_store
 from tests.random_ledger import RandomLedger
@@ -55,7 +55,7 @@ class SmallChain:
         signature = validator_key(0).sign(wire.signing_bytes(claim))
         return wire.encode(CheckpointCertificate(claim, ((0, signature),)))
 
-    def snapshot(self, url: str, place: Place, height: int) -> None:
+    def snapshot(self, url: str, place: SnapshotStore, height: int) -> None:
         """Of a database that is at the checkpoint of a height."""
         folder = place.staging(height)
         with ExportedView(url) as view, imported_view(url, view.id, height) as connection:

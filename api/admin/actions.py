@@ -26,7 +26,7 @@ from node.recovery.rebuild import WAYS
 from node.settings.tree import Settings
 from projections.session.connect import Connection, connect
 from projections.session.errors import translated
-from sync.snapshots.places import Place
+from sync.snapshots.stores import SnapshotStore
 
 WAIT_MS_MAX: Final = 3_600_000
 POLL_S: Final = 0.2
@@ -43,12 +43,12 @@ Result = Mapping[str, Any]
 Pausable = Literal["order", "execute", "peers", "drills", "api", "effects"]
 
 
-class DeedFailed(Exception):
+class ActionFailed(Exception):
     """It was begun and did not come to its end; the message says why."""
 
 
 class Arguments(BaseModel):
-    """Nothing but what a deed takes."""
+    """Nothing but what an action takes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -85,13 +85,13 @@ class LevelArguments(Arguments):
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
-    """What deeds stand on."""
+class ActionContext:
+    """What actions stand on."""
 
     home: Home
     settings: Settings
     url: str
-    place: Place
+    place: SnapshotStore
     control: ControlFile
     is_ending: Callable[[], bool]
 
@@ -100,51 +100,51 @@ class Means:
         return connect(self.url, "momus admin")
 
     def until(self, is_so: Callable[[], bool], timeout_ms: int, what: str) -> None:
-        """Raises: DeedFailed, where it is not so in time."""
+        """Raises: ActionFailed, where it is not so in time."""
         deadline = time.monotonic() + timeout_ms / 1000
         while not is_so():
             if self.is_ending():
-                raise DeedFailed("the node is ending")
+                raise ActionFailed("the node is ending")
             if time.monotonic() >= deadline:
-                raise DeedFailed(f"{what} after {timeout_ms:,} ms")
+                raise ActionFailed(f"{what} after {timeout_ms:,} ms")
             time.sleep(POLL_S)
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class AdminAction:
     """One thing that can be done."""
 
     name: str
     role: str
     arguments: type[Arguments]
     what: str
-    do: Callable[[Means, Any, int], Result]
-    """Given the arguments and the action's number. Raises: DeedFailed, and what the database and the disk raise."""
+    do: Callable[[ActionContext, Any, int], Result]
+    """Given the arguments and the action's number. Raises: ActionFailed, and what the database and the disk raise."""
 
 
-def _pause(means: Means, arguments: PauseArguments, number: int) -> Result:
-    control = means.control.update(
+def _pause(context: ActionContext, arguments: PauseArguments, number: int) -> Result:
+    control = context.control.update(
         lambda wanted: replace(wanted, paused=tuple(sorted({*wanted.paused, *arguments.processes})))
     )
     return {"paused": list(control.paused)}
 
 
-def _resume(means: Means, arguments: Arguments, number: int) -> Result:
+def _resume(context: ActionContext, arguments: Arguments, number: int) -> Result:
     before: list[str] = []
 
     def resumed(wanted: Control) -> Control:
         before.extend(wanted.paused)
         return replace(wanted, paused=())
 
-    means.control.update(resumed)
+    context.control.update(resumed)
     return {"resumed": before}
 
 
-def _stop(means: Means, arguments: Arguments, number: int) -> Result:
+def _stop(context: ActionContext, arguments: Arguments, number: int) -> Result:
     """The caller learns of it first: what ends the node is sent when the action has been written down."""
-    supervisor = StatusFile(means.home.status_file("supervisor")).read()
+    supervisor = StatusFile(context.home.status_file("supervisor")).read()
     if supervisor is None or supervisor.pid != os.getppid():
-        raise DeedFailed("this process was not started by the node's supervisor")
+        raise ActionFailed("this process was not started by the node's supervisor")
     return {"stopping": supervisor.pid}
 
 
@@ -153,47 +153,47 @@ def stop_node() -> None:
     os.kill(os.getppid(), signal.SIGTERM)
 
 
-def _checkpoint(means: Means, arguments: WaitArguments, number: int) -> Result:
+def _checkpoint(context: ActionContext, arguments: WaitArguments, number: int) -> Result:
     """No node makes one alone: it waits for the one that the chain's rule makes due."""
-    with translated(), means.connected() as connection:
+    with translated(), context.connected() as connection:
         height = _one(connection, _HEIGHT)[0]
 
         def is_covered() -> bool:
             certified = _one(connection, _NEWEST)[1]
             return bool(certified >= height or not _one(connection, _UNCOVERED, certified, height)[0])
 
-        means.until(is_covered, arguments.timeout_ms, f"height {height} is not under a certified checkpoint")
+        context.until(is_covered, arguments.timeout_ms, f"height {height} is not under a certified checkpoint")
         return {"height": height, "certified_height": _one(connection, _NEWEST)[1]}
 
 
-def _snapshot(means: Means, arguments: WaitArguments, number: int) -> Result:
-    with translated(), means.connected() as connection:
+def _snapshot(context: ActionContext, arguments: WaitArguments, number: int) -> Result:
+    with translated(), context.connected() as connection:
         wanted = _one(connection, _NEWEST)[0]
     if wanted is None:
-        raise DeedFailed("there is no checkpoint yet")
-    means.control.change(snapshot_from=wanted)
+        raise ActionFailed("there is no checkpoint yet")
+    context.control.change(snapshot_from=wanted)
 
     def is_there() -> bool:
-        return any(height >= wanted for height in means.place.heights())
+        return any(height >= wanted for height in context.place.heights())
 
-    means.until(
+    context.until(
         is_there, arguments.timeout_ms, f"there is no snapshot of height {wanted} or above yet; it stays wanted,"
     )
-    return {"wanted_height": wanted, "height": max(means.place.heights())}
+    return {"wanted_height": wanted, "height": max(context.place.heights())}
 
 
-def _prune(means: Means, arguments: PruneArguments, number: int) -> Result:
+def _prune(context: ActionContext, arguments: PruneArguments, number: int) -> Result:
     """Done by the execute process, which removes no more than drills and kept snapshots can spare."""
-    with translated(), means.connected() as connection:
+    with translated(), context.connected() as connection:
         height = _one(connection, _HEIGHT)[0]
     if arguments.to_height >= height:
-        raise DeedFailed(f"the database is at height {height}: give one below")
-    control = means.control.update(lambda wanted: replace(wanted, prune_to=max(arguments.to_height, wanted.prune_to)))
+        raise ActionFailed(f"the database is at height {height}: give one below")
+    control = context.control.update(lambda wanted: replace(wanted, prune_to=max(arguments.to_height, wanted.prune_to)))
     return {"prune_to": control.prune_to}
 
 
-def _drill(means: Means, arguments: DrillArguments, number: int) -> Result:
-    argv = [sys.executable, "-P", "-m", "momus", "drill", "--home", str(means.home.path), "--json"]
+def _drill(context: ActionContext, arguments: DrillArguments, number: int) -> Result:
+    argv = [sys.executable, "-P", "-m", "momus", "drill", "--home", str(context.home.path), "--json"]
     argv += ["--inject", arguments.inject.value] if arguments.inject else []
     argv += ["--from", arguments.way] if arguments.way else []
     drill = subprocess.Popen(
@@ -209,50 +209,56 @@ def _drill(means: Means, arguments: DrillArguments, number: int) -> Result:
                 out, error = drill.communicate(timeout=POLL_S)
                 break
             except subprocess.TimeoutExpired:
-                if means.is_ending():
-                    raise DeedFailed("the node is ending") from None
+                if context.is_ending():
+                    raise ActionFailed("the node is ending") from None
     finally:
         if drill.poll() is None:
             os.killpg(drill.pid, signal.SIGKILL)
             drill.wait()
     if not out.strip() or len(out) > OUTPUT_MAX:
-        raise DeedFailed(error.strip()[-500:] or f"`momus drill` ended with {drill.returncode}")
+        raise ActionFailed(error.strip()[-500:] or f"`momus drill` ended with {drill.returncode}")
     report = dict(json.loads(out))
     if drill.returncode == exits.FAILED:
-        raise DeedFailed(f"verdict {report['verdict']}: {'; '.join(report['differing'])[:500]}")
+        raise ActionFailed(f"verdict {report['verdict']}: {'; '.join(report['differing'])[:500]}")
     return report
 
 
-def _level(means: Means, arguments: LevelArguments, number: int) -> Result:
+def _level(context: ActionContext, arguments: LevelArguments, number: int) -> Result:
     level = "" if arguments.level == "default" else arguments.level
-    means.control.change(log_level=level)
-    return {"level": level or means.settings.logging.level}
+    context.control.change(log_level=level)
+    return {"level": level or context.settings.logging.level}
 
 
-def _diagnostics(means: Means, arguments: Arguments, number: int) -> Result:
-    bundle = make_bundle(means.home, means.settings, means.url, number)
+def _diagnostics(context: ActionContext, arguments: Arguments, number: int) -> Result:
+    bundle = make_bundle(context.home, context.settings, context.url, number)
     return {"bundle": bundle.name, "size_bytes": bundle.stat().st_size}
 
 
 def _one(connection: Connection, query: str, *parameters: object) -> tuple[Any, ...]:
     row = connection.execute(query.encode(), parameters or None).fetchone()
     if row is None:
-        raise DeedFailed("the database is empty yet")
+        raise ActionFailed("the database is empty yet")
     return row
 
 
-DEEDS: Final = (
-    Deed("pause", OPERATOR, PauseArguments, "Let processes stand still until `resume`, also over a restart.", _pause),
-    Deed("resume", OPERATOR, Arguments, "Let all paused processes go on.", _resume),
-    Deed("stop", ADMIN, Arguments, "Drain and stop the node, as SIGTERM does.", _stop),
-    Deed(
+ADMIN_ACTIONS: Final = (
+    AdminAction(
+        "pause", OPERATOR, PauseArguments, "Let processes stand still until `resume`, also over a restart.", _pause
+    ),
+    AdminAction("resume", OPERATOR, Arguments, "Let all paused processes go on.", _resume),
+    AdminAction("stop", ADMIN, Arguments, "Drain and stop the node, as SIGTERM does.", _stop),
+    AdminAction(
         "checkpoint", OPERATOR, WaitArguments, "Wait until what is executed now is under a certified one.", _checkpoint
     ),
-    Deed("snapshot", OPERATOR, WaitArguments, "Make a snapshot of the newest checkpoint, or else the next.", _snapshot),
-    Deed("prune", ADMIN, PruneArguments, "Let history up to a height go, beyond what the settings let go.", _prune),
-    Deed("drill", OPERATOR, DrillArguments, "Walk a way back beside the running node.", _drill),
-    Deed("log-level", OPERATOR, LevelArguments, "Change what all processes log, from now on.", _level),
-    Deed(
+    AdminAction(
+        "snapshot", OPERATOR, WaitArguments, "Make a snapshot of the newest checkpoint, or else the next.", _snapshot
+    ),
+    AdminAction(
+        "prune", ADMIN, PruneArguments, "Let history up to a height go, beyond what the settings let go.", _prune
+    ),
+    AdminAction("drill", OPERATOR, DrillArguments, "Walk a way back beside the running node.", _drill),
+    AdminAction("log-level", OPERATOR, LevelArguments, "Change what all processes log, from now on.", _level),
+    AdminAction(
         "diagnostics", OPERATOR, Arguments, f"Pack a bundle for a support case; {BUNDLES_KEPT} are kept.", _diagnostics
     ),
 )

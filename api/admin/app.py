@@ -1,4 +1,4 @@
-"""The application of management: reads for viewers, deeds for those whose role may."""
+"""The application of management: reads for viewers, actions for those whose role may."""
 
 import asyncio
 from dataclasses import asdict, dataclass
@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from api.admin.actions import DEEDS, Arguments, Deed, Means
+from api.admin.actions import ADMIN_ACTIONS, ActionContext, AdminAction, Arguments
 from api.admin.auth import Needs, needs_in
-from api.admin.runner import WHY_MAX, Doing
+from api.admin.runner import WHY_MAX, ActionRunner
 from node.home.actions import Actions
 from node.home.status import StatusFile
 from node.home.tokens import OPERATOR, VIEWER, Token, Tokens
@@ -51,10 +51,10 @@ class HoldQuery(BaseModel):
 class Parts:
     """What the application stands on."""
 
-    means: Means
+    context: ActionContext
     tokens: Tokens
     actions: Actions
-    doing: Doing
+    runner: ActionRunner
 
 
 def make_admin_app(parts: Parts) -> FastAPI:
@@ -71,15 +71,15 @@ def make_admin_app(parts: Parts) -> FastAPI:
     routes = APIRouter()
     _add_reads(routes, parts, needs)
     _add_actions(routes, parts, needs)
-    for deed in DEEDS:
-        _add_deed(routes, parts, needs, deed)
+    for action in ADMIN_ACTIONS:
+        _add_action(routes, parts, needs, action)
     app.include_router(routes, prefix=PREFIX)
     with_bounds(app, BOUNDS)
     return app
 
 
 def _add_reads(routes: APIRouter, parts: Parts, needs: Needs) -> None:
-    means = parts.means
+    context = parts.context
 
     @routes.get("/whoami")
     async def whoami(token: Annotated[Token, Depends(needs(VIEWER))]) -> Response:
@@ -87,24 +87,24 @@ def _add_reads(routes: APIRouter, parts: Parts, needs: Needs) -> None:
 
     @routes.get("/status")
     def status(token: Annotated[Token, Depends(needs(VIEWER))]) -> Response:
-        said = [StatusFile(file).read() for file in sorted(means.home.run.glob("*.json"))]
+        said = [StatusFile(file).read() for file in sorted(context.home.run.glob("*.json"))]
         return _answer(
             {
-                "validator": means.settings.validator,
+                "validator": context.settings.validator,
                 "version": version("momus"),
-                **health_of(means.home, means.settings).document(),
-                "wanted": asdict(means.control.read()),
+                **health_of(context.home, context.settings).document(),
+                "wanted": asdict(context.control.read()),
                 "processes": [{**asdict(each), "is_alive": each.is_alive} for each in said if each is not None],
             }
         )
 
     @routes.get("/config")
     def config(token: Annotated[Token, Depends(needs(VIEWER))]) -> Response:
-        return _answer({"changed": changed(means.settings), "settings": shown(means.settings)})
+        return _answer({"changed": changed(context.settings), "settings": shown(context.settings)})
 
     @routes.get("/diagnostics/{number}")
     def diagnostics(number: Number, token: Annotated[Token, Depends(needs(OPERATOR))]) -> Response:
-        file = means.home.diagnostics / f"diagnostics-{number}.tar.gz"
+        file = context.home.diagnostics / f"diagnostics-{number}.tar.gz"
         if not file.is_file():
             raise Problem("not_found", "There is no such bundle, or none any more.")
         return FileResponse(file, media_type="application/gzip", filename=file.name)
@@ -121,31 +121,31 @@ def _add_actions(routes: APIRouter, parts: Parts, needs: Needs) -> None:
     async def action(
         number: Number, token: Annotated[Token, Depends(needs(VIEWER))], query: Annotated[HoldQuery, Parameters()]
     ) -> Response:
-        found = await asyncio.to_thread(parts.doing.wait, number, query.hold_ms / 1000)
+        found = await asyncio.to_thread(parts.runner.wait, number, query.hold_ms / 1000)
         if found is None:
             raise Problem("not_found", "There is no such action.")
         return _answer(asdict(found))
 
 
-def _add_deed(routes: APIRouter, parts: Parts, needs: Needs, deed: Deed) -> None:
+def _add_action(routes: APIRouter, parts: Parts, needs: Needs, action: AdminAction) -> None:
     async def begin(
         request: Request,
-        token: Annotated[Token, Depends(needs(deed.role))],
+        token: Annotated[Token, Depends(needs(action.role))],
         query: Annotated[HoldQuery, Parameters()],
         momus_why: Annotated[str, Header(min_length=3, max_length=WHY_MAX)],
         given: Annotated[dict[str, Any] | None, Body()] = None,
     ) -> Response:
-        begun = parts.doing.begin(deed, _arguments(deed, given or {}), token, _words(momus_why))
-        ended = await asyncio.to_thread(parts.doing.wait, begun.number, query.hold_ms / 1000)
+        begun = parts.runner.begin(action, _arguments(action, given or {}), token, _words(momus_why))
+        ended = await asyncio.to_thread(parts.runner.wait, begun.number, query.hold_ms / 1000)
         return _answer(asdict(ended or begun), 200 if ended is not None and ended.took_ms is not None else 202)
 
-    routes.post(f"/actions/{deed.name}", name=deed.name, description=deed.what)(begin)
+    routes.post(f"/actions/{action.name}", name=action.name, description=action.what)(begin)
 
 
-def _arguments(deed: Deed, given: dict[str, Any]) -> Arguments:
+def _arguments(action: AdminAction, given: dict[str, Any]) -> Arguments:
     """Raises: Problem."""
     try:
-        return deed.arguments.model_validate(given)
+        return action.arguments.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         raise Problem("invalid_request", f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

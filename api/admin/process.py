@@ -44,20 +44,20 @@ def run_admin(process: Process) -> None:
 def _serve(process: Process, on: socket.socket) -> None:
     # Loaded by this process alone.
     from api.admin.action_rows import Copying
-    from api.admin.actions import Means
+    from api.admin.actions import ActionContext
     from api.admin.app import BOUNDS, Parts, make_admin_app
-    from api.admin.runner import Doing
+    from api.admin.runner import ActionRunner
 
     home, settings = process.home, process.settings
     url = wiring.database_url(home, settings)
     actions = Actions(home.actions_file)
     copying = Copying(url, actions)
     place = wiring.snapshot_place(home, settings)
-    means = Means(home, settings, url, place, ControlFile(home.control_file), process.stop.is_set)
-    doing = Doing(means, actions, copying.changed)
+    context = ActionContext(home, settings, url, place, ControlFile(home.control_file), process.stop.is_set)
+    runner = ActionRunner(context, actions, copying.changed)
     copying.start()
     try:
-        app = make_admin_app(Parts(means, Tokens(home.tokens_file), actions, doing))
+        app = make_admin_app(Parts(context, Tokens(home.tokens_file), actions, runner))
         serve(process, app, on, BOUNDS.body_s, CONNECTIONS_MAX, **_tls(process))
     finally:
         copying.stop()

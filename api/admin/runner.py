@@ -7,44 +7,44 @@ from typing import Any, Final
 
 import structlog
 
-from api.admin.actions import Arguments, Deed, DeedFailed, Means, stop_node
+from api.admin.actions import ActionContext, ActionFailed, AdminAction, Arguments, stop_node
 from node.home.actions import DONE, FAILED, Action, Actions
 from node.home.tokens import Token
 from projections.session.errors import DatabaseUnavailable, DatabaseUnusable
 from serving.problems import Problem
-from sync.snapshots.places import PlaceUnavailable
+from sync.snapshots.stores import SnapshotStoreUnavailable
 
 WHY_MAX: Final = 500
-_TROUBLE: Final = (DeedFailed, DatabaseUnavailable, DatabaseUnusable, PlaceUnavailable, OSError)
+_TROUBLE: Final = (ActionFailed, DatabaseUnavailable, DatabaseUnusable, SnapshotStoreUnavailable, OSError)
 
 _log = structlog.get_logger()
 
 
-class Doing:
+class ActionRunner:
     """Of one admin process; `changed` is told after each line that was written."""
 
-    def __init__(self, means: Means, actions: Actions, changed: Callable[[], None]) -> None:
-        self._means = means
+    def __init__(self, context: ActionContext, actions: Actions, changed: Callable[[], None]) -> None:
+        self._context = context
         self._actions = actions
         self._changed = changed
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
         self._ended = threading.Condition()
 
-    def begin(self, deed: Deed, arguments: Arguments, token: Token, why: str) -> Action:
+    def begin(self, kind: AdminAction, arguments: Arguments, token: Token, why: str) -> Action:
         """Written down, and under way. Raises: Problem (busy, or it cannot be written down)."""
         with self._lock:
-            if deed.name in self._under_way:
-                raise Problem("busy", f"A {deed.name} is under way; GET /v1/actions shows it.")
+            if kind.name in self._under_way:
+                raise Problem("busy", f"A {kind.name} is under way; GET /v1/actions shows it.")
             given = arguments.model_dump(mode="json")
             try:
-                action = self._actions.begin(token.name, token.role, deed.name, given, why)
+                action = self._actions.begin(token.name, token.role, kind.name, given, why)
             except OSError as error:
                 raise Problem("not_recorded", str(error)) from error
-            self._under_way.add(deed.name)
-        _log.info("action", number=action.number, action=deed.name, by=token.name, why=why, **_said(given))
+            self._under_way.add(kind.name)
+        _log.info("action", number=action.number, action=kind.name, by=token.name, why=why, **_said(given))
         self._changed()
-        threading.Thread(target=self._do, args=(deed, arguments, action), name=deed.name, daemon=True).start()
+        threading.Thread(target=self._do, args=(kind, arguments, action), name=kind.name, daemon=True).start()
         return action
 
     def wait(self, number: int, timeout_s: float) -> Action | None:
@@ -58,21 +58,21 @@ class Doing:
             self._ended.wait_for(is_over, timeout_s)
         return self._actions.get(number)
 
-    def _do(self, deed: Deed, arguments: Arguments, action: Action) -> None:
+    def _do(self, kind: AdminAction, arguments: Arguments, action: Action) -> None:
         try:
-            outcome, result = DONE, deed.do(self._means, arguments, action.number)
+            outcome, result = DONE, kind.do(self._context, arguments, action.number)
         except _TROUBLE as error:
             outcome, result = FAILED, {"reason": str(error)}
-        _log.info("action ended", number=action.number, action=deed.name, outcome=outcome, **_said(result))
+        _log.info("action ended", number=action.number, action=kind.name, outcome=outcome, **_said(result))
         with self._lock:
-            self._under_way.discard(deed.name)
+            self._under_way.discard(kind.name)
         # Where the disk refuses, the action shows as broken off when the node starts again.
         with suppress(OSError):
             self._actions.end(action, outcome, result)
         with self._ended:
             self._ended.notify_all()
         self._changed()
-        if deed.name == "stop" and outcome == DONE:
+        if kind.name == "stop" and outcome == DONE:
             stop_node()
 
 

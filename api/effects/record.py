@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from api.reading.rows import ObjectChange, Rejected, Transfer
-from api.reading.streams import Event, Place, RejectedEvent
+from api.reading.streams import Event, RejectedEvent, StreamPosition
 from api.reading.transactions import TRANSFERS_MAX, Transaction
 from ledger.codec import Codec
 from ledger.rejection import Rejection
@@ -28,7 +28,7 @@ def encode_effect(event: Event, block_digest: bytes) -> tuple[bytes, bytes]:
     return bytes.fromhex(digest or ""), value
 
 
-def decode_effect(value: bytes | None) -> tuple[Place, bytes] | None:
+def decode_effect(value: bytes | None) -> tuple[StreamPosition, bytes] | None:
     """The place that a record is of, and the digest of its block; None: it is not one of ours."""
     found = _CODEC.decode_single(value or b"", RECORD_BYTES_MAX)
     if isinstance(found, Rejection):
@@ -36,7 +36,7 @@ def decode_effect(value: bytes | None) -> tuple[Place, bytes] | None:
     part = 0 if found["state"] == EXECUTED else 1
     if found["height"] < 1 or found["index"] < 0:
         return None
-    return Place(found["height"], part, found["index"]), found["block_digest"]
+    return StreamPosition(found["height"], part, found["index"]), found["block_digest"]
 
 
 def _executed(transaction: Transaction) -> dict[str, Any]:

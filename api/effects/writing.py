@@ -15,7 +15,7 @@ import structlog
 from api.effects.record import decode_effect, encode_effect
 from api.reading.database import Database, View
 from api.reading.heights import Heights
-from api.reading.streams import EffectFeed, Event, Place
+from api.reading.streams import EffectFeed, Event, StreamPosition
 from backbone.log import LogUnavailable, PositionLost, TopicMissing
 from backbone.log.fenced import Fenced, FencedWriter, FencingLog, Item
 from node.metrics.values import Values
@@ -116,7 +116,7 @@ async def _items(view: View, events: Sequence[Event]) -> list[Item]:
     return [encode_effect(event, digests[event.height]) for event in events]
 
 
-def _end_of(writer: FencedWriter) -> tuple[Place, bytes | None]:
+def _end_of(writer: FencedWriter) -> tuple[StreamPosition, bytes | None]:
     """The place of the last record, and the digest of its block; None: the topic has none yet."""
     is_empty = True
     for record in islice(writer.newest_first(), FOREIGN_MAX):
@@ -129,14 +129,14 @@ def _end_of(writer: FencedWriter) -> tuple[Place, bytes | None]:
         raise CannotGoOn(
             "The effects topic holds only records that are not ours: let nobody else write to it, make it anew."
         )
-    return Place(0, 1, INDEX_MAX), None
+    return StreamPosition(0, 1, INDEX_MAX), None
 
 
-async def _checked(view: View, place: Place, digest: bytes | None) -> Place:
+async def _checked(view: View, place: StreamPosition, digest: bytes | None) -> StreamPosition:
     """The place to go on from. Raises: CannotGoOn, where that would repeat, leave out, or mix two chains."""
     floor = await view.history_floor()
     if digest is None:
-        return Place(floor, 1, INDEX_MAX)
+        return StreamPosition(floor, 1, INDEX_MAX)
     if place.height > view.height:
         raise CannotGoOn(
             f"The effects topic is at height {place.height}, the database at {view.height}: it goes on when the "

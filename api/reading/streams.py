@@ -78,7 +78,7 @@ class BlockFeed:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class StreamPosition:
     """Of an effect in the chain: in a block, first what was executed (part 0), then what was rejected (part 1)."""
 
     height: int
@@ -93,7 +93,7 @@ class Place:
 class EffectFeed:
     """Executed and rejected transactions after `place`. An event's id is its place."""
 
-    place: Place
+    place: StreamPosition
     events_max: int = EFFECTS_MAX
     _transfer: tuple[int, int] | None = field(default=None)
     """(height, index) of the last transfer given: a large block's are not gone through from its start each time."""
@@ -109,8 +109,8 @@ class EffectFeed:
         rejected = await self._rows(view, _REJECTED, self._after(1))
         places = sorted(
             [
-                *((Place(row["height"], 0, row["index"]), row) for row in executed),
-                *((Place(row["height"], 1, row["index"]), row) for row in rejected),
+                *((StreamPosition(row["height"], 0, row["index"]), row) for row in executed),
+                *((StreamPosition(row["height"], 1, row["index"]), row) for row in rejected),
             ],
             key=lambda each: each[0],
         )[: self.events_max]
@@ -118,7 +118,7 @@ class EffectFeed:
             return []
         effects, left = await self._effects(view, [row for place, row in places if place.part == 0])
         if left is not None:
-            places = [each for each in places if each[0] < Place(left[0], 0, left[1])]
+            places = [each for each in places if each[0] < StreamPosition(left[0], 0, left[1])]
         self.place = places[-1][0]
         return [_event(place, row, effects) for place, row in places]
 
@@ -186,7 +186,7 @@ class RejectedEvent(BaseModel):
     rejected: Rejected
 
 
-def _event(place: Place, row: dict[str, Any], effects: _Effects) -> Event:
+def _event(place: StreamPosition, row: dict[str, Any], effects: _Effects) -> Event:
     if place.part == 1:
         return Event(str(place), "rejected", RejectedEvent(rejected=Rejected.model_validate(row)), place.height)
     executed = Executed.model_validate(row)

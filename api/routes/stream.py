@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from api.reading.database import Database
 from api.reading.heights import Heights
-from api.reading.streams import BlockFeed, EffectFeed, Event, Feed, Place
+from api.reading.streams import BlockFeed, EffectFeed, Event, Feed, StreamPosition
 from api.reading.values import HEIGHT_MAX, Query
 from serving.charging import READING, SHARE, caller, owe
 from serving.problems import Problem, described
@@ -139,7 +139,7 @@ def stream_router(streaming: Streaming) -> APIRouter:
     async def effects(query: Annotated[EffectsQuery, Parameters()], last_event_id: EffectId = None) -> Response:
         """What executed, and what was rejected: one event each, in the chain's order."""
         after = query.after if last_event_id is None else last_event_id
-        place = Place(await _now(streaming), 1, _INDEX_MAX) if after is None else _place(after)
+        place = StreamPosition(await _now(streaming), 1, _INDEX_MAX) if after is None else _place(after)
         return await streaming.response(EffectFeed(place))
 
     return router
@@ -156,11 +156,11 @@ def _events(*kinds: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"description": text, "content": {MEDIA_TYPE: {"schema": event}}}}
 
 
-def _place(text: str) -> Place:
+def _place(text: str) -> StreamPosition:
     height, *rest = map(int, text.split("-"))
     if height > HEIGHT_MAX or (rest and rest[1] > _INDEX_MAX):
         raise Problem("invalid_request", "There is no such place.")
-    return Place(height, *rest) if rest else Place(height, 1, _INDEX_MAX)
+    return StreamPosition(height, *rest) if rest else StreamPosition(height, 1, _INDEX_MAX)
 
 
 _INDEX_MAX: Final = 2**31 - 1

@@ -23,7 +23,7 @@ from typing import Final
 from backbone.intake.partition import HeadLike, IntakeLimits, OpeningLike, Partition, Source
 from backbone.intake.probe import RecordsPruned, look_at
 from backbone.intake.resume_overlap import Joint, joint_of
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, ReadableLog, TopicMissing
 from backbone.store import Entry, StoredRecord, StoreReader, StoreWriter
 
@@ -88,7 +88,7 @@ class IntakeParts:
     topic: str
     writer: StoreWriter
     stored: StoreReader
-    aside: Aside
+    aside: RetainedRecords
     chain: Chain
 
 

@@ -44,7 +44,7 @@ class _Run(NamedTuple):
     size_bytes: int
 
 
-class Aside:
+class RetainedRecords:
     """The runs below `directory`. One process writes; any number reads. Raises (writing): StoreFailed."""
 
     def __init__(self, directory: Path, runs_max: int = RUNS_MAX, bytes_max: int = BYTES_MAX) -> None:

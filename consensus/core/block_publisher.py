@@ -16,7 +16,7 @@ Stored = Callable[[int, int], Sequence[tuple[int, bytes, bytes]]]
 """(height, blocks at most) -> the stored blocks above it: (height, digest, value of the topic)."""
 
 
-class BlocksKeeper:
+class BlockPublisher:
     """Knows which final blocks the topic lacks. Used by the loop's thread only."""
 
     def __init__(self, reader: BlockReader, publish: Callable[[bytes], None], stored: Stored, delay_ms: int) -> None:

@@ -126,7 +126,7 @@ class Core:
         except Fork as fork:
             return (events.Stop(str(fork), is_fork=True),)
         self._actions += self.state.records.wanted(self.state.now_ms)
-        self.state.pace.set_pending(self.state.is_pending(), self.state.now_ms)
+        self.state.timers.set_pending(self.state.is_pending(), self.state.now_ms)
         self._lead()
         self._vote()
         self._time_out()
@@ -164,7 +164,7 @@ class Core:
 
     def _on_start(self) -> None:
         """What was signed before the start counts from now on."""
-        self.state.pace.entered(self.state.now_ms)
+        self.state.timers.entered(self.state.now_ms)
         self._finalized_ms = self.state.now_ms
         for state in list(self.state.views):
             for statement in state.own.signed():
@@ -183,7 +183,7 @@ class Core:
                 if message is Refusal.STALE:
                     self._answer(message, self.state.finalization, self._finalized_ms)
                 elif message is Refusal.BEHIND:
-                    self._answer(message, self.state.views.entrance(self.state.view), self.state.pace.entered_ms)
+                    self._answer(message, self.state.views.entrance(self.state.view), self.state.timers.entered_ms)
             case Block():
                 self.state.chain.learn(message)
             case _:
@@ -230,7 +230,7 @@ class Core:
 
     def _on_proposal(self, proposal: Proposal) -> None:
         state, leader = self.state.views.at(proposal.view), self.state.leader(proposal.view)
-        self.state.pace.saw(leader, proposal.view)
+        self.state.timers.record_activity(leader, proposal.view)
         self.state.chain.learn(proposal.block)
         state.add_proposal(proposal)
         if state.has_equivocated:
@@ -241,7 +241,7 @@ class Core:
         tally = state.tallies[vote.kind]
         if tally.holds(vote):
             return
-        self.state.pace.saw(vote.validator, vote.view)
+        self.state.timers.record_activity(vote.validator, vote.view)
         tally.add(vote)
         for other in state.conflicts(vote):
             self._report(state, vote.validator, f"{other.kind.name} and {vote.kind.name}", other, vote)
@@ -274,7 +274,7 @@ class Core:
             return
         self.state.views.add_notarization(certificate)
         self._keep(state.notarization or certificate)
-        if not state.own.said(Kind.NULLIFY):
+        if not state.own.has_signed(Kind.NULLIFY):
             self._sign_vote(state, Kind.FINALIZE, certificate.digest)
         self._enter(certificate.view + 1)
 
@@ -285,7 +285,7 @@ class Core:
             return
         state.nullification = certificate
         self._keep(certificate)
-        self.state.pace.nullified()
+        self.state.timers.nullified()
         if self.state.leader(certificate.view) == self.state.index:
             self.state.composer.on_own_view(was_nullified=True)
             self._actions += self.state.records.doubt(self.state.now_ms)
@@ -302,7 +302,7 @@ class Core:
         self.state.floor = max(self.state.floor, certificate.view)
         self._link_final()
         self.state.chain.prune(certificate.view, certificate.digest)
-        self.state.pace.finalized(self.state.now_ms)
+        self.state.timers.finalized(self.state.now_ms)
         self._enter(certificate.view + 1)
 
     def _keep(self, certificate: Certificate) -> None:
@@ -318,7 +318,7 @@ class Core:
         """R1."""
         if view > self.state.view:
             self.state.view = view
-            self.state.pace.entered(self.state.now_ms)
+            self.state.timers.entered(self.state.now_ms)
 
     def _deliver(self) -> None:
         """Give final blocks to the store, in order, once their records are held (R8)."""
@@ -348,13 +348,13 @@ class Core:
             return
         own = self.state.views.at(view).own
         found = composer.parent(view)
-        if found is None or own.proposal is not None or own.said(Kind.NULLIFY):
+        if found is None or own.proposal is not None or own.has_signed(Kind.NULLIFY):
             return
         parent_view, parent = found
         block = composer.child(view, parent_view, parent, self.state.time_ms, self.state.may_advance())
         if block is None:
-            pace = self.state.pace
-            is_waiting = pace.pending_since_ms is None or self.state.now_ms < pace.idle_until_ms()
+            timers = self.state.timers
+            is_waiting = timers.pending_since_ms is None or self.state.now_ms < timers.idle_until_ms()
             if is_waiting or parent.header.height == 0:
                 return
             block = parent
@@ -366,7 +366,7 @@ class Core:
         state = self.state.views.at(self.state.view)
         if state.has_equivocated:
             self._nullify(state)
-        if not state.proposals or state.own.said(Kind.NOTARIZE) or state.own.said(Kind.NULLIFY):
+        if not state.proposals or state.own.has_signed(Kind.NOTARIZE) or state.own.has_signed(Kind.NULLIFY):
             return
         proposal = state.proposals[0]
         match self.state.judge.judge(proposal, self.state.time_ms, self.state.may_advance()):
@@ -384,26 +384,26 @@ class Core:
 
     def _time_out(self) -> None:
         """R5 where time or the leader's silence is to blame; R9."""
-        now_ms, pace = self.state.now_ms, self.state.pace
-        if pace.pending_since_ms is None:
+        now_ms, timers = self.state.now_ms, self.state.timers
+        if timers.pending_since_ms is None:
             return
         state = self.state.views.at(self.state.view)
         has_proposal = bool(state.proposals) or state.own.proposal is not None
-        is_vain = not has_proposal and pace.is_inactive(self.state.leader(state.view), state.view)
-        if now_ms >= pace.deadline_ms() or is_vain:
+        is_vain = not has_proposal and timers.is_inactive(self.state.leader(state.view), state.view)
+        if now_ms >= timers.deadline_ms() or is_vain:
             self._nullify(state)
-        if now_ms >= pace.resend_at_ms and len(self.state.committee) > 1:
-            page = self.state.repeater.page(self.state.finalization, pace.resent(now_ms))
+        if now_ms >= timers.resend_at_ms and len(self.state.committee) > 1:
+            page = self.state.repeater.page(self.state.finalization, timers.resent(now_ms))
             self._actions.extend(map(events.Send, page))
 
     def _nullify(self, state: ViewState) -> None:
         """R5."""
-        if not state.own.said(Kind.FINALIZE):
+        if not state.own.has_signed(Kind.FINALIZE):
             self._sign_vote(state, Kind.NULLIFY, NO_DIGEST)
 
     def _sign_vote(self, state: ViewState, kind: Kind, digest: bytes, voted: Proposal | None = None) -> None:
         """The only place where votes are made: each kind once a view, nothing at or below the floor (R10)."""
-        if state.own.said(kind) or state.view <= self.state.floor:
+        if state.own.has_signed(kind) or state.view <= self.state.floor:
             return
         vote = Vote(kind, self.state.committee.epoch, state.view, digest, self.state.index)
         state.own.add(vote)

@@ -4,7 +4,7 @@ from collections import Counter
 from enum import Enum
 
 from consensus.core.chain import Chain
-from consensus.core.timers import Pace
+from consensus.core.timers import Timers
 from consensus.core.views import PROPOSALS_KEPT_MAX, Views
 from consensus.wire.messages import Block, Certificate, Kind, Message, Proposal, Vote, Wire
 from ledger.committee import Committee
@@ -33,7 +33,7 @@ class Inbox:
         index: int,
         views: Views,
         chain: Chain,
-        pace: Pace,
+        timers: Timers,
         views_ahead_max: int,
     ) -> None:
         self._wire = wire
@@ -41,7 +41,7 @@ class Inbox:
         self._index = index
         self._views = views
         self._chain = chain
-        self._pace = pace
+        self._timers = timers
         self._views_ahead_max = views_ahead_max
         self.refusals: Counter[Refusal] = Counter()
         self.taken: View | None = None
@@ -77,7 +77,7 @@ class Inbox:
         match message:
             case Vote(validator=validator, view=view):
                 is_own = validator == self._index
-                self._pace.saw(validator, view)
+                self._timers.record_activity(validator, view)
             case Proposal(view=view):
                 is_own = self._committee.leader(view) == self._index
             case Certificate(kind=kind, view=view):
@@ -110,7 +110,7 @@ class Inbox:
         """BEHIND calls for an answer: who says a vote of an earlier view again may not know how that view ended."""
         if not isinstance(message, Vote) or message.view >= view or message.validator == self._index:
             return Refusal.KNOWN
-        return Refusal.KNOWN if self._pace.has_reached(message.validator, view) else Refusal.BEHIND
+        return Refusal.KNOWN if self._timers.has_reached(message.validator, view) else Refusal.BEHIND
 
     def _is_known(self, message: Message) -> bool:
         state = self._views.get(message.view)

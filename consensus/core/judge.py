@@ -53,7 +53,7 @@ class Judge:
 
     def judge(self, proposal: Proposal, time_ms: int, may_advance: bool) -> Judgement:
         """The judgement on the current view's proposal; `time_ms`: of day; `may_advance`: our executor keeps up."""
-        return self._again(proposal) if proposal.is_again else self._child(proposal, time_ms, may_advance)
+        return self._again(proposal) if proposal.is_reproposal else self._child(proposal, time_ms, may_advance)
 
     def _again(self, proposal: Proposal) -> Judgement:
         """A re-proposal: notarized in an earlier view, every view since then nullified."""

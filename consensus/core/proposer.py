@@ -13,7 +13,7 @@ from ledger.header import Head, Header, Offset, Opening
 _HALVINGS_MAX = 10
 
 
-class Composer:
+class Proposer:
     """Composes the blocks of one validator."""
 
     def __init__(

@@ -23,7 +23,7 @@ class _Ask(NamedTuple):
     end_offset: int
 
 
-class Records:
+class RecordRepair:
     """Watches that the own store can follow what others agree on. Times in ms of the core's clock."""
 
     def __init__(self, settings: Settings, views: Views, chain: Chain, heads: LocalHeads) -> None:

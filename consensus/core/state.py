@@ -8,10 +8,10 @@ from consensus.core.chain import Chain
 from consensus.core.heads import LocalHeads
 from consensus.core.inbox import Inbox, Refusal
 from consensus.core.judge import Judge
-from consensus.core.proposer import Composer
-from consensus.core.record_repair import Records
+from consensus.core.proposer import Proposer
+from consensus.core.record_repair import RecordRepair
 from consensus.core.resend import Repeater
-from consensus.core.timers import Pace, Settings
+from consensus.core.timers import Settings, Timers
 from consensus.core.views import Views
 from consensus.wire.final_blocks import BlockReader, Proven
 from consensus.wire.messages import Block, Certificate, Kind, Proposal, Statement, Verify, Vote, Wire
@@ -69,22 +69,22 @@ class State:
             genesis.digest if finalization is None else finalization.digest,
         )
         self.heads = LocalHeads(restored.delivered.header.heads)
-        self.pace = Pace(settings, self.committee)
+        self.timers = Timers(settings, self.committee)
         self.inbox = Inbox(
             self.wire,
             self.committee,
             index,
             self.views,
             self.chain,
-            self.pace,
+            self.timers,
             settings.views_ahead_max,
         )
         self.repeater = Repeater(self.views, settings.resend_messages_max)
-        self.records = Records(settings, self.views, self.chain, self.heads)
+        self.records = RecordRepair(settings, self.views, self.chain, self.heads)
         self.judge = Judge(
             genesis, self.committee, self.views, self.chain, self.heads, self.records.is_shown, settings.drift_ms
         )
-        self.composer = Composer(
+        self.composer = Proposer(
             genesis,
             self.committee,
             index,
@@ -125,7 +125,7 @@ class State:
             or self.views.highest_notarized[1] != self.views.final_digest
             or bool(self.records.openings(top.header.heads))
             or self._is_checkpoint_due()
-            or self.pace.third_has_reached(self.view)
+            or self.timers.third_has_reached(self.view)
         )
 
     def is_missing_a_block(self) -> bool:
@@ -144,8 +144,8 @@ class State:
         return is_level and chain.rule.is_due(self.time_ms, chain.delivered.header.heads, chain.checkpoint.header)
 
     def _moments(self) -> Iterator[int]:
-        if self.pace.pending_since_ms is not None:
-            yield from (self.pace.resend_at_ms, self.pace.deadline_ms(), self.pace.idle_until_ms())
+        if self.timers.pending_since_ms is not None:
+            yield from (self.timers.resend_at_ms, self.timers.deadline_ms(), self.timers.idle_until_ms())
         yield from self.records.moments()
         checkpoint = self.chain.checkpoint
         if self.chain.delivered.header.heads != checkpoint.header.heads:

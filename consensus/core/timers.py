@@ -34,7 +34,7 @@ class Settings:
     read_records_max: int = 5_000
 
 
-class Pace:
+class Timers:
     """Timers and activity of one validator."""
 
     def __init__(self, settings: Settings, committee: Committee) -> None:
@@ -105,7 +105,7 @@ class Pace:
         self.resend_at_ms = now_ms + min(interval, self._settings.resend_max_ms)
         return self._pages - 1
 
-    def saw(self, member: int, view: int) -> None:
+    def record_activity(self, member: int, view: int) -> None:
         """A good signature of a member in a view."""
         self._last_active[member] = max(self._last_active[member], view)
 

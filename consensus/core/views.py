@@ -31,7 +31,7 @@ class Own:
         statements: list[Statement | None] = [self.proposal, *self.votes.values()]
         return [statement for statement in statements if statement is not None and statement.signature]
 
-    def said(self, kind: Kind) -> bool:
+    def has_signed(self, kind: Kind) -> bool:
         return kind in self.votes
 
 

@@ -17,7 +17,7 @@ class Voters:
         self._last = [view - 1] * count
         self._left_out = [0] * count
 
-    def saw(self, member: int, view: int) -> None:
+    def record_activity(self, member: int, view: int) -> None:
         """The last view in which a member has voted, after each message of its own."""
         if view > self._last[member]:
             self._left_out[member] += view - self._last[member] - 1

@@ -83,9 +83,9 @@ class Driver:
                 self._turn(loop)
                 outbox.pump()
                 reading.check()
-                if loop.blocks_again_from is not None:
-                    blocks.read_again(loop.blocks_again_from)
-                    loop.blocks_again_from = None
+                if loop.blocks_reread_from is not None:
+                    blocks.read_again(loop.blocks_reread_from)
+                    loop.blocks_reread_from = None
 
     def stop(self) -> None:
         """Ask the loop to end after its turn: what was signed is durable and sent, what is final is stored."""

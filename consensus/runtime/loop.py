@@ -14,7 +14,7 @@ from backbone.intake.intake import Advance, Differs, Shown
 from backbone.log import LogRecord
 from backbone.store import Entry
 from consensus.core import events
-from consensus.core.block_publisher import BlocksKeeper
+from consensus.core.block_publisher import BlockPublisher
 from consensus.core.blocks_position import BlocksPosition
 from consensus.core.chain import FINALS_MAX
 from consensus.core.core import Core
@@ -27,7 +27,7 @@ from consensus.runtime.errors import ForkFound, Halt, SecondInstance
 from consensus.runtime.ports import LoopPorts
 from consensus.wire.checkpoint_messages import speaks_of_checkpoints
 from consensus.wire.final_blocks import BlockReader, encode_block
-from consensus.wire.messages import Block, Certificate, Kind, Wire, said
+from consensus.wire.messages import Block, Certificate, Kind, Wire, statement_kind
 from consensus.wire.topics import COMPLETE, consensus_topics
 from ledger import digests
 from ledger.checkpoint import Checkpoint
@@ -75,11 +75,11 @@ class Loop:
         self._members = {topic: member for member, topic in enumerate(topics)}
         self._blocks_topic = genesis.topic_name("blocks")
         self._certification = Certification(ports, settings, self._send_to, self._halt)
-        self._keeper = BlocksKeeper(self._reader, self._publish, self._stored, settings.blocks_delay_ms)
+        self._keeper = BlockPublisher(self._reader, self._publish, self._stored, settings.blocks_delay_ms)
         self._keeper.start(boot.positions[COMPLETE], boot.restored.delivered.header.height)
         self._positions = TopicPositions(boot.positions)
         self._blocks_position = BlocksPosition(boot.positions[self._blocks_topic])
-        self.blocks_again_from: int | None = None
+        self.blocks_reread_from: int | None = None
         """Set where the `blocks` topic is to be read again from; whoever reads it does so and sets None."""
         self._positions_due_ms = now_ms
         self._timer: int | None = None
@@ -195,14 +195,14 @@ class Loop:
             for action in self.core.step(waiting.popleft()):
                 match action:
                     case events.Sign(statement, voted):
-                        self.counts[f"signed_{said(statement)}"] += 1
+                        self.counts[f"signed_{statement_kind(statement)}"] += 1
                         signature = self._ports.key.sign(self._wire.signing_bytes(statement))
                         message = replace(statement, signature=signature)
                         if voted is not None:
                             self._ports.journal.add_voted(message.view, self._wire.encode(voted))
                         self._ports.journal.add_own(message.view, self._wire.encode(message))
                         waiting.append(events.Signed(event.now_ms, message))
-                        self.voters.saw(self._ports.index, message.view)
+                        self.voters.record_activity(self._ports.index, message.view)
                     case _:
                         self._carry_out(action)
 
@@ -210,7 +210,7 @@ class Loop:
         """What this validator itself has signed is noted at that moment: its own topic tells of it views later."""
         member = self._members.get(topic)
         if member is not None and member != self._ports.index:
-            self.voters.saw(member, self.core.state.pace.last_active(member))
+            self.voters.record_activity(member, self.core.state.timers.last_active(member))
 
     def _carry_out(self, action: events.Action) -> None:
         match action:
@@ -297,7 +297,7 @@ class Loop:
         is_gap, height = state.is_missing_a_block(), state.chain.delivered.header.height
         again_from = self._blocks_position.read_again_from(is_gap, height, now_ms)
         if again_from is not None:
-            self.blocks_again_from = again_from
+            self.blocks_reread_from = again_from
             self.counts["blocks_read_again"] += 1
 
     def _reread(self, reread: events.Reread) -> None:

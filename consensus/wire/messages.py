@@ -69,7 +69,7 @@ class Proposal:
     signature: bytes = b""
 
     @property
-    def is_again(self) -> bool:
+    def is_reproposal(self) -> bool:
         """Whether it proposes an earlier view's block again."""
         return self.block.header.view != self.view
 
@@ -109,7 +109,7 @@ Statement = Proposal | Vote
 Message = Proposal | Vote | Certificate
 
 
-def said(statement: Statement) -> str:
+def statement_kind(statement: Statement) -> str:
     """What kind of statement it is, in a word."""
     return "propose" if isinstance(statement, Proposal) else _NAMES[statement.kind]
 

@@ -27,7 +27,7 @@ from projections.database import Database, DatabaseUnavailable, DatabaseUnusable
 from projections.maintenance.measuring import Measured
 from projections.maintenance.pruning import STALE_AT_ONCE, Keep
 from projections.maintenance.readers import TRANSACTION_S_MAX
-from sync.snapshots.places import Place, PlaceUnavailable
+from sync.snapshots.stores import SnapshotStore, SnapshotStoreUnavailable
 
 TELL_S: Final = 1.0
 MAINTAIN_EVERY: Final = 5
@@ -41,7 +41,7 @@ OnMeasured = Callable[[Measured, int, Sequence[int]], None]
 _log = structlog.get_logger()
 
 
-class Upkeep:
+class BackgroundMaintenance:
     """A thread that ends when `stop` is set, which it does itself on a fork.
 
     Nothing else that it does or fails to do changes what is executed.
@@ -53,7 +53,7 @@ class Upkeep:
         home: Home,
         genesis: Genesis,
         keep: Keep,
-        place: Place,
+        place: SnapshotStore,
         stop: threading.Event,
         on_measured: OnMeasured | None = None,
         wanted: Callable[[], Control] = Control,
@@ -88,13 +88,13 @@ class Upkeep:
         turn = 0
         try:
             while not self._stop.wait(TELL_S):
-                self.look(is_thorough=turn % MAINTAIN_EVERY == 0)
+                self.run_once(is_thorough=turn % MAINTAIN_EVERY == 0)
                 turn += 1
         finally:
             # Of an end that nobody has foreseen the whole process learns, and is started again.
             self._stop.set()
 
-    def look(self, is_thorough: bool) -> None:
+    def run_once(self, is_thorough: bool) -> None:
         """One turn; thorough ones also maintain, prune and measure. What one task cannot do does not keep the others
         from theirs."""
         tasks: list[Callable[[Database], object]] = [self._tell, self._take_certificates]
@@ -111,7 +111,7 @@ class Upkeep:
         """Raises: DatabaseUnavailable, DatabaseUnusable."""
         try:
             task(database)
-        except (StoreDamaged, PlaceUnavailable, Halted, OSError) as error:
+        except (StoreDamaged, SnapshotStoreUnavailable, Halted, OSError) as error:
             _log.warning("upkeep postponed", reason=str(error))
 
     def _end_old_readers(self, database: Database) -> None:

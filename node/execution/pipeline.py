@@ -103,7 +103,7 @@ class Pipeline:
         group = self._ready_group(wait_ms)
         if not group:
             return self._flush_finished(0)
-        self._watch.took("verdicts", perf_counter() - began)
+        self._watch.stage_finished("verdicts", perf_counter() - began)
         self._start_flush(*self._execute(group), group[-1].is_checkpoint)
         return True
 
@@ -152,7 +152,7 @@ class Pipeline:
                     run, records, size = [], 0, 0
             if run:
                 self._submit(run, False)
-            self._watch.took("read", perf_counter() - began)
+            self._watch.stage_finished("read", perf_counter() - began)
 
     def _submit(self, run: list[BlockRecords], is_checkpoint: bool) -> None:
         rows = [
@@ -255,4 +255,4 @@ class Pipeline:
     def _timed(self, stage: str) -> Iterator[None]:
         began = perf_counter()
         yield
-        self._watch.took(stage, perf_counter() - began)
+        self._watch.stage_finished(stage, perf_counter() - began)

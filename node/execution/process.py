@@ -14,12 +14,12 @@ from ingest.pool import VerdictPool
 from ledger.genesis import Genesis
 from ledger.state import Cursor
 from node.errors import Halted
-from node.execution.background_maintenance import Upkeep
+from node.execution.background_maintenance import BackgroundMaintenance
 from node.execution.blocks import StoreInconsistent
 from node.execution.pipeline import PipelineLimits
 from node.execution.session import LogIdentity, Session
 from node.execution.snapshots import Snapshots
-from node.home.checkpoint_mailbox import ClaimsWriter
+from node.home.checkpoint_mailbox import MailboxWriter
 from node.home.control import ControlFile
 from node.home.layout import Home
 from node.home.progress import ProgressFile
@@ -85,7 +85,7 @@ class ExecuteProcess:
         place = snapshot_place(self.home, self.settings)
         keep = keep_of(self.settings.pruning)
         control = ControlFile(self.home.control_file)
-        upkeep = Upkeep(
+        upkeep = BackgroundMaintenance(
             self.database_url, self.home, self.genesis, keep, place, self.stop, metrics.measured, control.read
         )
         upkeep.start()
@@ -108,7 +108,7 @@ class ExecuteProcess:
         wait_ms = RETRY_MS_MIN
         is_migrated = False
 
-        def flushed(claims: ClaimsWriter, cursor: Cursor, checkpoints: Sequence[StoredCheckpoint]) -> None:
+        def flushed(claims: MailboxWriter, cursor: Cursor, checkpoints: Sequence[StoredCheckpoint]) -> None:
             nonlocal wait_ms
             wait_ms = RETRY_MS_MIN
             progress.write(cursor.height, cursor.heads)
@@ -118,7 +118,7 @@ class ExecuteProcess:
             self.on_running()
 
         def stops() -> bool:
-            snapshots.look()
+            snapshots.run_once()
             return self.stop.is_set()
 
         while not self.stop.is_set():
@@ -127,7 +127,7 @@ class ExecuteProcess:
                     for notice in migrate(self.database_url):
                         log.warning("the database told", notice=notice)
                     is_migrated = True
-                session.run(pool, partial(flushed, ClaimsWriter(self.home.claims_file)), stops)
+                session.run(pool, partial(flushed, MailboxWriter(self.home.claims_file)), stops)
             except DatabaseUnavailable as error:
                 session.watch.unavailable()
                 self.on_waiting(f"the database does not answer: {error}")

@@ -33,8 +33,8 @@ from projections.session.errors import DatabaseUnavailable, DatabaseUnusable, St
 from projections.snapshots.exporting import ExportedView, imported_view
 from sync.snapshots.export import Exported, export
 from sync.snapshots.manifest import encode_manifest
-from sync.snapshots.places import Place, PlaceUnavailable
 from sync.snapshots.restore import BadSnapshot, open_snapshot
+from sync.snapshots.stores import SnapshotStore, SnapshotStoreUnavailable
 
 CERTIFICATE_WAIT_S: Final = 600.0
 _POLL_S: Final = 0.2
@@ -46,7 +46,7 @@ _TROUBLE: Final = (
     DatabaseUnusable,
     StateDiffers,
     StoreDamaged,
-    PlaceUnavailable,
+    SnapshotStoreUnavailable,
     OSError,
 )
 
@@ -64,7 +64,7 @@ class _Kept:
 class Snapshots:
     """Of one execute process. Used by its main thread only."""
 
-    def __init__(self, home: Home, settings: Settings, genesis: Genesis, place: Place) -> None:
+    def __init__(self, home: Home, settings: Settings, genesis: Genesis, place: SnapshotStore) -> None:
         self._home = home
         self._settings = settings
         self._genesis = genesis
@@ -77,7 +77,7 @@ class Snapshots:
         self._last: StoredCheckpoint | None = None
         self._look_at = 0.0
 
-    def look(self) -> None:
+    def run_once(self) -> None:
         """Between flushes: begin the snapshot that an operator has wanted since the last checkpoint was reached."""
         now = time.monotonic()
         if now >= self._look_at:
@@ -183,7 +183,7 @@ def _run(
 def make_snapshot(
     home: Home,
     genesis: Genesis,
-    place: Place,
+    place: SnapshotStore,
     url: str,
     height: int,
     view: str,
@@ -192,7 +192,7 @@ def make_snapshot(
 ) -> bool:
     """Make the snapshot of an exported view, unless it is there; whether it is offered: its certificate came in time.
 
-    Raises: StateDiffers, DatabaseUnavailable, DatabaseUnusable, StoreDamaged, PlaceUnavailable, OSError.
+    Raises: StateDiffers, DatabaseUnavailable, DatabaseUnusable, StoreDamaged, SnapshotStoreUnavailable, OSError.
     """
     place.go_on()
     if height in place.heights() and is_offered(place, height, genesis):
@@ -219,9 +219,9 @@ def make_snapshot(
     return True
 
 
-def tidy(place: Place, genesis: Genesis, settings: SnapshotSettings) -> list[int]:
+def tidy(place: SnapshotStore, genesis: Genesis, settings: SnapshotSettings) -> list[int]:
     """Remove what is not kept: more than `keep_count`, older than `keep_ms` before the newest, or unreadable. Never
-    the newest. The heights removed. Raises: PlaceUnavailable."""
+    the newest. The heights removed. Raises: SnapshotStoreUnavailable."""
     kept = offered(place, genesis)
     if not kept:
         return []
@@ -234,8 +234,8 @@ def tidy(place: Place, genesis: Genesis, settings: SnapshotSettings) -> list[int
     return gone
 
 
-def offered(place: Place, genesis: Genesis) -> Sequence[_Kept]:
-    """Those whose manifest and certificate are good, by rising height. Raises: PlaceUnavailable."""
+def offered(place: SnapshotStore, genesis: Genesis) -> Sequence[_Kept]:
+    """Those whose manifest and certificate are good, by rising height. Raises: SnapshotStoreUnavailable."""
     found = []
     for height in place.heights():
         try:
@@ -247,8 +247,8 @@ def offered(place: Place, genesis: Genesis) -> Sequence[_Kept]:
     return found
 
 
-def is_offered(place: Place, height: int, genesis: Genesis) -> bool:
-    """Whether the manifest and the certificate of a snapshot are good. Raises: PlaceUnavailable."""
+def is_offered(place: SnapshotStore, height: int, genesis: Genesis) -> bool:
+    """Whether the manifest and the certificate of a snapshot are good. Raises: SnapshotStoreUnavailable."""
     try:
         open_snapshot(place, height, genesis)
     except BadSnapshot:

@@ -10,7 +10,7 @@ from projections.flush.checkpoints import StoredCheckpoint
 class ExecutionWatch(Protocol):
     """Told by the pipeline's own threads."""
 
-    def took(self, stage: str, seconds: float) -> None:
+    def stage_finished(self, stage: str, seconds: float) -> None:
         """One pass through a stage: read, verdicts, prefetch, execute, flush_wait; flush, by a thread of its own."""
 
     def ahead(self, records: int) -> None:
@@ -29,7 +29,7 @@ class ExecutionWatch(Protocol):
 class Unwatched:
     """Nobody counts."""
 
-    def took(self, stage: str, seconds: float) -> None:
+    def stage_finished(self, stage: str, seconds: float) -> None:
         """Nothing."""
 
     def ahead(self, records: int) -> None:

@@ -21,7 +21,7 @@ CLAIMS_MAX: Final = 64
 _LENGTH: Final = Struct(">I")
 
 
-class ClaimsWriter:
+class MailboxWriter:
     """The writing side, of one session of the execute process."""
 
     def __init__(self, path: Path) -> None:
@@ -35,7 +35,7 @@ class ClaimsWriter:
         replace_file(self._path, b"".join(_LENGTH.pack(len(data)) + data for data in encoded), durable=False)
 
 
-class ClaimsReader:
+class MailboxReader:
     """The reading side."""
 
     def __init__(self, path: Path, genesis: Genesis) -> None:

@@ -16,7 +16,7 @@ class DrillUnderWay(Exception):
 
 
 @contextmanager
-def only_one(home: Home) -> Iterator[None]:
+def node_lock(home: Home) -> Iterator[None]:
     """Hold the home; the lock goes with its process, however that ends. Raises: HomeUnusable where it is held."""
     try:
         with _held(home, "lock"):
@@ -26,8 +26,8 @@ def only_one(home: Home) -> Iterator[None]:
 
 
 @contextmanager
-def only_one_drill(home: Home) -> Iterator[None]:
-    """As `only_one`, beside it. Raises: DrillUnderWay."""
+def drill_lock(home: Home) -> Iterator[None]:
+    """As `node_lock`, beside it. Raises: DrillUnderWay."""
     try:
         with _held(home, "drill.lock"):
             yield
@@ -36,8 +36,8 @@ def only_one_drill(home: Home) -> Iterator[None]:
 
 
 @contextmanager
-def only_one_of(home: Home, command: str) -> Iterator[None]:
-    """As `only_one_drill`, for another command that makes a database of its own. Raises: Unavailable."""
+def command_lock(home: Home, command: str) -> Iterator[None]:
+    """As `drill_lock`, for another command that makes a database of its own. Raises: Unavailable."""
     try:
         with _held(home, f"{command}.lock"):
             yield
@@ -46,7 +46,7 @@ def only_one_of(home: Home, command: str) -> Iterator[None]:
 
 
 @contextmanager
-def way_back(home: Home) -> Iterator[None]:
+def recovering(home: Home) -> Iterator[None]:
     """While anybody holds this, no snapshot and no segment of the store is removed. Waits for a removal under way."""
     with (home.run / _WAY_BACK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)

@@ -27,7 +27,7 @@ class ExecutionMetrics:
 
     # --- of the pipeline ---
 
-    def took(self, stage: str, seconds: float) -> None:
+    def stage_finished(self, stage: str, seconds: float) -> None:
         """See `ExecutionWatch`, as all of these."""
         self.values.observe("momus_execution_stage_seconds", seconds, stage)
 

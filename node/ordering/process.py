@@ -4,7 +4,7 @@ import threading
 from functools import partial
 
 from backbone.intake.intake import Intake, IntakeLimits, IntakeParts
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.log import Log, LogUnavailable, PositionLost, TopicMissing
 from backbone.store import StoreDamaged, StoreFailed, StoreLocked, StoreReader, StoreWriter, ValueTooLarge
 from consensus.core.timers import Settings as DriverSettings
@@ -16,7 +16,7 @@ from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from node import wiring
 from node.errors import Halted, Unavailable
-from node.home.checkpoint_mailbox import ClaimsReader
+from node.home.checkpoint_mailbox import MailboxReader
 from node.home.evidence import EvidenceFolder, settled_height
 from node.home.final_heads import final_heads, final_time_ms, sources
 from node.home.progress import ProgressFile
@@ -63,7 +63,7 @@ def _run(
     peers = wiring.record_source(home, settings, genesis)
     progress = ProgressFile(home.progress_file)
     with StoreReader(home.store) as stored, StoreReader(home.store) as stored_for_intake:
-        aside = Aside(home.aside)
+        aside = RetainedRecords(home.aside)
         parts = IntakeParts(log, genesis.topic, store, stored_for_intake, aside, _chain)
         intake = open_intake(parts, genesis, settings.order)
         ordered = Ordered(stored, genesis, progress.read()[0])
@@ -89,7 +89,7 @@ def _run(
             source=OwnRecords(aside) if peers is None else FirstOf([OwnRecords(aside), peers]),
             journal_path=home.journal_file,
             lag=lag,
-            claims=ClaimsReader(home.claims_file, genesis).read,
+            claims=MailboxReader(home.claims_file, genesis).read,
             now_ms=clock.steady.now_ms,
             ahead_ms=clock.ahead_ms,
             report=EvidenceFolder(home.evidence).report,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.store import StoredRecord
 from consensus.runtime.ports import RecordSource
 from consensus.runtime.range_check import leads
@@ -12,7 +12,7 @@ from ledger.header import Head
 class OwnRecords:
     """What was set aside here."""
 
-    def __init__(self, aside: Aside) -> None:
+    def __init__(self, aside: RetainedRecords) -> None:
         self._aside = aside
 
     def fetch(self, before: Head, target: Head) -> Sequence[StoredRecord] | None:

@@ -14,14 +14,14 @@ from ledger.genesis import Genesis
 from node import wiring
 from node.home.final_heads import gap_above
 from node.home.layout import Home
-from node.home.locks import way_back
+from node.home.locks import recovering
 from node.recovery.audit_store import StoreAudit, audit_certificates, audit_journal
-from node.recovery.rebuild import LOG, SNAPSHOT, STORE, Means, NoWayBack, Rebuilt, rebuild
+from node.recovery.rebuild import LOG, SNAPSHOT, STORE, Rebuilt, RecoveryFailed, RecoverySources, rebuild
 from node.recovery.replay import Step
 from node.settings.tree import Settings
 from node.wiring.databases import beside, drop_database, renew_database
 from projections.audit.audit import audit_chain, audit_state
-from projections.audit.chain import AuditedCheckpoint, Place, block_digests, checkpoint_digests
+from projections.audit.chain import AuditedCheckpoint, CursorRow, block_digests, checkpoint_digests
 from projections.audit.findings import Findings
 from projections.audit.history import compare_history
 from projections.audit.rows import begin
@@ -78,7 +78,7 @@ class Audit:
         """All parts, each told as it is done. Raises: DatabaseUnavailable, DatabaseUnusable."""
         url = wiring.database_url(self._home, self._settings)
         with (
-            way_back(self._home),
+            recovering(self._home),
             translated(),
             connect(url, "momus audit") as connection,
             connection.transaction(),
@@ -101,7 +101,7 @@ class Audit:
         self._on_part(part)
         return part, result
 
-    def _chain(self, connection: Connection, part: Part) -> tuple[Place | None, AuditedCheckpoint | None]:
+    def _chain(self, connection: Connection, part: Part) -> tuple[CursorRow | None, AuditedCheckpoint | None]:
         found = audit_chain(connection, self._genesis, part.findings, partial(self._on_checkpoint, part))
         part.summary = (
             f"{self._checkpoints:,} checkpoints, {self._certified:,} of them certified, "
@@ -141,7 +141,7 @@ class Audit:
         part.summary += f"; {it.changed:,} changed since, which replay alone checks" if it.changed else ""
         part.summary += f"; {it.unknown:,} cannot be compared, the tree above them is damaged." if it.unknown else "."
 
-    def _store(self, connection: Connection, place: Place | None, part: Part) -> None:
+    def _store(self, connection: Connection, place: CursorRow | None, part: Part) -> None:
         row = connection.execute(_STORE_PRUNED).fetchone()
         is_pruned = row is not None and bool(row[0])
         audit = StoreAudit(
@@ -164,7 +164,7 @@ class Audit:
     def _on_step(self, step: Step) -> None:
         self._on_progress("records replayed", step.records)
 
-    def _history(self, connection: Connection, url: str, place: Place | None, part: Part) -> None:
+    def _history(self, connection: Connection, url: str, place: CursorRow | None, part: Part) -> None:
         """Replayed from the store, or where that does not work from the log, to the height that is audited."""
         height = 0 if place is None else place.height
         scratch = beside(url, SCRATCH)
@@ -174,7 +174,7 @@ class Audit:
         above = oldest_height(connection)
         with StoreReader(self._home.store) as stored:
             is_pruned = gap_above(stored, 0) is not None
-        means = Means(
+        sources = RecoverySources(
             self._home,
             self._settings,
             self._genesis,
@@ -186,7 +186,7 @@ class Audit:
             on_step=self._on_step,
         )
         try:
-            rebuilt = self._rebuilt(means, scratch, height, renew, is_pruned)
+            rebuilt = self._rebuilt(sources, scratch, height, renew, is_pruned)
             for sentence in rebuilt.tried:
                 part.findings.add("store", "replay", sentence)
             begins = max(above, rebuilt.above)
@@ -197,25 +197,27 @@ class Audit:
             )
             if begins > above:
                 part.summary += f" What history has up to height {begins} could not be replayed: the store was pruned."
-        except NoWayBack as error:
+        except RecoveryFailed as error:
             part.findings.add("history", f"height {height}", f"It cannot be replayed: {error}")
             part.summary = "Nothing could be replayed."
         finally:
             drop_database(url, SCRATCH)
 
-    def _rebuilt(self, means: Means, scratch: str, height: int, renew: Callable[[], None], is_pruned: bool) -> Rebuilt:
+    def _rebuilt(
+        self, sources: RecoverySources, scratch: str, height: int, renew: Callable[[], None], is_pruned: bool
+    ) -> Rebuilt:
         """From where all of history can be replayed; of a pruned store at least from its oldest snapshot on.
 
-        Raises: NoWayBack.
+        Raises: RecoveryFailed.
         """
         try:
-            return rebuild(means, scratch, height, renew)
-        except NoWayBack:
-            kept = means.place.heights() if is_pruned and means.place is not None else []
+            return rebuild(sources, scratch, height, renew)
+        except RecoveryFailed:
+            kept = sources.place.heights() if is_pruned and sources.place is not None else []
             if not kept:
                 raise
             renew()
-            return rebuild(replace(means, ways=(SNAPSHOT,), snapshot_max=kept[0]), scratch, height, renew)
+            return rebuild(replace(sources, ways=(SNAPSHOT,), snapshot_max=kept[0]), scratch, height, renew)
 
 
 def audited(url: str, genesis: Genesis) -> list[str]:

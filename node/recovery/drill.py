@@ -26,11 +26,11 @@ from ledger.genesis import Genesis
 from node import wiring
 from node.home.final_heads import gap_above
 from node.home.layout import Home
-from node.home.locks import only_one_drill, way_back
+from node.home.locks import drill_lock, recovering
 from node.recovery.audit import audited
 from node.recovery.audit_store import StoreAudit
 from node.recovery.damage import OF_DATABASE, OF_STORE, Injection, damage_database, damage_snapshot, damage_store
-from node.recovery.rebuild import SNAPSHOT, WAYS, Means, NoWayBack, Rebuilt, newest_snapshot, rebuild
+from node.recovery.rebuild import SNAPSHOT, WAYS, Rebuilt, RecoveryFailed, RecoverySources, newest_snapshot, rebuild
 from node.recovery.replay import OnStep
 from node.settings.tree import Settings
 from node.wiring.databases import beside, drop_database, renew_database
@@ -41,8 +41,8 @@ from projections.flush.cursor import read_cursor
 from projections.maintenance.pruning import oldest_height
 from projections.session.connect import connect
 from projections.session.errors import translated
-from sync.snapshots.places import Folder
 from sync.snapshots.restore import copy_snapshot, open_snapshot
+from sync.snapshots.stores import Folder
 
 SCRATCH: Final = "momus_drill"
 PASSED, HEALED, DETECTED, FAILED = "passed", "healed", "detected", "failed"
@@ -108,7 +108,7 @@ class Drill:
         if injection in OF_STORE and not self._is_pruned:
             # What lies below a snapshot is not read on the way up from it, so damage there would not be seen.
             ways = [way for way in ways if way != SNAPSHOT]
-        self._means = Means(home, settings, genesis, home.store, spare, place, ways, on_step=on_step)
+        self._sources = RecoverySources(home, settings, genesis, home.store, spare, place, ways, on_step=on_step)
         self._detected: list[str] = []
         self._is_named: bool | None = None
         """Of a damage that is looked for by itself; None: what the ways back say names it."""
@@ -119,7 +119,7 @@ class Drill:
 
         Raises: DrillUnderWay, NothingToDamage, DatabaseUnavailable, DatabaseUnusable, OSError.
         """
-        with only_one_drill(self._home), way_back(self._home):
+        with drill_lock(self._home), recovering(self._home):
             return self._run_alone()
 
     def _run_alone(self) -> DrillReport:
@@ -139,8 +139,8 @@ class Drill:
     def _run(self, started_at: str) -> DrillReport:
         with translated(), connect(self._live) as connection:
             cursor, floor = read_cursor(connection), oldest_height(connection)
-        newest = newest_snapshot(self._means, 0 if cursor is None else cursor.height)
-        self._means = replace(self._means, snapshot_max=newest)
+        newest = newest_snapshot(self._sources, 0 if cursor is None else cursor.height)
+        self._sources = replace(self._sources, snapshot_max=newest)
         # What began at a snapshot has no history below it, and of what was pruned the live one has none.
         self._above = max(newest, floor)
         live = image(self._live, self._above)
@@ -157,7 +157,7 @@ class Drill:
                 self._detected += [*audited(self._url, self._genesis), *self._differences(live.tables)]
                 self._renew()
                 rebuilt = self._rebuilt(live.height)
-        except NoWayBack as error:
+        except RecoveryFailed as error:
             return self._report(started_at, injected, None, live.height, time.monotonic() - began, [str(error)])
         seconds = time.monotonic() - began
         return self._report(started_at, injected, rebuilt, live.height, seconds, self._differences(live.tables))
@@ -167,10 +167,10 @@ class Drill:
             return None
         if not height:
             raise NothingToDamage("There is no snapshot yet.")
-        assert self._means.place is not None
+        assert self._sources.place is not None
         copy = Folder(self._folder / "snapshots")
-        copy_snapshot(open_snapshot(self._means.place, height, self._genesis), copy)
-        self._means = replace(self._means, place=copy)
+        copy_snapshot(open_snapshot(self._sources.place, height, self._genesis), copy)
+        self._sources = replace(self._sources, place=copy)
         return damage_snapshot(copy.folder(height), self._random)
 
     def _damaged_store(self, live: Image) -> str:
@@ -179,7 +179,7 @@ class Drill:
             # From genesis it cannot be read, damaged or not: an audit must name the damage.
             findings = Findings()
             verify = partial(verify_block, self._genesis)
-            StoreAudit(self._means.store, self._genesis, verify, True, findings, _untold).run(iter(()), live.height)
+            StoreAudit(self._sources.store, self._genesis, verify, True, findings, _untold).run(iter(()), live.height)
             self._is_named = findings.count > 0
             self._detected += [f"{found.where}, {found.key}: {found.what}" for found in findings.kept]
         return injected
@@ -188,11 +188,11 @@ class Drill:
         assert self._injection is not None
         copy = self._folder / "store"
         shutil.copytree(self._home.store, copy, ignore=shutil.ignore_patterns("lock", "aside"))
-        self._means = replace(self._means, store=copy)
+        self._sources = replace(self._sources, store=copy)
         return damage_store(copy, self._injection, self._random)
 
     def _rebuilt(self, height: int) -> Rebuilt:
-        rebuilt = rebuild(self._means, self._url, height, self._renew)
+        rebuilt = rebuild(self._sources, self._url, height, self._renew)
         self._detected += rebuilt.tried
         return rebuilt
 
@@ -207,14 +207,14 @@ class Drill:
 
     def _killed_half_way(self, height: int) -> str:
         """Replay in a process of its own, which is killed when half of the blocks are there."""
-        arguments = (replace(self._means, on_step=_untold), self._url, height)
+        arguments = (replace(self._sources, on_step=_untold), self._url, height)
         child = get_context("spawn").Process(target=_rebuild, args=arguments, daemon=False)
         child.start()
         reached = self._watched(child.is_alive, self._above + (height - self._above) // 2)
         if child.pid is not None and child.is_alive():
             os.kill(child.pid, signal.SIGKILL)
         child.join()
-        self._means = replace(self._means, is_begun=True)
+        self._sources = replace(self._sources, is_begun=True)
         return f"The way back was killed at height {reached} of {height}."
 
     def _watched(self, is_alive: Callable[[], bool], height: int) -> int:
@@ -288,8 +288,8 @@ class NothingToDamage(Exception):
     """The home does not have what the injection is to damage."""
 
 
-def _rebuild(means: Means, url: str, height: int) -> None:
-    rebuild(means, url, height, _untold)
+def _rebuild(sources: RecoverySources, url: str, height: int) -> None:
+    rebuild(sources, url, height, _untold)
 
 
 def _untold(*_: object) -> None:

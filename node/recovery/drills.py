@@ -18,12 +18,19 @@ from node.recovery.drill import FAILED, Drill
 from node.recovery.drill_page import write_page
 from projections.session.connect import connect
 from projections.session.errors import DatabaseUnavailable, DatabaseUnusable, translated
-from sync.snapshots.places import PlaceUnavailable
+from sync.snapshots.stores import SnapshotStoreUnavailable
 
 RETRY_S: Final = 60.0
 NICENESS: Final = 19
 _SINCE: Final = "SELECT extract(epoch FROM now() - max(started_at)) FROM ledger.drills"
-_TROUBLE: Final = (DatabaseUnavailable, DatabaseUnusable, DrillUnderWay, PlaceUnavailable, StoreDamaged, OSError)
+_TROUBLE: Final = (
+    DatabaseUnavailable,
+    DatabaseUnusable,
+    DrillUnderWay,
+    SnapshotStoreUnavailable,
+    StoreDamaged,
+    OSError,
+)
 
 _log = structlog.get_logger()
 

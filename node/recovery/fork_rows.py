@@ -16,8 +16,8 @@ from ledger.genesis import Genesis
 from node import wiring
 from node.home.evidence import FORK, ROWS_OF_FORK, fork_reports
 from node.home.layout import Home
-from node.home.locks import way_back
-from node.recovery.rebuild import Means, Rebuilt, rebuild
+from node.home.locks import recovering
+from node.recovery.rebuild import Rebuilt, RecoverySources, rebuild
 from node.recovery.replay import OnStep
 from node.settings.tree import Settings
 from node.wiring.databases import beside, drop_database, renew_database, running_postgres
@@ -56,7 +56,7 @@ class ForkRows:
 def rows_of_fork(home: Home, settings: Settings, genesis: Genesis, on_step: OnStep) -> tuple[Path, ForkRows] | None:
     """Name the rows of the newest fork, in a file beside its report; None where none was reported, or that is done.
 
-    Raises: NoWayBack, DatabaseUnavailable, DatabaseUnusable, PostgresUnusable, PlaceUnavailable, OSError.
+    Raises: RecoveryFailed, DatabaseUnavailable, DatabaseUnusable, PostgresUnusable, SnapshotStoreUnavailable, OSError.
     """
     reports = fork_reports(home.evidence)
     if not reports:
@@ -65,7 +65,7 @@ def rows_of_fork(home: Home, settings: Settings, genesis: Genesis, on_step: OnSt
     if file.exists():
         return None
     height = int(json.loads(reports[-1].read_bytes())["height"])
-    with way_back(home), running_postgres(home, settings):
+    with recovering(home), running_postgres(home, settings):
         found = _compared(home, settings, genesis, height, on_step)
     write_durably(file, json.dumps({"what": ROWS_OF_FORK, **asdict(found)}, indent=1).encode() + b"\n")
     return file, found
@@ -80,9 +80,11 @@ def _compared(home: Home, settings: Settings, genesis: Genesis, height: int, on_
         reached = 0 if cursor is None else cursor.height
         place = wiring.snapshot_place(home, settings)
         spare = home.path / "fork-store"
-        means = Means(home, settings, genesis, home.store, spare, place, snapshot_max=height - 1, on_step=on_step)
+        sources = RecoverySources(
+            home, settings, genesis, home.store, spare, place, snapshot_max=height - 1, on_step=on_step
+        )
         try:
-            rebuilt = _rebuilt(means, url, reached)
+            rebuilt = _rebuilt(sources, url, reached)
             above = max(floor, rebuilt.above)
             with connect(beside(url, SCRATCH)) as replayed, replayed.transaction():
                 compare_history(live, replayed, above, findings)
@@ -92,7 +94,7 @@ def _compared(home: Home, settings: Settings, genesis: Genesis, height: int, on_
     return ForkRows(height, reached, rebuilt.way, above, findings.count, tuple(findings.kept), says)
 
 
-def _rebuilt(means: Means, url: str, height: int) -> Rebuilt:
+def _rebuilt(sources: RecoverySources, url: str, height: int) -> Rebuilt:
     renew = partial(renew_database, url, SCRATCH)
     renew()
-    return rebuild(means, beside(url, SCRATCH), height, renew)
+    return rebuild(sources, beside(url, SCRATCH), height, renew)

@@ -23,8 +23,8 @@ from node.settings.tree import Settings
 from projections.database import Database, DatabaseUnusable
 from projections.maintenance.migrate import migrate
 from projections.snapshots.restoring import NotFresh
-from sync.snapshots.places import Place, PlaceUnavailable
 from sync.snapshots.restore import BadSnapshot, open_snapshot, restore
+from sync.snapshots.stores import SnapshotStore, SnapshotStoreUnavailable
 
 SNAPSHOT: Final = "snapshot"
 STORE: Final = "store"
@@ -38,13 +38,13 @@ _VAIN: Final = (
     Halted,
     FollowError,
     BadSnapshot,
-    PlaceUnavailable,
+    SnapshotStoreUnavailable,
     NotFresh,
 )
 _NO_LOG: Final = (LogUnavailable, PositionLost, TopicMissing)
 
 
-class NoWayBack(Exception):
+class RecoveryFailed(Exception):
     """Every way was tried in vain. The message says why, way by way."""
 
 
@@ -61,7 +61,7 @@ class Rebuilt:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class RecoverySources:
     """What a database may be rebuilt from. `store` need not be the home's own; `spare`: a folder that does not exist
     yet, for a store from the log, None where the log is not to be asked; `place`: of snapshots, if there is one."""
 
@@ -70,7 +70,7 @@ class Means:
     genesis: Genesis
     store: Path
     spare: Path | None
-    place: Place | None
+    place: SnapshotStore | None
     ways: Sequence[str] = WAYS
     """Tried in this order."""
     snapshot_max: int | None = None
@@ -80,51 +80,51 @@ class Means:
     on_step: OnStep = field(default=lambda step: None)
 
 
-def rebuild(means: Means, url: str, height: int | None, renew: Callable[[], None]) -> Rebuilt:
+def rebuild(sources: RecoverySources, url: str, height: int | None, renew: Callable[[], None]) -> Rebuilt:
     """Bring the fresh database at `url` to exactly `height` (None: to the end of what there is); `renew` makes it
     fresh again between two tries.
 
-    Raises: NoWayBack, DatabaseUnavailable, DatabaseUnusable.
+    Raises: RecoveryFailed, DatabaseUnavailable, DatabaseUnusable.
     """
     tried: list[str] = []
-    is_fresh = not means.is_begun
-    for way, store, snapshot in _ways(means, height, tried):
+    is_fresh = not sources.is_begun
+    for way, store, snapshot in _ways(sources, height, tried):
         name = f"From the {way}" if snapshot is None else f"From the snapshot of height {snapshot}"
         if not is_fresh and (tried or (snapshot is None and _is_half_restored(url))):
             renew()
         is_fresh = False
         try:
             if snapshot is not None:
-                _restore(means, snapshot, url)
-            is_begun = means.is_begun or snapshot is not None
-            reached, records = replay(means.settings, means.genesis, store, url, height, means.on_step, is_begun)
+                _restore(sources, snapshot, url)
+            is_begun = sources.is_begun or snapshot is not None
+            reached, records = replay(sources.settings, sources.genesis, store, url, height, sources.on_step, is_begun)
         except _VAIN as error:
             tried.append(f"{name}: {error}")
             continue
         if height in (None, reached):
             return Rebuilt(way, reached, records, snapshot or 0, tuple(tried))
         tried.append(f"{name}: the store ends at height {reached}, below {height}.")
-    raise NoWayBack(" ".join(tried))
+    raise RecoveryFailed(" ".join(tried))
 
 
-def newest_snapshot(means: Means, height: int | None) -> int:
+def newest_snapshot(sources: RecoverySources, height: int | None) -> int:
     """The height of the snapshot that `rebuild` begins with; 0: none."""
-    return next((it for it in _heights(means, height, []) if SNAPSHOT in means.ways), 0)
+    return next((it for it in _heights(sources, height, []) if SNAPSHOT in sources.ways), 0)
 
 
-def _ways(means: Means, height: int | None, tried: list[str]) -> Iterator[tuple[str, Path, int | None]]:
+def _ways(sources: RecoverySources, height: int | None, tried: list[str]) -> Iterator[tuple[str, Path, int | None]]:
     """(way, the store that it executes, the height of the snapshot that it begins with)"""
-    for way in means.ways:
+    for way in sources.ways:
         if way == SNAPSHOT:
-            for snapshot in _heights(means, height, tried):
-                yield SNAPSHOT, means.store, snapshot
+            for snapshot in _heights(sources, height, tried):
+                yield SNAPSHOT, sources.store, snapshot
         elif way == STORE:
-            if height != 0 and _is_empty(means.store):
+            if height != 0 and _is_empty(sources.store):
                 tried.append("From the store: it holds no final block.")
             else:
-                yield STORE, means.store, None
-        elif means.spare is not None:
-            with _store_from_log(means, means.spare, tried) as store:
+                yield STORE, sources.store, None
+        elif sources.spare is not None:
+            with _store_from_log(sources, sources.spare, tried) as store:
                 if store is not None:
                     yield LOG, store, None
 
@@ -138,14 +138,14 @@ def _is_empty(store: Path) -> bool:
         return False
 
 
-def _heights(means: Means, height: int | None, tried: list[str]) -> list[int]:
+def _heights(sources: RecoverySources, height: int | None, tried: list[str]) -> list[int]:
     """Of the snapshots at or below a height, the newest first."""
     try:
-        found = means.place.heights() if means.place is not None else []
-    except PlaceUnavailable as error:
+        found = sources.place.heights() if sources.place is not None else []
+    except SnapshotStoreUnavailable as error:
         tried.append(f"From a snapshot: {error}")
         return []
-    bounds = [bound for bound in (height, means.snapshot_max) if bound is not None]
+    bounds = [bound for bound in (height, sources.snapshot_max) if bound is not None]
     return [it for it in reversed(found) if all(it <= bound for bound in bounds)]
 
 
@@ -158,26 +158,26 @@ def _is_half_restored(url: str) -> bool:
         return False
 
 
-def _restore(means: Means, height: int, url: str) -> None:
-    assert means.place is not None
-    migrate(url, partition_heights=means.settings.projections.partition_heights)
+def _restore(sources: RecoverySources, height: int, url: str) -> None:
+    assert sources.place is not None
+    migrate(url, partition_heights=sources.settings.projections.partition_heights)
     with Database(url) as database:
-        if database.cursor() is not None and means.is_begun:
+        if database.cursor() is not None and sources.is_begun:
             return
-    snapshot = open_snapshot(means.place, height, means.genesis)
-    cursor = snapshot.cursor(means.genesis, means.settings.log.cluster_id)
+    snapshot = open_snapshot(sources.place, height, sources.genesis)
+    cursor = snapshot.cursor(sources.genesis, sources.settings.log.cluster_id)
 
     def told(done: int, total: int) -> None:
-        means.on_step(Step("restoring the snapshot", height, done, total))
+        sources.on_step(Step("restoring the snapshot", height, done, total))
 
-    restore(snapshot, means.genesis, url, cursor, told)
+    restore(snapshot, sources.genesis, url, cursor, told)
 
 
 @contextmanager
-def _store_from_log(means: Means, spare: Path, tried: list[str]) -> Iterator[Path | None]:
+def _store_from_log(sources: RecoverySources, spare: Path, tried: list[str]) -> Iterator[Path | None]:
     """Filled beside the own one, and gone afterwards; None where the log does not give one."""
     try:
-        store_from_log(means.home, means.settings, means.genesis, spare, means.on_step)
+        store_from_log(sources.home, sources.settings, sources.genesis, spare, sources.on_step)
     except (*_VAIN, *_NO_LOG) as error:
         tried.append(f"From the log: {error}")
         yield None

@@ -13,7 +13,7 @@ from ledger.state import Cursor
 from node.home.evidence import fork_reports, height_of, others_of, settled_height
 from node.home.final_heads import gap_above
 from node.recovery.audit import audited
-from node.recovery.rebuild import Means, Rebuilt, rebuild
+from node.recovery.rebuild import Rebuilt, RecoverySources, rebuild
 from projections.audit.fingerprint import ORDER
 from projections.database import Database, DatabaseUnusable
 
@@ -32,7 +32,7 @@ class Found:
     is_begun: bool = False
 
 
-def look(url: str, means: Means) -> Found:
+def look(url: str, sources: RecoverySources) -> Found:
     """Whether the database is one that execution can go on from. Raises: DatabaseUnavailable, StoreDamaged."""
     try:
         with Database(url) as database:
@@ -41,40 +41,40 @@ def look(url: str, means: Means) -> Found:
                 return Found(0, "a restore was broken off there", is_begun=True)
             if cursor is None:
                 return Found(0, "it is empty")
-            return Found(cursor.height, _wrong(database, url, cursor, means))
+            return Found(cursor.height, _wrong(database, url, cursor, sources))
     except DatabaseUnusable as error:
         return Found(0, str(error))
 
 
-def recover(url: str, means: Means, empty: Callable[[], None]) -> Rebuilt:
+def recover(url: str, sources: RecoverySources, empty: Callable[[], None]) -> Rebuilt:
     """Bring the database to the end of the store, or of the log where the store cannot be used.
 
-    `empty` empties the database. Raises: NoWayBack, DatabaseUnavailable, DatabaseUnusable, StoreDamaged.
+    `empty` empties the database. Raises: RecoveryFailed, DatabaseUnavailable, DatabaseUnusable, StoreDamaged.
     """
-    found = look(url, means)
+    found = look(url, sources)
     if found.wrong is None:
         return Rebuilt(CURSOR, found.height, 0)
     if not found.is_begun:
         empty()
-    rebuilt = rebuild(replace(means, is_begun=found.is_begun), url, None, empty)
+    rebuilt = rebuild(replace(sources, is_begun=found.is_begun), url, None, empty)
     return replace(rebuilt, tried=(f"From the cursor at height {found.height}: {found.wrong}.", *rebuilt.tried))
 
 
-def _wrong(database: Database, url: str, cursor: Cursor, means: Means) -> str | None:
-    genesis = means.genesis
+def _wrong(database: Database, url: str, cursor: Cursor, sources: RecoverySources) -> str | None:
+    genesis = sources.genesis
     missing = database.missing_tables(ORDER)
     if missing:
         return f"tables are missing: {', '.join(missing)}"
     if cursor.genesis_digest != genesis.digest:
         return f"it belongs to the chain {cursor.chain} with another genesis"
-    with StoreReader(means.store) as store:
+    with StoreReader(sources.store) as store:
         if store.last_height() < cursor.height:
             return f"the store ends at height {store.last_height()}, below it"
         begins = gap_above(store, cursor.height)
         if begins is not None:
             return f"the store begins at height {begins}, with a gap to it"
         own = {stored.checkpoint.height: stored.digest for stored in database.newest_checkpoints(_NEWEST)}
-        return _contradicted(own, store, genesis) or _outvoted(own, means) or _altered(url, genesis)
+        return _contradicted(own, store, genesis) or _outvoted(own, sources) or _altered(url, genesis)
 
 
 def _altered(url: str, genesis: Genesis) -> str | None:
@@ -95,12 +95,12 @@ def _contradicted(own: Mapping[int, bytes], store: StoreReader, genesis: Genesis
     return None
 
 
-def _outvoted(own: Mapping[int, bytes], means: Means) -> str | None:
+def _outvoted(own: Mapping[int, bytes], sources: RecoverySources) -> str | None:
     """A checkpoint of the database of which the node has reported that somebody honest has signed another: it stopped
     before there was a certificate. What is settled is of a database that was built anew since."""
-    wire = CheckpointWire(means.genesis, Committees.of(means.genesis))
-    settled = settled_height(means.home.evidence)
-    for report in fork_reports(means.home.evidence)[-_REPORTS_MAX:]:
+    wire = CheckpointWire(sources.genesis, Committees.of(sources.genesis))
+    settled = settled_height(sources.home.evidence)
+    for report in fork_reports(sources.home.evidence)[-_REPORTS_MAX:]:
         if height_of(report) <= settled:
             continue
         behind: dict[bytes, set[int]] = {}

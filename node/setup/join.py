@@ -13,12 +13,12 @@ from node.home.layout import HomeUnusable, parse_genesis_file
 from node.ordering import checks
 from node.setup.draft import UNSEALED
 from node.setup.make_home import Made
-from node.setup.make_settings import Places
+from node.setup.make_settings import Endpoints
 from node.setup.making import making
 from node.setup.new_home import NewHome
 
 
-def join_chain(path: Path, genesis_file: Path, key_file: Path, places: Places) -> Made:
+def join_chain(path: Path, genesis_file: Path, key_file: Path, places: Endpoints) -> Made:
     """Make the home of the validator whose key this is, or nothing. The key file stays where it is, too.
 
     Raises: HomeUnusable, KeyUnusable, BadSettings, Halted (the topics are not those of genesis), LogUnavailable,

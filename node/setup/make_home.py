@@ -21,7 +21,7 @@ from ledger.genesis import (
 )
 from ledger.keys import PrivateKey
 from node.home.layout import Home
-from node.setup.make_settings import Places
+from node.setup.make_settings import Endpoints
 from node.setup.making import making
 from node.setup.new_home import NewHome
 
@@ -37,7 +37,7 @@ class Plan:
     validators: tuple[str, ...]
     partitions: int
     replicas: int
-    places: Places
+    places: Endpoints
     is_dev: bool
     checkpoint_heights: int = DEFAULT_CHECKPOINT_HEIGHTS
     checkpoint_ms: int = DEFAULT_CHECKPOINT_TIME_MS

@@ -11,7 +11,7 @@ VALIDATOR: Final = "{validator}"
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class Endpoints:
     """Where a node finds its parts. `kafka` are client properties, None: the embedded log, in `log_path` if given.
 
     `postgres` is "embedded", a URL, or the path of a file that holds one. `workers` None: as the default. `listen`:
@@ -30,7 +30,7 @@ class Places:
     api: str = ""
 
 
-def settings_text(validator: str, places: Places) -> str:
+def settings_text(validator: str, places: Endpoints) -> str:
     """TOML."""
     kafka = places.kafka
     lines = ["# Every setting, with unit, default and range: docs/configuration.md", f"validator = {quoted(validator)}"]

@@ -14,7 +14,7 @@ from node.home.keystore import create_key
 from node.home.layout import Home
 from node.home.tokens import ADMIN, Tokens
 from node.settings.tree import Settings, read_settings
-from node.setup.make_settings import Places, settings_text
+from node.setup.make_settings import Endpoints, settings_text
 from node.wiring.databases import make_database
 
 _DRAFT = "momus.toml.draft"
@@ -28,7 +28,7 @@ class NewHome:
     Raises (all of them): BadSettings, KeyUnusable, LogUnavailable, DatabaseUnavailable, PostgresUnusable, OSError.
     """
 
-    def __init__(self, path: Path, validator: str, places: Places) -> None:
+    def __init__(self, path: Path, validator: str, places: Endpoints) -> None:
         """Make the folders, and read the settings that it will have."""
         self.home = Home(path.absolute())
         self.home.make_folders()

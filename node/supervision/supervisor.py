@@ -17,7 +17,7 @@ from node.embedded.postgres_files import PostgresUnusable
 from node.home import exits, status
 from node.home.control import ControlFile
 from node.home.layout import Home
-from node.home.locks import only_one
+from node.home.locks import node_lock
 from node.home.status import StatusFile
 from node.settings.tree import SupervisorSettings
 from node.supervision.backoff import Restarts
@@ -74,7 +74,7 @@ class Supervisor:
 
         Raises: HomeUnusable where the node runs already; PostgresUnusable where it does not start at first.
         """
-        with only_one(self._home):
+        with node_lock(self._home):
             return self._run()
 
     def _run(self) -> int:

@@ -21,7 +21,7 @@ from node.home.layout import Home, HomeUnusable
 from node.settings.secrets import read_secret, with_secrets
 from node.settings.tree import BadSettings, Settings
 from sync.records import RangeLimits
-from sync.snapshots.places import Folder, Place
+from sync.snapshots.stores import Folder, SnapshotStore
 
 if TYPE_CHECKING:
     from sync.peers import PeerRecords
@@ -82,8 +82,8 @@ def make_log(home: Home, settings: Settings) -> FencingLog:
         raise BadSettings(f"The client properties under [kafka] cannot be used: {error}.") from error
 
 
-def snapshot_place(home: Home, settings: Settings) -> Place:
-    """Where snapshots are kept. Raises: PlaceUnavailable."""
+def snapshot_place(home: Home, settings: Settings) -> SnapshotStore:
+    """Where snapshots are kept. Raises: SnapshotStoreUnavailable."""
     place = settings.snapshots.place
     if "://" not in place:
         return Folder(home.resolve(Path(place)))

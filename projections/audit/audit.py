@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ledger.genesis import Genesis
-from projections.audit.chain import AuditedCheckpoint, Place, check_checkpoints, check_cursor
+from projections.audit.chain import AuditedCheckpoint, CursorRow, check_checkpoints, check_cursor
 from projections.audit.findings import Findings
 from projections.audit.rows import RowAudit, check_remembered, kept_leaves, live_rows
 from projections.audit.tree import audited_root, check_stale, walk
@@ -27,7 +27,7 @@ def audit_chain(
     genesis: Genesis,
     findings: Findings,
     on_checkpoint: Callable[[AuditedCheckpoint], None],
-) -> tuple[Place | None, AuditedCheckpoint | None]:
+) -> tuple[CursorRow | None, AuditedCheckpoint | None]:
     """Cursor and checkpoints, each checkpoint handed on; the cursor and the newest checkpoint."""
     place = check_cursor(connection, genesis, findings)
     newest = None

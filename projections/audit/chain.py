@@ -38,7 +38,7 @@ _BLOCKS: Final = "SELECT height, digest FROM ledger.blocks ORDER BY height"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CursorRow:
     """Where the database is. `block_digest` is that of the block at `height`."""
 
     height: int
@@ -56,7 +56,7 @@ class AuditedCheckpoint:
     certificate: bytes | None
 
 
-def check_cursor(connection: Connection, genesis: Genesis, findings: Findings) -> Place | None:
+def check_cursor(connection: Connection, genesis: Genesis, findings: Findings) -> CursorRow | None:
     """The cursor; None where there is none that reads."""
     row = connection.execute(_CURSOR).fetchone()
     if row is None:
@@ -74,7 +74,7 @@ def check_cursor(connection: Connection, genesis: Genesis, findings: Findings) -
     if (newest or 0) > height:
         findings.add("cursor", "height", f"It is {height}; there are blocks up to {newest}.")
     try:
-        return Place(height, block_digest, heads_from_json(heads))
+        return CursorRow(height, block_digest, heads_from_json(heads))
     except (KeyError, TypeError, ValueError):
         findings.add("cursor", "heads", "They do not read.")
         return None

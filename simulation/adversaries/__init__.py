@@ -23,14 +23,14 @@ class Adversary:
         self.random = random
         self.copy = 0
         """Which of its copies this one is; set by the world, like the next two."""
-        self.speak: Callable[[bytes], None] = lambda value: None
+        self.send: Callable[[bytes], None] = lambda value: None
         """Sends a record of its own accord, on its own topic."""
         self.side_of: Callable[[int], int | None] = lambda seat: None
         """The half of the validators (0: even seats, 1: odd ones) that a process lives with; None: with all."""
         self.wire: Wire = MemoWire(genesis)
         self._key = key
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         """The records sent in place of `value`."""
         return [value]
 
@@ -38,7 +38,7 @@ class Adversary:
         """How much later than said a record leaves."""
         return 0
 
-    def hears(self, topic: str, value: bytes) -> None:
+    def on_record(self, topic: str, value: bytes) -> None:
         """A record was appended, by anybody."""
 
     def hides(self, value: bytes, reader: int) -> bool:

@@ -22,7 +22,7 @@ class Accomplice(Adversary):
         super().__init__(genesis, index, key, random)
         self._said: set[tuple[Kind, int, bytes]] = set()
 
-    def hears(self, topic: str, value: bytes) -> None:
+    def on_record(self, topic: str, value: bytes) -> None:
         message = self.wire.decode(value)
         if isinstance(message, Proposal):
             self._vote(Kind.NOTARIZE, message.view, message.block.digest)
@@ -40,4 +40,4 @@ class Accomplice(Adversary):
     def _vote(self, kind: Kind, view: View, digest: bytes) -> None:
         if (kind, view, digest) not in self._said:
             self._said.add((kind, view, digest))
-            self.speak(self.signed(Vote(kind, FIRST_EPOCH, view, digest, self.index)))
+            self.send(self.signed(Vote(kind, FIRST_EPOCH, view, digest, self.index)))

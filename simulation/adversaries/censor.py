@@ -9,7 +9,7 @@ from simulation.adversaries.skipper import Knowing
 class Censor(Knowing):
     """Says nothing where nothing else would be left of its block."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
         parent = self.parent(message) if isinstance(message, Proposal) else None
         if not isinstance(message, Proposal) or parent is None:

@@ -16,12 +16,12 @@ class DoubleVoter(Adversary):
         super().__init__(genesis, index, key, random)
         self._last = random.randbytes(32)
 
-    def hears(self, topic: str, value: bytes) -> None:
+    def on_record(self, topic: str, value: bytes) -> None:
         message = self.wire.decode(value)
         if isinstance(message, Proposal):
             self._last = message.block.digest
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
         if not isinstance(message, Vote) or message.kind is Kind.NULLIFY:
             return [value]

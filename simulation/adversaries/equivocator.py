@@ -16,9 +16,9 @@ class Equivocator(Adversary):
         super().__init__(genesis, index, key, random)
         self._twins: dict[bytes, bytes] = {}
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
-        if isinstance(message, Proposal) and not message.is_again:
+        if isinstance(message, Proposal) and not message.is_reproposal:
             header = message.block.header
             twin = self.wire.block(replace(header, time_ms=header.time_ms + 1))
             self._twins[message.block.digest] = twin.digest

@@ -10,7 +10,7 @@ from simulation.adversaries import Adversary
 class FarFuture(Adversary):
     """With each vote of its own, votes in views ahead, near and far."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
         if not isinstance(message, Vote):
             return [value]

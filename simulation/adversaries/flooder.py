@@ -20,7 +20,7 @@ class Flooder(Adversary):
         super().__init__(genesis, index, key, random)
         self._said = 0
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
         if not isinstance(message, Vote) or message.kind is Kind.NULLIFY or self._said >= WORDS_MAX:
             return [value]

@@ -17,7 +17,7 @@ class Foreigner(Adversary):
         super().__init__(genesis, index, key, random)
         self._abroad = Wire(replace(genesis, digest=random.randbytes(32)), Committees.of(genesis), verify_memoised)
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
         if not isinstance(message, Vote):
             return [value]

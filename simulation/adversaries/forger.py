@@ -12,7 +12,7 @@ from simulation.parts.signatures import MemoKey
 class Forger(Adversary):
     """Beside each vote of its own, votes of all others and a whole certificate, under signatures that are none."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
         if not isinstance(message, Vote):
             return [value]
@@ -30,7 +30,7 @@ class Forger(Adversary):
 class Duplicator(Adversary):
     """Makes a certificate of its own vote alone, counted as often as a quorum needs."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
         if not isinstance(message, Vote):
             return [value]
@@ -47,7 +47,7 @@ class Impersonator(Adversary):
         super().__init__(genesis, index, key, random)
         self._last: Proposal | None = None
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
         if isinstance(message, Proposal):
             self._last = message

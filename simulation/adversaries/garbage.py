@@ -6,7 +6,7 @@ from simulation.adversaries import Adversary
 class Garbage(Adversary):
     """Noise beside everything that it says, on `blocks` too."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         place = self.random.randrange(len(value))
         flipped = bytes([value[place] ^ 1 << self.random.randrange(8)])
         return [

@@ -18,9 +18,9 @@ class LateEquivocator(Adversary):
         self._proposal: Proposal | None = None
         self._late: list[bytes] = []
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
-        if isinstance(message, Proposal) and not message.is_again:
+        if isinstance(message, Proposal) and not message.is_reproposal:
             self._proposal = message
         if not isinstance(message, Vote):
             return [value]

@@ -10,9 +10,9 @@ from simulation.adversaries.skipper import Knowing
 class HeadsLiar(Knowing):
     """Heads that go back, go too far, or carry another digest or incarnation."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
-        if not isinstance(message, Proposal) or message.is_again:
+        if not isinstance(message, Proposal) or message.is_reproposal:
             return [value]
         header = message.block.header
         place = self.random.randrange(len(header.heads))
@@ -37,9 +37,9 @@ class HeadsLiar(Knowing):
 class TimeLiar(Knowing):
     """Blocks from before their parent, or from far ahead."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
-        if not isinstance(message, Proposal) or message.is_again:
+        if not isinstance(message, Proposal) or message.is_reproposal:
             return [value]
         header, parent = message.block.header, self.parent(message)
         before = 1 if parent is None else parent.header.time_ms
@@ -50,7 +50,7 @@ class TimeLiar(Knowing):
 class EmptyBlocks(Knowing):
     """Blocks that order nothing."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
         parent = self.parent(message) if isinstance(message, Proposal) else None
         if not isinstance(message, Proposal) or parent is None:

@@ -9,7 +9,7 @@ from simulation.adversaries import Adversary
 class NullifyAndFinalize(Adversary):
     """Says finalize and nullify in every view."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
         if not isinstance(message, Vote) or message.kind is Kind.NULLIFY:
             return [value]

@@ -12,9 +12,9 @@ class Outsider(Adversary):
     Its proposals name a proposer beyond the committee.
     """
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message, members = self.wire.decode(value), len(self.genesis.validators)
-        if isinstance(message, Proposal) and not message.is_again and self.random.randrange(2):
+        if isinstance(message, Proposal) and not message.is_reproposal and self.random.randrange(2):
             proposer = self.random.choice((members, members + 1, 2**31 - 1))
             return [self.proposal(message, replace(message.block.header, proposer=proposer))]
         if not isinstance(message, Vote):

@@ -17,12 +17,12 @@ class Replayer(Adversary):
         super().__init__(genesis, index, key, random)
         self._heard: list[bytes] = []
 
-    def hears(self, topic: str, value: bytes) -> None:
+    def on_record(self, topic: str, value: bytes) -> None:
         if len(self._heard) < HEARD_MAX:
             self._heard.append(value)
         else:
             self._heard[self.random.randrange(HEARD_MAX)] = value
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         old = self.random.sample(self._heard, min(2, len(self._heard)))
         return [*old, value]

@@ -7,12 +7,12 @@ from simulation.adversaries import Adversary
 class Silent(Adversary):
     """Says nothing at all."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         return []
 
 
 class SilentLeader(Adversary):
     """Votes, but never proposes."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         return [] if isinstance(self.wire.decode(value), Proposal) else [value]

@@ -17,20 +17,20 @@ class Knowing(Adversary):
         super().__init__(genesis, index, key, random)
         self.blocks: dict[bytes, Block] = {}
 
-    def hears(self, topic: str, value: bytes) -> None:
+    def on_record(self, topic: str, value: bytes) -> None:
         message = self.wire.decode(value)
         if isinstance(message, Proposal):
             self.blocks[message.block.digest] = message.block
 
     def parent(self, message: Proposal) -> Block | None:
         """The parent of a block that it proposes for the first time; None at the bottom, or if it was not heard of."""
-        return None if message.is_again else self.blocks.get(message.block.header.parent_digest)
+        return None if message.is_reproposal else self.blocks.get(message.block.header.parent_digest)
 
 
 class Skipper(Knowing):
     """Builds on its parent's parent, as if the view between had been nullified."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
         parent = self.parent(message) if isinstance(message, Proposal) else None
         if not isinstance(message, Proposal) or parent is None:
@@ -48,9 +48,9 @@ class Skipper(Knowing):
 class Orphan(Knowing):
     """Names the right view and another block as its parent, or the right block at another height."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
-        if not isinstance(message, Proposal) or message.is_again:
+        if not isinstance(message, Proposal) or message.is_reproposal:
             return [value]
         header = message.block.header
         others = [digest for digest in self.blocks if digest not in (message.block.digest, header.parent_digest)]
@@ -65,7 +65,7 @@ class Orphan(Knowing):
 class WrongReproposer(Knowing):
     """Proposes an old block again, whatever is notarized since."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self.wire.decode(value)
         old = [
             block

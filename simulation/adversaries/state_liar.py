@@ -17,7 +17,7 @@ class StateLiar(Adversary):
         super().__init__(genesis, index, key, random)
         self._checkpoints = CheckpointWire(genesis, Committees.of(genesis), verify_memoised)
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         message = self._checkpoints.decode(value)
         if not isinstance(message, CheckpointSignature):
             return [value]

@@ -14,7 +14,7 @@ class Withholder(Adversary):
 class OneSided(Adversary):
     """Its proposals are lost half of the time; all else it says reaches validators of even index only."""
 
-    def says(self, topic: str, value: bytes) -> list[bytes]:
+    def outgoing(self, topic: str, value: bytes) -> list[bytes]:
         is_lost = isinstance(self.wire.decode(value), Proposal) and self.random.randrange(2) == 0
         return [] if is_lost else [value]
 

@@ -6,7 +6,7 @@ from random import Random
 from typing import Final, cast
 
 from backbone.intake.intake import Advance, Intake, IntakeLimits, IntakeParts, Shown, Source
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.log import LogRecord, LogUnavailable, PositionLost, TopicInfo
 from backbone.store import StoreReader, StoreWriter
 from ledger import digests
@@ -135,7 +135,12 @@ def open_intake(genesis: Genesis, store: SimStore, log: SeatLog, now_ms: Callabl
             sources[opening.partition] = Source(opening.topic_id, opening.from_offset)
     # The intake asks no more of store and aside than the virtual ones offer.
     parts = IntakeParts(
-        log, genesis.topic, cast(StoreWriter, store), cast(StoreReader, store), cast(Aside, store.aside), _chain
+        log,
+        genesis.topic,
+        cast(StoreWriter, store),
+        cast(StoreReader, store),
+        cast(RetainedRecords, store.aside),
+        _chain,
     )
     return Intake(parts, genesis.empty_heads(), final, sources, IntakeLimits(), now_ms)
 

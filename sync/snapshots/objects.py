@@ -12,7 +12,7 @@ from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
 from sync.snapshots import manifest
-from sync.snapshots.places import Folder, PartMissing, PlaceUnavailable, height_of, name_of
+from sync.snapshots.stores import Folder, PartMissing, SnapshotStoreUnavailable, height_of, name_of
 
 _TIMEOUT: Final = "30s"
 _PART_BYTES: Final = 1 << 20
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class Objects:
-    """A bucket, or a prefix of one, as a `places.Place`. Files are made in a folder of this machine, and stay until
+    """A bucket, or a prefix of one, as a `SnapshotStore`. Files are made in a folder of this machine, and stay until
     all of them are in the store: so putting them there goes on where it was broken off."""
 
     def __init__(self, store: ObjectStore, staging: Path) -> None:
@@ -29,32 +29,32 @@ class Objects:
 
     @classmethod
     def at(cls, url: str, staging: Path, options: Mapping[str, str] | None = None) -> "Objects":
-        """Of a URL such as ``s3://bucket/prefix``. Raises: PlaceUnavailable where it is none."""
+        """Of a URL such as ``s3://bucket/prefix``. Raises: SnapshotStoreUnavailable where it is none."""
         config: Any = dict(options or {})
         client: Any = {"timeout": _TIMEOUT, "connect_timeout": _TIMEOUT, "allow_http": True}
         try:
             store: Any = from_url(url, config=config, client_options=client)
         except (BaseError, ValueError, OSError) as error:
-            raise PlaceUnavailable(f"{url} is no object store: {_first_line(error)}") from error
+            raise SnapshotStoreUnavailable(f"{url} is no object store: {_first_line(error)}") from error
         return cls(store, staging)
 
     def heights(self) -> list[int]:
-        """As `Place`."""
+        """As `SnapshotStore`."""
         return [height for height in self._folders() if self._size(height, manifest.NAME) is not None]
 
     def begun(self) -> list[int]:
-        """As `Place`."""
+        """As `SnapshotStore`."""
         whole = self.heights()
         return [height for height in self._folders() if height not in whole]
 
     def read(self, height: int, name: str, size_max: int) -> bytes:
-        """As `Place`."""
+        """As `SnapshotStore`."""
         try:
             return b"".join(self._parts(height, name, size_max))
         except FileNotFoundError as error:
             raise PartMissing(f"{name} of the snapshot of height {height} is missing.") from error
         except (BaseError, OSError) as error:
-            raise PlaceUnavailable(_first_line(error)) from error
+            raise SnapshotStoreUnavailable(_first_line(error)) from error
 
     def _parts(self, height: int, name: str, size_max: int) -> Iterator[bytes]:
         """Whatever the store says of the size, no more is taken than was asked for. Raises: PartMissing, BaseError,
@@ -67,16 +67,16 @@ class Objects:
             yield bytes(part)
 
     def staging(self, height: int) -> Path:
-        """As `Place`: a folder of this machine."""
+        """As `SnapshotStore`: a folder of this machine."""
         return self._staging.staging(height)
 
     def publish(self, height: int, document: bytes) -> None:
-        """As `Place`. What is there in the right size is not put there again: the same rows are the same bytes."""
+        """As `SnapshotStore`. What is there in the right size is not put there again."""
         self._staging.publish(height, document)
         self._put(height, document)
 
     def go_on(self) -> None:
-        """As `Place`: what is whole in the folder of this machine."""
+        """As `SnapshotStore`: what is whole in the folder of this machine."""
         for height in self._staging.heights():
             self._put(height, self._staging.read(height, manifest.NAME, manifest.SIZE_MAX))
 
@@ -89,7 +89,7 @@ class Objects:
         self._staging.remove(height)
 
     def remove(self, height: int) -> None:
-        """As `Place`."""
+        """As `SnapshotStore`."""
         if self._size(height, manifest.NAME) is not None:
             _asked(lambda: obstore.delete(self._store, _key(height, manifest.NAME)))
         for batch in _asked(lambda: list(obstore.list(self._store, name_of(height) + "/"))):
@@ -109,7 +109,7 @@ class Objects:
         except FileNotFoundError:
             return None
         except (BaseError, OSError) as error:
-            raise PlaceUnavailable(_first_line(error)) from error
+            raise SnapshotStoreUnavailable(_first_line(error)) from error
 
 
 def _key(height: int, name: str) -> str:
@@ -120,7 +120,7 @@ def _asked(ask: Callable[[], T]) -> T:
     try:
         return ask()
     except (BaseError, OSError) as error:
-        raise PlaceUnavailable(_first_line(error)) from error
+        raise SnapshotStoreUnavailable(_first_line(error)) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -32,7 +32,7 @@ from sync.snapshots.manifest import (
     certified,
     decode_manifest,
 )
-from sync.snapshots.places import PartMissing, Place
+from sync.snapshots.stores import PartMissing, SnapshotStore
 from tree.build import build_above, build_subtree
 from tree.hashing import hash_of
 from tree.nodes import NodeKey
@@ -52,7 +52,7 @@ class BadSnapshot(Exception):
 class Snapshot:
     """One that is offered, its certificate verified, its files unread."""
 
-    place: Place
+    place: SnapshotStore
     manifest: Manifest
     certified: Certified
     digest: bytes
@@ -84,8 +84,8 @@ class Snapshot:
         )
 
 
-def open_snapshot(place: Place, height: int, genesis: Genesis) -> Snapshot:
-    """Raises: BadSnapshot, PlaceUnavailable."""
+def open_snapshot(place: SnapshotStore, height: int, genesis: Genesis) -> Snapshot:
+    """Raises: BadSnapshot, SnapshotStoreUnavailable."""
     try:
         document = place.read(height, NAME, SIZE_MAX)
         manifest = decode_manifest(document)
@@ -97,8 +97,8 @@ def open_snapshot(place: Place, height: int, genesis: Genesis) -> Snapshot:
     return Snapshot(place, manifest, vouched, sha256(document).digest())
 
 
-def copy_snapshot(snapshot: Snapshot, to: Place) -> None:
-    """The files as they are, unverified, in another place. Raises: BadSnapshot, PlaceUnavailable, OSError."""
+def copy_snapshot(snapshot: Snapshot, to: SnapshotStore) -> None:
+    """The files as they are, unverified, in another place. Raises: BadSnapshot, SnapshotStoreUnavailable, OSError."""
     folder = to.staging(snapshot.height)
     for part in snapshot.manifest.parts:
         try:
@@ -109,7 +109,7 @@ def copy_snapshot(snapshot: Snapshot, to: Place) -> None:
 
 
 def verify_snapshot(snapshot: Snapshot, on_rows: OnRows = lambda done, total: None) -> None:
-    """Read all of it and believe nothing. Raises: BadSnapshot, PlaceUnavailable."""
+    """Read all of it and believe nothing. Raises: BadSnapshot, SnapshotStoreUnavailable."""
     buckets: dict[int, tuple[int, bytes]] = {}
     done = 0
     for number, chunk in enumerate(snapshot.manifest.chunks):
@@ -130,7 +130,7 @@ def restore(
 ) -> None:
     """Fill the fresh database at `url`, or go on where this was broken off; in the end it is at `cursor`.
 
-    Raises: BadSnapshot, PlaceUnavailable, restoring.NotFresh, DatabaseUnavailable, DatabaseUnusable.
+    Raises: BadSnapshot, SnapshotStoreUnavailable, restoring.NotFresh, DatabaseUnavailable, DatabaseUnusable.
     """
     with translated(), connect(url, "momus restore") as connection:
         _Restore(snapshot, genesis, connection, cursor, on_rows).run()
@@ -183,7 +183,7 @@ class _Restore:
 
 def read_leaves(snapshot: Snapshot, number: int) -> list[SnapshotLeaf]:
     """The rows of a chunk, which are all that the certified root has in its subtrees. Raises: BadSnapshot,
-    PlaceUnavailable."""
+    SnapshotStoreUnavailable."""
     chunk = snapshot.manifest.chunks[number]
     data = _read(snapshot, chunk)
     rows = _in_order(chunk.file, LEAVES.read(data, chunk.count))

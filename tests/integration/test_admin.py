@@ -19,7 +19,7 @@ import httpx
 import psycopg
 import pytest
 
-from api.admin.actions import DEEDS
+from api.admin.actions import ADMIN_ACTIONS
 from api.admin.app import Parts, make_admin_app
 from cli.admin_client import Access, AdminClient, AdminRefused, AdminUnreachable, admin_client
 from cli.main import run_line
@@ -43,7 +43,7 @@ READS = {
     ("GET", "/v1/actions/{number}"): VIEWER,
     ("GET", "/v1/diagnostics/{number}"): OPERATOR,
 }
-ROLE_OF_DEED = {
+ROLE_OF_ACTION = {
     "pause": OPERATOR,
     "resume": OPERATOR,
     "stop": ADMIN,
@@ -54,7 +54,7 @@ ROLE_OF_DEED = {
     "log-level": OPERATOR,
     "diagnostics": OPERATOR,
 }
-TABLE = {**READS, **{("POST", f"/v1/actions/{name}"): role for name, role in ROLE_OF_DEED.items()}}
+TABLE = {**READS, **{("POST", f"/v1/actions/{name}"): role for name, role in ROLE_OF_ACTION.items()}}
 """Which role each endpoint needs, in words of its own."""
 
 
@@ -130,7 +130,7 @@ def test_the_table_of_roles_names_every_endpoint() -> None:
     app = make_admin_app(Parts(None, None, None, None))  # type: ignore[arg-type]
     routes = {(method, path) for path, methods in app.openapi()["paths"].items() for method in methods}
     assert {(method.upper(), path) for method, path in routes} == TABLE.keys()
-    assert {deed.name: deed.role for deed in DEEDS} == ROLE_OF_DEED
+    assert {kind.name: kind.role for kind in ADMIN_ACTIONS} == ROLE_OF_ACTION
 
 
 @pytest.mark.parametrize(("endpoint", "caller"), list(product(TABLE, (*ROLES, "nobody", "wrong", "basic", "expired"))))

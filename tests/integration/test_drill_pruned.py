@@ -14,7 +14,7 @@ from node.recovery.damage import Injection
 from node.recovery.drill import HEALED, PASSED, Drill, DrillReport
 from node.settings.tree import Settings, read_settings
 from projections.database import Database
-from sync.snapshots.places import Folder
+from sync.snapshots.stores import Folder
 from tests.snapshots import CLUSTER, SmallChain, small_chain
 
 pytestmark = pytest.mark.postgres

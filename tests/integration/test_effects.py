@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from api.reading.streams import Place
+from api.reading.streams import StreamPosition
 from backbone.log.embedded import EmbeddedLog
 from cli.main import run_line
 from tests.effects_node import EffectsNode, effects_node
@@ -60,7 +60,7 @@ def _check(running: EffectsNode) -> None:
     assert {place.part for place, _ in found} == {0, 1}
 
 
-def _caught_up(running: EffectsNode, place: Place) -> None:
+def _caught_up(running: EffectsNode, place: StreamPosition) -> None:
     """However far behind the kills have left it: as long as the topic grows."""
     end, deadline = -1, 0.0
     while not running.has_come_to(place):

@@ -16,7 +16,7 @@ from cli.main import run_line
 from lab.demo.scratch import ScratchTaken, fresh_scratch
 from node.errors import Unavailable
 from node.home.layout import Home
-from node.home.locks import only_one_of
+from node.home.locks import command_lock
 from tests.fresh_machine import ORDINARY, on_fresh_machine
 from tests.home_modes import open_to_others
 
@@ -133,8 +133,8 @@ def test_a_folder_that_a_demo_works_in_is_not_anothers(tmp_path: Path) -> None:
 def test_a_command_with_a_database_of_its_own_runs_once_at_a_time(tmp_path: Path) -> None:
     home = Home(tmp_path)
     home.make_folders()
-    with only_one_of(home, "replay"), only_one_of(home, "at"):
-        again = only_one_of(home, "replay")
+    with command_lock(home, "replay"), command_lock(home, "at"):
+        again = command_lock(home, "replay")
         with pytest.raises(Unavailable, match="under way"):
             again.__enter__()
 

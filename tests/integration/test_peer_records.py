@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.store import StoredRecord, StoreWriter
 from ledger.header import Head
 from sync import peers as peers_module
@@ -95,7 +95,7 @@ def test_who_does_not_hold_exactly_these_records_says_so(address: str) -> None:
 
 def test_what_was_set_aside_is_served(tmp_path: Path, store: Path, address: str) -> None:
     other = chained(numbered(4, first=300), head(300).chain_digest)
-    Aside(store / "aside").keep(0, other)
+    RetainedRecords(store / "aside").keep(0, other)
     target = Head(0, 0, 304, other[-1].chain_digest)
     assert PeerRecords([address]).fetch(head(300), target) == other
     assert PeerRecords([address]).fetch(head(299), target) is None, "it begins above"

@@ -14,7 +14,7 @@ from client import Client
 from lab.demo.local_node import LocalNode, NodeFailed, momus
 from node.home import exits
 from node.home.layout import Home
-from node.home.locks import only_one
+from node.home.locks import node_lock
 from node.wiring import database_url
 from node.wiring.databases import beside, drop_database, make_database, running_postgres
 from projections.audit.fingerprint import Fingerprint, fingerprint
@@ -140,7 +140,7 @@ def test_beginning_of_a_snapshot_that_is_gone_does_not_stand_in_the_way(
 
 def test_node_that_runs_is_not_recovered(made: tuple[Path, dict[str, Fingerprint]]) -> None:
     path, _ = made
-    with only_one(Home(path)), pytest.raises(NodeFailed, match="runs already"):
+    with node_lock(Home(path)), pytest.raises(NodeFailed, match="runs already"):
         recover(path)
 
 

@@ -24,8 +24,8 @@ from projections.snapshots.exporting import ExportedView, imported_view
 from projections.snapshots.restoring import NotFresh
 from projections.snapshots.restoring import begin as begin_restoring
 from sync.snapshots.manifest import NAME
-from sync.snapshots.places import Folder
 from sync.snapshots.restore import BadSnapshot, Snapshot, open_snapshot, restore, verify_snapshot
+from sync.snapshots.stores import Folder
 from tests.snapshots import CLUSTER, SmallChain, ground_chain, small_chain
 
 pytestmark = pytest.mark.postgres

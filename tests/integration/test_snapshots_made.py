@@ -10,16 +10,16 @@ import pytest
 
 from backbone.store import StoreDamaged, StoreReader, StoreWriter
 from backbone.store.files import certificate_folder, segments
-from node.execution.background_maintenance import Upkeep
+from node.execution.background_maintenance import BackgroundMaintenance
 from node.execution.snapshots import make_snapshot
 from node.home.layout import Home
-from node.home.locks import removing, way_back
+from node.home.locks import recovering, removing
 from projections.database import Database
 from projections.maintenance.migrate import migrate
 from projections.maintenance.pruning import Keep
 from projections.snapshots.exporting import ExportedView
 from sync.snapshots.manifest import NAME
-from sync.snapshots.places import Folder
+from sync.snapshots.stores import Folder
 from tests.snapshots import SmallChain, small_chain
 
 pytestmark = pytest.mark.postgres
@@ -76,11 +76,11 @@ class Pruner:
             for stored in database.newest_checkpoints(9):
                 store.append_certificate(stored.checkpoint.height, chain.certificate(stored.checkpoint))
         chain.execute(url)
-        self._upkeep = Upkeep(url, self.home, chain.genesis, Keep(heights=1), self.place, Event())
+        self._upkeep = BackgroundMaintenance(url, self.home, chain.genesis, Keep(heights=1), self.place, Event())
 
     def begins_at(self) -> int:
         """The height at which the store begins after a turn."""
-        self._upkeep.look(is_thorough=True)
+        self._upkeep.run_once(is_thorough=True)
         with StoreReader(self.home.store) as store:
             return store.final_after(0, 1)[0].height
 
@@ -89,7 +89,7 @@ def test_store_is_not_pruned_under_a_way_back(
     chain: SmallChain, new_database: Callable[[], str], tmp_path: Path
 ) -> None:
     pruner = Pruner(chain, new_database(), tmp_path)
-    with way_back(pruner.home), way_back(pruner.home):
+    with recovering(pruner.home), recovering(pruner.home):
         assert pruner.begins_at() == 1
         with removing(pruner.home) as may_remove:
             assert not may_remove

@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from api.effects.record import encode_effect
 from api.reading.database import View
-from api.reading.streams import EffectFeed, Place
+from api.reading.streams import EffectFeed, StreamPosition
 from ledger.codec import Codec
 from tests.random_ledger import ZEROS
 from tests.snapshots import small_chain
@@ -39,7 +39,7 @@ async def _effects(url: str) -> list[dict[str, Any]]:
     """What the effects topic holds of it, as consumers read it."""
     codec, found = Codec("Effect", "api"), []
     async with await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row) as connection:
-        feed, view = EffectFeed(Place(0, 1, 0)), View(connection, 0)
+        feed, view = EffectFeed(StreamPosition(0, 1, 0)), View(connection, 0)
         while events := await feed.read(view):
             found += [codec.decode_single(encode_effect(event, bytes(32))[1], 1 << 20) for event in events]
     return found  # type: ignore[return-value]

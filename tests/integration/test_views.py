@@ -116,7 +116,7 @@ def test_the_page_has_twenty_queries_and_more() -> None:
 
 
 def _upkeep(url: str) -> None:
-    """A certified checkpoint, a drill, and a deed of an operator."""
+    """A certified checkpoint, a drill, and an action of an operator."""
     with psycopg.connect(url) as connection:
         connection.execute(
             "insert into ledger.checkpoints values (1, 0, %(d)s, 0, '[]', %(d)s, %(d)s, %(d)s)",

@@ -25,7 +25,7 @@ from node.execution.snapshots import make_snapshot, tidy
 from node.execution.store_pruning import prune_below
 from node.home.final_heads import sources
 from node.home.layout import Home
-from node.recovery.rebuild import Means
+from node.recovery.rebuild import RecoverySources
 from node.recovery.recover import recover
 from node.settings.tree import SnapshotSettings, read_settings
 from node.wiring.databases import create_database, renew_database
@@ -38,8 +38,8 @@ from projections.maintenance.migrate import migrate
 from projections.maintenance.pruning import Keep, oldest_height
 from projections.session.connect import connect
 from projections.snapshots.exporting import ExportedView
-from sync.snapshots.places import Folder
 from sync.snapshots.restore import open_snapshot, restore, verify_snapshot
+from sync.snapshots.stores import Folder
 from tests.fail_points import killed_at_every_step
 from tests.snapshots import CLUSTER, SmallChain, small_chain
 
@@ -276,12 +276,12 @@ def test_recovery_goes_on_wherever_it_was_killed(
     monkeypatch.setattr(replaying, "VerdictPool", lambda *_: InlinePool(made.chain.genesis))
     settings = read_settings(None, {"MOMUS_LOG__CLUSTER_ID": CLUSTER})
     place = snapshot(made, tmp_path)
-    means = Means(made.home, settings, made.chain.genesis, made.chain.store, None, place)
+    sources = RecoverySources(made.home, settings, made.chain.genesis, made.chain.store, None, place)
     urls = [damaged(made)]
 
     def step() -> None:
         name = urlsplit(urls[-1]).path[1:]
-        recover(urls[-1], means, lambda: renew_database(postgres, name))
+        recover(urls[-1], sources, lambda: renew_database(postgres, name))
 
     expected = image(made.live, HEIGHT).tables
     for where in islice(killed_at_every_step(step), 20):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backbone.intake.intake import Advance, Intake, IntakeLimits, IntakeParts, Source
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.log import TopicSpec
 from backbone.log.embedded import EmbeddedLog
 from backbone.store import StoreReader, StoreWriter
@@ -40,7 +40,7 @@ class Validator:
         starts = GENESIS.empty_heads()
 
         self.intake = Intake(
-            IntakeParts(log, GENESIS.topic, self.writer, StoreReader(store), Aside(store / "aside"), chain),
+            IntakeParts(log, GENESIS.topic, self.writer, StoreReader(store), RetainedRecords(store / "aside"), chain),
             starts,
             starts,
             [Source(log.describe(GENESIS.topic).topic_id)] * len(starts),

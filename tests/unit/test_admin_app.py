@@ -8,7 +8,7 @@ import pytest
 from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
-from api.admin.actions import DEEDS
+from api.admin.actions import ADMIN_ACTIONS
 from api.admin.app import Parts, make_admin_app
 from node.home.tokens import ROLES, Tokens
 
@@ -59,8 +59,8 @@ def test_beside_its_endpoints_there_is_nothing_for_anybody(tokens: Tokens, role:
 def test_endpoints_take_no_other_method_whoever_asks(tokens: Tokens) -> None:
     token = tokens.add("who", ROLES[-1])
     reads = [(method, path) for path in READS for method in METHODS if method != "GET"]
-    deeds = [(method, f"/v1/actions/{deed.name}") for deed in DEEDS for method in METHODS[2:]]
-    assert set(statuses(application(tokens), token, reads + deeds)) == {405}
+    actions = [(method, f"/v1/actions/{kind.name}") for kind in ADMIN_ACTIONS for method in METHODS[2:]]
+    assert set(statuses(application(tokens), token, reads + actions)) == {405}
 
 
 def test_requests_that_may_not_are_in_the_log_without_their_tokens(tokens: Tokens) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.store import LogHead, StoreFailed
 from tests.store_records import chained, numbered, start
 
@@ -19,8 +19,8 @@ def head(records: int) -> LogHead:
 
 
 def test_what_was_kept_is_found_by_the_head_it_lies_under(tmp_path: Path) -> None:
-    Aside(tmp_path / "aside").keep(0, RECORDS[1:5])
-    aside = Aside(tmp_path / "aside")
+    RetainedRecords(tmp_path / "aside").keep(0, RECORDS[1:5])
+    aside = RetainedRecords(tmp_path / "aside")
     assert aside.find(head(1), head(5)) == RECORDS[1:5]
     assert aside.find(head(2), head(4)) == RECORDS[2:4]
     assert aside.find(head(1), head(6)) is None
@@ -30,7 +30,7 @@ def test_what_was_kept_is_found_by_the_head_it_lies_under(tmp_path: Path) -> Non
 
 
 def test_the_same_run_is_kept_once(tmp_path: Path) -> None:
-    aside = Aside(tmp_path)
+    aside = RetainedRecords(tmp_path)
     aside.keep(0, RECORDS)
     aside.keep(0, RECORDS)
     assert len(list(tmp_path.iterdir())) == 1
@@ -39,7 +39,7 @@ def test_the_same_run_is_kept_once(tmp_path: Path) -> None:
 
 
 def test_what_a_final_head_passes_is_removed(tmp_path: Path) -> None:
-    aside = Aside(tmp_path)
+    aside = RetainedRecords(tmp_path)
     aside.keep(0, RECORDS[:3])
     aside.keep(0, RECORDS[:5])
     aside.keep(1, RECORDS[:2])
@@ -51,7 +51,7 @@ def test_what_a_final_head_passes_is_removed(tmp_path: Path) -> None:
 
 
 def test_runs_are_bounded_and_what_went_is_counted(tmp_path: Path) -> None:
-    aside = Aside(tmp_path, runs_max=2)
+    aside = RetainedRecords(tmp_path, runs_max=2)
     assert [aside.keep(0, RECORDS[:count]) for count in (1, 2, 3)] == [0, 0, 1]
     assert aside.dropped == 1
     assert len(list(tmp_path.iterdir())) == 2
@@ -59,19 +59,19 @@ def test_runs_are_bounded_and_what_went_is_counted(tmp_path: Path) -> None:
 
 
 def test_bytes_are_bounded_and_the_newest_run_is_kept_whatever_its_size(tmp_path: Path) -> None:
-    aside = Aside(tmp_path, bytes_max=600)
+    aside = RetainedRecords(tmp_path, bytes_max=600)
     assert [aside.keep(0, RECORDS[first : first + 2]) for first in (0, 2, 4)] == [0, 0, 0]
     assert aside.keep(1, RECORDS[:2]) == 0, "another partition has a bound of its own"
     large = chained([(6, bytes(1_000))], RECORDS[-1].chain_digest)
-    assert Aside(tmp_path, bytes_max=600).keep(0, large) == 3
+    assert RetainedRecords(tmp_path, bytes_max=600).keep(0, large) == 3
     assert aside.find(head(6), LogHead(0, 0, 7, large[0].chain_digest)) == large
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_run_that_goes_while_it_is_read_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    Aside(tmp_path).keep(0, RECORDS[:4])
-    Aside(tmp_path).keep(0, RECORDS[:6])
-    reader, read_bytes = Aside(tmp_path), Path.read_bytes
+    RetainedRecords(tmp_path).keep(0, RECORDS[:4])
+    RetainedRecords(tmp_path).keep(0, RECORDS[:6])
+    reader, read_bytes = RetainedRecords(tmp_path), Path.read_bytes
     gone: list[Path] = []
 
     def read_late(path: Path) -> bytes:
@@ -87,12 +87,12 @@ def test_a_run_that_goes_while_it_is_read_is_not_there(tmp_path: Path, monkeypat
 
 def test_what_a_crash_left_half_written_goes_at_the_next_run(tmp_path: Path) -> None:
     (tmp_path / "00000-0.new").write_text("half of a run")
-    Aside(tmp_path).keep(0, RECORDS)
+    RetainedRecords(tmp_path).keep(0, RECORDS)
     assert [path.suffix for path in tmp_path.iterdir()] == [".run"]
 
 
 def test_a_run_that_was_torn_or_altered_is_not_served(tmp_path: Path) -> None:
-    aside = Aside(tmp_path)
+    aside = RetainedRecords(tmp_path)
     aside.keep(0, RECORDS)
     (path,) = tmp_path.iterdir()
     whole = path.read_bytes()
@@ -104,12 +104,12 @@ def test_a_run_that_was_torn_or_altered_is_not_served(tmp_path: Path) -> None:
 
 
 def test_after_a_restart_too_the_oldest_goes_first_whatever_its_name(tmp_path: Path) -> None:
-    first = Aside(tmp_path)
+    first = RetainedRecords(tmp_path)
     for number, run in enumerate((RECORDS[2:5], RECORDS[:2])):
         first.keep(0, run)
         (path,) = tmp_path.glob(f"00000-0000000000-{run[0].offset:020}-*")
         os.utime(path, ns=(number, number))
-    again = Aside(tmp_path, runs_max=2)
+    again = RetainedRecords(tmp_path, runs_max=2)
     again.keep(0, RECORDS[:1])
     assert again.find(head(2), head(5)) is None
     assert again.find(START, head(2)) == RECORDS[:2]
@@ -118,7 +118,7 @@ def test_after_a_restart_too_the_oldest_goes_first_whatever_its_name(tmp_path: P
 def test_files_of_others_and_of_a_crash_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "note.run").write_text("not ours")
     (tmp_path / "00000.new").write_text("half of a run")
-    aside = Aside(tmp_path)
+    aside = RetainedRecords(tmp_path)
     assert aside.find(START, head(1)) is None
     aside.keep(0, RECORDS)
     assert aside.find(START, head(6)) == RECORDS
@@ -127,4 +127,4 @@ def test_files_of_others_and_of_a_crash_are_left_alone(tmp_path: Path) -> None:
 def test_a_disk_that_refuses_is_said(tmp_path: Path) -> None:
     (tmp_path / "aside").write_text("a file where the folder should be")
     with pytest.raises(StoreFailed, match="Setting records aside"):
-        Aside(tmp_path / "aside").keep(0, RECORDS)
+        RetainedRecords(tmp_path / "aside").keep(0, RECORDS)

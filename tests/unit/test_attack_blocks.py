@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from consensus.core.block_publisher import BlocksKeeper
+from consensus.core.block_publisher import BlockPublisher
 from consensus.core.chain import FINALS_MAX
 from consensus.wire import messages
 from consensus.wire.final_blocks import DESCENDANTS_MAX, BlockReader
@@ -20,7 +20,7 @@ BURST = 4
 
 def test_a_block_that_the_log_never_shows_is_published_ever_more_rarely() -> None:
     published: list[bytes] = []
-    kept = BlocksKeeper(
+    kept = BlockPublisher(
         BlockReader((bench := Bench()).genesis, bench.committees), published.append, lambda height, blocks_max: (), 500
     )
     kept.on_final(1, bytes(32), b"first", False, START_MS)

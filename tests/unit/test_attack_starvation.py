@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from consensus.core.heads import LocalHeads
-from consensus.core.proposer import Composer
+from consensus.core.proposer import Proposer
 from consensus.wire.messages import Block
 from ledger.header import Head, Offset
 from tests import builders
@@ -31,7 +31,7 @@ class Chain:
         self.heads = LocalHeads(tuple(head(partition, 0) for partition in range(PARTITIONS)))
         for partition, size_bytes in enumerate(sizes):
             self.heads.advance(partition, ((end, digest(partition, end), size_bytes) for end in range(1, 1_001)))
-        self.composer = Composer(
+        self.composer = Proposer(
             self.bench.genesis,
             state.committee,
             0,

@@ -2,12 +2,12 @@
 
 import pytest
 
-from consensus.core.timers import Pace, Settings
+from consensus.core.timers import Settings, Timers
 from tests.builders import committee
 
 
-def pace(**settings: int) -> Pace:
-    return Pace(Settings(**settings), committee(1, 1, 1, 1))
+def pace(**settings: int) -> Timers:
+    return Timers(Settings(**settings), committee(1, 1, 1, 1))
 
 
 @pytest.mark.parametrize("growth_percent", [101, 150, 1_000])

@@ -10,7 +10,7 @@ from threading import Event, Thread, current_thread
 import pytest
 
 from backbone.intake.intake import Intake, IntakeLimits, IntakeParts
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.log import TopicSpec
 from backbone.log.embedded import EmbeddedLog
 from backbone.store import StoreReader, StoreWriter
@@ -72,7 +72,7 @@ class Life:
         self.chain = chain
         self.log = log
         parts = IntakeParts(
-            log, chain.topic, self.store, StoreReader(path / "store"), Aside(path / "aside"), chain_after
+            log, chain.topic, self.store, StoreReader(path / "store"), RetainedRecords(path / "aside"), chain_after
         )
         final = final_heads(parts.stored, chain)
         found = sources(parts.stored, chain, final)

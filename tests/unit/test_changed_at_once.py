@@ -12,7 +12,7 @@ import pytest
 
 from ledger.genesis import parse_genesis
 from node.home.actions import DONE, Actions
-from node.home.checkpoint_mailbox import ClaimsReader
+from node.home.checkpoint_mailbox import MailboxReader
 from node.home.control import Control, ControlFile
 from node.home.evidence import EvidenceFolder, settled_height
 from node.home.files import replace_file
@@ -82,10 +82,10 @@ for number in range(20):
     evidence.EvidenceFolder(place / "evidence").report("evidence", {"by": me, "number": number})
 """
 CLAIMS = f"""from ledger.checkpoint import Checkpoint
-from node.home.checkpoint_mailbox import ClaimsWriter
+from node.home.checkpoint_mailbox import MailboxWriter
 from tests.builders import genesis
 chain = genesis(4)
-writer = ClaimsWriter(place / "claims")
+writer = MailboxWriter(place / "claims")
 ----
 for number in range({TIMES}):
     writer.add([Checkpoint(0, number + 1, bytes(32), chain.empty_heads(), bytes(32), chain.digest)])
@@ -122,7 +122,7 @@ def _bounded(place: Path) -> None:
 
 
 def _claims_whole(place: Path) -> None:
-    assert [claim.height for claim in ClaimsReader(place / "claims", genesis(4)).read()] == [*range(1, TIMES + 1)]
+    assert [claim.height for claim in MailboxReader(place / "claims", genesis(4)).read()] == [*range(1, TIMES + 1)]
 
 
 def _peers_whole(place: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ledger.checkpoint import Checkpoint, encode_checkpoint
-from node.home.checkpoint_mailbox import CLAIMS_MAX, ClaimsReader, ClaimsWriter
+from node.home.checkpoint_mailbox import CLAIMS_MAX, MailboxReader, MailboxWriter
 from node.home.evidence import FILES_MAX, SETTLED, EvidenceFolder, settle, settled_height
 from tests.builders import genesis
 
@@ -18,7 +18,7 @@ def checkpoint(height: int) -> Checkpoint:
 
 
 def test_newest_checkpoints_are_read_once_per_version(tmp_path: Path) -> None:
-    reader, writer = ClaimsReader(tmp_path / "claims", GENESIS), ClaimsWriter(tmp_path / "claims")
+    reader, writer = MailboxReader(tmp_path / "claims", GENESIS), MailboxWriter(tmp_path / "claims")
     assert reader.read() == ()
     writer.add([checkpoint(1), checkpoint(2)])
     assert reader.read() == [checkpoint(1), checkpoint(2)]
@@ -28,19 +28,19 @@ def test_newest_checkpoints_are_read_once_per_version(tmp_path: Path) -> None:
 
 
 def test_writer_of_another_session_begins_anew(tmp_path: Path) -> None:
-    ClaimsWriter(tmp_path / "claims").add([checkpoint(9)])
-    ClaimsWriter(tmp_path / "claims").add([checkpoint(1)])
-    assert ClaimsReader(tmp_path / "claims", GENESIS).read() == [checkpoint(1)]
+    MailboxWriter(tmp_path / "claims").add([checkpoint(9)])
+    MailboxWriter(tmp_path / "claims").add([checkpoint(1)])
+    assert MailboxReader(tmp_path / "claims", GENESIS).read() == [checkpoint(1)]
 
 
 @pytest.mark.parametrize("cut", [1, 5, 60])
 def test_damaged_file_gives_what_lies_before_the_damage(tmp_path: Path, cut: int) -> None:
-    ClaimsWriter(tmp_path / "claims").add([checkpoint(1), checkpoint(2)])
+    MailboxWriter(tmp_path / "claims").add([checkpoint(1), checkpoint(2)])
     whole = (tmp_path / "claims").read_bytes()
     (tmp_path / "claims").write_bytes(whole[:-cut])
-    assert ClaimsReader(tmp_path / "claims", GENESIS).read() == [checkpoint(1)]
+    assert MailboxReader(tmp_path / "claims", GENESIS).read() == [checkpoint(1)]
     (tmp_path / "claims").write_bytes(b"\xff\xff\xff\xff" + whole)
-    assert ClaimsReader(tmp_path / "claims", GENESIS).read() == []
+    assert MailboxReader(tmp_path / "claims", GENESIS).read() == []
 
 
 def test_proofs_are_kept_once_and_other_reports_only_logged(tmp_path: Path) -> None:
@@ -88,5 +88,5 @@ def test_what_does_not_read_settles_nothing(tmp_path: Path, text: str) -> None:
 
 
 def test_encoded_size_is_what_the_reader_bounds(tmp_path: Path) -> None:
-    ClaimsWriter(tmp_path / "claims").add([checkpoint(1)])
+    MailboxWriter(tmp_path / "claims").add([checkpoint(1)])
     assert (tmp_path / "claims").stat().st_size == 4 + len(encode_checkpoint(checkpoint(1)))

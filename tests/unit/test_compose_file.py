@@ -13,7 +13,7 @@ import typer.main
 from cli.main import make_app
 from node.embedded.broker_files import KAFKA_VERSION
 from node.settings.tree import Settings, read_settings
-from node.setup.make_settings import VALIDATOR, Places, settings_text
+from node.setup.make_settings import VALIDATOR, Endpoints, settings_text
 from tests.deployed import COMPOSE, PROMETHEUS, ROOT, health_check, image_environment, read_compose, read_yaml
 
 SERVICES: Final[dict[str, Any]] = read_compose()["services"]
@@ -38,7 +38,7 @@ def _init() -> dict[str, Any]:
 def _settings(validator: str, tmp_path: Path) -> Settings:
     """Of a validator: the file that `momus init` writes, the image's variables, the service's."""
     made, file = _init(), tmp_path / "momus.toml"
-    places = Places(
+    places = Endpoints(
         kafka={"bootstrap.servers": made["kafka"]},
         postgres=made["postgres"],
         workers=1,

@@ -45,7 +45,7 @@ def test_the_answer_brings_the_one_behind_into_the_view_and_both_are_silent() ->
     assert behind.core.state.view == 2
     behind.hear(*behind.votes(Kind.NULLIFY, 2, None, (1,)))
     behind.pass_ms(3_000)
-    assert behind.core.state.pace.pending_since_ms is None
+    assert behind.core.state.timers.pending_since_ms is None
     ahead.hear(*ahead.votes(Kind.NULLIFY, 1, None, (3,)) * 2)
     behind.hear(*(send.message for send in ahead.did(events.Send)))
     assert behind.core.state.view == 3

@@ -47,7 +47,7 @@ def test_timeouts_grow_with_nullified_views_and_shrink_on_a_finalization() -> No
     bench.hold(1)
     for view in (1, 2, 3):
         bench.hear(bench.certificate(Kind.NULLIFY, view, None))
-    pace = bench.core.state.pace
+    pace = bench.core.state.timers
     assert pace.timeout_ms() == 3_375
     bench.hear(bench.certificate(Kind.FINALIZE, 4, bench.block(4)))
     assert pace.timeout_ms() == 1_500

@@ -138,7 +138,7 @@ def test_a_child_of_an_opening_adds_nothing_to_the_opened_partition() -> None:
     bench.pass_ms(100)
     proposal = proposed(bench)
     assert proposal is not None
-    assert proposal.is_again, "the opening itself, so that it becomes final"
+    assert proposal.is_reproposal, "the opening itself, so that it becomes final"
 
 
 def test_a_log_that_came_back_is_no_longer_opened() -> None:

@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from consensus.core.block_publisher import WAITING_MAX, BlocksKeeper
+from consensus.core.block_publisher import WAITING_MAX, BlockPublisher
 from consensus.core.blocks_position import BlocksPosition
 from consensus.runtime.clock import SteadyClock
 from consensus.runtime.outbox import QUEUE_MAX, Outbox
@@ -45,7 +45,7 @@ def proven(block: Block, view: int | None = None) -> Proven:
     return Proven(block, certificate, ())
 
 
-def keeper() -> tuple[BlocksKeeper, list[bytes]]:
+def keeper() -> tuple[BlockPublisher, list[bytes]]:
     published: list[bytes] = []
 
     def stored(height: int, blocks_max: int) -> list[tuple[int, bytes, bytes]]:
@@ -53,7 +53,7 @@ def keeper() -> tuple[BlocksKeeper, list[bytes]]:
         heights = range(height + 1, height + 1 + blocks_max)
         return [(at, FIRST.digest if at == 1 else bytes(32), b"stored %d" % at) for at in heights]
 
-    return BlocksKeeper(
+    return BlockPublisher(
         BlockReader(BENCH.genesis, Committees.of(BENCH.genesis)), published.append, stored, 500
     ), published
 

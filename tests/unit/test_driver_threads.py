@@ -9,7 +9,7 @@ from typing import NoReturn
 import pytest
 
 from backbone.intake.intake import Intake, IntakeLimits, IntakeParts, Source
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.log import LogUnavailable, PositionLost, TopicMissing
 from backbone.store import StoreReader, StoreWriter
 from consensus.core.timers import Settings
@@ -42,7 +42,9 @@ class NoSource:
 
 def intake_of(chain: Genesis, log: FlakyLog, store: StoreWriter, home: Path) -> Intake:
     return Intake(
-        IntakeParts(log, chain.topic, store, StoreReader(home / "store"), Aside(home / "store" / "aside"), chain_after),
+        IntakeParts(
+            log, chain.topic, store, StoreReader(home / "store"), RetainedRecords(home / "store" / "aside"), chain_after
+        ),
         chain.empty_heads(),
         chain.empty_heads(),
         [Source(log.describe(chain.topic).topic_id)] * chain.partitions,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.reading import streams
-from api.reading.streams import TRANSFERS_MAX, EffectFeed, Place
+from api.reading.streams import TRANSFERS_MAX, EffectFeed, StreamPosition
 from api.reading.transactions import TRANSFERS_MAX as SHOWN_MAX
 
 ID = "0" * 64
@@ -63,7 +63,7 @@ def test_large_transactions_come_a_few_at_a_time_and_each_with_all_its_transfers
     many = [transfer(1, number, number // each) for number in range(5 * each)]
     few = [transfer(2, 0, 1)]
     rows = Rows([executed(1, number) for number in range(5)] + [executed(2, number) for number in range(3)], many + few)
-    assert read_all(EffectFeed(Place(0, 1, 0)), rows) == [
+    assert read_all(EffectFeed(StreamPosition(0, 1, 0)), rows) == [
         [("1-0-0", each), ("1-0-1", each), ("1-0-2", each)],
         [("1-0-3", each), ("1-0-4", each), ("2-0-0", 0), ("2-0-1", 1), ("2-0-2", 0)],
     ]
@@ -73,7 +73,7 @@ def test_of_a_transaction_as_many_transfers_are_held_and_given_as_one_shows() ->
     """One record may have 100,000: as many streams as are open would hold them all, each for its reader."""
     each = 3 * TRANSFERS_MAX
     rows = Rows([executed(1, 0), executed(1, 1)], [transfer(1, n, n // each) for n in range(2 * each)])
-    feed = EffectFeed(Place(0, 1, 0))
+    feed = EffectFeed(StreamPosition(0, 1, 0))
     for index in range(2):
         (event,) = asyncio.run(feed.read(rows))  # type: ignore[arg-type]
         assert (event.id, len(event.content.transfers)) == (f"1-0-{index}", SHOWN_MAX)  # type: ignore[attr-defined]
@@ -85,6 +85,6 @@ def test_of_a_transaction_as_many_transfers_are_held_and_given_as_one_shows() ->
 @pytest.mark.parametrize(("count", "left_out"), [(SHOWN_MAX - 1, False), (SHOWN_MAX, False), (SHOWN_MAX + 1, True)])
 def test_what_is_left_out_is_said(count: int, left_out: bool) -> None:
     rows = Rows([executed(1, 0)], [transfer(1, n, 0) for n in range(count)])
-    (event,) = asyncio.run(EffectFeed(Place(0, 1, 0)).read(rows))  # type: ignore[arg-type]
+    (event,) = asyncio.run(EffectFeed(StreamPosition(0, 1, 0)).read(rows))  # type: ignore[arg-type]
     assert len(event.content.transfers) == min(count, SHOWN_MAX)  # type: ignore[attr-defined]
     assert event.content.transfers_left_out is left_out  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from node.home.files import create_file, replace_file
 from node.home.layout import Home, HomeUnusable, parse_genesis_file
 from node.home.status import is_running
 from node.settings.tree import read_settings
-from node.setup.make_settings import Places, settings_text
+from node.setup.make_settings import Endpoints, settings_text
 
 
 def test_folder_without_settings_is_no_home(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_relative_paths_of_settings_are_relative_to_the_home(tmp_path: Path) -> 
 @pytest.mark.parametrize("postgres", ["embedded", "postgresql://h/d", "/run/secrets/url"])
 def test_new_settings_file_says_what_was_asked_for(tmp_path: Path, kafka: dict[str, str] | None, postgres: str) -> None:
     file = tmp_path / "momus.toml"
-    file.write_text(settings_text("alice", Places(kafka, Path("/shared log"), postgres, Path("/pass"))))
+    file.write_text(settings_text("alice", Endpoints(kafka, Path("/shared log"), postgres, Path("/pass"))))
     settings = read_settings(file, {})
     assert settings.validator == "alice"
     assert (settings.log.kind, settings.log.path) == ("embedded" if kafka is None else "kafka", Path("/shared log"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backbone.intake.intake import Advance, Intake, IntakeLimits, IntakeParts, Shown, Source
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.log import LogRecord, LogUnavailable
 from backbone.store import Entry, LogHead, StoreReader, StoreWriter
 from tests.fake_topic import FakeReader, FakeTopic
@@ -19,7 +19,7 @@ LIMITS = IntakeLimits(suffix_records_max=4, suffix_bytes_max=100)
 def _intake(
     log: FakeTopic, writer: StoreWriter, path: Path, final: Sequence[LogHead] = STARTS, limits: IntakeLimits = LIMITS
 ) -> Intake:
-    parts = IntakeParts(log, log.name, writer, StoreReader(path), Aside(path / "aside"), chain)
+    parts = IntakeParts(log, log.name, writer, StoreReader(path), RetainedRecords(path / "aside"), chain)
     return Intake(parts, STARTS, final, [Source(log.topic_id)] * 2, limits, lambda: 0)
 
 

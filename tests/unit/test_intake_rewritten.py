@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backbone.intake.intake import Advance, Differs, Intake, IntakeLimits, IntakeParts, Shown, Source
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, TopicSpec
 from backbone.log.simulated import SimulatedLog, SimulatedReader
 from backbone.store import LogHead, StoredRecord, StoreReader, StoreWriter
@@ -26,7 +26,7 @@ class Reading:
         self.log.create([TopicSpec(TOPIC, 1)])
         self.writer = StoreWriter(path)
         self.stored = StoreReader(path)
-        self.aside = Aside(path / "aside")
+        self.aside = RetainedRecords(path / "aside")
         self.now_ms = 0
         self.source = Source(self.topic_id)
         self.head: LogHead | Head = START
@@ -200,7 +200,7 @@ def test_other_partitions_are_read_while_one_is_barred(tmp_path: Path) -> None:
     log.create([TopicSpec(TOPIC, 2)])
     starts = [START, LogHead(1, 0, 0, start(1))]
     with StoreWriter(tmp_path) as writer:
-        parts = IntakeParts(log, TOPIC, writer, StoreReader(tmp_path), Aside(tmp_path / "aside"), chain)
+        parts = IntakeParts(log, TOPIC, writer, StoreReader(tmp_path), RetainedRecords(tmp_path / "aside"), chain)
         sources = [Source(log.describe(TOPIC).topic_id)] * 2
         intake = Intake(parts, starts, starts, sources, IntakeLimits(), lambda: 0)
         log.append(TOPIC, 0, b"a")
@@ -341,7 +341,7 @@ def test_a_partition_that_does_not_answer_a_look_keeps_no_other_waiting(tmp_path
     cut, grown = (partition for partition in range(3) if partition != silent)
     now_ms = 0
     with StoreWriter(tmp_path) as writer:
-        parts = IntakeParts(log, TOPIC, writer, StoreReader(tmp_path), Aside(tmp_path / "aside"), chain)
+        parts = IntakeParts(log, TOPIC, writer, StoreReader(tmp_path), RetainedRecords(tmp_path / "aside"), chain)
         sources = [Source(log.describe(TOPIC).topic_id)] * 3
         intake = Intake(parts, starts, starts, sources, IntakeLimits(), lambda: now_ms)
         for partition in range(3):
@@ -376,7 +376,7 @@ def test_a_partition_that_does_not_answer_is_looked_at_rarely_whoever_asks(tmp_p
 
     passed_ms = 0
     with StoreWriter(tmp_path) as writer:
-        parts = IntakeParts(log, TOPIC, writer, StoreReader(tmp_path), Aside(tmp_path / "aside"), chain)
+        parts = IntakeParts(log, TOPIC, writer, StoreReader(tmp_path), RetainedRecords(tmp_path / "aside"), chain)
         intake = Intake(parts, starts, starts, [Source(log.describe(TOPIC).topic_id)] * 2, IntakeLimits(), now_ms)
         for _ in range(1_000):
             passed_ms += 100

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backbone.intake.intake import Intake, IntakeLimits, IntakeParts, Shown, Source
-from backbone.intake.retained_records import Aside
+from backbone.intake.retained_records import RetainedRecords
 from backbone.log import LogReader, LogRecord, LogUnavailable, TopicInfo, TopicSpec
 from backbone.log.simulated import SimulatedLog
 from backbone.store import LogHead, StoredRecord, StoreReader, StoreWriter
@@ -94,7 +94,7 @@ class World:
             TOPIC,
             cast(StoreWriter, self.store),
             cast(StoreReader, self.store),
-            cast(Aside, self.store.aside),
+            cast(RetainedRecords, self.store.aside),
             chain,
         )
         source = Source(self.plain.describe(TOPIC).topic_id)

@@ -144,14 +144,14 @@ def test_final_block_counts_for_its_proposer_and_failed_views_for_their_leaders(
 def test_validator_misses_the_views_that_its_votes_leave_out() -> None:
     voters = Voters(2, 10)
     for view in (10, 11, 14):
-        voters.saw(0, view)
+        voters.record_activity(0, view)
     assert (voters.missed(0, 15), voters.behind(0, 15)) == (2, 1)
 
 
 def test_silent_validator_misses_every_view_that_is_over_for_a_while() -> None:
     voters = Voters(1, 10)
-    voters.saw(0, 10)
+    voters.record_activity(0, 10)
     assert voters.missed(0, 11 + GRACE_VIEWS) == 0
     assert voters.missed(0, 31 + GRACE_VIEWS) == 20
-    voters.saw(0, 31 + GRACE_VIEWS)
+    voters.record_activity(0, 31 + GRACE_VIEWS)
     assert voters.missed(0, 32 + GRACE_VIEWS) == 20 + GRACE_VIEWS

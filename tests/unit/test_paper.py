@@ -249,7 +249,7 @@ def test_exactly_a_third_does_not() -> None:
 def test_timers_grow_with_each_view_that_fails_up_to_a_maximum() -> None:
     bench = Bench()
     bench.hold(1)
-    pace, lengths = bench.core.state.pace, []
+    pace, lengths = bench.core.state.timers, []
     for view in range(1, 20):
         lengths.append(pace.timeout_ms())
         nullified(bench, view)
@@ -262,9 +262,9 @@ def test_timers_shrink_on_progress() -> None:
     bench = Bench()
     bench.hold(1)
     nullified(bench, *range(1, 10))
-    before = bench.core.state.pace.timeout_ms()
+    before = bench.core.state.timers.timeout_ms()
     bench.hear(bench.certificate(Kind.FINALIZE, 10, bench.block(10)))
-    assert bench.core.state.pace.timeout_ms() < before
+    assert bench.core.state.timers.timeout_ms() < before
 
 
 def test_a_view_that_is_left_takes_its_timer_with_it() -> None:

@@ -7,7 +7,7 @@ import pytest
 from ledger.genesis import Genesis
 from node.home.layout import Home
 from node.settings.tree import BadSettings, Settings, read_settings
-from node.setup.make_settings import Places, settings_text
+from node.setup.make_settings import Endpoints, settings_text
 from node.wiring import range_limits, record_source
 from sync.address import checked_address, host_and_port
 from sync.records import RangeLimits
@@ -67,7 +67,7 @@ def test_where_to_listen_is_a_host_and_a_port() -> None:
 
 def test_a_new_home_knows_where_it_listens_and_whom_to_ask(tmp_path: Path) -> None:
     file = tmp_path / "momus.toml"
-    file.write_text(settings_text("alice", Places(listen="127.0.0.1:7001", peers=("http://h:1", "http://h:2"))))
+    file.write_text(settings_text("alice", Endpoints(listen="127.0.0.1:7001", peers=("http://h:1", "http://h:2"))))
     peers = read_settings(file, {}).peers
     assert (peers.listen, peers.urls) == ("127.0.0.1:7001", ("http://h:1", "http://h:2"))
 

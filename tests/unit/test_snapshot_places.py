@@ -9,23 +9,23 @@ from obstore.store import MemoryStore
 
 from sync.snapshots.manifest import NAME
 from sync.snapshots.objects import Objects
-from sync.snapshots.places import Folder, PartMissing, Place, PlaceUnavailable
+from sync.snapshots.stores import Folder, PartMissing, SnapshotStore, SnapshotStoreUnavailable
 
 FILES = {"leaves-00000.avro": b"leaves" * 100, "digests-00000.avro": b"digests"}
 
 
 @pytest.fixture(params=["folder", "objects"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> SnapshotStore:
     return Folder(tmp_path / "kept") if request.param == "folder" else Objects(MemoryStore(), tmp_path / "staging")
 
 
-def made(place: Place, height: int) -> None:
+def made(place: SnapshotStore, height: int) -> None:
     folder = place.staging(height)
     for name, data in FILES.items():
         (folder / name).write_bytes(data)
 
 
-def test_what_was_published_is_offered_and_read_and_removed(place: Place) -> None:
+def test_what_was_published_is_offered_and_read_and_removed(place: SnapshotStore) -> None:
     assert (place.heights(), place.begun()) == ([], [])
     for height in (1_000, 7, 20):
         made(place, height)
@@ -40,7 +40,7 @@ def test_what_was_published_is_offered_and_read_and_removed(place: Place) -> Non
         place.read(20, NAME, 100)
 
 
-def test_a_file_that_is_missing_or_too_large_is_named(place: Place) -> None:
+def test_a_file_that_is_missing_or_too_large_is_named(place: SnapshotStore) -> None:
     made(place, 7)
     place.publish(7, b"manifest")
     with pytest.raises(PartMissing, match=r"leaves-00001\.avro of the snapshot of height 7 is missing"):
@@ -49,7 +49,7 @@ def test_a_file_that_is_missing_or_too_large_is_named(place: Place) -> None:
         place.read(7, "leaves-00000.avro", 599)
 
 
-def test_staging_begins_anew_and_may_be_published_twice(place: Place) -> None:
+def test_staging_begins_anew_and_may_be_published_twice(place: SnapshotStore) -> None:
     made(place, 7)
     assert place.heights() == []
     made(place, 7)
@@ -72,7 +72,7 @@ def test_publishing_to_objects_goes_on_where_it_was_broken_off(tmp_path: Path, m
         return put(target, path, data)  # type: ignore[arg-type]
 
     monkeypatch.setattr(obstore, "put", failing)
-    with pytest.raises(PlaceUnavailable, match=r"^the network is gone$"):
+    with pytest.raises(SnapshotStoreUnavailable, match=r"^the network is gone$"):
         broken.publish(7, b"manifest")
     again = Objects(store, staging)
     assert (again.heights(), again.begun()) == ([], [7])
@@ -86,7 +86,7 @@ def test_publishing_to_objects_goes_on_where_it_was_broken_off(tmp_path: Path, m
 
 @pytest.mark.parametrize("url", ["nothing://there", "s3://", "://"])
 def test_a_url_that_is_no_object_store_is_refused_in_words(tmp_path: Path, url: str) -> None:
-    with pytest.raises(PlaceUnavailable):
+    with pytest.raises(SnapshotStoreUnavailable):
         Objects.at(url, tmp_path).heights()
 
 

@@ -15,7 +15,7 @@ from sync.snapshots import manifest
 _DIGITS: Final = 20
 
 
-class PlaceUnavailable(Exception):
+class SnapshotStoreUnavailable(Exception):
     """What keeps the snapshots did not answer, or said no. The message is its own."""
 
 
@@ -23,8 +23,8 @@ class PartMissing(Exception):
     """A file of a snapshot is not there, or is larger than it should be. The message names it."""
 
 
-class Place(Protocol):
-    """Keeps snapshots by height. All raise: PlaceUnavailable."""
+class SnapshotStore(Protocol):
+    """Keeps snapshots by height. All raise: SnapshotStoreUnavailable."""
 
     def heights(self) -> list[int]:
         """Of whole snapshots, rising."""
@@ -55,50 +55,50 @@ class Folder:
         self._path = path
 
     def heights(self) -> list[int]:
-        """As `Place`."""
+        """As `SnapshotStore`."""
         return [height for height, is_whole in self._found() if is_whole]
 
     def begun(self) -> list[int]:
-        """As `Place`."""
+        """As `SnapshotStore`."""
         return [height for height, is_whole in self._found() if not is_whole]
 
     def read(self, height: int, name: str, size_max: int) -> bytes:
-        """As `Place`."""
+        """As `SnapshotStore`."""
         try:
             with (self.folder(height) / name).open("rb") as file:
                 data = file.read(size_max + 1)
         except FileNotFoundError as error:
             raise PartMissing(f"{name} of the snapshot of height {height} is missing.") from error
         except OSError as error:
-            raise PlaceUnavailable(str(error)) from error
+            raise SnapshotStoreUnavailable(str(error)) from error
         if len(data) > size_max:
             raise PartMissing(f"{name} of the snapshot of height {height} is larger than {size_max} bytes.")
         return data
 
     def staging(self, height: int) -> Path:
-        """As `Place`: the snapshot's own folder."""
+        """As `SnapshotStore`: the snapshot's own folder."""
         self.remove(height)
         try:
             self.folder(height).mkdir(parents=True)
             sync_folder(self._path)
         except OSError as error:
-            raise PlaceUnavailable(str(error)) from error
+            raise SnapshotStoreUnavailable(str(error)) from error
         return self.folder(height)
 
     def publish(self, height: int, document: bytes) -> None:
-        """As `Place`: files are durable before the manifest is."""
+        """As `SnapshotStore`: files are durable before the manifest is."""
         folder = self.folder(height)
         try:
             sync_folder(folder)
             write_durably(folder / manifest.NAME, document)
         except OSError as error:
-            raise PlaceUnavailable(str(error)) from error
+            raise SnapshotStoreUnavailable(str(error)) from error
 
     def go_on(self) -> None:
-        """As `Place`: publishing is one step here."""
+        """As `SnapshotStore`: publishing is one step here."""
 
     def remove(self, height: int) -> None:
-        """As `Place`."""
+        """As `SnapshotStore`."""
         folder = self.folder(height)
         try:
             if (folder / manifest.NAME).exists():
@@ -107,7 +107,7 @@ class Folder:
             if folder.exists():
                 shutil.rmtree(folder)
         except OSError as error:
-            raise PlaceUnavailable(str(error)) from error
+            raise SnapshotStoreUnavailable(str(error)) from error
 
     def folder(self, height: int) -> Path:
         """That of a snapshot."""
@@ -117,7 +117,7 @@ class Folder:
         try:
             names = sorted(path.name for path in self._path.iterdir()) if self._path.exists() else []
         except OSError as error:
-            raise PlaceUnavailable(str(error)) from error
+            raise SnapshotStoreUnavailable(str(error)) from error
         for name in names:
             height = height_of(name)
             if height is not None:
