@@ -46,7 +46,9 @@ COMMANDS: Final = {
     "bench": "lab.bench:command",
     "process": "cli.process:command",
 }
-"""Where each is, below this package, in the order of the help."""
+"""Where each is, in the order of the help."""
+_ROOT: Final = __name__.removesuffix("cli.main")
+"""In a wheel all packages lie below one."""
 _HIDDEN: Final = "process"
 _LONG: Final = (["init"], ["demo"], ["bench"], ["simulate"], ["drill"], ["audit"])
 """What makes, starts or finds one thing after the other: a signal ends it in order."""
@@ -69,7 +71,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
     app.callback()(lambda: None)
     for name in names:
         module, _, attribute = COMMANDS[name].partition(":")
-        found = getattr(import_module(f"momus.{module}"), attribute)
+        found = getattr(import_module(f"{_ROOT}{module}"), attribute)
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=name)
         else:

@@ -13,7 +13,8 @@ from ingest.verdicts import Record
 from ledger.columns import Verdicts
 from ledger.genesis import Limits
 
-_BOOT: Final = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from ingest.worker import main; main()"
+_WORKER: Final = f"{__package__}.worker"
+_BOOT: Final = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {_WORKER} import main; main()"
 
 
 class WorkerDied(Exception):

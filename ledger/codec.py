@@ -4,8 +4,8 @@ In: plain dicts, and bytes from anybody. Out: bytes, and dicts or Rejections. Ho
 """
 
 import json
-from importlib import resources
 from io import BytesIO
+from pathlib import Path
 from typing import Any, Final
 
 from fastavro import schemaless_writer
@@ -16,11 +16,15 @@ from ledger.rejection import Reason, Rejection
 
 MARKER: Final = b"\xc3\x01"
 PREFIX_SIZE: Final = 10
+_PARTS: Final = Path(__file__).resolve().parents[1]
 
 
 def load_schema(name: str, package: str = "ledger") -> Any:
-    """The parsed schema ``momus.v1.<name>``, from ``schemas/<name>.avsc`` in `package`. Raises: FileNotFoundError."""
-    return parse_schema(json.loads(resources.files(package).joinpath("schemas", f"{name}.avsc").read_bytes()))
+    """The schema ``momus.v1.<name>``, parsed as fastavro wants it, of the part `package` ("api" has "Effect").
+
+    Raises: FileNotFoundError.
+    """
+    return parse_schema(json.loads((_PARTS / package / "schemas" / f"{name}.avsc").read_bytes()))
 
 
 class Codec:

@@ -14,15 +14,9 @@ if _IS_COMMAND and not sys.flags.safe_path and sys.path[0] != __file__.removesuf
     # `python -m momus` looks for modules in the current folder first: what lies there is not ours, except in our own.
     del sys.path[0]
 
-from importlib import import_module  # noqa: E402
-from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING  # noqa: E402
 
-_PARTS = Path(__file__).parent / "_parts"
-if _PARTS.is_dir() and str(_PARTS) not in sys.path:
-    # In an installed wheel the parts are private, under this package; in the repository they are its folders.
-    sys.path.insert(0, str(_PARTS))
-
+from ledger.codec import load_schema  # noqa: E402
 from ledger.commands import (  # noqa: E402
     Burn,
     CreateAsset,
@@ -74,6 +68,7 @@ __all__ = [
     "Transfer",
     "TransferObject",
     "UpdateObject",
+    "load_schema",
     "outcome",
     "parse_genesis",
 ]
@@ -83,4 +78,6 @@ def __getattr__(name: str) -> object:
     """The client's names, loaded when first asked for: to verify a proof needs neither the log nor SQL."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module("client"), name)
+    import client as client
+
+    return getattr(client, name)

@@ -69,9 +69,9 @@ def test_build_gets_the_packages_of_the_wheel_and_what_building_reads_and_nothin
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     first, *let, last = [line for line in lines if line and not line.startswith("#")]
     assert (first, last) == ("**", "**/__pycache__")
-    packages = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
-    project = PROJECT["project"]
-    read = ["pyproject.toml", project["readme"], *project["license-files"], *LOCKS]
+    wheel, project = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"], PROJECT["project"]
+    packages, hook = wheel["only-include"], wheel["hooks"]["custom"]["path"]
+    read = ["pyproject.toml", project["readme"], *project["license-files"], hook, *LOCKS]
     assert let == [f"!{name}" for name in (*read, *packages)]
     assert all((ROOT / name).exists() for name in (*read, *packages))
 
