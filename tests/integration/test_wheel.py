@@ -129,7 +129,7 @@ def installed(wheel: Path) -> Installed:
         (folder / "user" / name).mkdir(parents=True)
         (folder / "user" / name / "__init__.py").write_text(note.format(name) + "OWNER = 'a user'\n")
     (folder / "hostile" / "api").mkdir(parents=True)
-    for name in ("numpy.py", "tree.py", "api/__init__.py"):
+    for name in ("numpy.py", "tree.py", "api/__init__.py", "multiprocessing.py"):
         (folder / "hostile" / name).write_text(note.format(f"hostile/{name}") + "raise SystemExit('hostile')\n")
     for name, program_text in (("beside.py", BESIDE), ("client_of_momus.py", CLIENT)):
         (folder / "user" / name).write_text(program_text)
