@@ -20,7 +20,7 @@ from zipfile import ZipFile
 import pytest
 from hatchling.builders.wheel import WheelBuilder
 
-from node.home import Home
+from node.home.layout import Home
 from tests.integration.test_init import wait_running
 
 ROOT: Final = Path(__file__).parents[2]
