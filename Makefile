@@ -37,6 +37,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.check_sizes
 
 test: setup
 	$(BIN)/python -m tests.all_tests
