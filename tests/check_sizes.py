@@ -1,4 +1,4 @@
-"""How large product code may grow: `python -m tests.check_sizes` prints each measure; exit code 1: one is over its limit.
+"""How large product code may grow: `python -m tests.check_sizes` prints each measure; exit code 1: one is too large.
 
 Functions and files in lines, folders in files on one floor, and imports without a circle. Limits are those that the
 house had before its rooms were drawn, or better.
