@@ -21,7 +21,7 @@ from projections.session.errors import DatabaseUnavailable, DatabaseUnusable, tr
 if TYPE_CHECKING:
     from alembic.config import Config
 
-MIGRATIONS: Final = Path(__file__).resolve().parent.parent / "migrations"
+MIGRATIONS: Final = Path(__file__).resolve().parents[2] / "migrations"
 TRIES: Final = 3
 _IN_THIS_PROCESS: Final = Lock()
 """Alembic keeps the migration under way in globals of the process."""

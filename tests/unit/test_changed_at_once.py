@@ -75,7 +75,7 @@ for number in range({TIMES}):
     EvidenceFolder(place / "evidence").report("fork", {{"height": {PROCESSES} * number + me}})
     settle(place / "evidence")
 """
-EVIDENCE = """from node import evidence
+EVIDENCE = """from node.home import evidence
 evidence.FILES_MAX = 10
 ----
 for number in range(20):

@@ -119,7 +119,7 @@ def _prints(tree: ast.AST) -> set[str]:
 def test_commands_print_in_one_place_only() -> None:
     found = {
         str(file.relative_to(ROOT)): names
-        for file in sorted((ROOT / "momus").rglob("*.py"))
+        for file in sorted((ROOT / "cli").rglob("*.py"))
         if (names := _prints(ast.parse(file.read_text())))
     }
     assert found == {"cli/output.py": {"typer.echo"}}
@@ -130,7 +130,7 @@ import asyncio, gc, logging, sys, threading, warnings
 from pathlib import Path
 import structlog
 from node.process.logging import start_logging
-from node.settings import LoggingSettings
+from node.settings.tree import LoggingSettings
 
 start_logging(LoggingSettings(format=sys.argv[1]), Path("."), "test")
 hostile = "\x1b[31m \u202e \x9b \n{\"event\": \"forged\"}"

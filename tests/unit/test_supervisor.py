@@ -195,7 +195,7 @@ def test_what_a_dead_process_had_started_is_swept_away(home: Home, tmp_path: Pat
     assert run(home, [spec], SupervisorSettings(backoff_ms=60_000, backoff_max_ms=60_000))[0] == exits.OK
     helper.join()
     pid = int(worker.read_text())
-    assert not is_running(pid) or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2]
+    until(lambda: not is_running(pid) or "Z" in Path(f"/proc/{pid}/stat").read_text().split()[2])
 
 
 def test_status_before_the_first_write_is_none(home: Home) -> None:
