@@ -145,18 +145,22 @@ def _delete_object(f: _Fields) -> Command:
     return commands.DeleteObject(f.digest("object"), f.take("version", int))
 
 
-_BUILDERS: Final[dict[str, Callable[[_Fields], Command]]] = {
-    "create_asset": _create_asset,
-    "mint": _mint,
-    "burn": _burn,
-    "transfer": _transfer,
-    "create_object": _create_object,
-    "update_object": _update_object,
-    "transfer_object": _transfer_object,
-    "share_object": _share_object,
-    "freeze_object": _freeze_object,
-    "delete_object": _delete_object,
-}
+_BUILDERS: Final[Mapping[type, Callable[[_Fields], Command]]] = commands.complete(
+    {
+        commands.CreateAsset: _create_asset,
+        commands.Mint: _mint,
+        commands.Burn: _burn,
+        commands.Transfer: _transfer,
+        commands.CreateObject: _create_object,
+        commands.UpdateObject: _update_object,
+        commands.TransferObject: _transfer_object,
+        commands.ShareObject: _share_object,
+        commands.FreezeObject: _freeze_object,
+        commands.DeleteObject: _delete_object,
+    },
+    "cli/command_parsing.py",
+)
+_BY_SPELLING: Final = {commands.spelling(kind): build for kind, build in _BUILDERS.items()}
 
 
 def command_of(document: object, names: Names) -> Command:
@@ -164,9 +168,9 @@ def command_of(document: object, names: Names) -> Command:
     if not isinstance(document, dict) or len(document) != 1:
         raise BadCommand('a command is an object of one key, such as {"mint": {...}}')
     kind, given = next(iter(document.items()))
-    build = _BUILDERS.get(kind)
+    build = _BY_SPELLING.get(kind)
     if build is None:
-        raise BadCommand(f"{kind} is none of {', '.join(_BUILDERS)}")
+        raise BadCommand(f"{kind} is none of {', '.join(_BY_SPELLING)}")
     if not isinstance(given, dict):
         raise BadCommand(f"{kind} holds an object with its fields")
     fields = _Fields(kind, given, names)

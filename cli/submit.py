@@ -7,6 +7,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,12 +17,28 @@ from cli.command_parsing import command_of
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import Failure
 from cli.submission import Sending, send
+from ledger.commands import (
+    Burn,
+    CreateAsset,
+    CreateObject,
+    DeleteObject,
+    FreezeObject,
+    Mint,
+    ShareObject,
+    Transfer,
+    TransferObject,
+    UpdateObject,
+    complete,
+    spelling,
+)
 from node.home import exits
 
 FILE_BYTES_MAX = 16 << 20
 
 Documents = list[dict[str, Any]]
 """Commands as `cli.command_parsing` takes them; together one atomic transaction."""
+Fields = dict[str, Any]
+"""Those of one command."""
 
 KeyOption = Annotated[Path | None, typer.Option("--key", help="Key file of the signer; default: the home's client.")]
 ReferenceOption = Annotated[str, typer.Option("--reference", help="Your own reference, at most 64 bytes.")]
@@ -44,7 +61,26 @@ app = typer.Typer(
 )
 
 
-def _command(name: str) -> Callable[[Callable[..., Documents]], Callable[..., Documents]]:
+_SUBCOMMANDS: dict[type, Callable[..., Fields]] = {}
+
+
+def _subcommand(kind: type) -> Callable[[Callable[..., Fields]], Callable[..., Fields]]:
+    """Registers the function that says how a command of the ledger is written on the command line."""
+    key = spelling(kind)
+
+    def register(says: Callable[..., Fields]) -> Callable[..., Fields]:
+        @wraps(says)
+        def documents(**given: Any) -> Documents:
+            return [{key: says(**given)}]
+
+        _send_as(key.replace("_", "-"))(documents)
+        _SUBCOMMANDS[kind] = says
+        return says
+
+    return register
+
+
+def _send_as(name: str) -> Callable[[Callable[..., Documents]], Callable[..., Documents]]:
     """Registers a function that says what to send as a command that sends it, with the options that all share."""
 
     def register(says: Callable[..., Documents]) -> Callable[..., Documents]:
@@ -76,7 +112,7 @@ def _sending(
     return Sending(home, key, reference, timeout, wait, as_json)
 
 
-@_command("file")
+@_send_as("file")
 def file(
     path: Annotated[str, typer.Argument(help="JSON file with a list of commands, or - for standard input.")],
 ) -> Documents:
@@ -94,80 +130,83 @@ def file(
     return documents
 
 
-@_command("create-asset")
+@_subcommand(CreateAsset)
 def create_asset(
     name: Annotated[str, typer.Argument(help="At most 64 bytes.")],
     decimals: Annotated[int, typer.Option(min=0, max=18, help="For display.")] = 0,
     issuer: Annotated[str, typer.Option(help="Address that may mint, or `me`.")] = "me",
-) -> Documents:
+) -> Fields:
     """A new asset; its id derives from the transaction's digest."""
-    return [{"create_asset": {"name": name, "decimals": decimals, "issuer": issuer}}]
+    return {"name": name, "decimals": decimals, "issuer": issuer}
 
 
-@_command("mint")
-def mint(asset: AssetArgument, amount: AmountArgument, to: ToOption = "me") -> Documents:
+@_subcommand(Mint)
+def mint(asset: AssetArgument, amount: AmountArgument, to: ToOption = "me") -> Fields:
     """New units of an asset that you issue."""
-    return [{"mint": {"asset": asset, "amount": amount, "to": to}}]
+    return {"asset": asset, "amount": amount, "to": to}
 
 
-@_command("burn")
-def burn(asset: AssetArgument, amount: AmountArgument) -> Documents:
+@_subcommand(Burn)
+def burn(asset: AssetArgument, amount: AmountArgument) -> Fields:
     """Units of your own cease to exist."""
-    return [{"burn": {"asset": asset, "amount": amount}}]
+    return {"asset": asset, "amount": amount}
 
 
-@_command("transfer")
-def transfer(asset: AssetArgument, amount: AmountArgument, to: ToOption) -> Documents:
+@_subcommand(Transfer)
+def transfer(asset: AssetArgument, amount: AmountArgument, to: ToOption) -> Fields:
     """Units of your own to another address."""
-    return [{"transfer": {"asset": asset, "amount": amount, "to": to}}]
+    return {"asset": asset, "amount": amount, "to": to}
 
 
-@_command("create-object")
+@_subcommand(CreateObject)
 def create_object(
     type_: Annotated[str, typer.Argument(metavar="TYPE", help="Your own name for this kind of object.")],
     content: ContentArgument,
     media_type: MediaTypeOption = "application/json",
     shared: Annotated[bool, typer.Option("--shared", help="Anybody may write, or those named by --writer.")] = False,
     writer: WriterOption = None,
-) -> Documents:
+) -> Fields:
     """A new object, owned by you, or shared."""
     writers = {"writers": writer or []} if shared or writer else {}
-    return [{"create_object": dict(type=type_, media_type=media_type, **_content(content), **writers)}]
+    return dict(type=type_, media_type=media_type, **_content(content), **writers)
 
 
-@_command("update-object")
+@_subcommand(UpdateObject)
 def update_object(
     object_: Annotated[str, typer.Argument(metavar="OBJECT", help="The object's id in hex.")],
     content: ContentArgument,
     version: VersionOption,
     media_type: MediaTypeOption = "application/json",
-) -> Documents:
+) -> Fields:
     """New content for an object."""
-    return [{"update_object": dict(object=object_, version=version, media_type=media_type, **_content(content))}]
+    return dict(object=object_, version=version, media_type=media_type, **_content(content))
 
 
-@_command("transfer-object")
-def transfer_object(object_: ObjectArgument, version: VersionOption, to: ToOption) -> Documents:
+@_subcommand(TransferObject)
+def transfer_object(object_: ObjectArgument, version: VersionOption, to: ToOption) -> Fields:
     """A new owner for an object of yours."""
-    return [{"transfer_object": {"object": object_, "version": version, "to": to}}]
+    return {"object": object_, "version": version, "to": to}
 
 
-@_command("share-object")
-def share_object(object_: ObjectArgument, version: VersionOption, writer: WriterOption = None) -> Documents:
+@_subcommand(ShareObject)
+def share_object(object_: ObjectArgument, version: VersionOption, writer: WriterOption = None) -> Fields:
     """Share an object of yours, for good."""
-    return [{"share_object": {"object": object_, "version": version, "writers": writer or []}}]
+    return {"object": object_, "version": version, "writers": writer or []}
 
 
-@_command("freeze-object")
-def freeze_object(object_: ObjectArgument, version: VersionOption) -> Documents:
+@_subcommand(FreezeObject)
+def freeze_object(object_: ObjectArgument, version: VersionOption) -> Fields:
     """Make an object of yours immutable, for good."""
-    return [{"freeze_object": {"object": object_, "version": version}}]
+    return {"object": object_, "version": version}
 
 
-@_command("delete-object")
-def delete_object(object_: ObjectArgument, version: VersionOption) -> Documents:
+@_subcommand(DeleteObject)
+def delete_object(object_: ObjectArgument, version: VersionOption) -> Fields:
     """Delete an object of yours, or a shared one that you may write."""
-    return [{"delete_object": {"object": object_, "version": version}}]
+    return {"object": object_, "version": version}
+
+
+complete(_SUBCOMMANDS, "cli/submit.py")
 
 
 def _content(text: str) -> dict[str, str]:

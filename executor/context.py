@@ -1,7 +1,7 @@
 """What a command sees while it executes: the state, the transaction it stands in, and where its history goes."""
 
+from executor.caches import Caches
 from executor.moves import Moves
-from executor.state import State
 from ledger.genesis import Genesis
 from ledger.state import Object, ObjectContent, ObjectVersionRow
 
@@ -31,12 +31,12 @@ class Context:
         "writers",
     )
 
-    def __init__(self, genesis: Genesis, state: State, moves: Moves) -> None:
+    def __init__(self, genesis: Genesis, caches: Caches, moves: Moves) -> None:
         self.genesis = genesis
-        self.balances = state.balances
-        self.assets = state.assets
-        self.objects = state.objects
-        self.writers = state.writers
+        self.balances = caches.balances
+        self.assets = caches.assets
+        self.objects = caches.objects
+        self.writers = caches.writers
         self.moves = moves
         self.versions: list[ObjectVersionRow] = []
         self.contents: list[ObjectContent] = []

@@ -6,21 +6,20 @@ one by one leaves the same rows and the same state.
 Of several commands that would fail, the first in order gives the reason.
 """
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from executor.context import Context
 from executor.moves import Moves
-from executor.state import AFTER_DIGEST, Resolved, State
+from executor.resolved import Resolved
+from executor.state import AFTER_DIGEST, State
 from executor.transact import transact
 from ledger.block import FinalBlock
 from ledger.columns import Verdicts
 from ledger.genesis import Genesis
 from ledger.rejection import Reason
 from ledger.state import BUCKET_MS, BlockRow, Effects, RejectionRow, TransactionRow
-
-_Item = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ def execute(genesis: Genesis, state: State, blocks: Sequence[BlockInput], verdic
     has the records 0..n-1, and so on. `state` has been asked for these verdicts and has learned the answer.
     """
     group = _Group(genesis, state, state.resolved(verdicts))
-    assert all(item[0] < sum(block.records for block in blocks) for item in group.resolved.items[-1:])
+    assert all(record < sum(block.records for block in blocks) for record in group.resolved.items.record[-1:])
     stop = 0
     for item in blocks:
         stop += item.records
@@ -49,12 +48,12 @@ class _Group:
 
     def __init__(self, genesis: Genesis, state: State, resolved: Resolved) -> None:
         self.resolved = resolved
-        self._state = state
+        self._caches = state.caches
+        self._items, self._references = resolved.items, resolved.verdicts.references
         self._moves = Moves(resolved.verdicts)
-        self._context = Context(genesis, state, self._moves)
+        self._context = Context(genesis, state.caches, self._moves)
         self._rejections_max = genesis.limits.rejections_max
-        self._items: Iterator[tuple[_Item, bytes]] = zip(resolved.items, resolved.verdicts.references, strict=True)
-        self._next = next(self._items, None)
+        self._row = 0  # of `_items`, the next to execute
         self._blocks: list[BlockRow] = []
         self._transactions: list[TransactionRow] = []
         self._rejections: list[RejectionRow] = []
@@ -66,19 +65,20 @@ class _Group:
         header = item.block.header
         self._rejected = 0
         self._expired_below = header.time_ms // BUCKET_MS
-        self._state.remembered.expire(self._expired_below)
+        self._caches.remembered.expire(self._expired_below)
         self._context.begin_block(header.height)
-        while self._next is not None and self._next[0][0] < record_stop:
-            self._execute_item(*self._next)
-            self._next = next(self._items, None)
+        stop = bisect_left(self._items.record, record_stop, self._row)
+        for row in range(self._row, stop):
+            self._execute_item(row)
+        self._row = stop
         self._blocks.append(self._block_row(item))
 
     def effects(self) -> Effects:
         """All of it; the state counts it as in flight."""
-        inserted, updated, deleted = self._state.balances.changes()
-        assets = self._state.assets.changes()
-        objects = self._state.objects.changes()
-        remembered, buckets = self._state.remembered.changes(self._expired_below)
+        inserted, updated, deleted = self._caches.balances.changes()
+        assets = self._caches.assets.changes()
+        objects = self._caches.objects.changes()
+        remembered, buckets = self._caches.remembered.changes(self._expired_below)
         return Effects(
             blocks=tuple(self._blocks),
             transactions=tuple(self._transactions),
@@ -101,27 +101,28 @@ class _Group:
             buckets_expired_below=self._expired_below,
         )
 
-    def _execute_item(self, item: _Item, reference: bytes) -> None:
-        _, partition, offset, number, reason, has_digest, digest, signer, expires_at_ms, start, stop = item
-        context = self._context
-        if not reason or (has_digest and reason in AFTER_DIGEST):
+    def _execute_item(self, row: int) -> None:
+        items, context = self._items, self._context
+        reason, digest, expires_at_ms = items.reason[row], items.digest[row], items.expires_at_ms[row]
+        start, stop = items.commands_start[row], items.commands_stop[row]
+        if not reason or (reason in AFTER_DIGEST and items.has_digest[row]):
             reason = self._digest_reason(digest, expires_at_ms, reason)
         if not reason:
-            context.digest, context.signer = digest, signer
+            context.digest, context.signer = digest, items.signer[row]
             reason = transact(context, self.resolved, start, stop)
         if reason:
-            self._reject(item, reference, reason)
+            self._reject(row, reason)
             return
         self._transactions.append(
             TransactionRow(
                 context.height,
                 context.transaction,
-                partition,
-                offset,
-                number,
+                items.partition[row],
+                items.offset[row],
+                items.item[row],
                 digest,
-                signer,
-                reference,
+                context.signer,
+                self._references[row],
                 expires_at_ms,
                 stop - start,
             )
@@ -130,21 +131,20 @@ class _Group:
 
     def _digest_reason(self, digest: bytes, expires_at_ms: int, reason: int) -> int:
         """DUPLICATE where the digest is remembered, whatever the signature; else a good one is remembered now."""
-        remembered = self._state.remembered
+        remembered = self._caches.remembered
         if remembered.holds(digest):
             return Reason.DUPLICATE
         if not reason:
             remembered.add(digest, expires_at_ms, self._context.height)
         return reason
 
-    def _reject(self, item: _Item, reference: bytes, reason: int) -> None:
+    def _reject(self, row: int, reason: int) -> None:
         if self._rejected < self._rejections_max:
-            _, partition, offset, number, _, has_digest, digest, signer = item[:8]
-            known = (digest, signer, reference) if has_digest else (None, None, None)
-            height = self._context.height
-            self._rejections.append(
-                RejectionRow(height, self._rejected, partition, offset, number, int(reason), *known)
-            )
+            items = self._items
+            where = (items.partition[row], items.offset[row], items.item[row])
+            signed = (items.digest[row], items.signer[row], self._references[row])
+            known = signed if items.has_digest[row] else (None, None, None)
+            self._rejections.append(RejectionRow(self._context.height, self._rejected, *where, int(reason), *known))
         self._rejected += 1
 
     def _block_row(self, item: BlockInput) -> BlockRow:

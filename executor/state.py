@@ -4,40 +4,19 @@ The executor is the only writer of its database, so what it holds stays true; wh
 until its flush is durable, since only here a group finds what the group before it did.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from executor.balances import Balances, Slots
-from executor.cache import Cache
-from executor.reads import READS
-from executor.remembered import Remembered
-from executor.writers import Writers
-from ledger.columns import KIND_TRANSFER, Verdicts
+from executor.caches import Caches
+from executor.resolved import Resolved
+from executor.rules import RULES
+from ledger.columns import KIND_TRANSFER, Commands, Items, Verdicts
 from ledger.rejection import Reason
-from ledger.state import Asset, Inputs, Object, Wanted
+from ledger.state import Inputs, Wanted
 
 AFTER_DIGEST: Final = frozenset({int(Reason.WEAK_KEY), int(Reason.BAD_SIGNATURE)})
 """Reasons found without state that yield to DUPLICATE: the digest is tested before the signature."""
-
-_DIGEST_BYTES: Final = 150
-_VALUE_BYTES: Final = 800
-"""What a remembered digest, and an asset or object take in memory with their places in dictionaries."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """Verdicts with their balances found: a slot for the sender of each transfer and for each of its recipients.
-    Where an item is rejected already, its slots are meaningless."""
-
-    verdicts: Verdicts
-    items: list[tuple[Any, ...]]  # ITEM rows
-    commands: list[tuple[Any, ...]]  # COMMAND rows
-    senders: list[int]  # one per command
-    recipients: list[int]  # one per recipient
-    recipient_column: Slots  # the same as an array
-    amounts: list[int]  # the verdicts' as integers
 
 
 class State:
@@ -54,26 +33,15 @@ class State:
 
     def wanted(self, verdicts: Verdicts) -> Wanted:
         """What execution of `verdicts` reads and the cache does not hold, each once, in log order."""
-        self.remembered.start_wanting()
+        self.caches.remembered.start_wanting()
         self._resolved = self._resolve(verdicts)
-        self._asked = Wanted(
-            self.balances.wanted(),
-            self.assets.wanted(),
-            self.objects.wanted(),
-            self.writers.wanted(),
-            self.remembered.wanted(),
-            self.remembered.wanted_buckets(),
-        )
+        self._asked = self.caches.wanted()
         return self._asked
 
     def learn(self, wanted: Wanted, inputs: Inputs) -> None:
         """Take the answer to the latest `wanted`: what is not in it does not exist."""
         assert wanted is self._asked, "an answer to another question"
-        self.balances.learn(inputs.balances)
-        self.assets.learn(inputs.assets)
-        self.objects.learn(inputs.objects)
-        self.writers.learn(inputs.writers)
-        self.remembered.learn(inputs.digests, inputs.buckets)
+        self.caches.learn(inputs)
         self._asked = None
 
     def resolved(self, verdicts: Verdicts) -> Resolved:
@@ -87,68 +55,67 @@ class State:
 
     def committed(self) -> None:
         """The flush of the oldest group in flight is durable."""
-        self.remembered.committed()
+        self.caches.remembered.committed()
 
     @property
     def size_bytes(self) -> int:
         """What the cache takes in memory, about."""
-        counted = self.balances.size_bytes + _DIGEST_BYTES * len(self.remembered)
-        return counted + self.assets.size_bytes + self.objects.size_bytes + self.writers.size_bytes
+        return self.caches.size_bytes
 
     def forget(self) -> None:
         """Drop the whole cache. Nothing may be in flight: what is, the database does not know yet."""
-        assert not self.remembered.is_in_flight, "a flush is in flight"
+        assert not self.caches.remembered.is_in_flight, "a flush is in flight"
         self._drop()
 
     def _drop(self) -> None:
-        self.balances = Balances()
-        self.assets: Cache[Asset] = Cache(_VALUE_BYTES)
-        self.objects: Cache[Object] = Cache(_VALUE_BYTES)
-        self.writers = Writers()
-        self.remembered = Remembered()
+        self.caches = Caches()
         self._resolved = None
         self._asked = None
 
     def _resolve(self, verdicts: Verdicts) -> Resolved:
         resolved = Resolved(
             verdicts,
-            verdicts.items.tolist(),
-            verdicts.commands.tolist(),
+            Items.of(verdicts.items),
+            Commands.of(verdicts.commands),
             [0] * len(verdicts.commands),
             [0] * len(verdicts.recipients),
             np.zeros(len(verdicts.recipients), np.int64),
             verdicts.amounts.tolist(),
         )
         recipients = verdicts.recipients.tolist()
-        for item in resolved.items:
-            _, _, _, _, reason, has_digest, digest, signer, expires_at_ms, start, stop = item
-            if has_digest and (not reason or reason in AFTER_DIGEST):
-                self.remembered.want(digest, expires_at_ms)
+        items, want_digest = resolved.items, self.caches.remembered.want
+        for row, reason in enumerate(items.reason):
+            if items.has_digest[row] and (not reason or reason in AFTER_DIGEST):
+                want_digest(items.digest[row], items.expires_at_ms[row])
             if not reason:
-                self._resolve_commands(resolved, recipients, signer, start, stop)
+                start, stop = items.commands_start[row], items.commands_stop[row]
+                self._resolve_commands(resolved, recipients, items.signer[row], start, stop)
         resolved.recipient_column[:] = resolved.recipients
         return resolved
 
     def _resolve_commands(
         self, resolved: Resolved, recipients: list[bytes], signer: bytes, start: int, stop: int
     ) -> None:
-        for position in range(start, stop):
-            kind, _, asset, first, last = resolved.commands[position]
-            if kind == KIND_TRANSFER:
-                self.assets.want(asset)
-                resolved.senders[position] = self.balances.slot_of(asset, signer)
-                resolved.recipients[first:last] = self.balances.slots_of(asset, recipients[first:last])
+        commands, caches = resolved.commands, self.caches
+        for row in range(start, stop):
+            first, last = commands.start[row], commands.stop[row]
+            if commands.kind[row] == KIND_TRANSFER:
+                asset = commands.asset[row]
+                caches.assets.want(asset)
+                resolved.senders[row] = caches.balances.slot_of(asset, signer)
+                resolved.recipients[first:last] = caches.balances.slots_of(asset, recipients[first:last])
             else:
                 for command in resolved.verdicts.others[first:last]:
                     self._want(command, signer)
 
     def _want(self, command: Any, signer: bytes) -> None:
-        read = READS[type(command)](command, signer)
+        caches = self.caches
+        read = RULES[type(command)].reads(command, signer)
         for asset in read.assets:
-            self.assets.want(asset)
+            caches.assets.want(asset)
         for key in read.objects:
-            self.objects.want(key)
+            caches.objects.want(key)
         for key in read.written:
-            self.writers.want(key, signer)
+            caches.writers.want(key, signer)
         for asset, address in read.balances:
-            self.balances.slot_of(asset, address)
+            caches.balances.slot_of(asset, address)

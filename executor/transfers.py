@@ -3,7 +3,7 @@
 from typing import Final
 
 from executor.context import Context
-from executor.state import Resolved
+from executor.resolved import Resolved
 from ledger.rejection import Reason
 
 _FEW: Final = 12
@@ -12,7 +12,8 @@ _FEW: Final = 12
 
 def transfer(context: Context, resolved: Resolved, position: int) -> Reason:
     """Execute the transfer in row `position` of the commands."""
-    _, _, asset, start, stop = resolved.commands[position]
+    commands = resolved.commands
+    asset, start, stop = commands.asset[position], commands.start[position], commands.stop[position]
     if context.assets.get(asset) is None:
         return Reason.UNKNOWN_ASSET
     amounts = resolved.amounts[start:stop]

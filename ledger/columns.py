@@ -4,8 +4,8 @@ one signature are decoded, executed and flushed as arrays.
 Digests, addresses and ids are ``V32`` (``S32`` would strip trailing zero bytes).
 """
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,48 @@ COMMAND: Final = np.dtype(
 
 KIND_TRANSFER: Final = 0
 KIND_OTHER: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """Rows of ITEM as one list for each column: a row's place in them is its place in the rows."""
+
+    record: list[int]
+    partition: list[int]
+    offset: list[int]
+    item: list[int]
+    reason: list[int]
+    has_digest: list[bool]
+    digest: list[bytes]
+    signer: list[bytes]
+    expires_at_ms: list[int]
+    commands_start: list[int]
+    commands_stop: list[int]
+
+    @classmethod
+    def of(cls, rows: NDArray[Any]) -> Self:
+        """The columns of these rows."""
+        return cls(*(rows[name].tolist() for name in ITEM.names or ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """Rows of COMMAND as one list for each column."""
+
+    kind: list[int]
+    index: list[int]
+    asset: list[bytes]
+    start: list[int]
+    stop: list[int]
+
+    @classmethod
+    def of(cls, rows: NDArray[Any]) -> Self:
+        """The columns of these rows."""
+        return cls(*(rows[name].tolist() for name in COMMAND.names or ()))
+
+
+assert tuple(field.name for field in fields(Items)) == ITEM.names
+assert tuple(field.name for field in fields(Commands)) == COMMAND.names
 
 
 @dataclass(frozen=True, slots=True)

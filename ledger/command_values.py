@@ -1,25 +1,9 @@
-"""Commands between their values and their Avro dicts, and the ranges that Avro does not express."""
+"""Commands between their values and their Avro dicts."""
 
-from collections.abc import Callable
 from typing import Any, Final, get_args
 
-import numpy as np
-
-from ledger.commands import (
-    Burn,
-    Command,
-    CreateAsset,
-    CreateObject,
-    DeleteObject,
-    FreezeObject,
-    Mint,
-    ShareObject,
-    Transfer,
-    TransferObject,
-    UpdateObject,
-)
-from ledger.genesis import Limits
-from ledger.rejection import Reason, Rejection
+from ledger.codec import load_schema
+from ledger.commands import Command, complete
 
 AMOUNT_MAX: Final = 2**63 - 1
 ADDRESS_SIZE: Final = 32
@@ -31,11 +15,18 @@ WRITERS_MAX: Final = 256
 
 AvroCommand = tuple[str, dict[str, Any]]
 
-_CLASSES: Final[dict[str, Callable[..., Command]]] = {
-    f"momus.v1.{command.__name__}": command for command in get_args(Command)
-}
-_NAMES: Final = {command: name for name, command in _CLASSES.items()}
-_FIELDS: Final = {command: tuple(command.__dataclass_fields__) for command in get_args(Command)}
+_CLASSES: Final[dict[str, Any]] = {f"momus.v1.{kind.__name__}": kind for kind in get_args(Command)}
+_NAMES: Final = {kind: name for name, kind in _CLASSES.items()}
+
+
+def _branches() -> dict[type, tuple[str, ...]]:
+    """The fields of each command that ``Body.avsc`` has."""
+    (commands,) = (field for field in load_schema("Body")["fields"] if field["name"] == "commands")
+    branches = {branch["name"]: branch["fields"] for branch in commands["type"]["items"]}
+    return {_CLASSES.get(name, name): tuple(field["name"] for field in fields) for name, fields in branches.items()}
+
+
+_FIELDS: Final = complete(_branches(), "The union of commands in Body.avsc")
 
 
 def to_avro(command: Command) -> AvroCommand:
@@ -52,81 +43,5 @@ def from_avro(branch: AvroCommand) -> Command:
     name, fields = branch
     if fields.get("writers") is not None:
         fields["writers"] = tuple(fields["writers"])
-    return _CLASSES[name](**fields)
-
-
-def check_command(command: Command, limits: Limits) -> Rejection | None:
-    """Why the command's values are out of range; None: they are not. Sizes of ids are the schema's matter."""
-    match command:
-        case Transfer():
-            return _check_transfer(command, limits)
-        case Mint() | Burn():
-            return None if 0 < command.amount <= AMOUNT_MAX else Rejection(Reason.AMOUNT_RANGE)
-        case CreateAsset():
-            return _check_asset(command)
-        case CreateObject():
-            return _check_object(command, limits)
-        case UpdateObject():
-            return (
-                _check_media_type(command.media_type)
-                or _check_content(command.content, limits)
-                or _check_version(command)
-            )
-        case ShareObject():
-            return _check_version(command) or _check_writers(command.writers)
-        case TransferObject() | FreezeObject() | DeleteObject():
-            return _check_version(command)
-
-
-def are_amounts(packed: bytes) -> bool:
-    """Whether every packed big-endian i64 is > 0."""
-    if len(packed) == AMOUNT_SIZE:
-        return packed[0] < 0x80 and any(packed)
-    return bool((np.frombuffer(packed, ">i8") > 0).all())
-
-
-def _check_transfer(transfer: Transfer, limits: Limits) -> Rejection | None:
-    count, rest = divmod(len(transfer.recipients), ADDRESS_SIZE)
-    if rest or count * AMOUNT_SIZE != len(transfer.amounts) or not 1 <= count <= limits.recipients_max:
-        return Rejection(Reason.RECIPIENTS_COUNT)
-    return None if are_amounts(transfer.amounts) else Rejection(Reason.AMOUNT_RANGE)
-
-
-def _check_asset(command: CreateAsset) -> Rejection | None:
-    size = len(command.name.encode())
-    if not 1 <= size <= ASSET_NAME_BYTES_MAX or any(c < " " or c == "\x7f" for c in command.name):
-        return Rejection(Reason.FIELD_RANGE, "the name of the asset")
-    return None if 0 <= command.decimals <= DECIMALS_MAX else Rejection(Reason.FIELD_RANGE, "decimals")
-
-
-def _check_object(command: CreateObject, limits: Limits) -> Rejection | None:
-    if not _is_printable_ascii(command.type):
-        return Rejection(Reason.FIELD_RANGE, "type")
-    return (
-        _check_media_type(command.media_type)
-        or _check_content(command.content, limits)
-        or _check_writers(command.writers or ())
-    )
-
-
-def _check_media_type(media_type: str) -> Rejection | None:
-    return None if _is_printable_ascii(media_type) else Rejection(Reason.FIELD_RANGE, "media_type")
-
-
-def _is_printable_ascii(text: str) -> bool:
-    """1 to 128 characters from space to tilde. (`str.isprintable` would depend on Python's version.)"""
-    return 1 <= len(text) <= TYPE_SIZE_MAX and all(" " <= character <= "~" for character in text)
-
-
-def _check_content(content: bytes, limits: Limits) -> Rejection | None:
-    return None if len(content) <= limits.content_bytes_max else Rejection(Reason.CONTENT_SIZE)
-
-
-def _check_writers(writers: tuple[bytes, ...]) -> Rejection | None:
-    return None if len(writers) <= WRITERS_MAX else Rejection(Reason.FIELD_RANGE, "writers")
-
-
-def _check_version(
-    command: UpdateObject | TransferObject | ShareObject | FreezeObject | DeleteObject,
-) -> Rejection | None:
-    return None if command.version >= 0 else Rejection(Reason.FIELD_RANGE, "version")
+    command: Command = _CLASSES[name](**fields)
+    return command

@@ -2,10 +2,18 @@
 
 A transfer is columnar: `recipients` is n packed addresses of 32 bytes, `amounts` n packed big-endian i64, each > 0.
 Ids, addresses and assets are 32 bytes.
+
+What a part of the node knows of each command stands in one table of that part, which is `complete`: a command that has
+no row there fails when the part is imported, on the desk of whoever adds it.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from re import sub
+from typing import TypeVar, get_args
+
+Row = TypeVar("Row")
 
 
 class Ownership(IntEnum):
@@ -118,3 +126,27 @@ Command = (
     | FreezeObject
     | DeleteObject
 )
+
+
+class IncompleteTable(Exception):
+    """A table of commands lacks one, or has a row for what is none."""
+
+
+def complete(table: Mapping[type, Row], what: str, besides: Collection[type] = ()) -> Mapping[type, Row]:
+    """The table itself, which has a row for each command but those `besides`. Raises: IncompleteTable."""
+    kinds = set(get_args(Command)) - set(besides)
+    if table.keys() != kinds:
+        missing, unknown = (
+            ", ".join(sorted(map(_name, some))) for some in (kinds - table.keys(), table.keys() - kinds)
+        )
+        raise IncompleteTable(f"{what}: missing are {missing or 'none'}; no commands are {unknown or 'none'}.")
+    return table
+
+
+def spelling(kind: type) -> str:
+    """A command as people write it: `create_asset`."""
+    return sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+def _name(kind: object) -> str:
+    return kind.__name__ if isinstance(kind, type) else str(kind)

@@ -10,7 +10,8 @@ from typing import Final
 from ledger import digests
 from ledger.canonical import Refused, read_bytes, read_long
 from ledger.codec import PREFIX_SIZE, Codec
-from ledger.command_values import check_command, from_avro, to_avro
+from ledger.command_rules import check_command
+from ledger.command_values import from_avro, to_avro
 from ledger.commands import Command
 from ledger.costs import is_too_costly
 from ledger.genesis import Limits

@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from ledger.command_values import check_command
+from ledger.command_rules import check_command
 from ledger.commands import (
     Burn,
     Command,

@@ -289,19 +289,19 @@ def test_slots_stay_when_the_arrays_grow() -> None:
 
 
 def _learned(state: State) -> None:
-    state.balances.learn({})
-    state.objects.learn({})
-    state.assets.learn({})
-    state.writers.learn(frozenset())
+    state.caches.balances.learn({})
+    state.caches.objects.learn({})
+    state.caches.assets.learn({})
+    state.caches.writers.learn(frozenset())
 
 
 FILLS: dict[str, Callable[[State, bytes, bytes], object]] = {
-    "balances of one asset": lambda state, one, other: state.balances.slot_of(COIN, one),
-    "balances of an asset each": lambda state, one, other: state.balances.slot_of(one, other),
-    "unknown objects": lambda state, one, other: state.objects.want(one),
-    "unknown assets": lambda state, one, other: state.assets.want(one),
-    "who may write": lambda state, one, other: state.writers.want(one, other),
-    "writers": lambda state, one, other: state.writers.put(one, other * 10),
+    "balances of one asset": lambda state, one, other: state.caches.balances.slot_of(COIN, one),
+    "balances of an asset each": lambda state, one, other: state.caches.balances.slot_of(one, other),
+    "unknown objects": lambda state, one, other: state.caches.objects.want(one),
+    "unknown assets": lambda state, one, other: state.caches.assets.want(one),
+    "who may write": lambda state, one, other: state.caches.writers.want(one, other),
+    "writers": lambda state, one, other: state.caches.writers.put(one, other * 10),
 }
 """What anybody can make a node hold by naming it, once for each pair of ids."""
 
