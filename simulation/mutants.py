@@ -21,6 +21,7 @@ from consensus.core.resend import Repeater
 from consensus.core.state import State
 from consensus.core.timers import Timers
 from consensus.core.views import Views, ViewState
+from consensus.core.voting import Voting
 from consensus.runtime import boot, journal
 from consensus.runtime.boot import Booter
 from consensus.runtime.certification import Certification
@@ -78,18 +79,18 @@ def _store_first(self: Any, now_ms: int) -> None:
 
 
 def _finalize_always(self: Any, certificate: Certificate) -> None:
-    state = self.state.views.at(certificate.view)
-    if state.notarization is None:
+    view_state = self.state.views.at(certificate.view)
+    if view_state.notarization is None:
         self.state.views.add_notarization(certificate)
-        self._sign_vote(state, Kind.FINALIZE, certificate.digest)
+        self._voting.sign_vote(view_state, Kind.FINALIZE, certificate.digest)
         self._enter(certificate.view + 1)
 
 
 def _nullify_the_view_before(self: Any) -> None:
     _TIME_OUT(self)
-    state = self.state.views.get(self.state.view - 1)
-    if self.state.timers.pending_since_ms is not None and state is not None:
-        self._sign_vote(state, Kind.NULLIFY, NO_DIGEST)
+    view_state = self._state.views.get(self._state.view - 1)
+    if self._state.timers.pending_since_ms is not None and view_state is not None:
+        self.sign_vote(view_state, Kind.NULLIFY, NO_DIGEST)
 
 
 def _notarization_is_final(self: Any, certificate: Certificate) -> None:
@@ -143,16 +144,16 @@ def _deliver_the_top(self: Any) -> Any:
 
 
 def _vote_for_all(self: Any) -> None:
-    state: ViewState = self.state.views.at(self.state.view)
-    for proposal in state.proposals:
-        vote = Vote(Kind.NOTARIZE, proposal.epoch, state.view, proposal.block.digest, self.state.index)
-        if vote.digest not in {own.digest for own in state.own.votes.values()}:
-            state.own.add(vote)
+    view_state: ViewState = self._state.views.at(self._state.view)
+    for proposal in view_state.proposals:
+        vote = Vote(Kind.NOTARIZE, proposal.epoch, view_state.view, proposal.block.digest, self._state.index)
+        if vote.digest not in {own.digest for own in view_state.own.votes.values()}:
+            view_state.own.add(vote)
             self._actions.append(events.Sign(vote))
 
 
 def _propose_twice(self: Any) -> None:
-    state = self.state
+    state = self._state
     own = state.views.at(state.view).own
     if state.leader(state.view) == state.index and own.proposal is not None and state.chain.delivered.header.height:
         again = Proposal(View(state.view), state.chain.delivered)
@@ -163,7 +164,7 @@ def _propose_twice(self: Any) -> None:
 
 
 def _again_the_delivered(self: Any) -> None:
-    state = self.state
+    state = self._state
     own = state.views.at(state.view).own
     is_free = own.proposal is None and not own.has_signed(Kind.NULLIFY) and state.chain.delivered.header.height > 0
     if state.leader(state.view) == state.index and is_free and state.timers.pending_since_ms is not None:
@@ -246,8 +247,8 @@ _WEIGH: Callable[..., Any] = Inbox._weigh
 _IS_AUTHENTIC: Callable[..., bool] = Wire.is_authentic
 _FINALIZE_VIEWS: Callable[..., None] = Views.finalize
 _OUTCOME: Callable[..., Outcome] = LocalHeads.outcome
-_TIME_OUT: Callable[..., None] = Core._time_out
-_LEAD: Callable[..., None] = Core._lead
+_TIME_OUT: Callable[..., None] = Voting.time_out
+_LEAD: Callable[..., None] = Voting.lead
 _ON_NOTARIZATION: Callable[..., None] = Core._on_notarization
 _RESTORE: Callable[..., Any] = Booter._restore
 _APPLY: Callable[..., None] = Journal._apply
@@ -297,7 +298,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("sends before it persists", ((Loop, "_let_out", _send_first),)),
     Mutant("stores before it persists", ((Loop, "_let_out", _store_first),)),
     Mutant("finalizes after it nullified", ((Core, "_on_notarization", _finalize_always),)),
-    Mutant("nullifies a view that it left", ((Core, "_time_out", _nullify_the_view_before),)),
+    Mutant("nullifies a view that it left", ((Voting, "time_out", _nullify_the_view_before),)),
     Mutant("does without nullifications", ((Views, "is_nullified", lambda self, view: True),), "skipper"),
     Mutant("takes a notarization for finality", ((Core, "_on_notarization", _notarization_is_final),)),
     Mutant("forgets its votes at a restart", ((Booter, "_restore", _restore_without_votes),)),
@@ -312,11 +313,11 @@ MUTANTS: tuple[Mutant, ...] = (
         "delivers the top and skips its ancestors",
         ((Chain, "next_final", _next_is_the_top), (Chain, "deliver", _deliver_the_top)),
     ),
-    Mutant("notarizes every proposal of a view", ((Core, "_vote", _vote_for_all),), "equivocator"),
-    Mutant("proposes twice in a view", ((Core, "_lead", _propose_twice),)),
+    Mutant("notarizes every proposal of a view", ((Voting, "vote", _vote_for_all),), "equivocator"),
+    Mutant("proposes twice in a view", ((Voting, "lead", _propose_twice),)),
     Mutant(
         "proposes an old block again",
-        ((Core, "_lead", _again_the_delivered), (Judge, "_again", lambda self, proposal: Judgement.GOOD)),
+        ((Voting, "lead", _again_the_delivered), (Judge, "_again", lambda self, proposal: Judgement.GOOD)),
     ),
     Mutant("never sends again", ((Repeater, "page", _never_resend), (Core, "_answer", lambda self, *why: None))),
     Mutant("starts no timer", ((Timers, "set_pending", lambda self, is_pending, now_ms: None),)),

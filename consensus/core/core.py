@@ -80,16 +80,15 @@ from consensus.core.chain import Fork
 from consensus.core.events import Action, Event
 from consensus.core.heads import Outcome
 from consensus.core.inbox import Refusal
-from consensus.core.judge import Judgement
 from consensus.core.state import Restored, State
 from consensus.core.timers import Settings
 from consensus.core.views import ViewState
+from consensus.core.voting import Voting
 from consensus.wire.final_blocks import Proven
-from consensus.wire.messages import NO_DIGEST, Block, Certificate, Kind, Message, Proposal, Statement, Verify, Vote
+from consensus.wire.messages import Block, Certificate, Kind, Message, Proposal, Statement, Verify, Vote
 from ledger.block import FinalBlock
 from ledger.committee import Committees
 from ledger.genesis import Genesis
-from ledger.header import View
 from ledger.keys import verify
 from ledger.rejection import Rejection
 
@@ -110,6 +109,7 @@ class Core:
         self.state = State(genesis, committees, index, settings, restored, verify_signature)
         """For reading only, outside of here."""
         self._actions: list[Action] = []
+        self._voting = Voting(self.state, self._actions)
         self._timer: int | None = None
         self._finalized_ms = 0
         self._answered_ms: dict[Refusal, int] = {}
@@ -117,7 +117,7 @@ class Core:
     def step(self, event: Event) -> tuple[Action, ...]:
         """What to do about an event. Signed statements come back as `Signed` before any other event."""
         self.state.now_ms = max(self.state.now_ms, event.now_ms)
-        self._actions = []
+        self._actions.clear()
         try:
             self._take(event)
             while self.state.chain.may_link():
@@ -127,9 +127,9 @@ class Core:
             return (events.Stop(str(fork), is_fork=True),)
         self._actions += self.state.records.wanted(self.state.now_ms)
         self.state.timers.set_pending(self.state.is_pending(), self.state.now_ms)
-        self._lead()
-        self._vote()
-        self._time_out()
+        self._voting.lead()
+        self._voting.vote()
+        self._voting.time_out()
         self._set_timer()
         return tuple(self._actions)
 
@@ -166,8 +166,8 @@ class Core:
         """What was signed before the start counts from now on."""
         self.state.timers.entered(self.state.now_ms)
         self._finalized_ms = self.state.now_ms
-        for state in list(self.state.views):
-            for statement in state.own.signed():
+        for view_state in list(self.state.views):
+            for statement in view_state.own.signed():
                 if statement.view > self.state.views.final_view:
                     self._accept(statement)
 
@@ -229,29 +229,29 @@ class Core:
                 self._on_certificate(message)
 
     def _on_proposal(self, proposal: Proposal) -> None:
-        state, leader = self.state.views.at(proposal.view), self.state.leader(proposal.view)
+        view_state, leader = self.state.views.at(proposal.view), self.state.leader(proposal.view)
         self.state.timers.record_activity(leader, proposal.view)
         self.state.chain.learn(proposal.block)
-        state.add_proposal(proposal)
-        if state.has_equivocated:
-            self._report(state, leader, "proposals", state.proposals[0], state.proposals[1])
+        view_state.add_proposal(proposal)
+        if view_state.has_equivocated:
+            self._report(view_state, leader, "proposals", view_state.proposals[0], view_state.proposals[1])
 
     def _on_vote(self, vote: Vote) -> None:
-        state = self.state.views.at(vote.view)
-        tally = state.tallies[vote.kind]
+        view_state = self.state.views.at(vote.view)
+        tally = view_state.tallies[vote.kind]
         if tally.holds(vote):
             return
         self.state.timers.record_activity(vote.validator, vote.view)
         tally.add(vote)
-        for other in state.conflicts(vote):
-            self._report(state, vote.validator, f"{other.kind.name} and {vote.kind.name}", other, vote)
+        for other in view_state.conflicts(vote):
+            self._report(view_state, vote.validator, f"{other.kind.name} and {vote.kind.name}", other, vote)
         certificate = tally.certificate(vote.digest, self.state.committee)
         if certificate is not None:
-            self._on_certificate(state.with_proposal(certificate))
+            self._on_certificate(view_state.with_proposal(certificate))
 
-    def _report(self, state: ViewState, validator: int, what: str, first: Statement, second: Statement) -> None:
-        if (validator, what) not in state.evidence:
-            state.evidence.add((validator, what))
+    def _report(self, view_state: ViewState, validator: int, what: str, first: Statement, second: Statement) -> None:
+        if (validator, what) not in view_state.evidence:
+            view_state.evidence.add((validator, what))
             self._actions.append(events.Evidence(validator, first, second))
 
     # --- certificates ---
@@ -269,21 +269,21 @@ class Core:
 
     def _on_notarization(self, certificate: Certificate) -> None:
         """R6."""
-        state = self.state.views.at(certificate.view)
-        if state.notarization is not None:
+        view_state = self.state.views.at(certificate.view)
+        if view_state.notarization is not None:
             return
         self.state.views.add_notarization(certificate)
-        self._keep(state.notarization or certificate)
-        if not state.own.has_signed(Kind.NULLIFY):
-            self._sign_vote(state, Kind.FINALIZE, certificate.digest)
+        self._keep(view_state.notarization or certificate)
+        if not view_state.own.has_signed(Kind.NULLIFY):
+            self._voting.sign_vote(view_state, Kind.FINALIZE, certificate.digest)
         self._enter(certificate.view + 1)
 
     def _on_nullification(self, certificate: Certificate) -> None:
         """R7."""
-        state = self.state.views.at(certificate.view)
-        if state.nullification is not None:
+        view_state = self.state.views.at(certificate.view)
+        if view_state.nullification is not None:
             return
-        state.nullification = certificate
+        view_state.nullification = certificate
         self._keep(certificate)
         self.state.timers.nullified()
         if self.state.leader(certificate.view) == self.state.index:
@@ -339,75 +339,7 @@ class Core:
         checkpoint = self.state.chain.checkpoint.header_bytes
         self._actions.append(events.Finalize(final, self.state.settled_view(), is_own, checkpoint))
 
-    # --- acting in the current view ---
-
-    def _lead(self) -> None:
-        """R3."""
-        view, composer = self.state.view, self.state.composer
-        if self.state.leader(view) != self.state.index:
-            return
-        own = self.state.views.at(view).own
-        found = composer.parent(view)
-        if found is None or own.proposal is not None or own.has_signed(Kind.NULLIFY):
-            return
-        parent_view, parent = found
-        block = composer.child(view, parent_view, parent, self.state.time_ms, self.state.may_advance())
-        if block is None:
-            timers = self.state.timers
-            is_waiting = timers.pending_since_ms is None or self.state.now_ms < timers.idle_until_ms()
-            if is_waiting or parent.header.height == 0:
-                return
-            block = parent
-        own.proposal = Proposal(View(view), block)
-        self._actions.append(events.Sign(own.proposal))
-
-    def _vote(self) -> None:
-        """R4, and R5 where the proposal is to blame."""
-        state = self.state.views.at(self.state.view)
-        if state.has_equivocated:
-            self._nullify(state)
-        if not state.proposals or state.own.has_signed(Kind.NOTARIZE) or state.own.has_signed(Kind.NULLIFY):
-            return
-        proposal = state.proposals[0]
-        match self.state.judge.judge(proposal, self.state.time_ms, self.state.may_advance()):
-            case Judgement.GOOD:
-                self._sign_vote(state, Kind.NOTARIZE, proposal.block.digest, proposal)
-            case Judgement.INVALID:
-                self._nullify(state)
-            case Judgement.CONTRADICTED:
-                probes = self.state.records.contradicted(proposal.block, state.view, self.state.now_ms)
-                self._actions += probes or ()
-                if probes is None:
-                    self._nullify(state)
-            case Judgement.NOT_YET:
-                self._actions += self.state.records.unseen(proposal.block.header.openings, self.state.now_ms)
-
-    def _time_out(self) -> None:
-        """R5 where time or the leader's silence is to blame; R9."""
-        now_ms, timers = self.state.now_ms, self.state.timers
-        if timers.pending_since_ms is None:
-            return
-        state = self.state.views.at(self.state.view)
-        has_proposal = bool(state.proposals) or state.own.proposal is not None
-        is_vain = not has_proposal and timers.is_inactive(self.state.leader(state.view), state.view)
-        if now_ms >= timers.deadline_ms() or is_vain:
-            self._nullify(state)
-        if now_ms >= timers.resend_at_ms and len(self.state.committee) > 1:
-            page = self.state.repeater.page(self.state.finalization, timers.resent(now_ms))
-            self._actions.extend(map(events.Send, page))
-
-    def _nullify(self, state: ViewState) -> None:
-        """R5."""
-        if not state.own.has_signed(Kind.FINALIZE):
-            self._sign_vote(state, Kind.NULLIFY, NO_DIGEST)
-
-    def _sign_vote(self, state: ViewState, kind: Kind, digest: bytes, voted: Proposal | None = None) -> None:
-        """The only place where votes are made: each kind once a view, nothing at or below the floor (R10)."""
-        if state.own.has_signed(kind) or state.view <= self.state.floor:
-            return
-        vote = Vote(kind, self.state.committee.epoch, state.view, digest, self.state.index)
-        state.own.add(vote)
-        self._actions.append(events.Sign(vote, voted))
+    # --- acting ---
 
     def _answer(self, refusal: Refusal, certificate: Certificate | None, since_ms: int) -> None:
         """Somebody speaks of what has been over for us since `since_ms`: show why (R9)."""

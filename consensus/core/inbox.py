@@ -113,18 +113,19 @@ class Inbox:
         return Refusal.KNOWN if self._timers.has_reached(message.validator, view) else Refusal.BEHIND
 
     def _is_known(self, message: Message) -> bool:
-        state = self._views.get(message.view)
-        if state is None:
+        view_state = self._views.get(message.view)
+        if view_state is None:
             return False
         match message:
             case Vote(kind=kind):
-                return state.tallies[kind].holds(message)
+                return view_state.tallies[kind].holds(message)
             case Proposal(block=block):
-                return len(state.proposals) >= PROPOSALS_KEPT_MAX or state.proposal_of(block.digest) is not None
+                is_full = len(view_state.proposals) >= PROPOSALS_KEPT_MAX
+                return is_full or view_state.proposal_of(block.digest) is not None
             case Certificate(kind=Kind.NOTARIZE, digest=digest, proposal=proposal):
-                held = state.notarization is not None
-                return held and (proposal is None or state.proposal_of(digest) is not None)
+                held = view_state.notarization is not None
+                return held and (proposal is None or view_state.proposal_of(digest) is not None)
             case Certificate(kind=Kind.NULLIFY):
-                return state.nullification is not None
+                return view_state.nullification is not None
             case Certificate():
                 return False

@@ -231,7 +231,7 @@ class RecordRepair:
 
     def _voted_end(self, partition: int) -> int:
         """Up to which offset our records lie under a head that we voted for. Records of dead views need not stay."""
-        votes = (state.own.votes.get(Kind.NOTARIZE) for state in self._views)
+        votes = (view_state.own.votes.get(Kind.NOTARIZE) for view_state in self._views)
         blocks = [self._chain.get(vote.digest) for vote in votes if vote is not None]
         heads = [self._ground(block, partition) for block in blocks if block is not None]
         return max((head.end_offset for head in heads), default=0)

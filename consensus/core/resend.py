@@ -22,9 +22,9 @@ class Repeater:
         return page if finalization is None else [finalization, *page]
 
     def _above(self) -> Iterator[Message]:
-        for state in self._views:
-            if state.notarization is not None:
-                yield state.notarization
-            if state.nullification is not None:
-                yield state.nullification
-            yield from state.own.signed()
+        for view_state in self._views:
+            if view_state.notarization is not None:
+                yield view_state.notarization
+            if view_state.nullification is not None:
+                yield view_state.nullification
+            yield from view_state.own.signed()

@@ -150,9 +150,9 @@ class State:
         checkpoint = self.chain.checkpoint
         if self.chain.delivered.header.heads != checkpoint.header.heads:
             yield checkpoint.header.time_ms + self.chain.rule.time_ms - self.ahead_ms
-        state = self.views.get(self.view)
-        if state is not None and state.proposals:
-            yield state.proposals[0].block.header.time_ms - self.settings.drift_ms - self.ahead_ms
+        view_state = self.views.get(self.view)
+        if view_state is not None and view_state.proposals:
+            yield view_state.proposals[0].block.header.time_ms - self.settings.drift_ms - self.ahead_ms
 
     def settled_view(self) -> int:
         """Up to this view nothing that was said is needed any more: no vote, no certificate and no header."""

@@ -92,10 +92,10 @@ class Views:
     def at(self, view: int) -> ViewState:
         """The state of a view above the last finalization."""
         assert view > self.final_view
-        state = self._states.get(view)
-        if state is None:
-            state = self._states[view] = ViewState(View(view))
-        return state
+        view_state = self._states.get(view)
+        if view_state is None:
+            view_state = self._states[view] = ViewState(View(view))
+        return view_state
 
     def get(self, view: int) -> ViewState | None:
         return self._states.get(view)
@@ -111,12 +111,13 @@ class Views:
         """The digest notarized in `view`; that of the last finalization in its view."""
         if view == self.final_view:
             return self.final_digest
-        state = self._states.get(view)
-        return state.notarization.digest if state is not None and state.notarization is not None else None
+        view_state = self._states.get(view)
+        notarization = None if view_state is None else view_state.notarization
+        return None if notarization is None else notarization.digest
 
     def is_nullified(self, view: int) -> bool:
-        state = self._states.get(view)
-        return state is not None and state.nullification is not None
+        view_state = self._states.get(view)
+        return view_state is not None and view_state.nullification is not None
 
     def entrance(self, view: int) -> Certificate | None:
         """The certificate that lets anybody enter `view`: one of the view before, if it is held and not final."""
@@ -128,8 +129,8 @@ class Views:
         return all(self.is_nullified(view) for view in range(low + 1, high))
 
     def add_notarization(self, certificate: Certificate) -> None:
-        state = self.at(certificate.view)
-        state.notarization = state.with_proposal(certificate)
+        view_state = self.at(certificate.view)
+        view_state.notarization = view_state.with_proposal(certificate)
         if certificate.view > self.highest_notarized[0]:
             self.highest_notarized = (certificate.view, certificate.digest)
 
