@@ -14,18 +14,19 @@ not decided here (DESIGN §3): `reread`, `adopt` and `on_final` are the means.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Event, Lock
 from time import monotonic
 from types import MappingProxyType
 from typing import Final
 
+from backbone.intake.open_reader import OpenReader
 from backbone.intake.partition import HeadLike, IntakeLimits, OpeningLike, Partition, Source
-from backbone.intake.probe import RecordsPruned, look_at
-from backbone.intake.resume_overlap import Joint, joint_of
-from backbone.intake.retained_records import RetainedRecords
-from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, ReadableLog, TopicMissing
-from backbone.store import Entry, StoredRecord, StoreReader, StoreWriter
+from backbone.intake.parts import Chain, IntakeParts
+from backbone.intake.probe import RecordsPruned
+from backbone.intake.reports import Advance, Differs, Shown
+from backbone.intake.suspects import Suspects
+from backbone.log import LogUnavailable, PositionLost, TopicMissing
+from backbone.store import Entry, StoredRecord
 
 __all__ = [
     "Advance",
@@ -34,62 +35,12 @@ __all__ = [
     "HeadLike",
     "Intake",
     "IntakeLimits",
+    "IntakeParts",
     "OpeningLike",
     "RecordsPruned",
     "Shown",
     "Source",
 ]
-
-PROBE_MS: Final = 1_000
-"""How soon a suspect partition is looked at again; later and later while nothing changes."""
-PROBE_MS_MAX: Final = 16_000
-SILENCE: Final = 4
-"""After looks that were not answered there are none for so many times as long, whoever asks: others are read then."""
-SILENCE_MS_MAX: Final = 60_000
-
-Chain = Callable[[bytes, int, int, bytes | None], bytes]
-"""(chain digest before, incarnation, offset, value) -> the chain digest after that record."""
-
-
-@dataclass(frozen=True, slots=True)
-class Advance:
-    """What the store now holds of a partition beyond what was told before: an entry per record, in order."""
-
-    partition: int
-    incarnation: int
-    entries: tuple[Entry, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the log shows of a partition that was looked at: `opening` is (topic id, first offset that is not what the
-    store holds) where it contradicts what is final; None where it agrees. `diverged_at`: from which offset on it does
-    not show what is stored above that; it is not read before that is final, or gone."""
-
-    partition: int
-    incarnation: int
-    opening: tuple[str, int] | None
-    diverged_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Differs:
-    """Records that were offered of a partition do not continue what is held of it."""
-
-    partition: int
-    incarnation: int
-
-
-@dataclass(frozen=True, slots=True)
-class IntakeParts:
-    """What an intake runs over; none of it is closed here. `stored` is the intake's own."""
-
-    log: ReadableLog
-    topic: str
-    writer: StoreWriter
-    stored: StoreReader
-    aside: RetainedRecords
-    chain: Chain
 
 
 class Intake:
@@ -108,29 +59,25 @@ class Intake:
         limits: IntakeLimits,
         now_ms: Callable[[], int] = lambda: int(monotonic() * 1000),
     ) -> None:
-        self._log, self._topic = parts.log, parts.topic
         self._writer, self._stored, self._aside = parts.writer, parts.stored, parts.aside
-        self._chain = parts.chain
         self._limits = limits
-        self._now_ms = now_ms
         starts_by_partition = {head.partition: head for head in starts}
         self._partitions = {
             head.partition: self._resume(head, starts_by_partition[head.partition], sources[head.partition])
             for head in final
         }
-        self._reader: LogReader | None = None
-        self._assigned: frozenset[int] = frozenset()
-        self._is_known = False
-        """Whether the topic is the one that we last read."""
-        self._joints: dict[int, Joint] = {}
-        """What the reader must show again before anything new."""
+        self._reader = OpenReader(parts, self._partitions)
+        self._suspects = Suspects(parts, self._partitions, self._reader, now_ms)
         self._turn = Lock()
         self._accounts = Lock()
         self._room = Event()
-        self.delivered_twice = 0
-        """Records that came again exactly as they had been read."""
         self.partitions: Final = MappingProxyType(self._partitions)
         """Where the reading of each stands."""
+
+    @property
+    def delivered_twice(self) -> int:
+        """Records that came again exactly as they had been read."""
+        return self._reader.delivered_twice
 
     def backlog(self) -> list[Advance]:
         """What the store holds above the final heads at boot, to be told before the first `pump`."""
@@ -146,13 +93,13 @@ class Intake:
         """
         with self._turn:
             try:
-                self._identify()
-                shown = self._look_at_suspects()
+                self._reader.identify()
+                shown = self._suspects.look()
                 if shown:
                     return shown
-                reader = self._reader_of_open()
-                if reader is not None:
-                    return self._store(self._chained(self._read(reader, records_max, timeout_ms)))
+                wanted = self._wanted()
+                if wanted:
+                    return self._store(self._reader.read(wanted, records_max, timeout_ms))
             except RecordsPruned:
                 raise
             except PositionLost as lost:
@@ -160,7 +107,7 @@ class Intake:
                 return []
             except TopicMissing as missing:
                 # Who recreates a topic deletes it first; nothing is lost by waiting.
-                self._close_reader()
+                self._reader.close()
                 raise LogUnavailable(str(missing)) from missing
         self._room.wait(timeout_ms / 1000)
         return []
@@ -248,7 +195,7 @@ class Intake:
         state.shrink(state.end_offset)
         state.weigh(self._limits)
         state.suspect()
-        self._close_reader()
+        self._reader.close()
 
     def adopt(self, before: HeadLike, records: Sequence[StoredRecord]) -> Sequence[Advance | Differs]:
         """Take records from elsewhere, re-hashed from `before` on, as far as they continue what the store holds.
@@ -266,13 +213,13 @@ class Intake:
             if ours == ends[-1]:
                 return []
             state.suspect()
-            self._close_reader()
+            self._reader.close()
             return self._store({before.partition: list(records[ends.index(ours) :])})
 
     def close(self) -> None:
         """Close the reader of the log; the parts belong to the caller."""
         with self._turn:
-            self._close_reader()
+            self._reader.close()
 
     def _suffix(self, partition: int) -> list[Advance]:
         state = self._partitions[partition]
@@ -298,63 +245,13 @@ class Intake:
         state.weigh(self._limits)
         return state
 
-    # --- what the log shows ---
-
-    def _identify(self) -> None:
-        """Once: a topic that was recreated while we did not read it shows no error where we hold nothing of it."""
-        if not self._is_known:
-            topic_id = self._log.describe(self._topic).topic_id
-            for state in self._partitions.values():
-                if state.source.topic_id != topic_id:
-                    state.suspect()
-            self._is_known = True
-
     def _on_lost(self, lost: PositionLost) -> None:
         """The log does not know a position of ours, or has something else there."""
-        for partition in self._assigned if lost.partition is None else (lost.partition,):
+        for partition in self._reader.assigned if lost.partition is None else (lost.partition,):
             state = self._partitions[partition]
             state.is_barred = True
             state.suspect()
-        self._close_reader()
-
-    def _look_at_suspects(self) -> list[Shown]:
-        """Look at each partition for which it is time; what is new.
-
-        One that does not answer keeps no other waiting: what was seen is told, what is open is read.
-        """
-        begin_ms = self._now_ms()
-        found: list[Shown] = []
-        silent: list[Partition] = []
-        failure: LogUnavailable | None = None
-        for state in self._partitions.values():
-            if state.is_suspect and begin_ms >= max(state.probe_due_ms, state.silent_until_ms):
-                try:
-                    shown = self._look(state, begin_ms)
-                except LogUnavailable as unavailable:
-                    failure = unavailable
-                    silent.append(state)
-                else:
-                    found += [] if shown is None else [shown]
-        end_ms = self._now_ms()
-        for state in silent:
-            state.silent_until_ms = end_ms + min(max(PROBE_MS, SILENCE * (end_ms - begin_ms)), SILENCE_MS_MAX)
-        if failure is not None and not found:
-            raise failure
-        return found
-
-    def _look(self, state: Partition, now_ms: int) -> Shown | None:
-        """Look, and go on as what was seen allows; None where nobody asked and nothing is new."""
-        was_open, before, asked = state.is_open, state.shown, state.asked
-        seen = look_at(state, self._log, self._topic, self._stored)
-        state.saw(seen.source, seen.opening, seen.diverged_at, is_readable=seen.is_readable, asked=asked)
-        state.looks = state.looks + 1 if state.shown == before else 0
-        state.probe_due_ms = now_ms + min(PROBE_MS << state.looks, PROBE_MS_MAX)
-        if was_open != state.is_open:
-            self._close_reader()
-        if asked == state.answered and state.shown == before and state.diverged_at is None:
-            return None
-        state.answered = asked
-        return Shown(state.number, state.incarnation, state.shown, state.diverged_at)
+        self._reader.close()
 
     def _open(self, head: HeadLike, topic_id: str) -> None:
         """Go on in a partition's next incarnation; what was read above the final head of the one before is void."""
@@ -373,77 +270,15 @@ class Intake:
                 head.end_offset,
                 head.chain_digest,
             )
-            self._close_reader()
+            self._reader.close()
 
-    # --- reading ---
-
-    def _reader_of_open(self) -> LogReader | None:
-        """A reader of exactly the partitions that are open; None if none is."""
+    def _wanted(self) -> frozenset[int]:
+        """The partitions that are open; where none is, `pump` waits for room."""
         with self._accounts:
             wanted = frozenset(partition for partition, state in self._partitions.items() if state.is_open)
             if not wanted:
                 self._room.clear()
-                return None
-        if self._reader is None or wanted != self._assigned:
-            is_new = self._reader is None or bool(self._joints)
-            self._close_reader()
-            joints = {number: joint_of(self._partitions[number], self._stored, is_new) for number in wanted}
-            self._joints = {number: joint for number, joint in joints.items() if joint is not None}
-            starts = {partition: self._partitions[partition].end_offset for partition in wanted}
-            starts.update((partition, joint.offset) for partition, joint in self._joints.items())
-            self._reader = self._log.reader(self._topic, starts)
-            self._assigned = wanted
-        return self._reader
-
-    def _read(self, reader: LogReader, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
-        try:
-            records = reader.read(records_max, timeout_ms)
-        except LogUnavailable:
-            self._close_reader()
-            raise
-        if not records and self._joints and reader.at_end():
-            partition, joint = next(iter(self._joints.items()))
-            raise PositionLost(
-                f"Partition {partition} of {self._topic} ends below {joint.offset}, where a record was read before: "
-                "the log was truncated.",
-                self._topic,
-                partition,
-            )
-        return records
-
-    def _chained(self, records: Sequence[LogRecord]) -> dict[int, list[StoredRecord]]:
-        batches: dict[int, list[StoredRecord]] = {}
-        heads = {partition: (state.end_offset, state.chain_digest) for partition, state in self._partitions.items()}
-        for record in records:
-            partition, offset, value = record.partition, record.offset, record.value
-            end_offset, digest = heads[partition]
-            batch = batches.setdefault(partition, [])
-            if offset < end_offset or partition in self._joints:
-                self._admit_again(record, batch)
-                continue
-            incarnation = self._partitions[partition].incarnation
-            digest = self._chain(digest, incarnation, offset, value)
-            batch.append(StoredRecord(offset, incarnation, value, digest))
-            heads[partition] = (offset + 1, digest)
-        return batches
-
-    def _admit_again(self, record: LogRecord, batch: Sequence[StoredRecord]) -> None:
-        partition, incarnation = record.partition, self._partitions[record.partition].incarnation
-        joint = self._joints.get(partition)
-        if joint is not None and joint.is_shown_by(record):
-            if joint.is_complete:
-                del self._joints[partition]
-            return
-        known = next((held for held in batch if held.offset == record.offset), None)
-        known = known or self._stored.find(partition, record.offset, incarnation)
-        if known is None or known.value != record.value or (joint is not None and record.offset > joint.offset):
-            raise PositionLost(
-                f"Partition {partition} of {record.topic} shows another record at offset {record.offset} than was "
-                "read there before: the log was rewritten or recreated.",
-                record.topic,
-                partition,
-            )
-        self.delivered_twice += 1
+        return wanted
 
     def _store(self, batches: Mapping[int, list[StoredRecord]]) -> list[Advance]:
         for partition, batch in batches.items():
@@ -461,9 +296,3 @@ class Intake:
             state.extend(entries)
             state.weigh(self._limits)
             return Advance(partition, state.incarnation, entries)
-
-    def _close_reader(self) -> None:
-        if self._reader is not None:
-            self._reader.close()
-        self._reader, self._assigned, self._joints = None, frozenset(), {}
-        self._is_known = False

@@ -268,7 +268,7 @@ def test_a_store_that_was_pruned_finds_the_cut_where_a_whole_one_finds_it() -> N
         ) -> Iterator[StoredRecord]:
             return self._stored.held(partition, max(from_offset, 16), end_offset, incarnation)
 
-    world.intake._stored = Pruned(world.store)  # type: ignore[assignment]
+    world.intake._suspects._stored = Pruned(world.store)  # type: ignore[assignment]
     world.plain.truncate(TOPIC, 0, 20)
     shown = world.look([])
     assert shown[0].opening == (world.plain.describe(TOPIC).topic_id, 20)
