@@ -21,7 +21,7 @@ from ledger import digests
 from ledger.block import FinalBlock
 from ledger.columns import COMMAND, ITEM, KIND_TRANSFER, Verdicts
 from ledger.genesis import DEFAULT_LIMITS, Genesis
-from ledger.header import Header
+from ledger.header import Epoch, Header
 from ledger.state import Asset, Inputs
 
 ASSET = b"a" * 32
@@ -76,7 +76,7 @@ def run(workload: Workload) -> None:
 
 
 def _block(state: State, height: int, verdicts: Verdicts) -> tuple[float, float]:
-    header = Header(1, 0, height, 0, bytes(32), 0, 0, height, ())
+    header = Header(1, Epoch(0), height, 0, bytes(32), 0, 0, height, ())
     block = BlockInput(FinalBlock(header, b"", digests.block_digest(GENESIS.digest, b""), b""), len(verdicts.items))
     start = perf_counter()
     wanted = state.wanted(verdicts)

@@ -19,7 +19,7 @@ import numpy as np
 import psycopg
 
 from benchmarks.smallest import SMALLEST, run_to_its_end
-from ledger.header import Head
+from ledger.header import Epoch, Head
 from ledger.state import BALANCE, TRANSFER, Asset, BlockRow, Cursor, Effects, TransactionRow, Wanted
 from node.embedded.postgres import EmbeddedPostgres
 from projections.database import Database
@@ -92,7 +92,9 @@ class Load:
     def _block(self, transactions: int, transfers: int) -> BlockRow:
         heads = self.cursor().heads
         zero = bytes(32)
-        return BlockRow(self.height, zero, zero, 0, 1, 0, self.height, heads, transactions, transactions, transfers, 0)
+        return BlockRow(
+            self.height, zero, zero, Epoch(0), 1, 0, self.height, heads, transactions, transactions, transfers, 0
+        )
 
     def _balances(self, accounts: np.ndarray) -> np.ndarray:
         rows = np.zeros(len(accounts), BALANCE)

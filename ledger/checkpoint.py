@@ -6,7 +6,7 @@ from typing import Final
 from ledger import digests
 from ledger.codec import Codec
 from ledger.genesis import Genesis
-from ledger.header import Head, header_bytes_max, is_head
+from ledger.header import Epoch, Head, header_bytes_max, is_head
 from ledger.rejection import Reason, Rejection
 
 _CHECKPOINT: Final = Codec("Checkpoint")
@@ -19,7 +19,7 @@ class Checkpoint:
     `previous` is the digest of the checkpoint before; of the first one the genesis digest.
     """
 
-    epoch: int
+    epoch: Epoch
     height: int
     block_digest: bytes
     heads: tuple[Head, ...]

@@ -10,8 +10,9 @@ from itertools import pairwise
 from typing import Final, Self
 
 from ledger.genesis import Genesis, Validator
+from ledger.header import Epoch
 
-FIRST_EPOCH: Final = 0
+FIRST_EPOCH: Final = Epoch(0)
 SLOTS: Final = 1024
 """Of the leader table; view v is that of slot v mod 1,024."""
 
@@ -19,7 +20,7 @@ SLOTS: Final = 1024
 class Committee:
     """The validators of one epoch; each is named by its index."""
 
-    def __init__(self, epoch: int, members: Sequence[Validator]) -> None:
+    def __init__(self, epoch: Epoch, members: Sequence[Validator]) -> None:
         self.epoch: Final = epoch
         self.members: Final = tuple(members)
         self.power: Final = sum(member.power for member in members)
@@ -80,7 +81,7 @@ class Committees:
         """Genesis makes the committee of the first epoch."""
         return cls([Committee(FIRST_EPOCH, genesis.validators)])
 
-    def at(self, epoch: int) -> Committee | None:
+    def at(self, epoch: Epoch) -> Committee | None:
         """The committee of an epoch; None where it is not known."""
         return self._by_epoch.get(epoch)
 

@@ -7,9 +7,6 @@ from ledger.codec import Codec
 from ledger.rejection import Reason, Rejection
 
 Epoch = NewType("Epoch", int)
-Height = NewType("Height", int)
-View = NewType("View", int)
-Offset = NewType("Offset", int)
 
 PROTOCOL_VERSION: Final = 1
 
@@ -43,7 +40,7 @@ class Header:
     """
 
     protocol_version: int
-    epoch: int
+    epoch: Epoch
     height: int
     parent_view: int
     parent_digest: bytes

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.commands import Ownership
-from ledger.header import Head
+from ledger.header import Epoch, Head
 from ledger.object_parts import ObjectDetails, ObjectParts
 
 BUCKET_MS: Final = 60_000
@@ -106,7 +106,7 @@ class BlockRow:
     height: int
     digest: bytes
     parent_digest: bytes
-    epoch: int
+    epoch: Epoch
     view: int
     proposer: int
     time_ms: int

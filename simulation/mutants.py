@@ -31,7 +31,6 @@ from consensus.wire.checkpoint_messages import CheckpointCertificate, Checkpoint
 from consensus.wire.messages import NO_DIGEST, Block, Certificate, Kind, Proposal, Vote, Wire
 from executor.state import State as ExecutorState
 from ledger.committee import Committee
-from ledger.header import View
 
 Change = tuple[type | ModuleType, str, Any]
 
@@ -156,7 +155,7 @@ def _propose_twice(self: Any) -> None:
     state = self._state
     own = state.views.at(state.view).own
     if state.leader(state.view) == state.index and own.proposal is not None and state.chain.delivered.header.height:
-        again = Proposal(View(state.view), state.chain.delivered)
+        again = Proposal(state.view, state.chain.delivered)
         if own.proposal.block.digest != again.block.digest:
             own.proposal = again
             self._actions.append(events.Sign(again))
@@ -168,7 +167,7 @@ def _again_the_delivered(self: Any) -> None:
     own = state.views.at(state.view).own
     is_free = own.proposal is None and not own.has_signed(Kind.NULLIFY) and state.chain.delivered.header.height > 0
     if state.leader(state.view) == state.index and is_free and state.timers.pending_since_ms is not None:
-        own.proposal = Proposal(View(state.view), state.chain.delivered)
+        own.proposal = Proposal(state.view, state.chain.delivered)
         self._actions.append(events.Sign(own.proposal))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ledger.commands import Command, Transfer
 from ledger.committee import FIRST_EPOCH, Committee
 from ledger.genesis import DEFAULT_LIMITS, Genesis, Limits, Validator, parse_genesis, render_genesis
+from ledger.header import Epoch
 from ledger.keys import PrivateKey
 from ledger.transaction import Body, Transaction, encode_batch, encode_transaction, sign_body
 
@@ -74,7 +75,7 @@ def genesis_bytes(
     )
 
 
-def committee(*powers: int, epoch: int = FIRST_EPOCH) -> Committee:
+def committee(*powers: int, epoch: Epoch = FIRST_EPOCH) -> Committee:
     """Of validators v0, v1, .. with these powers."""
     return Committee(epoch, genesis(len(powers), powers=powers).validators)
 

@@ -7,7 +7,7 @@ from backbone.store import StoredRecord, StoreWriter
 from backbone.store.writer import SEGMENT_BYTES
 from ledger import digests
 from ledger.genesis import Genesis
-from ledger.header import Head, Header, encode_header
+from ledger.header import Epoch, Head, Header, encode_header
 from tests.builders import TIME_MS
 
 Values = Sequence[bytes | None]
@@ -31,7 +31,9 @@ def write_store(
         height = 0
         for height, ends in enumerate(cuts, 1):
             heads = tuple(Head(p, 0, end, chains[p][end]) for p, end in enumerate(ends))
-            header = Header(1, 0, height, parent_view, parent_digest, height, 0, TIME_MS + step_ms * height, heads)
+            header = Header(
+                1, Epoch(0), height, parent_view, parent_digest, height, 0, TIME_MS + step_ms * height, heads
+            )
             raw = encode_header(header)
             store.append_final(height, raw, b"")
             parent_digest, parent_view = digests.block_digest(genesis.digest, raw), height

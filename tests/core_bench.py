@@ -13,7 +13,7 @@ from consensus.wire.messages import NO_DIGEST, Block, Certificate, Kind, Message
 from consensus.wire.messages import genesis_block as block_zero
 from ledger import digests
 from ledger.committee import Committees
-from ledger.header import Head, Header, Offset, View
+from ledger.header import Head, Header
 from tests import builders
 
 START_MS: Final = 1_700_000_000_000
@@ -125,25 +125,23 @@ class Bench:
         digest = self.genesis.empty_heads()[0].chain_digest
         for offset in range(records):
             digest = digests.chain_next(digest, 0, offset, digests.value_digest(b"%d" % offset))
-            heads.append(Head(0, 0, Offset(offset + 1), digest))
+            heads.append(Head(0, 0, offset + 1, digest))
         return heads
 
     def propose(self, block: Block, view: int | None = None, signer: int | None = None) -> Proposal:
         """The leader's proposal of a block, or of an earlier one again."""
         view = block.header.view if view is None else view
-        made: Proposal = self.sign(
-            Proposal(View(view), block), self.committee.leader(view) if signer is None else signer
-        )
+        made: Proposal = self.sign(Proposal(view, block), self.committee.leader(view) if signer is None else signer)
         return made
 
     def votes(self, kind: Kind, view: int, block: Block | None, voters: Iterable[int]) -> list[Vote]:
         digest = NO_DIGEST if block is None else block.digest
-        return [self.sign(Vote(kind, self.committee.epoch, View(view), digest, voter), voter) for voter in voters]
+        return [self.sign(Vote(kind, self.committee.epoch, view, digest, voter), voter) for voter in voters]
 
     def certificate(self, kind: Kind, view: int, block: Block | None, voters: Iterable[int] = (1, 2, 3)) -> Certificate:
         votes = self.votes(kind, view, block, voters)
         signatures = tuple((vote.validator, vote.signature) for vote in votes)
-        return Certificate(kind, self.committee.epoch, View(view), votes[0].digest, signatures)
+        return Certificate(kind, self.committee.epoch, view, votes[0].digest, signatures)
 
     def _more(self, records: int, size_bytes: int) -> list[tuple[int, bytes, int]]:
         start = len(self._chain)

@@ -30,7 +30,7 @@ from ledger.commands import (
     UpdateObject,
 )
 from ledger.genesis import Genesis
-from ledger.header import Header
+from ledger.header import Epoch, Header
 from ledger.state import BALANCE, Asset, BlockRow, Cursor, Effects
 from ledger.transaction import Transaction, check_body, encode_body
 from projections.database import Database
@@ -179,7 +179,7 @@ class Ledger:
         )
         wanted = self.state.wanted(verdicts)
         self.state.learn(wanted, self.database.prefetch(wanted))
-        header = Header(1, 0, height, height - 1, named("block", height - 1), height, 0, time_ms, ())
+        header = Header(1, Epoch(0), height, height - 1, named("block", height - 1), height, 0, time_ms, ())
         block = BlockInput(FinalBlock(header, b"", named("block", height), b""), len(values))
         effects = execute(self.genesis, self.state, [block], verdicts)
         self.database.flush(effects, height - 1, self._cursor(height), self.genesis)
@@ -216,7 +216,7 @@ def prepared(targets: int) -> Effects:
     balances["asset"] = np.frombuffer(b"".join(assets), "V32")
     balances["address"] = np.frombuffer(OWNER * few, "V32")
     balances["amount"] = 10**9
-    block = BlockRow(1, named("block", 1), named("block", 0), 0, 1, 0, TIME_MS + 1, (), 0, 0, 0, 0)
+    block = BlockRow(1, named("block", 1), named("block", 0), Epoch(0), 1, 0, TIME_MS + 1, (), 0, 0, 0, 0)
     rows = replace(
         nothing(),
         blocks=(block,),

@@ -16,7 +16,7 @@ from ledger.block import FinalBlock
 from ledger.columns import COMMAND, ITEM, KIND_OTHER, KIND_TRANSFER, Verdicts
 from ledger.commands import Command, Transfer
 from ledger.genesis import Genesis, Limits
-from ledger.header import Header
+from ledger.header import Epoch, Header
 from ledger.rejection import Reason
 from ledger.state import Asset, Effects, Inputs, Object, Wanted
 
@@ -69,7 +69,15 @@ class Block:
     @property
     def header(self) -> Header:
         return Header(
-            1, 0, self.height, self.height - 1, name(f"block {self.height - 1}"), self.height, 0, self.time_ms, ()
+            1,
+            Epoch(0),
+            self.height,
+            self.height - 1,
+            name(f"block {self.height - 1}"),
+            self.height,
+            0,
+            self.time_ms,
+            (),
         )
 
 

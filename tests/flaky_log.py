@@ -18,7 +18,7 @@ from consensus.wire.final_blocks import BlockReader, encode_block
 from consensus.wire.messages import Certificate, Kind, Vote, Wire
 from ledger.committee import Committees
 from ledger.genesis import Genesis
-from ledger.header import Head, Header, View
+from ledger.header import Epoch, Head, Header
 from tests.builders import validator_key
 
 
@@ -186,10 +186,10 @@ class MiniValidator:
         """The value of a record of `blocks` with these heads, genuinely signed."""
         self.height += 1
         heads = tuple(Head(partition, 0, end, bytes(32)) for partition, end in enumerate(ends))
-        header = Header(1, 0, self.height, self.height - 1, self._parent, self.height, 0, self.height, heads)
+        header = Header(1, Epoch(0), self.height, self.height - 1, self._parent, self.height, 0, self.height, heads)
         block = self._wire.block(header)
         self._parent = block.digest
-        vote = Vote(Kind.FINALIZE, 0, View(self.height), block.digest, 0)
+        vote = Vote(Kind.FINALIZE, Epoch(0), self.height, block.digest, 0)
         signature = validator_key(0).sign(self._wire.signing_bytes(vote))
-        certificate = Certificate(Kind.FINALIZE, 0, vote.view, block.digest, ((0, signature),))
+        certificate = Certificate(Kind.FINALIZE, Epoch(0), vote.view, block.digest, ((0, signature),))
         return encode_block(block.header_bytes, self._blocks.prove(certificate, ()))

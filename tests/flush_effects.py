@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ledger.commands import Ownership
-from ledger.header import Head
+from ledger.header import Epoch, Head
 from ledger.rejection import Reason
 from ledger.state import (
     BALANCE,
@@ -60,7 +60,9 @@ def cursor_at(height: int) -> Cursor:
 def block_row(height: int) -> BlockRow:
     """The row of a block."""
     digest, parent = name(f"block {height}"), name(f"block {height - 1}")
-    return BlockRow(height, digest, parent, 0, height + 1, 0, TIME_MS + height * 1000, heads_at(height), 3, 2, 2, 1)
+    return BlockRow(
+        height, digest, parent, Epoch(0), height + 1, 0, TIME_MS + height * 1000, heads_at(height), 3, 2, 2, 1
+    )
 
 
 def transaction_row(height: int, index: int = 0, reference: bytes = b"") -> TransactionRow:

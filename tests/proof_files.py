@@ -11,7 +11,7 @@ from ledger.commands import Ownership
 from ledger.committee import Committees
 from ledger.digests import block_digest
 from ledger.genesis import Genesis, parse_genesis
-from ledger.header import Header, encode_header
+from ledger.header import Epoch, Header, encode_header
 from ledger.state import Asset
 from proofs.proof_file import StateProof, encode_state_proof
 from tests.builders import TIME_MS, address, genesis_bytes, validator_key
@@ -66,9 +66,9 @@ class State:
         rows = {**dict(leaves.genesis_leaves(self.genesis)), **ROWS, **filler}
         self.tree.change({leaves.key_hash(key): leaves.value_hash(value) for key, value in rows.items()})
         heads = self.genesis.empty_heads()
-        self.header = encode_header(Header(1, 0, self.height, 3, bytes(32), 41, 2, TIME_MS, heads))
+        self.header = encode_header(Header(1, Epoch(0), self.height, 3, bytes(32), 41, 2, TIME_MS, heads))
         digest = block_digest(self.genesis.digest, self.header)
-        self.checkpoint = Checkpoint(0, self.height, digest, heads, self.tree.root_hash(), self.genesis.digest)
+        self.checkpoint = Checkpoint(Epoch(0), self.height, digest, heads, self.tree.root_hash(), self.genesis.digest)
 
     def certificate(self, members: Sequence[int] = (0, 1, 2), keys: Sequence[int] | None = None) -> bytes:
         """Signed by members, with their own keys unless `keys` says otherwise."""

@@ -28,7 +28,6 @@ from typing import Final
 from consensus.runtime.errors import Halt
 from consensus.wire.messages import NO_DIGEST, Kind, Proposal, Vote
 from ledger.committee import FIRST_EPOCH
-from ledger.header import View
 from tests.committee import Committee
 
 FOLDER: Final = Path(__file__).parent / "scenarios" / "scripts"
@@ -115,7 +114,7 @@ class Stage:
         committee.inject(index, committee.signed(twin, index))
 
     def do_foreign(self, index: int, kind: str, view: int) -> None:
-        vote = Vote(Kind[kind.upper()], FIRST_EPOCH, View(view), NO_DIGEST, index)
+        vote = Vote(Kind[kind.upper()], FIRST_EPOCH, view, NO_DIGEST, index)
         self.committee.inject(index, self.committee.signed(vote, index))
 
     def do_keep_journal(self, index: int) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 
 from ledger.digests import DIGEST_SIZE
-from ledger.header import Head, Offset
+from ledger.header import Head
 
 
 class Outcome(Enum):
@@ -70,7 +70,7 @@ class _Suffix:
         if place == 0:
             return self.base
         base = self.base
-        return Head(base.partition, base.incarnation, Offset(self._ends[place - 1]), self._digest(place - 1))
+        return Head(base.partition, base.incarnation, self._ends[place - 1], self._digest(place - 1))
 
     def _opened(self, head: Head) -> int | Outcome:
         """The place on which a head opens the next incarnation: it has that place's digest and adds nothing to it."""

@@ -8,7 +8,6 @@ from consensus.core.timers import Timers
 from consensus.core.views import PROPOSALS_KEPT_MAX, Views
 from consensus.wire.messages import Block, Certificate, Kind, Message, Proposal, Vote, Wire
 from ledger.committee import Committee
-from ledger.header import View
 from ledger.rejection import Rejection
 
 
@@ -44,7 +43,7 @@ class Inbox:
         self._timers = timers
         self._views_ahead_max = views_ahead_max
         self.refusals: Counter[Refusal] = Counter()
-        self.taken: View | None = None
+        self.taken: int | None = None
         """The view of the message that `read` returned last; None where it was refused."""
 
     def read(self, value: bytes | None, view: int) -> Message | Block | Refusal:

@@ -8,7 +8,7 @@ from consensus.core.views import Views
 from consensus.wire.messages import Block, Wire
 from ledger.committee import Committee
 from ledger.genesis import Genesis
-from ledger.header import Head, Header, Offset, Opening
+from ledger.header import Head, Header, Opening
 
 _HALVINGS_MAX = 10
 
@@ -105,7 +105,7 @@ def _opened(before: Sequence[Head], openings: Sequence[Opening]) -> tuple[Head, 
     """The heads of a block that opens: the opened partitions begin at their first offset, with nothing added."""
     opened = {opening.partition: opening for opening in openings}
     return tuple(
-        Head(head.partition, opening.incarnation, Offset(opening.from_offset), head.chain_digest)
+        Head(head.partition, opening.incarnation, opening.from_offset, head.chain_digest)
         if (opening := opened.get(head.partition)) is not None
         else head
         for head in before

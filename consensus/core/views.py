@@ -6,7 +6,6 @@ from typing import Final
 
 from consensus.wire.messages import Certificate, Kind, Proposal, Statement, Vote
 from consensus.wire.tally import Tally
-from ledger.header import View
 
 PROPOSALS_KEPT_MAX: Final = 2
 """Different proposals of a view's leader that are kept: two prove the fault."""
@@ -40,7 +39,7 @@ class ViewState:
 
     __slots__ = ("evidence", "notarization", "nullification", "own", "proposals", "tallies", "view")
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: int) -> None:
         self.view = view
         self.proposals: list[Proposal] = []
         self.tallies = {kind: Tally(kind, view) for kind in Kind}
@@ -94,7 +93,7 @@ class Views:
         assert view > self.final_view
         view_state = self._states.get(view)
         if view_state is None:
-            view_state = self._states[view] = ViewState(View(view))
+            view_state = self._states[view] = ViewState(view)
         return view_state
 
     def get(self, view: int) -> ViewState | None:

@@ -6,7 +6,6 @@ from consensus.core.judge import Judgement
 from consensus.core.state import State
 from consensus.core.views import ViewState
 from consensus.wire.messages import NO_DIGEST, Kind, Proposal, Vote
-from ledger.header import View
 
 
 class Voting:
@@ -32,7 +31,7 @@ class Voting:
             if is_waiting or parent.header.height == 0:
                 return
             block = parent
-        own.proposal = Proposal(View(view), block)
+        own.proposal = Proposal(view, block)
         self._actions.append(events.Sign(own.proposal))
 
     def vote(self) -> None:

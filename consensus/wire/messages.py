@@ -14,7 +14,7 @@ from ledger import digests
 from ledger.codec import PREFIX_SIZE, Codec
 from ledger.committee import FIRST_EPOCH, Committee, Committees
 from ledger.genesis import Genesis
-from ledger.header import Header, View, decode_header, encode_header, header_bytes_max
+from ledger.header import Epoch, Header, decode_header, encode_header, header_bytes_max
 from ledger.keys import verify
 from ledger.rejection import Reason, Rejection
 
@@ -64,7 +64,7 @@ class Block:
 class Proposal:
     """A leader's block for `view`. In a re-proposal `block.header.view` is an earlier one."""
 
-    view: View
+    view: int
     block: Block
     signature: bytes = b""
 
@@ -74,7 +74,7 @@ class Proposal:
         return self.block.header.view != self.view
 
     @property
-    def epoch(self) -> int:
+    def epoch(self) -> Epoch:
         """That of its block."""
         return self.block.header.epoch
 
@@ -84,8 +84,8 @@ class Vote:
     """One validator's vote; `digest` is NO_DIGEST in a nullify, `validator` an index into the committee."""
 
     kind: Kind
-    epoch: int
-    view: View
+    epoch: Epoch
+    view: int
     digest: bytes
     validator: int
     signature: bytes = b""
@@ -96,8 +96,8 @@ class Certificate:
     """Equal votes of a quorum: (validator, signature), by rising validator. It may carry the proposal it certifies."""
 
     kind: Kind
-    epoch: int
-    view: View
+    epoch: Epoch
+    view: int
     digest: bytes
     signatures: tuple[tuple[int, bytes], ...]
     proposal: Proposal | None = None
@@ -231,7 +231,7 @@ class Wire:
             return Rejection(Reason.FIELD_RANGE, "view")
         if self._committees.at(block.header.epoch) is None:
             return Rejection(Reason.FIELD_RANGE, "epoch")
-        return Proposal(View(view), block, value["signature"])
+        return Proposal(view, block, value["signature"])
 
     def _to_vote(self, value: dict[str, Any]) -> Vote | Rejection:
         wrong = self._wrong_vote(value, [value["validator"]], "validator")
@@ -245,7 +245,7 @@ class Wire:
             return Rejection(Reason.FIELD_RANGE, wrong)
         signatures = tuple((item["validator"], item["signature"]) for item in value["signatures"])
         kind = _KINDS[value["kind"]]
-        certificate = Certificate(kind, value["epoch"], View(value["view"]), value["digest"], signatures)
+        certificate = Certificate(kind, value["epoch"], value["view"], value["digest"], signatures)
         if value["proposal"] is None:
             return certificate
         proposal = self._to_proposal(value["proposal"])
@@ -267,7 +267,7 @@ class Wire:
             return "digest"
         return None if committee.are_members(members) else of_members
 
-    def _vote_bytes(self, kind: Kind, epoch: int, view: int, digest: bytes) -> bytes:
+    def _vote_bytes(self, kind: Kind, epoch: Epoch, view: int, digest: bytes) -> bytes:
         return b"".join((_TAGS[kind], self._genesis.digest, _EPOCH_VIEW.pack(epoch, view), digest))
 
 

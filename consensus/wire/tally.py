@@ -4,7 +4,6 @@ from typing import Final
 
 from consensus.wire.messages import Certificate, Kind, Vote
 from ledger.committee import Committee
-from ledger.header import View
 
 VOTES_KEPT_MAX: Final = 2
 """Different votes of one member that are kept per view and kind: two prove the fault, more prove nothing further."""
@@ -13,7 +12,7 @@ VOTES_KEPT_MAX: Final = 2
 class Tally:
     """The votes of one kind in one view."""
 
-    def __init__(self, kind: Kind, view: View) -> None:
+    def __init__(self, kind: Kind, view: int) -> None:
         self._kind = kind
         self._view = view
         self._by_digest: dict[bytes, dict[int, Vote]] = {}

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ledger.checkpoint import Checkpoint, checkpoint_digest, encode_checkpoint
 from ledger.genesis import Genesis
-from ledger.header import Head
+from ledger.header import Epoch, Head
 from projections.audit.findings import Findings
 from projections.rows.heads import heads_from_json
 from projections.session.connect import Connection
@@ -119,7 +119,7 @@ def checkpoint_digests(connection: Connection, heights: Sequence[int]) -> dict[i
     return {height: (digest, has_certificate) for height, digest, has_certificate in rows}
 
 
-def _digest(genesis: Genesis, epoch: int, height: int, block: bytes, heads: Any, root: bytes, previous: bytes) -> Any:
+def _digest(genesis: Genesis, epoch: Epoch, height: int, block: bytes, heads: Any, root: bytes, previous: bytes) -> Any:
     """None where the columns make no checkpoint."""
     try:
         checkpoint = Checkpoint(epoch, height, block, heads_from_json(heads), root, previous)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ledger.checkpoint import Checkpoint, checkpoint_digest, encode_checkpoint
 from ledger.genesis import Genesis
-from ledger.header import Head
+from ledger.header import Epoch, Head
 from ledger.leaves import genesis_leaves
 from ledger.state import Cursor
 from projections.flush.changes import Changes
@@ -38,7 +38,7 @@ class StoredCheckpoint:
 
 
 def write_checkpoint(
-    connection: Connection, genesis: Genesis, epoch: int, cursor: Cursor, cache: NodeCache
+    connection: Connection, genesis: Genesis, epoch: Epoch, cursor: Cursor, cache: NodeCache
 ) -> StoredCheckpoint:
     """Write and return the checkpoint of the block that `cursor` is at, whose effects have been written. `cache` must
     be cleared where the caller's transaction is undone.

@@ -6,7 +6,6 @@ from random import Random
 from consensus.wire.messages import NO_DIGEST, Kind, Proposal, Vote
 from ledger.committee import FIRST_EPOCH
 from ledger.genesis import Genesis
-from ledger.header import View
 from simulation.adversaries import Adversary
 from simulation.parts.signatures import MemoKey
 
@@ -37,7 +36,7 @@ class Accomplice(Adversary):
         is_for_odd = message.kind is Kind.NULLIFY
         return message.kind is not Kind.NOTARIZE and (side == 1) != is_for_odd
 
-    def _vote(self, kind: Kind, view: View, digest: bytes) -> None:
+    def _vote(self, kind: Kind, view: int, digest: bytes) -> None:
         if (kind, view, digest) not in self._said:
             self._said.add((kind, view, digest))
             self.send(self.signed(Vote(kind, FIRST_EPOCH, view, digest, self.index)))

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from consensus.wire.messages import NO_DIGEST, VIEW_MAX, Kind, Vote
-from ledger.header import View
 from simulation.adversaries import Adversary
 
 
@@ -15,6 +14,6 @@ class FarFuture(Adversary):
         if not isinstance(message, Vote):
             return [value]
         ahead = (1, 2, 63, 64, 65, 1_000, VIEW_MAX - message.view)
-        views = [View(message.view + self.random.choice(ahead)) for _ in range(3)]
+        views = [message.view + self.random.choice(ahead) for _ in range(3)]
         votes = [replace(message, view=view, kind=Kind.NULLIFY, digest=NO_DIGEST) for view in views]
         return [value, *map(self.signed, votes)]

@@ -6,6 +6,7 @@ from random import Random
 from consensus.wire.messages import NO_DIGEST, Kind, Vote, Wire
 from ledger.committee import Committees
 from ledger.genesis import Genesis
+from ledger.header import Epoch
 from simulation.adversaries import Adversary
 from simulation.parts.signatures import MemoKey, verify_memoised
 
@@ -29,6 +30,6 @@ class Foreigner(Adversary):
 
     def _of_other_epochs(self, vote: Vote) -> list[bytes]:
         """Signed for the epoch that they name, and signed for it but naming ours."""
-        other = replace(vote, epoch=vote.epoch + 1)
+        other = replace(vote, epoch=Epoch(vote.epoch + 1))
         signature = self._key.sign(self.wire.signing_bytes(other))
         return [self.wire.encode(replace(word, signature=signature)) for word in (other, vote)]

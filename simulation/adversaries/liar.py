@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from consensus.wire.messages import Proposal
-from ledger.header import Head, Offset
+from ledger.header import Head
 from simulation.adversaries.skipper import Knowing
 
 
@@ -24,7 +24,7 @@ class HeadsLiar(Knowing):
         parent = self.parent(message)
         grandparent = None if parent is None else self.blocks.get(parent.header.parent_digest)
         lies = [
-            replace(head, end_offset=Offset(head.end_offset + 5)),
+            replace(head, end_offset=head.end_offset + 5),
             replace(head, chain_digest=self.random.randbytes(32)),
             replace(head, incarnation=1),
         ]

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from consensus.wire.messages import VIEW_MAX, Certificate, Proposal, Vote
-from ledger.header import View
 from simulation.adversaries import Adversary
 
 
@@ -20,7 +19,7 @@ class Outsider(Adversary):
         if not isinstance(message, Vote):
             return [value]
         votes = [replace(message, validator=member) for member in (members, members + 7, 2**31 - 1)]
-        votes += [replace(message, view=View(view)) for view in (0, VIEW_MAX)]
+        votes += [replace(message, view=view) for view in (0, VIEW_MAX)]
         return [value, *map(self.signed, votes), *map(self.wire.encode, self._certificates(message, members))]
 
     def _certificates(self, vote: Vote, members: int) -> list[Certificate]:

@@ -5,7 +5,6 @@ from random import Random
 
 from consensus.wire.messages import Block, Proposal
 from ledger.genesis import Genesis
-from ledger.header import Height
 from simulation.adversaries import Adversary
 from simulation.parts.signatures import MemoKey
 
@@ -55,7 +54,7 @@ class Orphan(Knowing):
         header = message.block.header
         others = [digest for digest in self.blocks if digest not in (message.block.digest, header.parent_digest)]
         wrong = [
-            replace(header, height=Height(header.height + 1)),
+            replace(header, height=header.height + 1),
             replace(header, parent_digest=self.random.randbytes(32)),
             *(replace(header, parent_digest=digest) for digest in others[-2:]),
         ]

@@ -13,6 +13,7 @@ import pytest
 from ingest.pool import VerdictPool
 from ledger.checkpoint import checkpoint_digest, encode_checkpoint
 from ledger.genesis import Genesis, parse_genesis
+from ledger.header import Epoch
 from ledger.leaves import key_hash, value_hash
 from node.execution.pipeline import PipelineLimits
 from node.execution.session import LogIdentity, Session
@@ -192,7 +193,7 @@ def test_a_checkpoint_holds_little_more_than_a_hash_for_each_of_many_changes(
             )
             tracemalloc.start()
             with connection.transaction():
-                written = write_checkpoint(connection, genesis, 0, cursor_at(height), NodeCache(0))
+                written = write_checkpoint(connection, genesis, Epoch(0), cursor_at(height), NodeCache(0))
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
             assert written.checkpoint.state_root == root_of_all(connection, genesis)

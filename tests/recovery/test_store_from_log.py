@@ -14,7 +14,7 @@ from backbone.store import StoreReader, StoreWriter
 from consensus.wire.final_blocks import BlockReader, encode_block, verify_block
 from consensus.wire.messages import Certificate, Kind, Vote, Wire
 from ledger.committee import Committees
-from ledger.header import Head, Header, View
+from ledger.header import Epoch, Head, Header
 from node.recovery.follow import Follower, FollowProgress, LogTooShort
 from tests.builders import genesis, validator_key
 from tests.store_records import chain
@@ -64,12 +64,12 @@ class Validator:
 
     def _finalize(self) -> None:
         self.height += 1
-        view = View(self.height)
-        header = Header(1, 0, self.height, self.height - 1, self.parent, view, 0, self.height, tuple(self.heads))
+        view = self.height
+        header = Header(1, Epoch(0), self.height, self.height - 1, self.parent, view, 0, self.height, tuple(self.heads))
         block = self.wire.block(header)
-        vote = Vote(Kind.FINALIZE, 0, view, block.digest, 0)
+        vote = Vote(Kind.FINALIZE, Epoch(0), view, block.digest, 0)
         signature = validator_key(0).sign(self.wire.signing_bytes(vote))
-        finalization = Certificate(Kind.FINALIZE, 0, view, block.digest, ((0, signature),))
+        finalization = Certificate(Kind.FINALIZE, Epoch(0), view, block.digest, ((0, signature),))
         proof = BlockReader(GENESIS, Committees.of(GENESIS)).prove(finalization, ())
         self.writer.append_final(self.height, block.header_bytes, proof)
         self.intake.on_final(self.heads)

@@ -8,7 +8,7 @@ from consensus.wire.final_blocks import encode_block
 from consensus.wire.fork_evidence import culprits
 from consensus.wire.messages import NO_DIGEST, Certificate, Kind, Proposal, Statement, Vote, Wire
 from ledger.committee import Committees
-from ledger.header import Header, Height, View
+from ledger.header import Epoch, Header
 from tests import builders
 
 GENESIS = builders.genesis(4)
@@ -23,13 +23,13 @@ def signed(statement: Statement, signer: int) -> bytes:
 
 
 def vote(kind: Kind, digest: bytes = A, validator: int = 1, view: int = 5) -> bytes:
-    return signed(Vote(kind, 0, View(view), NO_DIGEST if kind is Kind.NULLIFY else digest, validator), validator)
+    return signed(Vote(kind, Epoch(0), view, NO_DIGEST if kind is Kind.NULLIFY else digest, validator), validator)
 
 
 def proposal(time_ms: int, view: int) -> bytes:
     leader = COMMITTEES.current.leader(view)
-    header = Header(1, 0, Height(1), View(0), GENESIS.digest, View(view), leader, time_ms, GENESIS.empty_heads())
-    return signed(Proposal(View(view), WIRE.block(header)), leader)
+    header = Header(1, Epoch(0), 1, 0, GENESIS.digest, view, leader, time_ms, GENESIS.empty_heads())
+    return signed(Proposal(view, WIRE.block(header)), leader)
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def test_what_an_honest_validator_may_say_names_nobody() -> None:
 
 def test_votes_are_found_in_certificates_and_in_proofs_of_blocks() -> None:
     def certificate(kind: Kind, digest: bytes) -> Certificate:
-        votes = [Vote(kind, 0, View(5), digest, member) for member in (1, 2, 3)]
+        votes = [Vote(kind, Epoch(0), 5, digest, member) for member in (1, 2, 3)]
         signatures = [builders.validator_key(vote.validator).sign(WIRE.signing_bytes(vote)) for vote in votes]
-        return Certificate(kind, 0, View(5), digest, tuple(zip((1, 2, 3), signatures, strict=True)))
+        return Certificate(kind, Epoch(0), 5, digest, tuple(zip((1, 2, 3), signatures, strict=True)))
 
     named = culprits(GENESIS, COMMITTEES, [vote(Kind.FINALIZE, A), WIRE.encode(certificate(Kind.NULLIFY, NO_DIGEST))])
     assert list(named) == [(0, 1)]
@@ -84,8 +84,8 @@ def test_votes_are_found_in_certificates_and_in_proofs_of_blocks() -> None:
 
 
 def test_forged_messages_and_garbage_name_nobody() -> None:
-    forged = WIRE.encode(Vote(Kind.FINALIZE, 0, View(5), B, 1, b"f" * 64))
-    stranger = WIRE.encode(Vote(Kind.FINALIZE, 0, View(5), B, 9, b"f" * 64))
+    forged = WIRE.encode(Vote(Kind.FINALIZE, Epoch(0), 5, B, 1, b"f" * 64))
+    stranger = WIRE.encode(Vote(Kind.FINALIZE, Epoch(0), 5, B, 9, b"f" * 64))
     values = [None, b"", b"\xc3\x01garbage", encode_block(b"no header", b"no proof"), forged, stranger]
     assert culprits(GENESIS, COMMITTEES, [*values, vote(Kind.FINALIZE, A), vote(Kind.NOTARIZE, A)]) == {}
     assert list(culprits(GENESIS, COMMITTEES, [*values, vote(Kind.NULLIFY), vote(Kind.FINALIZE, B)])) == [(0, 1)]

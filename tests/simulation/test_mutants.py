@@ -8,7 +8,7 @@ import pytest
 from backbone.store import StoredFinal
 from consensus.core.core import Core
 from consensus.wire.messages import Certificate, Kind
-from ledger.header import Header, Height, View
+from ledger.header import Epoch, Header
 from simulation.checkers import CHECKERS, Violation
 from simulation.checkers.checker import Stored
 from simulation.mutants import MUTANTS
@@ -60,12 +60,12 @@ def test_fork_is_found() -> None:
     world = World(seed=1)
     first, second = world.validators[:2]
     for validator, time_ms in ((first, 1), (second, 2)):
-        header = Header(
-            1, 0, Height(1), View(0), world.genesis.digest, View(1), 0, time_ms, world.genesis.empty_heads()
-        )
+        header = Header(1, Epoch(0), 1, 0, world.genesis.digest, 1, 0, time_ms, world.genesis.empty_heads())
         block = world.checkers.wire.block(header)
         validator.store.finals.append(StoredFinal(1, block.header_bytes, b""))
-        stored = Stored(validator.store.finals[-1], block, Certificate(Kind.FINALIZE, 0, View(1), block.digest, ()), ())
+        stored = Stored(
+            validator.store.finals[-1], block, Certificate(Kind.FINALIZE, Epoch(0), 1, block.digest, ()), ()
+        )
         if validator is first:
             world.checkers.agreement.on_stored(validator, stored)
         else:

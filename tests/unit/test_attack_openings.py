@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from consensus.core import events
 from consensus.wire.messages import Block, Kind
-from ledger.header import Head, Offset, Opening
+from ledger.header import Head, Opening
 from tests.core_bench import Bench
 
 OPENING = Opening(0, 1, "another-topic-id", 0)
@@ -12,7 +12,7 @@ OPENING = Opening(0, 1, "another-topic-id", 0)
 
 def opened(bench: Bench, parent: Block, view: int, opening: Opening = OPENING) -> Block:
     """A block of `view` that opens the next incarnation behind `parent`, and nothing else."""
-    head = Head(0, opening.incarnation, Offset(opening.from_offset), parent.header.heads[0].chain_digest)
+    head = Head(0, opening.incarnation, opening.from_offset, parent.header.heads[0].chain_digest)
     return bench.block(view, parent, heads=(head,), openings=(opening,))
 
 
@@ -81,9 +81,9 @@ def test_records_of_another_partition_behind_an_opening_are_asked_of_others() ->
     bench = Bench(partitions=2)
     start, other = bench.genesis.empty_heads()
     first = bench.block(1, heads=(bench.head(1), other))
-    head = Head(0, 1, Offset(0), bench.head(1).chain_digest)
+    head = Head(0, 1, 0, bench.head(1).chain_digest)
     opening = bench.block(2, first, heads=(head, other), openings=(OPENING,))
-    more = replace(other, end_offset=Offset(1), chain_digest=bytes([7] * 32))
+    more = replace(other, end_offset=1, chain_digest=bytes([7] * 32))
     for block in (first, opening, bench.block(3, opening, heads=(head, more))):
         notarize(bench, block)
     bench.pass_ms(bench.settings.fetch_ms)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from consensus.core.heads import LocalHeads
 from consensus.core.proposer import Proposer
 from consensus.wire.messages import Block
-from ledger.header import Head, Offset
+from ledger.header import Head
 from tests import builders
 from tests.core_bench import Bench
 
@@ -17,7 +17,7 @@ def digest(partition: int, end_offset: int) -> bytes:
 
 
 def head(partition: int, end_offset: int) -> Head:
-    return Head(partition, 0, Offset(end_offset), digest(partition, end_offset))
+    return Head(partition, 0, end_offset, digest(partition, end_offset))
 
 
 class Chain:

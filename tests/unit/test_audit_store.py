@@ -12,7 +12,7 @@ from ledger import digests
 from ledger.block import FinalBlock
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
-from ledger.header import Header
+from ledger.header import Epoch, Header
 from ledger.rejection import Reason, Rejection
 from node.recovery.audit_store import StoreAudit, audit_certificates, audit_journal
 from projections.audit.findings import FINDINGS_MAX, Findings
@@ -25,7 +25,7 @@ COUNT = 20
 
 def proven(value: bytes) -> FinalBlock | Rejection:
     """Every block counts as final: these stores are written without consensus."""
-    return FinalBlock(Header(1, 0, 1, 0, b"", 1, 0, 0, ()), b"", b"", b"")
+    return FinalBlock(Header(1, Epoch(0), 1, 0, b"", 1, 0, 0, ()), b"", b"", b"")
 
 
 def written(folder: Path) -> Path:
@@ -133,7 +133,9 @@ WIRE = CheckpointWire(GENESIS, Committees.of(GENESIS))
 
 
 def certified(height: int, root: int = 1, signer: int = 0) -> CheckpointCertificate:
-    claim = WIRE.claim(Checkpoint(0, height, bytes(32), GENESIS.empty_heads(), bytes([root]) * 32, GENESIS.digest))
+    claim = WIRE.claim(
+        Checkpoint(Epoch(0), height, bytes(32), GENESIS.empty_heads(), bytes([root]) * 32, GENESIS.digest)
+    )
     signature = builders.validator_key(signer).sign(WIRE.signing_bytes(claim))
     return CheckpointCertificate(claim, ((0, signature),))
 

@@ -24,7 +24,7 @@ from consensus.wire.checkpoint_messages import CheckpointCertificate, Checkpoint
 from consensus.wire.messages import NO_DIGEST, Kind, Vote, Wire
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
-from ledger.header import View
+from ledger.header import Epoch
 from tests.builders import genesis, validator_key
 
 GENESIS = genesis(4)
@@ -33,7 +33,7 @@ RESEND_MS, PUBLISH_MS = 1_000, 500
 
 
 def checkpoint(height: int = 7, root: int = 1) -> Checkpoint:
-    return Checkpoint(0, height, bytes(32), GENESIS.empty_heads(), bytes([root]) * 32, GENESIS.digest)
+    return Checkpoint(Epoch(0), height, bytes(32), GENESIS.empty_heads(), bytes([root]) * 32, GENESIS.digest)
 
 
 def signature(member: int, height: int = 7, root: int = 1) -> CheckpointSignature:
@@ -394,7 +394,7 @@ def test_rubbish_is_counted(value: bytes | None) -> None:
 
 
 def test_vote_is_no_checkpoint() -> None:
-    vote = Vote(Kind.NULLIFY, 0, View(1), NO_DIGEST, 1, bytes(64))
+    vote = Vote(Kind.NULLIFY, Epoch(0), 1, NO_DIGEST, 1, bytes(64))
     validator = Validator()
     assert [*validator.certifier.on_value(Wire(GENESIS, Committees.of(GENESIS)).encode(vote), 0)] == []
     assert validator.certifier.refused["malformed"] == 1

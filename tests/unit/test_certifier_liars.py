@@ -13,6 +13,7 @@ from consensus.core.certifier import Action, Certified, Certifier, Fork, SignCla
 from consensus.wire.checkpoint_messages import CheckpointSignature, CheckpointWire
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committee, Committees
+from ledger.header import Epoch
 from ledger.keys import verify
 from tests.builders import genesis, validator_key
 
@@ -64,7 +65,7 @@ def _signature(powers: tuple[int, ...], member: int, height: int, root: int) -> 
 
 def checkpoint(wire: CheckpointWire, height: int, root: int) -> Checkpoint:
     chain = wire._genesis
-    return Checkpoint(0, height, bytes(32), chain.empty_heads(), bytes([root]) * 32, chain.digest)
+    return Checkpoint(Epoch(0), height, bytes(32), chain.empty_heads(), bytes([root]) * 32, chain.digest)
 
 
 POWERS = st.sampled_from(((1,) * 4, (1,) * 7, (3, 3, 3, 1), (2, 1, 1, 1, 1), (5, 4, 4, 4, 3), (1, 1)))

@@ -21,7 +21,7 @@ from consensus.wire.messages import NO_DIGEST, Kind, Vote, Wire
 from ledger.checkpoint import Checkpoint, checkpoint_digest, decode_checkpoint, encode_checkpoint
 from ledger.codec import Codec
 from ledger.committee import Committees
-from ledger.header import Head, View, header_bytes_max
+from ledger.header import Epoch, Head, header_bytes_max
 from ledger.keys import verify
 from ledger.rejection import Reason, Rejection
 from tests.builders import genesis, validator_key
@@ -30,7 +30,7 @@ GENESIS = genesis(4)
 WIRE = CheckpointWire(GENESIS, Committees.of(GENESIS))
 TEXT = (Path(__file__).parents[2] / "docs" / "formats.md").read_text("utf-8")
 CHECKPOINT = Checkpoint(
-    epoch=0,
+    epoch=Epoch(0),
     height=7,
     block_digest=bytes(range(32)),
     heads=(Head(0, 0, 5, bytes(range(32, 64))), Head(1, 2**32 - 1, 2**63 - 1, bytes(range(64, 96)))),
@@ -62,7 +62,7 @@ def test_digest_is_that_of_the_document() -> None:
 
 
 WRONG: dict[str, Checkpoint] = {
-    "epoch below zero": replace(CHECKPOINT, epoch=-1),
+    "epoch below zero": replace(CHECKPOINT, epoch=Epoch(-1)),
     "height zero": replace(CHECKPOINT, height=0),
     "height below zero": replace(CHECKPOINT, height=-(2**63)),
     "no heads": replace(CHECKPOINT, heads=()),
@@ -83,7 +83,7 @@ def test_checkpoint_out_of_range_is_a_rejection(what: str) -> None:
 
 
 @pytest.mark.parametrize("epoch", [1, 2**63 - 1])
-def test_an_epoch_without_a_committee_is_a_rejection(epoch: int) -> None:
+def test_an_epoch_without_a_committee_is_a_rejection(epoch: Epoch) -> None:
     claim = WIRE.claim(replace(CHECKPOINT, epoch=epoch))
     for message in (replace(signature(), claim=claim), replace(certificate(), claim=claim)):
         assert WIRE.decode(WIRE.encode(message)) == Rejection(Reason.FIELD_RANGE, "epoch")
@@ -242,7 +242,7 @@ def test_exactly_two_thirds_are_not_enough(powers: tuple[int, ...], members: tup
 
 def test_each_wire_refuses_what_is_meant_for_the_other() -> None:
     votes = Wire(GENESIS, Committees.of(GENESIS))
-    vote = votes.encode(Vote(Kind.NULLIFY, 0, View(1), NO_DIGEST, 1, bytes(64)))
+    vote = votes.encode(Vote(Kind.NULLIFY, Epoch(0), 1, NO_DIGEST, 1, bytes(64)))
     assert isinstance(WIRE.decode(vote), Rejection)
     assert not speaks_of_checkpoints(vote)
     assert not speaks_of_checkpoints(None)

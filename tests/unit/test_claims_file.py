@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ledger.checkpoint import Checkpoint, encode_checkpoint
+from ledger.header import Epoch
 from node.home.checkpoint_mailbox import CLAIMS_MAX, MailboxReader, MailboxWriter
 from node.home.evidence import FILES_MAX, SETTLED, EvidenceFolder, settle, settled_height
 from tests.builders import genesis
@@ -14,7 +15,7 @@ GENESIS = genesis(4)
 
 
 def checkpoint(height: int) -> Checkpoint:
-    return Checkpoint(0, height, bytes(32), GENESIS.empty_heads(), bytes(32), GENESIS.digest)
+    return Checkpoint(Epoch(0), height, bytes(32), GENESIS.empty_heads(), bytes(32), GENESIS.digest)
 
 
 def test_newest_checkpoints_are_read_once_per_version(tmp_path: Path) -> None:

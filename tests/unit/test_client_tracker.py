@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from client.outbox import Record
 from client.tracker import Tracker
-from ledger.header import Head, Header
+from ledger.header import Epoch, Head, Header
 
 
 def _heads(*ends: int, incarnation: int = 0) -> tuple[Head, ...]:
@@ -12,7 +12,7 @@ def _heads(*ends: int, incarnation: int = 0) -> tuple[Head, ...]:
 
 
 def _header(height: int, heads: Sequence[Head]) -> Header:
-    return Header(1, 0, height, height - 1, bytes(32), height, 0, height, tuple(heads))
+    return Header(1, Epoch(0), height, height - 1, bytes(32), height, 0, height, tuple(heads))
 
 
 def _record(partition: int) -> Record:

@@ -29,7 +29,7 @@ from consensus.wire.topics import all_positions, consensus_topics, voting_topics
 from ledger.block import FinalBlock
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committee, Committees, leader_table
-from ledger.header import Header, Height, View
+from ledger.header import Epoch, Header
 from ledger.keys import PrivateKey
 from ledger.rejection import Reason, Rejection
 from simulation.checkers.leaders import leader as leader_of_checkers
@@ -44,8 +44,10 @@ FIRST, SECOND = (0, 1, 2, 3), (5, 2, 0, 3, 4)
 POWERS = (7, 1, 2, 1, 1)
 COMMITTEES = Committees(
     [
-        Committee(0, CHAIN.validators),
-        Committee(1, [replace(NAMED[number], power=power) for number, power in zip(SECOND, POWERS, strict=True)]),
+        Committee(Epoch(0), CHAIN.validators),
+        Committee(
+            Epoch(1), [replace(NAMED[number], power=power) for number, power in zip(SECOND, POWERS, strict=True)]
+        ),
     ]
 )
 SEATS = {0: FIRST, 1: SECOND}
@@ -54,11 +56,11 @@ CHECKPOINTS = CheckpointWire(CHAIN, COMMITTEES)
 """A quorum of the second: members 0 and 2 with 9 of 12. Members 1 to 4 have 5; of the first these would be enough."""
 
 
-def key(epoch: int, index: int) -> PrivateKey:
+def key(epoch: Epoch, index: int) -> PrivateKey:
     return validator_key(SEATS[epoch][index])
 
 
-def committee(epoch: int) -> Committee:
+def committee(epoch: Epoch) -> Committee:
     found = COMMITTEES.at(epoch)
     assert found is not None
     return found
@@ -69,28 +71,26 @@ def signed(statement: Statement) -> Statement:
     return replace(statement, signature=key(statement.epoch, index).sign(WIRE.signing_bytes(statement)))
 
 
-def vote(epoch: int, index: int, kind: Kind = Kind.NULLIFY, digest: bytes = NO_DIGEST, view: int = 1) -> Vote:
-    found = signed(Vote(kind, epoch, View(view), digest, index))
+def vote(epoch: Epoch, index: int, kind: Kind = Kind.NULLIFY, digest: bytes = NO_DIGEST, view: int = 1) -> Vote:
+    found = signed(Vote(kind, epoch, view, digest, index))
     assert isinstance(found, Vote)
     return found
 
 
 def certificate(
-    epoch: int, indexes: Iterable[int], kind: Kind = Kind.NULLIFY, digest: bytes = NO_DIGEST
+    epoch: Epoch, indexes: Iterable[int], kind: Kind = Kind.NULLIFY, digest: bytes = NO_DIGEST
 ) -> Certificate:
     votes = [vote(epoch, index, kind, digest) for index in indexes]
-    return Certificate(kind, epoch, View(1), digest, tuple((it.validator, it.signature) for it in votes))
+    return Certificate(kind, epoch, 1, digest, tuple((it.validator, it.signature) for it in votes))
 
 
-def block(epoch: int, view: int = 1, time_ms: int = 1) -> Block:
+def block(epoch: Epoch, view: int = 1, time_ms: int = 1) -> Block:
     proposer = committee(epoch).leader(view)
-    return WIRE.block(
-        Header(1, epoch, Height(1), View(0), CHAIN.digest, View(view), proposer, time_ms, CHAIN.empty_heads())
-    )
+    return WIRE.block(Header(1, epoch, 1, 0, CHAIN.digest, view, proposer, time_ms, CHAIN.empty_heads()))
 
 
-def proposal(epoch: int, view: int = 1, time_ms: int = 1) -> Proposal:
-    found = signed(Proposal(View(view), block(epoch, view, time_ms)))
+def proposal(epoch: Epoch, view: int = 1, time_ms: int = 1) -> Proposal:
+    found = signed(Proposal(view, block(epoch, view, time_ms)))
     assert isinstance(found, Proposal)
     return found
 
@@ -100,17 +100,17 @@ def read(message: Message) -> Message | Rejection:
 
 
 def test_committees_are_known_by_epoch_and_the_newest_is_the_current_one() -> None:
-    assert [committee(epoch).names for epoch in (0, 1)] == [
+    assert [committee(Epoch(epoch)).names for epoch in (0, 1)] == [
         ("v0", "v1", "v2", "v3"),
         ("v5", "v2", "v0", "v3", "v4"),
     ]
-    assert COMMITTEES.at(2) is None
+    assert COMMITTEES.at(Epoch(2)) is None
     assert (COMMITTEES.current.epoch, COMMITTEES.members_max) == (1, 5)
-    assert (Committees.of(CHAIN).current.epoch, Committees.of(CHAIN).at(1)) == (0, None)
+    assert (Committees.of(CHAIN).current.epoch, Committees.of(CHAIN).at(Epoch(1))) == (0, None)
 
 
 def test_quorum_leader_and_key_are_those_of_the_epoch() -> None:
-    first, second = committee(0), committee(1)
+    first, second = committee(Epoch(0)), committee(Epoch(1))
     assert first.is_quorum((1, 2, 3))
     assert not second.is_quorum((1, 2, 3, 4))
     assert second.is_quorum((0, 2))
@@ -128,24 +128,24 @@ def test_checkers_come_to_the_same_leaders_on_their_own(powers: tuple[int, ...])
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
-def test_messages_are_read_and_verified_with_their_epochs_committee(epoch: int) -> None:
+def test_messages_are_read_and_verified_with_their_epochs_committee(epoch: Epoch) -> None:
     for message in (vote(epoch, 3), proposal(epoch), certificate(epoch, (0, 2, 3)), vote(epoch, len(SEATS[epoch]) - 1)):
         assert read(message) == message
         assert WIRE.is_authentic(message)
-    other = replace(vote(epoch, 0), epoch=1 - epoch)
-    assert not WIRE.is_authentic(replace(other, signature=key(1 - epoch, 3).sign(WIRE.signing_bytes(other))))
+    other = replace(vote(epoch, 0), epoch=Epoch(1 - epoch))
+    assert not WIRE.is_authentic(replace(other, signature=key(Epoch(1 - epoch), 3).sign(WIRE.signing_bytes(other))))
     assert not WIRE.is_authentic(other)
 
 
 def test_a_member_of_one_epoch_is_none_of_a_smaller_one() -> None:
-    assert isinstance(read(vote(1, 4)), Vote)
-    assert read(Vote(Kind.NULLIFY, 0, View(1), NO_DIGEST, 4, bytes(64))) == Rejection(Reason.FIELD_RANGE, "validator")
-    assert read(replace(vote(1, 4), epoch=2)) == Rejection(Reason.FIELD_RANGE, "epoch")
+    assert isinstance(read(vote(Epoch(1), 4)), Vote)
+    assert read(Vote(Kind.NULLIFY, Epoch(0), 1, NO_DIGEST, 4, bytes(64))) == Rejection(Reason.FIELD_RANGE, "validator")
+    assert read(replace(vote(Epoch(1), 4), epoch=Epoch(2))) == Rejection(Reason.FIELD_RANGE, "epoch")
 
 
 def test_a_certificate_does_not_carry_a_proposal_of_another_epoch() -> None:
-    of_first = proposal(0)
-    voted = certificate(1, (0, 2), Kind.NOTARIZE, of_first.block.digest)
+    of_first = proposal(Epoch(0))
+    voted = certificate(Epoch(1), (0, 2), Kind.NOTARIZE, of_first.block.digest)
     assert read(replace(voted, proposal=of_first)) == Rejection(Reason.FIELD_RANGE, "proposal")
 
 
@@ -153,7 +153,7 @@ def test_a_certificate_does_not_carry_a_proposal_of_another_epoch() -> None:
     ("epoch", "indexes", "enough"),
     [(0, (0, 1, 2), True), (0, (0, 2), False), (1, (0, 2), True), (1, (1, 2, 3, 4), False)],
 )
-def test_a_block_is_final_by_a_quorum_of_its_epoch(epoch: int, indexes: tuple[int, ...], enough: bool) -> None:
+def test_a_block_is_final_by_a_quorum_of_its_epoch(epoch: Epoch, indexes: tuple[int, ...], enough: bool) -> None:
     final, reader = block(epoch), BlockReader(CHAIN, COMMITTEES)
     proof = reader.prove(certificate(epoch, indexes, Kind.FINALIZE, final.digest), ())
     assert isinstance(reader.verify(encode_block(final.header_bytes, proof)), FinalBlock) is enough
@@ -161,40 +161,40 @@ def test_a_block_is_final_by_a_quorum_of_its_epoch(epoch: int, indexes: tuple[in
 
 def test_contradictions_are_found_by_epoch() -> None:
     values: list[Statement] = [
-        proposal(0, time_ms=1),
-        proposal(0, time_ms=2),
-        vote(1, 0),
-        vote(1, 0, Kind.FINALIZE, bytes(31) + b"1"),
-        vote(0, 2),
-        vote(1, 2, Kind.FINALIZE, bytes(31) + b"1"),
+        proposal(Epoch(0), time_ms=1),
+        proposal(Epoch(0), time_ms=2),
+        vote(Epoch(1), 0),
+        vote(Epoch(1), 0, Kind.FINALIZE, bytes(31) + b"1"),
+        vote(Epoch(0), 2),
+        vote(Epoch(1), 2, Kind.FINALIZE, bytes(31) + b"1"),
     ]
     found = culprits(CHAIN, COMMITTEES, [WIRE.encode(value) for value in values])
-    assert list(found) == [(0, committee(0).leader(1)), (1, 0)]
+    assert list(found) == [(0, committee(Epoch(0)).leader(1)), (1, 0)]
 
 
 def test_a_tally_certifies_with_the_committee_that_it_is_given() -> None:
     for epoch, enough in ((0, False), (1, True)):
-        tally = Tally(Kind.NULLIFY, View(1))
+        tally = Tally(Kind.NULLIFY, 1)
         for index in (0, 2):
-            tally.add(vote(epoch, index))
-        assert (tally.certificate(NO_DIGEST, committee(epoch)) is not None) is enough
+            tally.add(vote(Epoch(epoch), index))
+        assert (tally.certificate(NO_DIGEST, committee(Epoch(epoch))) is not None) is enough
 
 
 def test_topics_are_those_of_the_epochs_members() -> None:
-    assert consensus_topics(CHAIN, committee(1)) == [f"momus.test.consensus.v{number}" for number in SECOND]
-    assert voting_topics(CHAIN, committee(1))[-1] == "momus.test.checkpoints"
-    positions = all_positions(CHAIN, committee(1), {"momus.test.consensus.v2": 9})
-    assert [positions[topic] for topic in consensus_topics(CHAIN, committee(1))] == [0, 9, 0, 0, 0]
+    assert consensus_topics(CHAIN, committee(Epoch(1))) == [f"momus.test.consensus.v{number}" for number in SECOND]
+    assert voting_topics(CHAIN, committee(Epoch(1)))[-1] == "momus.test.checkpoints"
+    positions = all_positions(CHAIN, committee(Epoch(1)), {"momus.test.consensus.v2": 9})
+    assert [positions[topic] for topic in consensus_topics(CHAIN, committee(Epoch(1)))] == [0, 9, 0, 0, 0]
 
 
 # --- checkpoints ---
 
 
-def claimed(epoch: int, root: int = 1, height: int = 7) -> Checkpoint:
+def claimed(epoch: Epoch, root: int = 1, height: int = 7) -> Checkpoint:
     return Checkpoint(epoch, height, bytes(32), CHAIN.empty_heads(), bytes([root]) * 32, CHAIN.digest)
 
 
-def said(epoch: int, index: int, root: int = 1) -> CheckpointSignature:
+def said(epoch: Epoch, index: int, root: int = 1) -> CheckpointSignature:
     claim = CHECKPOINTS.claim(claimed(epoch, root))
     return CheckpointSignature(claim, index, key(epoch, index).sign(CHECKPOINTS.signing_bytes(claim)))
 
@@ -208,7 +208,9 @@ def reads(certifier: Certifier, *messages: CheckpointSignature | CheckpointCerti
     ("epoch", "indexes", "enough"),
     [(0, (0, 1, 2), True), (0, (0, 2), False), (1, (0, 2), True), (1, (1, 2, 3, 4), False)],
 )
-def test_a_checkpoint_is_certified_by_a_quorum_of_its_epoch(epoch: int, indexes: tuple[int, ...], enough: bool) -> None:
+def test_a_checkpoint_is_certified_by_a_quorum_of_its_epoch(
+    epoch: Epoch, indexes: tuple[int, ...], enough: bool
+) -> None:
     words = [said(epoch, index) for index in indexes]
     whole = CheckpointCertificate(words[0].claim, tuple((it.validator, it.signature) for it in words))
     assert CHECKPOINTS.decode(CHECKPOINTS.encode(whole)) == whole
@@ -219,15 +221,23 @@ def test_a_checkpoint_is_certified_by_a_quorum_of_its_epoch(epoch: int, indexes:
 
 def test_equal_indexes_of_two_epochs_are_two_validators() -> None:
     certifier = Certifier(CHECKPOINTS, validator_key(1).public_key, 1_000, 500, None, None)
-    assert not [it for it in reads(certifier, said(0, 3, root=1), said(1, 3, root=2)) if isinstance(it, Contradiction)]
-    assert [it for it in reads(certifier, said(1, 3, root=3)) if isinstance(it, Contradiction)]
+    assert not [
+        it
+        for it in reads(certifier, said(Epoch(0), 3, root=1), said(Epoch(1), 3, root=2))
+        if isinstance(it, Contradiction)
+    ]
+    assert [it for it in reads(certifier, said(Epoch(1), 3, root=3)) if isinstance(it, Contradiction)]
 
 
 @pytest.mark.parametrize(("number", "seats"), [(2, {0: 2, 1: 1}), (1, {0: 1, 1: None}), (5, {0: None, 1: 0})])
 def test_a_validator_signs_as_the_member_that_it_is_in_the_epoch(number: int, seats: dict[int, int | None]) -> None:
     for epoch, seat in seats.items():
         certifier = Certifier(CHECKPOINTS, validator_key(number).public_key, 1_000, 500, None, None)
-        asked = [it.statement.validator for it in certifier.on_claims([claimed(epoch)], 0) if isinstance(it, SignClaim)]
+        asked = [
+            it.statement.validator
+            for it in certifier.on_claims([claimed(Epoch(epoch))], 0)
+            if isinstance(it, SignClaim)
+        ]
         assert asked == ([] if seat is None else [seat])
 
 
@@ -242,18 +252,18 @@ def bench(index: int) -> Bench:
 def test_a_core_counts_its_own_epochs_votes_and_no_others() -> None:
     member = bench(1)
     member.hold(1)
-    member.hear(vote(0, 0), vote(0, 2), vote(0, 3))
+    member.hear(vote(Epoch(0), 0), vote(Epoch(0), 2), vote(Epoch(0), 3))
     assert member.core.state.refusals == {Refusal.MALFORMED: 3}
-    member.hear(vote(1, 2), vote(1, 3), vote(1, 4))
+    member.hear(vote(Epoch(1), 2), vote(Epoch(1), 3), vote(Epoch(1), 4))
     assert not member.core.state.views.is_nullified(1)
-    member.hear(vote(1, 0))
+    member.hear(vote(Epoch(1), 0))
     assert member.core.state.views.is_nullified(1)
 
 
 def test_a_core_votes_for_what_the_leader_of_its_epoch_proposes() -> None:
     member = bench(1)
     leader = member.committee.leader(1)
-    assert (leader, committee(0).leader(1)) == (2, 1)
+    assert (leader, committee(Epoch(0)).leader(1)) == (2, 1)
     member.hold(1)
     member.hear(member.propose(member.block(1), signer=1))
     assert member.said() == []
@@ -276,8 +286,8 @@ def test_a_core_proposes_where_its_epoch_lets_it_lead_and_for_that_epoch() -> No
 @pytest.mark.parametrize(("speakers", "enough"), [((1, 2), False), ((1, 2, 3, 4), True), ((0,), True)])
 def test_a_third_of_the_epochs_power_calls_a_validator_on(speakers: tuple[int, ...], enough: bool) -> None:
     """Members 1 and 2 have 3 of 12, member 0 has 7; of the first epoch two of four would be enough."""
-    pace = Timers(Settings(), committee(1))
+    pace = Timers(Settings(), committee(Epoch(1)))
     for index in speakers:
         pace.record_activity(index, 5)
     assert pace.third_has_reached(5) is enough
-    assert committee(0).has_honest((1, 2))
+    assert committee(Epoch(0)).has_honest((1, 2))

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from consensus.core.heads import LocalHeads, Outcome
 from ledger import digests
-from ledger.header import Head, Offset
+from ledger.header import Head
 from tests.builders import genesis
 
 GENESIS = genesis(1, partitions=3)
@@ -32,7 +32,7 @@ def head(partition: int, ends: list[int]) -> Head:
     if not ends:
         return START[partition]
     end, digest, _ = entries(partition, ends)[-1]
-    return Head(partition, 0, Offset(end), digest)
+    return Head(partition, 0, end, digest)
 
 
 def heads(*ends: list[int]) -> tuple[Head, ...]:
@@ -48,7 +48,7 @@ def test_a_head_beyond_what_is_held_is_not_yet_read() -> None:
 
 
 def test_another_digest_at_the_same_offset_is_contradicted() -> None:
-    other = Head(0, 0, Offset(2), bytes(32))
+    other = Head(0, 0, 2, bytes(32))
     local = held([1, 2], [], [])
     assert local.outcome((other, *START[1:])) is Outcome.CONTRADICTED
     assert local.outcome_of(other) is Outcome.CONTRADICTED
@@ -57,26 +57,26 @@ def test_another_digest_at_the_same_offset_is_contradicted() -> None:
 
 def test_a_head_inside_a_gap_of_the_log_is_contradicted() -> None:
     local = held([1, 5], [], [])
-    assert local.outcome((Head(0, 0, Offset(3), bytes(32)), *START[1:])) is Outcome.CONTRADICTED
+    assert local.outcome((Head(0, 0, 3, bytes(32)), *START[1:])) is Outcome.CONTRADICTED
     assert local.outcome(heads([1, 5], [], [])) is Outcome.CONFIRMED
 
 
 def test_contradicted_beats_not_yet() -> None:
-    other = Head(0, 0, Offset(1), bytes(32))
+    other = Head(0, 0, 1, bytes(32))
     assert held([1], [], []).outcome((other, head(1, [1]), START[2])) is Outcome.CONTRADICTED
 
 
 def test_a_later_incarnation_is_not_yet_read_and_an_earlier_one_contradicted() -> None:
-    local = LocalHeads([Head(0, 1, Offset(5), bytes(32))])
-    assert local.outcome([Head(0, 2, Offset(5), bytes([1] * 32))]) is Outcome.NOT_YET
-    assert local.outcome([Head(0, 3, Offset(5), bytes(32))]) is Outcome.NOT_YET
-    assert local.outcome([Head(0, 0, Offset(5), bytes(32))]) is Outcome.CONTRADICTED
+    local = LocalHeads([Head(0, 1, 5, bytes(32))])
+    assert local.outcome([Head(0, 2, 5, bytes([1] * 32))]) is Outcome.NOT_YET
+    assert local.outcome([Head(0, 3, 5, bytes(32))]) is Outcome.NOT_YET
+    assert local.outcome([Head(0, 0, 5, bytes(32))]) is Outcome.CONTRADICTED
 
 
 def test_a_head_that_opens_the_next_incarnation_is_confirmed_where_it_follows_what_is_held() -> None:
     local = held([1, 2], [], [])
     following, _, _ = heads([1], [], [])
-    opened = Head(0, 1, Offset(0), following.chain_digest)
+    opened = Head(0, 1, 0, following.chain_digest)
     assert local.outcome((opened, *START[1:])) is Outcome.CONFIRMED
     assert local.prefix((opened, *START[1:]), 0, 10, 10**6) is None, "nothing is added to it before it is final"
     local.settle((opened, *START[1:]))

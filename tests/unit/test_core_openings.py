@@ -7,7 +7,7 @@ import pytest
 
 from consensus.core import events
 from consensus.wire.messages import Block, Kind, Proposal
-from ledger.header import Head, Offset, Opening
+from ledger.header import Head, Opening
 from tests.core_bench import Bench
 
 TOPIC: Final = "another-topic-id"
@@ -20,7 +20,7 @@ def show(bench: Bench, opening: Opening | None = OPENING, incarnation: int = 0) 
 
 def opened(bench: Bench, parent: Block, opening: Opening = OPENING, **changes: Any) -> Block:
     """View 2's block that opens behind `parent`, and nothing else."""
-    head = Head(0, opening.incarnation, Offset(opening.from_offset), parent.header.heads[0].chain_digest)
+    head = Head(0, opening.incarnation, opening.from_offset, parent.header.heads[0].chain_digest)
     return bench.block(2, parent, **{"heads": (head,), "openings": (opening,), **changes})
 
 
@@ -46,7 +46,7 @@ def test_what_the_own_broker_shows_is_pending_and_its_leader_proposes_the_openin
     assert proposal is not None
     header = proposal.block.header
     assert header.openings == (OPENING,)
-    assert header.heads == (Head(0, 1, Offset(2), block.header.heads[0].chain_digest),)
+    assert header.heads == (Head(0, 1, 2, block.header.heads[0].chain_digest),)
     assert header.parent_digest == block.digest
 
 
@@ -86,7 +86,7 @@ def _wrong(bench: Bench, block: Block) -> dict[str, Block]:
     head = opened(bench, block).header.heads[0]
     return {
         "another digest": opened(bench, block, heads=(replace(head, chain_digest=bytes(32)),)),
-        "records with the opening": opened(bench, block, heads=(replace(head, end_offset=Offset(3)),)),
+        "records with the opening": opened(bench, block, heads=(replace(head, end_offset=3),)),
         "two incarnations at once": opened(bench, block, replace(OPENING, incarnation=2)),
         "the same incarnation": opened(bench, block, replace(OPENING, incarnation=1), heads=block.header.heads),
         "an opening without its head": opened(bench, block, heads=(bench.head(2),)),
@@ -113,7 +113,7 @@ def test_after_the_opening_is_final_records_of_the_next_incarnation_are_ordered(
     bench.step(events.HeadsAdvanced(bench.now_ms, {0: [(3, bytes([7] * 32), 10)]}))
     proposal = proposed(bench)
     assert proposal is not None
-    assert proposal.block.header.heads == (Head(0, 1, Offset(3), bytes([7] * 32)),)
+    assert proposal.block.header.heads == (Head(0, 1, 3, bytes([7] * 32)),)
     assert proposal.block.header.openings == ()
 
 

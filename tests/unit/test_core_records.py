@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from consensus.core import events
 from consensus.wire.messages import Block, Kind
-from ledger.header import Head, Offset
+from ledger.header import Head
 from tests.core_bench import Bench
 
 
 def other(records: int) -> Head:
     """A head that nobody's log here makes."""
-    return Head(0, 0, Offset(records), bytes([records] * 32))
+    return Head(0, 0, records, bytes([records] * 32))
 
 
 def asked(bench: Bench) -> list[object]:

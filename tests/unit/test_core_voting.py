@@ -8,7 +8,7 @@ import pytest
 from consensus.core import events
 from consensus.core.inbox import Refusal
 from consensus.wire.messages import Block, Kind
-from ledger.header import Head, Offset, Opening
+from ledger.header import Head, Opening
 from tests.core_bench import START_MS, Bench, notarized, with_block
 
 # --- R4: the first proposal ---
@@ -105,7 +105,7 @@ def test_a_proposal_of_an_epoch_without_a_committee_is_nothing() -> None:
 
 def contradict(bench: Bench, view: int = 1, end_offset: int = 2, parent: Block | None = None) -> None:
     """A proposal whose head nobody's log here makes."""
-    heads = (Head(0, 0, Offset(end_offset), bytes(32)),)
+    heads = (Head(0, 0, end_offset, bytes(32)),)
     bench.hear(bench.propose(bench.block(view, parent, heads=heads)))
 
 

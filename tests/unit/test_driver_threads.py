@@ -25,7 +25,7 @@ from ledger.block import FinalBlock
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.genesis import Genesis
-from ledger.header import Head, Header, decode_header
+from ledger.header import Epoch, Head, Header, decode_header
 from ledger.keys import PrivateKey
 from tests.builders import genesis, validator_key
 from tests.flaky_log import FlakyLog
@@ -183,7 +183,9 @@ def test_a_validator_goes_on_where_it_stopped(tmp_path: Path, log: FlakyLog) -> 
 def test_who_stops_over_a_fork_of_the_state_has_said_its_own_before(homes: list[Path], log: FlakyLog) -> None:
     chain = genesis(4)
     wire = CheckpointWire(chain, Committees.of(chain))
-    mine, theirs = (Checkpoint(0, 7, bytes(32), chain.empty_heads(), bytes((n,)) * 32, chain.digest) for n in (1, 2))
+    mine, theirs = (
+        Checkpoint(Epoch(0), 7, bytes(32), chain.empty_heads(), bytes((n,)) * 32, chain.digest) for n in (1, 2)
+    )
     own_topic, another = (chain.topic_name(f"consensus.{chain.validators[n].name}") for n in (0, 1))
     for member in (1, 2):
         claim = wire.claim(theirs)

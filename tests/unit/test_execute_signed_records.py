@@ -6,7 +6,7 @@ from ingest.verdicts import judge
 from ledger import digests
 from ledger.block import FinalBlock
 from ledger.commands import CreateAsset, CreateObject, Mint
-from ledger.header import Header
+from ledger.header import Epoch, Header
 from ledger.rejection import Reason
 from ledger.transaction import Transaction, digest_of
 from tests.builders import TIME_MS, address, genesis, key, record, transaction, transfer
@@ -31,7 +31,7 @@ def test_signed_records_execute_into_rows_and_rejections() -> None:
     verdicts = judge(
         [(0, offset, TIME_MS, value) for offset, value in enumerate(values)], GENESIS.digest, GENESIS.limits
     )
-    header = Header(1, 0, 1, 0, GENESIS.digest, 1, 0, TIME_MS, GENESIS.empty_heads())
+    header = Header(1, Epoch(0), 1, 0, GENESIS.digest, 1, 0, TIME_MS, GENESIS.empty_heads())
     state, stored = State(), Stored()
     wanted = state.wanted(verdicts)
     state.learn(wanted, stored.answer(wanted))

@@ -8,7 +8,7 @@ import pytest
 from backbone.intake.intake import Source
 from backbone.store import StoreReader, StoreWriter
 from consensus.runtime.range_check import leads
-from ledger.header import Head, Header, Offset, Opening, encode_header
+from ledger.header import Epoch, Head, Header, Opening, encode_header
 from node.errors import Halted
 from node.execution.store_pruning import prune_below
 from node.home.final_heads import final_heads, sources
@@ -28,10 +28,10 @@ def _store(
             opening = opened_at.get(height)
             if opening is not None:
                 number = opening.partition
-                heads[number] = Head(number, opening.incarnation, Offset(opening.from_offset), bytes(32))
+                heads[number] = Head(number, opening.incarnation, opening.from_offset, bytes(32))
             openings = () if opening is None or forgets else (opening,)
             parent = CHAIN.digest if height == 1 else bytes(32)
-            header = Header(1, 0, height, height - 1, parent, height, 0, height, tuple(heads), openings)
+            header = Header(1, Epoch(0), height, height - 1, parent, height, 0, height, tuple(heads), openings)
             writer.append_final(height, encode_header(header), b"proof")
 
 
@@ -83,8 +83,8 @@ def test_a_base_that_does_not_read_halts_with_a_remedy(tmp_path: Path, data: byt
 
 def test_records_lead_from_one_head_to_another_or_not() -> None:
     records = chained(numbered(4))
-    before = Head(0, 0, Offset(0), start(0))
-    target = Head(0, 0, Offset(4), records[-1].chain_digest)
+    before = Head(0, 0, 0, start(0))
+    target = Head(0, 0, 4, records[-1].chain_digest)
     assert leads(before, records, target)
     assert not leads(before, records[1:], target)
     assert not leads(before, records[:-1], target)

@@ -27,7 +27,7 @@ from ledger.commands import (
     UpdateObject,
 )
 from ledger.genesis import DEFAULT_LIMITS, parse_genesis
-from ledger.header import Head, Header, Opening, decode_header, encode_header
+from ledger.header import Epoch, Head, Header, Opening, decode_header, encode_header
 from ledger.keys import PrivateKey
 from ledger.transaction import (
     Body,
@@ -68,7 +68,7 @@ TRANSACTION = sign_body(KEY, GENESIS_DIGEST, BODY)
 
 HEADER = Header(
     protocol_version=1,
-    epoch=2,
+    epoch=Epoch(2),
     height=3,
     parent_view=4,
     parent_digest=ID,
@@ -80,7 +80,7 @@ HEADER = Header(
     seal=b"seal",
 )
 
-CHECKPOINT = Checkpoint(0, 3, ID, (Head(0, 0, 0, ID), Head(1, 1, 2**40, OTHER)), OTHER, bytes(range(128, 160)))
+CHECKPOINT = Checkpoint(Epoch(0), 3, ID, (Head(0, 0, 0, ID), Head(1, 1, 2**40, OTHER)), OTHER, bytes(range(128, 160)))
 
 _PROPOSAL = {"view": 5, "header": b"header", "signature": SIGNATURE}
 _VOTE = {"epoch": 0, "view": 5, "digest": ID}

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.header import Head, Header, Opening, decode_header, encode_header, header_bytes_max
+from ledger.header import Epoch, Head, Header, Opening, decode_header, encode_header, header_bytes_max
 from ledger.rejection import Reason, Rejection
 from tests.builders import genesis
 
 GENESIS = genesis(partitions=3)
 HEADER = Header(
     protocol_version=1,
-    epoch=0,
+    epoch=Epoch(0),
     height=1,
     parent_view=0,
     parent_digest=GENESIS.digest,

@@ -8,7 +8,7 @@ import pytest
 
 from backbone.store import StoreWriter
 from consensus.runtime.clock import SteadyClock
-from ledger.header import Header, encode_header
+from ledger.header import Epoch, Header, encode_header
 from node.home import status
 from node.home.control import ControlFile
 from node.home.known_peers import Known, write_known
@@ -47,7 +47,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def header_bytes(height: int, time_ms: int) -> bytes:
-    return encode_header(Header(1, 0, height, height - 1, bytes(32), height, 0, time_ms, CHAIN.empty_heads()))
+    return encode_header(Header(1, Epoch(0), height, height - 1, bytes(32), height, 0, time_ms, CHAIN.empty_heads()))
 
 
 def append_final(home: Home, height: int, time_ms: int) -> None:

@@ -11,7 +11,7 @@ from backbone.intake.retained_records import RetainedRecords
 from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, TopicSpec
 from backbone.log.simulated import SimulatedLog, SimulatedReader
 from backbone.store import LogHead, StoredRecord, StoreReader, StoreWriter
-from ledger.header import Head, Offset, Opening
+from ledger.header import Head, Opening
 from tests.store_records import chain, chained, start
 
 TOPIC = "t"
@@ -67,7 +67,7 @@ class Reading:
         assert shown.opening is not None
         topic_id, from_offset = shown.opening
         incarnation = shown.incarnation + 1
-        self.head = Head(0, incarnation, Offset(from_offset), self.head.chain_digest)
+        self.head = Head(0, incarnation, from_offset, self.head.chain_digest)
         self.source = Source(topic_id, from_offset)
         self.intake.on_final([self.head], [Opening(0, incarnation, topic_id, from_offset)])
 

@@ -18,14 +18,14 @@ from consensus.wire.messages import (
     genesis_block,
 )
 from ledger.committee import Committees
-from ledger.header import Header, View
+from ledger.header import Epoch, Header
 from ledger.rejection import Reason, Rejection
 from tests.builders import genesis, validator_key
 
 GENESIS = genesis(4)
 OTHER = genesis(4, chain="other")
 WIRE = Wire(GENESIS, Committees.of(GENESIS))
-HEADER = Header(1, 0, 1, 0, GENESIS.digest, 3, 3, 5, GENESIS.empty_heads())
+HEADER = Header(1, Epoch(0), 1, 0, GENESIS.digest, 3, 3, 5, GENESIS.empty_heads())
 BLOCK = WIRE.block(HEADER)
 
 
@@ -34,13 +34,13 @@ def signed(statement: Statement, signer: int, wire: Wire = WIRE) -> Statement:
 
 
 def proposal() -> Proposal:
-    made = signed(Proposal(View(3), BLOCK), 3)
+    made = signed(Proposal(3, BLOCK), 3)
     assert isinstance(made, Proposal)
     return made
 
 
 def vote(kind: Kind = Kind.NOTARIZE, signer: int = 1) -> Vote:
-    made = signed(Vote(kind, 0, View(3), NO_DIGEST if kind is Kind.NULLIFY else BLOCK.digest, signer), signer)
+    made = signed(Vote(kind, Epoch(0), 3, NO_DIGEST if kind is Kind.NULLIFY else BLOCK.digest, signer), signer)
     assert isinstance(made, Vote)
     return made
 
@@ -48,12 +48,12 @@ def vote(kind: Kind = Kind.NOTARIZE, signer: int = 1) -> Vote:
 def certificate(kind: Kind = Kind.FINALIZE, with_proposal: bool = True) -> Certificate:
     votes = [vote(kind, signer) for signer in (0, 1, 3)]
     signatures = tuple((made.validator, made.signature) for made in votes)
-    return Certificate(kind, 0, View(3), votes[0].digest, signatures, proposal() if with_proposal else None)
+    return Certificate(kind, Epoch(0), 3, votes[0].digest, signatures, proposal() if with_proposal else None)
 
 
 EVERY: list[Message] = [
     proposal(),
-    replace(proposal(), view=View(9)),
+    replace(proposal(), view=9),
     *(vote(kind) for kind in Kind),
     certificate(Kind.NOTARIZE),
     certificate(Kind.NULLIFY, with_proposal=False),
@@ -102,13 +102,13 @@ def test_no_honest_message_is_larger_than_the_bound() -> None:
 
 
 BAD: dict[str, Message] = {
-    "epoch": replace(vote(), epoch=1),
-    "view zero": replace(vote(), view=View(0)),
+    "epoch": replace(vote(), epoch=Epoch(1)),
+    "view zero": replace(vote(), view=0),
     "validator out of range": replace(vote(), validator=4),
     "validator below zero": replace(vote(), validator=-1),
     "a nullify for a block": replace(vote(Kind.NULLIFY), digest=BLOCK.digest),
     "a notarize for nothing": replace(vote(), digest=NO_DIGEST),
-    "a proposal from before its block": replace(proposal(), view=View(2)),
+    "a proposal from before its block": replace(proposal(), view=2),
     "a block with heads for other partitions": replace(
         proposal(), block=WIRE.block(replace(HEADER, heads=HEADER.heads[:1]))
     ),
@@ -116,7 +116,7 @@ BAD: dict[str, Message] = {
     "members out of order": replace(certificate(), signatures=certificate().signatures[::-1]),
     "no members": replace(certificate(), signatures=()),
     "a member out of range": replace(certificate(), signatures=((4, bytes(64)),)),
-    "another view's proposal": replace(certificate(), view=View(4)),
+    "another view's proposal": replace(certificate(), view=4),
     "another block's proposal": replace(certificate(), digest=bytes(31) + b"1"),
 }
 
@@ -137,7 +137,7 @@ def test_signatures_are_bound_to_signer_view_digest_kind_and_chain() -> None:
     good = vote()
     for changed in (
         replace(good, validator=2),
-        replace(good, view=View(4)),
+        replace(good, view=4),
         replace(good, digest=bytes(31) + b"1"),
         replace(good, kind=Kind.FINALIZE),
     ):
@@ -147,7 +147,7 @@ def test_signatures_are_bound_to_signer_view_digest_kind_and_chain() -> None:
 
 def test_a_proposal_is_the_leaders_of_its_own_view() -> None:
     assert not WIRE.is_signed_with(validator_key(1).public_key, proposal())
-    assert not WIRE.is_authentic(replace(proposal(), view=View(4)))
+    assert not WIRE.is_authentic(replace(proposal(), view=4))
 
 
 def test_one_bad_signature_spoils_a_certificate() -> None:

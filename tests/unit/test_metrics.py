@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from consensus.core.voters import GRACE_VIEWS, Voters
 from ledger.committee import Committees
-from ledger.header import Header
+from ledger.header import Epoch, Header
 from node.home import status
 from node.home.layout import Home
 from node.home.status import StatusFile
@@ -131,7 +131,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 def test_final_block_counts_for_its_proposer_and_failed_views_for_their_leaders(home: Home) -> None:
     genesis = genesis_of(validators=4)
     metrics = OrderMetrics(genesis, Committees.of(genesis).current, home, lambda: 1_500)
-    header = Header(1, 0, 1, 3, bytes(32), 7, 2, 1_000, genesis.empty_heads())
+    header = Header(1, Epoch(0), 1, 3, bytes(32), 7, 2, 1_000, genesis.empty_heads())
     metrics.on_final(header)
     blocks = metrics.values.numbers("momus_consensus_blocks_total")
     failed = metrics.values.numbers("momus_consensus_nullified_views_total")

@@ -8,7 +8,7 @@ import pytest
 from backbone.store import StoreReader, StoreWriter
 from cli import status
 from ledger.genesis import Genesis
-from ledger.header import Head, Header, Offset, encode_header
+from ledger.header import Epoch, Head, Header, encode_header
 from node.home.layout import Home
 from node.home.progress import ProgressFile, records_of
 from node.ordering.ordered import Ordered, records_between
@@ -33,11 +33,11 @@ class Chain:
             opened = random.randrange(PARTITIONS) if random.random() < 0.15 else None
             if opened is None:
                 heads = tuple(
-                    Head(h.partition, h.incarnation, Offset(h.end_offset + step), h.chain_digest)
+                    Head(h.partition, h.incarnation, h.end_offset + step, h.chain_digest)
                     for h, step in zip(heads, steps, strict=True)
                 )
             else:
-                begin = Offset(random.choice((0, heads[opened].end_offset // 2, 2_000)))
+                begin = random.choice((0, heads[opened].end_offset // 2, 2_000))
                 before = heads[opened]
                 after = Head(opened, before.incarnation + 1, begin, before.chain_digest)
                 heads = tuple(after if h.partition == opened else h for h in heads)
@@ -52,7 +52,7 @@ class Chain:
 
     @staticmethod
     def _header(height: int, heads: tuple[Head, ...]) -> Header:
-        return Header(1, 0, height, max(0, height - 1), bytes(32), height, 0, height, heads)
+        return Header(1, Epoch(0), height, max(0, height - 1), bytes(32), height, 0, height, heads)
 
 
 def lags(ordered: Ordered, chain: Chain, from_height: int) -> list[int]:
@@ -93,10 +93,10 @@ def test_momus_status_counts_what_lies_behind_an_opening(tmp_path: Path, execute
     home = Home(tmp_path / "home")
     home.make_folders()
     ends = ((0, 500), (1, 0), (1, 70))
-    before, opened, after = ([Head(p, i, Offset(end), bytes(32)) for p in range(2)] for i, end in ends)
+    before, opened, after = ([Head(p, i, end, bytes(32)) for p in range(2)] for i, end in ends)
     with StoreWriter(home.store) as writer:
         for height, heads in enumerate((before, opened, after), 1):
-            header = Header(1, 0, height, height - 1, GENESIS.digest, height, 0, height, tuple(heads))
+            header = Header(1, Epoch(0), height, height - 1, GENESIS.digest, height, 0, height, tuple(heads))
             writer.append_final(height, encode_header(header), b"proof")
     progress = ProgressFile(home.progress_file)
     progress.write(executed, before if executed else GENESIS.empty_heads())

@@ -14,7 +14,6 @@ from consensus.core import events
 from consensus.wire.final_blocks import BlockReader, encode_block
 from consensus.wire.messages import Block, Kind, Proposal
 from ledger.committee import Committees
-from ledger.header import View
 from tests.core_bench import START_MS, Bench, notarized, restarted, with_block
 
 
@@ -202,7 +201,7 @@ def weighted(index: int = 0) -> Bench:
 
 
 def leading(bench: Bench, view: int) -> int:
-    return bench.core.state.leader(View(view))
+    return bench.core.state.leader(view)
 
 
 def test_a_quorum_is_more_than_two_thirds_of_the_power_however_few_they_are() -> None:

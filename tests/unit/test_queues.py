@@ -22,7 +22,7 @@ from consensus.runtime.readers import Reading
 from consensus.wire.messages import NO_DIGEST, Kind, Vote
 from consensus.wire.topics import voting_topics
 from ledger.committee import Committees
-from ledger.header import View
+from ledger.header import Epoch
 from tests.builders import genesis, validator_key
 from tests.loop_bench import LoopBench
 
@@ -264,7 +264,9 @@ def test_forged_votes_in_one_topic_cost_little_between_two_votes_of_another(kind
     queues = Queues((*it.topics, it.blocks_topic), items_max=10_000, bytes_max=1 << 30)
     wire = it.bench.wire
     forged = [
-        wire.encode(Vote(kind, 0, View(view), NO_DIGEST if kind is Kind.NULLIFY else bytes([n] * 32), n % 4, bytes(64)))
+        wire.encode(
+            Vote(kind, Epoch(0), view, NO_DIGEST if kind is Kind.NULLIFY else bytes([n] * 32), n % 4, bytes(64))
+        )
         for view in range(1, 41)
         for n in range(1, 21)
     ]

@@ -19,7 +19,6 @@ from consensus.wire.final_blocks import BlockReader
 from consensus.wire.messages import NO_DIGEST, Kind, Vote, Wire
 from consensus.wire.topics import all_positions, consensus_topics
 from ledger.committee import FIRST_EPOCH, Committees
-from ledger.header import View
 from node.home.evidence import EvidenceFolder
 from tests.builders import genesis, validator_key
 from tests.committee import MemoryFile, MemoryStore
@@ -114,7 +113,7 @@ def test_a_boot_holds_a_batch_of_its_own_topic_and_not_the_flood_in_it() -> None
 
 def vote(member: int, view: int, kind: Kind = Kind.NULLIFY, digest: bytes = NO_DIGEST) -> Vote:
     bench = Bench()
-    signed: Vote = bench.sign(Vote(kind, FIRST_EPOCH, View(view), digest, member), member)
+    signed: Vote = bench.sign(Vote(kind, FIRST_EPOCH, view, digest, member), member)
     return signed
 
 

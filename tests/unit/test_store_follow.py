@@ -11,7 +11,7 @@ from backbone.store import StoreReader, StoreWriter
 from ledger.block import FinalBlock
 from ledger.digests import block_digest, chain_next, value_digest
 from ledger.genesis import Genesis
-from ledger.header import Head, Header, Offset, decode_header, encode_header
+from ledger.header import Epoch, Head, Header, decode_header, encode_header
 from ledger.rejection import Reason, Rejection
 from node.recovery.follow import (
     BlockMissing,
@@ -50,7 +50,7 @@ class Chain:
         digest = block_digest(self.genesis.digest, encode_header(parent)) if parent else self.genesis.digest
         view = height + 1
         self.headers.append(
-            Header(1, 0, height, view - 1 if parent else 0, digest, view, 0, height, tuple(self._heads))
+            Header(1, Epoch(0), height, view - 1 if parent else 0, digest, view, 0, height, tuple(self._heads))
         )
         self.publish(self.headers[-1])
 
@@ -267,11 +267,11 @@ def test_a_final_block_that_sets_a_head_back_is_a_fork(tmp_path: Path) -> None:
 def _open(chain: Chain, digest: bytes | None = None) -> None:
     """A final block that opens incarnation 1 of partition 0 at offset 2, then one that orders two records of it."""
     last = chain.headers[-1]
-    opened = Head(0, 1, Offset(2), digest or last.heads[0].chain_digest)
+    opened = Head(0, 1, 2, digest or last.heads[0].chain_digest)
     chain.records.values[0] = [(0, b"other"), (2, b"first"), (3, b"second")]
     further = opened
     for offset, value in chain.records.values[0][1:]:
-        further = Head(0, 1, Offset(offset + 1), chain_next(further.chain_digest, 1, offset, value_digest(value)))
+        further = Head(0, 1, offset + 1, chain_next(further.chain_digest, 1, offset, value_digest(value)))
     for head in (opened, further):
         before = chain.headers[-1]
         parent = block_digest(chain.genesis.digest, encode_header(before))

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from consensus.wire.messages import NO_DIGEST, Kind, Vote
 from consensus.wire.tally import Tally
-from ledger.header import View
+from ledger.header import Epoch
 from tests.builders import committee
 
 A, B, C = (bytes([number]) * 32 for number in (1, 2, 3))
 
 
 def vote(member: int, digest: bytes = A) -> Vote:
-    return Vote(Kind.NOTARIZE, 0, View(7), digest, member, bytes([member]) * 64)
+    return Vote(Kind.NOTARIZE, Epoch(0), 7, digest, member, bytes([member]) * 64)
 
 
 QUORUMS = [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4), (6, 5), (7, 5), (9, 7), (10, 7)]
@@ -50,7 +50,7 @@ def test_any_two_quorums_share_more_than_a_third(powers: list[int]) -> None:
 
 
 def test_certificate_names_each_member_once_in_order() -> None:
-    tally = Tally(Kind.NOTARIZE, View(7))
+    tally = Tally(Kind.NOTARIZE, 7)
     for member in (2, 0, 3):
         tally.add(vote(member))
     certificate = tally.certificate(A, committee(1, 1, 1, 1))
@@ -60,7 +60,7 @@ def test_certificate_names_each_member_once_in_order() -> None:
 
 
 def test_votes_for_different_blocks_make_no_quorum() -> None:
-    tally = Tally(Kind.NOTARIZE, View(7))
+    tally = Tally(Kind.NOTARIZE, 7)
     for member, digest in ((0, A), (1, A), (2, B), (3, B)):
         tally.add(vote(member, digest))
     assert tally.certificate(A, committee(1, 1, 1, 1)) is None
@@ -68,7 +68,7 @@ def test_votes_for_different_blocks_make_no_quorum() -> None:
 
 
 def test_a_double_voter_counts_for_both_blocks_and_a_third_vote_is_not_kept() -> None:
-    tally = Tally(Kind.NOTARIZE, View(7))
+    tally = Tally(Kind.NOTARIZE, 7)
     tally.add(vote(0, A))
     assert tally.holds(vote(0, A))
     assert not tally.holds(vote(0, B))
@@ -78,4 +78,4 @@ def test_a_double_voter_counts_for_both_blocks_and_a_third_vote_is_not_kept() ->
 
 
 def test_an_empty_tally_certifies_nothing() -> None:
-    assert Tally(Kind.NULLIFY, View(1)).certificate(NO_DIGEST, committee(1)) is None
+    assert Tally(Kind.NULLIFY, 1).certificate(NO_DIGEST, committee(1)) is None
