@@ -3,16 +3,12 @@
 import re
 from pathlib import Path
 
-import psycopg
 import pytest
-import typer
 
 from cli import submit
-from cli.exit_codes import EXPECTED, sentence_of
 from cli.main import run_line
 from node.home import exits
 
-BROKEN = "It is [broken]; mend it."
 NAMES = ("init", "run", "submit", "tx", "status", "peers", "sql", "replay", "kafka", "demo", "bench", "verify")
 
 
@@ -67,27 +63,3 @@ def test_folder_that_is_no_home_is_said_in_one_sentence(
     assert capsys.readouterr().err.splitlines() == [
         f"momus: {tmp_path} is not the home of a node: it has no momus.toml. Run `momus init` first."
     ]
-
-
-@pytest.mark.parametrize("kind", EXPECTED)
-def test_expected_errors_are_one_line_and_an_exit_code(
-    kind: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    failing = typer.Typer()
-
-    @failing.command()
-    def fail() -> None:
-        raise kind(BROKEN)
-
-    monkeypatch.setattr("cli.main.make_app", lambda names: failing)
-    assert run_line([]) in (exits.USAGE, exits.HALT, exits.UNAVAILABLE)
-    err = capsys.readouterr().err
-    assert err == f"momus: {sentence_of(kind(BROKEN))}\n"
-    assert BROKEN.rstrip(".") in err
-
-
-def test_of_a_database_that_does_not_answer_one_line_with_a_remedy_is_said() -> None:
-    said = sentence_of(psycopg.OperationalError("connection is bad: no such file\n\tIs the server running?\n"))
-    assert said.count("\n") == 0
-    assert "no such file Is the server running?" in said
-    assert "`momus run`" in said
