@@ -11,6 +11,7 @@ from typing import Any, Final
 import httpx
 
 from api.admin.process import socket_path
+from ledger.errors import CallerError, Unavailable
 from node.home.layout import Home
 from node.settings.secrets import read_secret
 
@@ -18,11 +19,11 @@ HOLD_MS: Final = 25_000
 TIMEOUT_S: Final = 60.0
 
 
-class AdminUnreachable(Exception):
+class AdminUnreachable(Unavailable):
     """Nothing answers there, or nothing that can be trusted."""
 
 
-class AdminRefused(Exception):
+class AdminRefused(CallerError):
     """The node does not do that; the message is its own. `status` is the HTTP status."""
 
     def __init__(self, status: int, sentence: str) -> None:

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from ledger import commands
 from ledger.commands import Command
+from ledger.errors import CallerError
 
 AMOUNT_MAX: Final = 2**63 - 1
 _MISSING: Final = object()
 
 
-class BadCommand(ValueError):
+class BadCommand(CallerError, ValueError):
     """What was written is not a command; the message says what is wrong with it."""
 
 

@@ -121,7 +121,7 @@ def _run(arguments: Sequence[str]) -> int:
     except Failure as failure:
         return _failed(failure.code, str(failure), arguments, failure.commands)
     except Exception as error:
-        # All that any command may raise is much to load, too.
+        # SQL is much to load, too.
         from cli.exit_codes import EXPECTED, sentence_of
 
         for kind, code in EXPECTED.items():

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from ledger.digests import address_of
+from ledger.errors import CallerError, Unavailable
 from ledger.genesis import Limits
 from ledger.transaction import Transaction, encode_batch, encode_transaction
 
@@ -12,11 +13,11 @@ _ENVELOPE_BYTES_MAX = 128  # key, signature and length prefixes around a body
 _BATCH_BYTES_MAX = 64  # prefix and block counts around the items
 
 
-class BackPressure(Exception):
+class BackPressure(Unavailable):
     """The client holds as much as it may; the transaction was NOT taken. Wait, then submit it again."""
 
 
-class TooLarge(ValueError):
+class TooLarge(CallerError, ValueError):
     """The transaction would not fit into a record of this chain; it was not taken."""
 
 

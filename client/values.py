@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from ledger.errors import Unavailable
 
-class NotFinal(TimeoutError):
+
+class NotFinal(Unavailable, TimeoutError):
     """The time was over before everything awaited had come so far. Nothing is known to be lost: wait again, or
     submit the same transactions again, which is harmless."""
 
 
-class ClientStopped(RuntimeError):
+class ClientStopped(Unavailable, RuntimeError):
     """A topic is missing, or `blocks` lost the position that the client had read to; the message says which."""
 
 

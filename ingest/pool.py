@@ -13,6 +13,7 @@ from typing import Final
 from ingest.verdicts import Record, join
 from ingest.workers import Worker, WorkerDied
 from ledger.columns import Verdicts
+from ledger.errors import Unavailable
 from ledger.genesis import Limits
 
 CHUNK_RECORDS_MAX: Final = 1024
@@ -22,7 +23,7 @@ _AHEAD_MAX: Final = 2
 _DEATHS_MAX: Final = 3
 
 
-class VerdictWorkersLost(Exception):
+class VerdictWorkersLost(Unavailable):
     """Workers died again and again over the same records, or could not be started, or the pool was closed."""
 
 

@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from ingest.verdicts import Record
 from ledger.columns import Verdicts
+from ledger.errors import Unavailable
 from ledger.genesis import Limits
 
 _WORKER: Final = f"{__package__}.worker"
 _BOOT: Final = f"import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {_WORKER} import main; main()"
 
 
-class WorkerDied(Exception):
+class WorkerDied(Unavailable):
     """The worker process is gone, and with it what it was judging: start another one and send that again."""
 
 

@@ -12,6 +12,7 @@ one byte each, so a count is checked against the bytes that are left before anyt
 from collections.abc import Callable
 from typing import Any, Final
 
+from ledger.errors import CallerError, PeerError
 from ledger.rejection import Reason
 
 Read = Callable[[bytes, int], tuple[Any, int]]
@@ -19,11 +20,11 @@ Read = Callable[[bytes, int], tuple[Any, int]]
 _INT_MAX: Final = 2**31 - 1
 
 
-class UnfitSchema(Exception):
+class UnfitSchema(CallerError):
     """The schema uses what the canonical subset leaves out: maps, floats, recursion, or items without width."""
 
 
-class Refused(Exception):
+class Refused(PeerError):
     """The bytes are not canonical Avro of the schema. Never leaves :class:`ledger.codec.Codec`."""
 
     def __init__(self, reason: Reason, detail: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 from ledger import digests, strict_json
+from ledger.errors import CallerError
 from ledger.header import PROTOCOL_VERSION, Head
 from ledger.keys import is_acceptable_key
 from ledger.strict_json import Fields, StrictJsonError
@@ -66,7 +67,7 @@ class Genesis:
         return tuple(Head(p, 0, 0, digests.chain_start(self.digest, p)) for p in range(self.partitions))
 
 
-class GenesisError(Exception):
+class GenesisError(CallerError):
     """genesis.json is not a genesis: the message names the key and what it must be."""
 
 

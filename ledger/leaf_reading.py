@@ -15,6 +15,7 @@ from ledger.command_values import (
     WRITERS_MAX,
 )
 from ledger.commands import Ownership
+from ledger.errors import PeerError
 from ledger.genesis import LIMITS_MAX, Validator
 from ledger.leaves import Kind
 from ledger.rejection import Reason, Rejection
@@ -83,7 +84,7 @@ def read_leaf(key: bytes, value: bytes) -> LeafContent | Rejection:
     return leaf
 
 
-class _Wrong(Exception):
+class _Wrong(PeerError):
     """Never leaves `read_leaf`."""
 
     def __init__(self, reason: Reason, what: str) -> None:

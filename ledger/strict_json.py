@@ -4,8 +4,10 @@ import json
 import re
 from typing import Any, NoReturn
 
+from ledger.errors import PeerError
 
-class StrictJsonError(Exception):
+
+class StrictJsonError(PeerError):
     """The document is not what it must be: the message names the path and what must stand there."""
 
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 from random import Random
 from typing import Final
 
-from consensus.runtime.errors import Halt
+from consensus.runtime.errors import ValidatorHalt
 from consensus.runtime.loop import Loop
 from ledger.genesis import DEFAULT_LIMITS, Genesis, Validator, parse_genesis, render_genesis
 from simulation.adversaries import Adversary
@@ -43,7 +43,7 @@ class Cast:
 class ByzantineLoop(Loop):
     """The loop under an adversary: it never stops over what its key has signed behind its back."""
 
-    def _halt(self, error: Halt) -> None:
+    def _halt(self, error: ValidatorHalt) -> None:
         return
 
 

@@ -10,7 +10,7 @@ from backbone.store import StoredFinal, StoredRecord
 from consensus.core.chain import Fork
 from consensus.core.events import Fetch, Probe, Reread
 from consensus.core.timers import Settings
-from consensus.runtime.errors import Halt
+from consensus.runtime.errors import ValidatorHalt
 from consensus.runtime.loop import Loop
 from consensus.runtime.ports import Request
 from consensus.runtime.range_check import leads
@@ -266,7 +266,7 @@ class Scene:
             down_ms = self._random.randrange(1, self.faults.down_ms_max + 2)
             self.agenda.plan(self.agenda.now_ms + down_ms, self._boot, validator)
             return False
-        except Halt as halt:
+        except ValidatorHalt as halt:
             validator.halted = halt
             self._bury(validator)
             self._note(validator.seat, "halts", halt)

@@ -9,6 +9,7 @@ from typing import Final
 from backbone.intake.retained_records import RetainedRecords
 from backbone.store import StoredRecord, StoreReader
 from ledger import digests
+from ledger.errors import Unavailable
 from ledger.header import Head
 from sync.records import END_FRAME, RangeLimits, body_bytes, encode_frames
 
@@ -23,7 +24,7 @@ class Miss(Enum):
     TOO_LARGE = "too large"
 
 
-class Changed(Exception):
+class Changed(Unavailable):
     """The store was rewritten while a range was read from it. Ask again."""
 
 

@@ -13,7 +13,7 @@ from backbone.store import Entry, StoredFinal
 from consensus.core.events import Reread
 from consensus.core.timers import Settings
 from consensus.runtime.boot import Booter
-from consensus.runtime.errors import Halt
+from consensus.runtime.errors import ValidatorHalt
 from consensus.runtime.journal import Journal, header
 from consensus.runtime.loop import Loop, Restarted
 from consensus.runtime.ports import LoopPorts, Request
@@ -128,7 +128,7 @@ class Committee:
     # --- what a test does ---
 
     def start(self, index: int) -> None:
-        """Boot a validator from its disk. Raises: Halt."""
+        """Boot a validator from its disk. Raises: ValidatorHalt."""
         member = self.members[index]
         journal = Journal(member.file, self.genesis.digest, builders.validator_key(index).public_key)
         reader = BlockReader(self.genesis, self.committees)
@@ -256,7 +256,7 @@ class Committee:
                 loop.take(item, shown_ms)
             loop.measure_lag(member.lag, shown_ms)
             loop.end_turn(shown_ms)
-        except Halt as halt:
+        except ValidatorHalt as halt:
             member.loop = None
             self.trace.append(f"v{member.index} halts: {type(halt).__name__}")
         return bool(items)

@@ -25,7 +25,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from consensus.runtime.errors import Halt
+from consensus.runtime.errors import ValidatorHalt
 from consensus.wire.messages import NO_DIGEST, Kind, Proposal, Vote
 from ledger.committee import FIRST_EPOCH
 from tests.committee import Committee
@@ -65,7 +65,7 @@ class Stage:
     def do_start(self, index: int) -> None:
         try:
             self.committee.start(index)
-        except Halt as halt:
+        except ValidatorHalt as halt:
             self.committee.trace.append(f"v{index} halts: {type(halt).__name__}")
 
     def do_pause(self, index: int) -> None:

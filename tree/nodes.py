@@ -16,6 +16,7 @@ from hashlib import sha256
 from struct import Struct
 from typing import Final, NamedTuple
 
+from ledger.errors import Halt
 from tree.hashing import DIGEST_SIZE, EMPTY, KEY_BITS, TAG_BRANCH, branch_hash
 
 NIBBLES: Final = KEY_BITS // 4
@@ -35,7 +36,7 @@ Each is its hash, or, where it is a lone leaf, the hash and a byte of its key ha
 """
 
 
-class TreeDamaged(Exception):
+class TreeDamaged(Halt):
     """Stored nodes are not what was written: the tree must be built anew from the state."""
 
 

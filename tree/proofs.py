@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import Final
 
+from ledger.errors import PeerError
 from tree.hashing import DIGEST_SIZE, EMPTY, KEY_BITS, Leaf, bit, branch_hash, leaf_hash
 from tree.nodes import Child, Children, Half, LeafKey, halves_of
 from tree.update import Read, is_node, load, nibble
@@ -23,7 +24,7 @@ PROOF_SIZE_MAX: Final = _COUNT.size + KEY_BITS // 8 + KEY_BITS * DIGEST_SIZE + 1
 ValueHash = Callable[[LeafKey], bytes]
 
 
-class BadProof(Exception):
+class BadProof(PeerError):
     """The bytes are not those of a proof."""
 
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.admin.diagnostics import BUNDLES_KEPT, make_bundle
+from ledger.errors import Unavailable
 from node.home import exits
 from node.home.control import HEIGHT_MAX, Control, ControlFile
 from node.home.layout import Home
@@ -43,7 +44,7 @@ Result = Mapping[str, Any]
 Pausable = Literal["order", "execute", "peers", "drills", "api", "effects"]
 
 
-class ActionFailed(Exception):
+class ActionFailed(Unavailable):
     """It was begun and did not come to its end; the message says why."""
 
 

@@ -18,6 +18,7 @@ from api.reading.heights import Heights
 from api.reading.streams import EffectFeed, Event, StreamPosition
 from backbone.log import LogUnavailable, PositionLost, TopicMissing
 from backbone.log.fenced import Fenced, FencedWriter, FencingLog, Item
+from ledger.errors import Halt
 from node.metrics.values import Values
 from serving.problems import Problem
 
@@ -31,7 +32,7 @@ _DIGESTS: Final = "SELECT height, digest FROM api.blocks WHERE height BETWEEN %s
 _log = structlog.get_logger()
 
 
-class CannotGoOn(Exception):
+class CannotGoOn(Halt):
     """The topic and the database do not fit together now; the message says what to do."""
 
 

@@ -8,19 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from ledger.errors import CallerError, Halt, Unavailable
+
 READ_BYTES_MAX: Final = 2 << 20
 """Value bytes of one read: the record that reaches them is its last. What readers hold is bounded, whoever writes."""
 
 
-class LogUnavailable(Exception):
+class LogUnavailable(Unavailable):
     """The log did not answer. Try again later; nothing is known of what was in flight."""
 
 
-class LogBackPressure(Exception):
+class LogBackPressure(Unavailable):
     """The producer's queue is full, so the record was NOT taken. Call `poll`, then send it again."""
 
 
-class PositionLost(Exception):
+class PositionLost(Halt):
     """The log no longer holds the position that was asked for: it was truncated, pruned or recreated.
 
     `partition` None: all of the topic's.
@@ -32,11 +34,11 @@ class PositionLost(Exception):
         self.partition = partition
 
 
-class TopicMissing(Exception):
+class TopicMissing(Halt):
     """The topic does not exist. `momus init` creates topics; running nodes never do."""
 
 
-class TopicExists(Exception):
+class TopicExists(CallerError):
     """The topic is there already; it is never overwritten."""
 
 

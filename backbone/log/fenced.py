@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from backbone.log import Log, LogRecord
+from ledger.errors import Halt
 
 LOOK_BACK: Final = 200
 """Records in the first look back from the end; each further look is at twice as many."""
@@ -16,7 +17,7 @@ Item = tuple[bytes, bytes]
 """Key and value."""
 
 
-class Fenced(Exception):
+class Fenced(Halt):
     """A later writer of the same name was made: this one has appended nothing, and never will again."""
 
 

@@ -20,6 +20,8 @@ from struct import Struct
 from typing import Final, NamedTuple
 from zlib import crc32
 
+from ledger.errors import Halt, Unavailable
+
 MAGIC: Final = b"momusseg"
 FORMAT: Final = 1
 FINAL_LOG: Final = 0xFFFF_FFFF
@@ -54,19 +56,19 @@ Position = tuple[int, int]
 """(incarnation, offset): the order in which the frames of a log lie."""
 
 
-class StoreDamaged(Exception):
+class StoreDamaged(Halt):
     """The store holds bytes that no crash can explain. Halt; the message names the file, the place and the remedy."""
 
 
-class StoreLocked(Exception):
+class StoreLocked(Unavailable):
     """Another process writes this store. One process per store."""
 
 
-class StoreFailed(Exception):
+class StoreFailed(Unavailable):
     """The disk refused a write or a sync, so what is in flight is unknown. Free or replace it, then start again."""
 
 
-class ValueTooLarge(Exception):
+class ValueTooLarge(Halt):
     """A record's value is over VALUE_BYTES_MAX. Halt: lower `max.message.bytes` of the topic."""
 
 
@@ -111,7 +113,7 @@ class Entry(NamedTuple):
     size_bytes: int
 
 
-class BadFrame(Exception):
+class BadFrame(Halt):
     """The bytes at `position` of a segment are no frame. Internal: it becomes StoreDamaged, or a tail to cut."""
 
     def __init__(self, position: int) -> None:

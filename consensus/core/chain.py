@@ -8,6 +8,7 @@ from typing import Final
 from consensus.wire.final_blocks import DESCENDANTS_MAX, Proven
 from consensus.wire.messages import Block, Certificate
 from ledger.checkpoint_rule import CheckpointRule
+from ledger.errors import Halt
 
 FINALS_MAX: Final = 2048
 """Final blocks that wait for their records or for a block below them."""
@@ -17,7 +18,7 @@ LATE_MAX: Final = 64
 """Headers of one leader that came late and are kept meanwhile: one of them may be the next that is missing."""
 
 
-class Fork(Exception):
+class Fork(Halt):
     """Two final blocks contradict each other: more than a third of the power is Byzantine. Halt, keep all proofs."""
 
 

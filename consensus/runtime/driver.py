@@ -11,7 +11,7 @@ from backbone.store import StoreDamaged, StoreFailed, ValueTooLarge
 from consensus.core.events import Finalize
 from consensus.core.timers import Settings
 from consensus.runtime.boot import Booter
-from consensus.runtime.errors import Halt
+from consensus.runtime.errors import ValidatorHalt
 from consensus.runtime.journal import Journal
 from consensus.runtime.journal_file import open_journal
 from consensus.runtime.loop import Claims, Loop
@@ -25,7 +25,7 @@ from consensus.wire.topics import all_positions, consensus_topics, voting_topics
 from ledger.block import FinalBlock
 from ledger.keys import verify
 
-__all__ = ["Driver", "Halt", "Ports", "Settings"]
+__all__ = ["Driver", "Ports", "Settings", "ValidatorHalt"]
 
 TICK_MS: Final = 100
 FLUSH_MS: Final = 2_000
@@ -39,7 +39,7 @@ _FATAL: Final = (PositionLost, TopicMissing, StoreFailed, StoreDamaged, ValueToo
 class Driver:
     """One validator's consensus, from boot to stop.
 
-    Raises from `run`: Halt (`consensus.runtime.errors`: journal lost or rolled back, second instance, fork),
+    Raises from `run`: ValidatorHalt (`consensus.runtime.errors`: journal lost or rolled back, second instance, fork),
     PositionLost, TopicMissing, StoreDamaged, StoreFailed, ValueTooLarge (all: do not restart, show the message);
     LogUnavailable (at boot only) and ReadingEnded: build new ports and run again.
     """

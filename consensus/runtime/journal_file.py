@@ -8,9 +8,10 @@ from pathlib import Path
 
 from consensus.runtime.errors import JournalFailed, JournalLocked
 from consensus.runtime.journal import Journal, header, lost
+from ledger.errors import CallerError
 
 
-class JournalExists(Exception):
+class JournalExists(CallerError):
     """There is a journal already; it is never overwritten."""
 
 

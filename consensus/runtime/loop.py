@@ -23,7 +23,7 @@ from consensus.core.topic_positions import TopicPositions
 from consensus.core.voters import Voters
 from consensus.runtime.boot import Boot
 from consensus.runtime.certification import Certification
-from consensus.runtime.errors import ForkFound, Halt, SecondInstance
+from consensus.runtime.errors import ForkFound, SecondInstance, ValidatorHalt
 from consensus.runtime.ports import LoopPorts
 from consensus.wire.checkpoint_messages import speaks_of_checkpoints
 from consensus.wire.final_blocks import BlockReader, encode_block
@@ -62,7 +62,7 @@ class Claims:
 
 
 class Loop:
-    """One validator. Raises from all but `status`: Halt, StoreFailed."""
+    """One validator. Raises from all but `status`: ValidatorHalt, StoreFailed."""
 
     def __init__(self, ports: LoopPorts, settings: Settings, boot: Boot, now_ms: int) -> None:
         """Boot: `boot` says what disk and own topic hold. Nothing leaves before the first `end_turn`."""
@@ -243,7 +243,7 @@ class Loop:
         else:
             self._ports.journal.add_certificate(certificate.view, self._wire.encode(certificate))
 
-    def _halt(self, error: Halt) -> None:
+    def _halt(self, error: ValidatorHalt) -> None:
         raise error
 
     def _tell_advances(self, now_ms: int) -> None:

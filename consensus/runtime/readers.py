@@ -13,6 +13,7 @@ from consensus.core.events import Fetch, Probe, Reread
 from consensus.runtime.loop import Restarted, TopicRestarted
 from consensus.runtime.ports import IntakePort, RecordSource, Request
 from consensus.runtime.queues import Queues
+from ledger.errors import Unavailable
 from ledger.header import Head
 
 WAIT_MS: Final = 100
@@ -21,7 +22,7 @@ RECORDS_MAX: Final = 200
 """Records of one batch."""
 
 
-class ReadingEnded(Exception):
+class ReadingEnded(Unavailable):
     """A reading thread died of an error that nobody expected. A validator that hears only a part must not go on."""
 
 

@@ -9,11 +9,12 @@ from typing import Self
 
 from backbone.log import Log
 from client.follower import Follower
+from ledger.errors import Unavailable
 from ledger.genesis import Genesis
 from ledger.header import Header
 
 
-class BenchFailed(RuntimeError):
+class BenchFailed(Unavailable):
     """A measurement did not come to its end; the message says where it stopped."""
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.demo.started import Started
+from ledger.errors import Unavailable
 from node.home.layout import Home
 from node.home.status import RUNNING, Status, StatusFile
 from node.process.parent_death import guard_of
@@ -22,7 +23,7 @@ ALONE = {"MOMUS_API__PORT": "0", "MOMUS_ADMIN__LISTEN": ""}
 _POLL_S = 0.02
 
 
-class NodeFailed(RuntimeError):
+class NodeFailed(Unavailable):
     """A command of the node ended with an error, or the node did not come up. The message quotes it."""
 
 

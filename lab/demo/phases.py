@@ -10,6 +10,7 @@ from client import Client, HeightWatch, Submission
 from lab.demo.latency import Latency, finality, visibility
 from lab.demo.local_node import LocalNode
 from lab.workload import Plan, Statement
+from ledger.errors import Unavailable
 from ledger.transaction import Transaction
 
 PACED_ROWS = 1_000
@@ -20,7 +21,7 @@ OnProgress = Callable[[str, int, int], None]
 """(what is going on, transactions final so far, transactions in all)."""
 
 
-class DemoFailed(RuntimeError):
+class DemoFailed(Unavailable):
     """A step of the demo did not come to its end; the message says which and why."""
 
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from ledger.errors import CallerError
 from node.home.status import StatusFile
 
 _MARKER = ".made-by-momus"
@@ -14,7 +15,7 @@ _held: Final[dict[Path, int]] = {}
 """Folders that this process works in, open and locked until it ends."""
 
 
-class ScratchTaken(Exception):
+class ScratchTaken(CallerError):
     """The folder is there and is not ours to replace, or something in it is still running."""
 
 

@@ -14,6 +14,8 @@ from datetime import date
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from ledger.errors import CallerError
+
 COLUMNS: Final = (
     "trans_id",
     "account_id",
@@ -35,7 +37,7 @@ _AMOUNT = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,2}))?")
 _DATE = re.compile(r"([0-9]{2})([0-9]{2})([0-9]{2})")
 
 
-class StatementError(ValueError):
+class StatementError(CallerError, ValueError):
     """A line is not a row of bank statements. The message names the file, the line and what is wrong there."""
 
 

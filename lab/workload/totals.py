@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lab.workload.statements import Statement
+from ledger.errors import CallerError
 
 ACCOUNTS_MAX: Final = 1_000_000
 SUPPLY_MAX: Final = 2**63 - 1
 
 
-class WorkloadError(ValueError):
+class WorkloadError(CallerError, ValueError):
     """The statements add up to something that this ledger cannot hold; the message says what."""
 
 

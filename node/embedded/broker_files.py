@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from ledger.errors import Unavailable
+
 KAFKA_VERSION: Final = "4.3.1"
 LOG4J_VERSION: Final = "2.25.2"
 FETCH_S_MAX: Final = 900
@@ -20,7 +22,7 @@ _DEPENDENCIES: Final = (
 _ELSE: Final = "or start Kafka another way (`docker compose up`) and give its address"
 
 
-class BrokerUnusable(Exception):
+class BrokerUnusable(Unavailable):
     """The local broker cannot be had. The message says what is missing."""
 
 

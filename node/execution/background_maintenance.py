@@ -15,7 +15,6 @@ from consensus.wire.checkpoint_messages import CheckpointCertificate, Checkpoint
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.genesis import Genesis
-from node.errors import Halted
 from node.execution.session import CHECKPOINTS_MAX
 from node.execution.snapshots import is_offered
 from node.execution.store_pruning import prune_below
@@ -23,6 +22,7 @@ from node.home.control import Control
 from node.home.evidence import FORK, EvidenceFolder
 from node.home.layout import Home
 from node.home.locks import removing
+from node.home.store_base import StoreUnusable
 from projections.database import Database, DatabaseUnavailable, DatabaseUnusable
 from projections.maintenance.measuring import Measured
 from projections.maintenance.pruning import STALE_AT_ONCE, Keep
@@ -111,7 +111,7 @@ class BackgroundMaintenance:
         """Raises: DatabaseUnavailable, DatabaseUnusable."""
         try:
             task(database)
-        except (StoreDamaged, SnapshotStoreUnavailable, Halted, OSError) as error:
+        except (StoreDamaged, SnapshotStoreUnavailable, StoreUnusable, OSError) as error:
             _log.warning("upkeep postponed", reason=str(error))
 
     def _end_old_readers(self, database: Database) -> None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from backbone.store import StoredRecord, StoreReader
 from ledger import digests
 from ledger.block import FinalBlock
+from ledger.errors import Halt
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, decode_header
 from ledger.rejection import Rejection
 
 
-class StoreInconsistent(Exception):
+class StoreInconsistent(Halt):
     """The store does not continue what the database executed. Halt: rebuild the database, or restore the store."""
 
 

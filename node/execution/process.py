@@ -9,13 +9,11 @@ from typing import Final
 
 import structlog
 
-from backbone.store import StoreDamaged
 from ingest.pool import VerdictPool
+from ledger.errors import Halt
 from ledger.genesis import Genesis
 from ledger.state import Cursor
-from node.errors import Halted
 from node.execution.background_maintenance import BackgroundMaintenance
-from node.execution.blocks import StoreInconsistent
 from node.execution.pipeline import PipelineLimits
 from node.execution.session import LogIdentity, Session
 from node.execution.snapshots import Snapshots
@@ -28,7 +26,7 @@ from node.metrics.writing import writing
 from node.process.process import Process
 from node.settings.tree import ExecuteSettings, PruningSettings, Settings
 from node.wiring import database_url, snapshot_place
-from projections.database import CursorMoved, DatabaseUnavailable, DatabaseUnusable
+from projections.database import CursorMoved, DatabaseUnavailable
 from projections.flush.checkpoints import StoredCheckpoint
 from projections.maintenance.migrate import migrate
 from projections.maintenance.pruning import Keep
@@ -71,7 +69,7 @@ class ExecuteProcess:
     on_waiting: Callable[[str], None]
 
     def run(self) -> None:
-        """Until `stop`. Raises: Halted."""
+        """Until `stop`. Raises: Halt."""
         progress = ProgressFile(self.home.progress_file)
         metrics = ExecutionMetrics()
         session = Session(
@@ -101,7 +99,7 @@ class ExecuteProcess:
             upkeep.join()
             progress.close()
         if upkeep.fork is not None:
-            raise Halted(upkeep.fork)
+            raise Halt(upkeep.fork)
 
     def _run_sessions(self, session: Session, pool: VerdictPool, progress: ProgressFile, snapshots: Snapshots) -> None:
         """One session after the other: each starts from the cursor, a lost database ends it and the next one waits."""
@@ -135,15 +133,13 @@ class ExecuteProcess:
                 self.stop.wait(wait_ms / 1000)
                 wait_ms = min(2 * wait_ms, RETRY_MS_MAX)
             except CursorMoved as error:
-                raise Halted(
+                raise Halt(
                     f"{error} Another execute process writes this database: stop one of the two, then start again."
                 ) from error
-            except (StoreInconsistent, StoreDamaged, DatabaseUnusable) as error:
-                raise Halted(str(error)) from error
 
 
 def run_execute(process: Process) -> None:
-    """The execute process until SIGTERM. Raises: Halted, HomeUnusable."""
+    """The execute process until SIGTERM. Raises: Halt, HomeUnusable."""
     home, settings = process.home, process.settings
     genesis = home.genesis()
     executing = ExecuteProcess(

@@ -12,7 +12,7 @@ def prune_below(stored: StoreReader, genesis: Genesis, height: int) -> int:
     many bytes.
 
     What the store must still know of the blocks that go is written first, so a crash in between leaves nothing to
-    repair. Raises: Halted, StoreDamaged, OSError.
+    repair. Raises: StoreUnusable, StoreDamaged, OSError.
     """
     header = final_header(stored, genesis, height)
     found = sources(stored, genesis, header.heads)

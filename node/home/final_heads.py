@@ -8,21 +8,20 @@ from backbone.store import StoredFinal, StoreReader
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, decode_header
 from ledger.rejection import Rejection
-from node.errors import Halted
-from node.home.store_base import Base, read_base
+from node.home.store_base import Base, StoreUnusable, read_base
 
 
 def final_heads(stored: StoreReader, genesis: Genesis) -> tuple[Head, ...]:
     """The heads of the store's last final block, of genesis if there is none.
 
-    Raises: Halted where the store is another chain's.
+    Raises: StoreUnusable where the store is another chain's.
     """
     height = stored.last_height()
     if height == 0:
         return genesis.empty_heads()
     first = final_header(stored, genesis, 1)
     if first.height == 1 and first.parent_digest != genesis.digest:
-        raise Halted(
+        raise StoreUnusable(
             "The store was filled by another chain: its first block does not continue this genesis.json. Put the "
             "right genesis.json or the right store into the home; `momus init` makes a new home."
         )
@@ -30,22 +29,22 @@ def final_heads(stored: StoreReader, genesis: Genesis) -> tuple[Head, ...]:
 
 
 def final_time_ms(stored: StoreReader, genesis: Genesis) -> int:
-    """The time of the store's last final block; 0 without one. Raises: Halted."""
+    """The time of the store's last final block; 0 without one. Raises: StoreUnusable."""
     height = stored.last_height()
     return final_header(stored, genesis, height).time_ms if height else 0
 
 
 def sources(stored: StoreReader, genesis: Genesis, heads: Sequence[Head]) -> list[Source]:
-    """For each partition, where the incarnation of its final head lies. Raises: Halted."""
+    """For each partition, where the incarnation of its final head lies. Raises: StoreUnusable."""
     base = read_base(stored.directory, genesis)
     return [_source(stored, genesis, head, base) for head in heads]
 
 
 def final_header(stored: StoreReader, genesis: Genesis, height: int) -> Header:
-    """The stored header at `height`, or the first one above. Raises: Halted."""
+    """The stored header at `height`, or the first one above. Raises: StoreUnusable."""
     header = decode_header(stored.final_after(height - 1, 1)[0].header_bytes, genesis.partitions)
     if isinstance(header, Rejection):
-        raise Halted(f"The store's header {height} is malformed: {header.detail}. Restore the store.")
+        raise StoreUnusable(f"The store's header {height} is malformed: {header.detail}. Restore the store.")
     return header
 
 
@@ -63,7 +62,7 @@ def _source(stored: StoreReader, genesis: Genesis, head: Head, base: Base | None
     openings = final_header(stored, genesis, low).openings
     opening = next((opening for opening in openings if opening.partition == head.partition), None)
     if opening is None or opening.incarnation != head.incarnation:
-        raise Halted(
+        raise StoreUnusable(
             f"The store does not hold the block that opened incarnation {head.incarnation} of partition "
             f"{head.partition}. Restore the store."
         )
@@ -77,7 +76,7 @@ def gap_above(stored: StoreReader, height: int) -> int | None:
 
 
 def height_at(store: Path, genesis: Genesis, time_ms: int) -> int:
-    """The height of the last block whose time is at most `time_ms`. Raises: Halted where there is none."""
+    """The height of the last block whose time is at most `time_ms`. Raises: StoreUnusable where there is none."""
     with StoreReader(store) as stored:
         low, high = 0, stored.last_height()
         while low < high:
@@ -89,7 +88,7 @@ def height_at(store: Path, genesis: Genesis, time_ms: int) -> int:
         begins = (
             f" of those that are left: the store was pruned up to height {first[0].height}" if _is_late(first) else ""
         )
-        raise Halted(f"No block is as old as {time_ms} ms since 1970{begins}.")
+        raise StoreUnusable(f"No block is as old as {time_ms} ms since 1970{begins}.")
     return low
 
 

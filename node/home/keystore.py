@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from ledger.errors import CallerError
 from ledger.keys import PrivateKey
 from node.home.files import create_file
 from node.home.quoting import quoted
@@ -26,7 +27,7 @@ _SCRYPT_R: Final = 8
 _SCRYPT_P: Final = 1
 
 
-class KeyUnusable(Exception):
+class KeyUnusable(CallerError):
     """The key file cannot be read or opened. The message says which, why, and what to do."""
 
 

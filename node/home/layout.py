@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ledger.errors import CallerError
 from ledger.genesis import Genesis, GenesisError, parse_genesis
 from node.settings.tree import Settings, read_settings
 
@@ -20,7 +21,7 @@ UNFINISHED: Final = ".unfinished"
 """The file in a home, or in a folder of homes, that is not whole yet."""
 
 
-class HomeUnusable(Exception):
+class HomeUnusable(CallerError):
     """The folder is not the home of a node, or not a complete one. The message says what is missing."""
 
 

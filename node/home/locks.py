@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from node.errors import Unavailable
+from ledger.errors import Unavailable
 from node.home.layout import Home, HomeUnusable
 
 _WAY_BACK: Final = "way-back.lock"
 
 
-class DrillUnderWay(Exception):
+class DrillUnderWay(Unavailable):
     """Another process walks a drill of this home: they would meet in the scratch database."""
 
 

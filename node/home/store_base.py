@@ -8,12 +8,16 @@ from typing import Final
 from backbone.intake.intake import Source
 from backbone.store.files import write_durably
 from ledger import strict_json
+from ledger.errors import Halt
 from ledger.genesis import Genesis
-from node.errors import Halted
 
 NAME: Final = "base.json"
 _SIZE_MAX: Final = 1 << 20
 _NUMBER_MAX: Final = 2**53 - 1
+
+
+class StoreUnusable(Halt):
+    """The store is another chain's, or lacks what it must hold. The message names the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ def write_base(store: Path, base: Base) -> None:
 
 
 def read_base(store: Path, genesis: Genesis) -> Base | None:
-    """None of a store that was never pruned. Raises: Halted."""
+    """None of a store that was never pruned. Raises: StoreUnusable."""
     try:
         data = (store / NAME).read_bytes()
     except FileNotFoundError:
@@ -50,7 +54,7 @@ def read_base(store: Path, genesis: Genesis) -> Base | None:
         incarnations = tuple(part.integer("incarnation", 0, _NUMBER_MAX) for part in parts)
         sources = tuple(Source(part.text("topic_id", ".{1,255}"), _first_offset(part)) for part in parts)
     except strict_json.StrictJsonError as error:
-        raise Halted(f"{store / NAME} cannot be read: {error}. Restore the store.") from error
+        raise StoreUnusable(f"{store / NAME} cannot be read: {error}. Restore the store.") from error
     return Base(height, incarnations, sources)
 
 

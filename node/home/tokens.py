@@ -14,6 +14,7 @@ from hmac import compare_digest
 from pathlib import Path
 from typing import Final
 
+from ledger.errors import CallerError
 from node.home.files import changing, replace_file
 
 VIEWER: Final = "viewer"
@@ -28,7 +29,7 @@ NAME_LENGTH_MAX: Final = 64
 _BYTES_MAX: Final = 1 << 20
 
 
-class TokensUnusable(Exception):
+class TokensUnusable(CallerError):
     """The file of tokens cannot be read or changed so; the message says why."""
 
 

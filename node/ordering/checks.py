@@ -3,16 +3,16 @@
 from backbone.log import Log, PositionLost, TopicMissing
 from backbone.topics import check_topic, needed_topics
 from ledger.committee import Committee
+from ledger.errors import Halt
 from ledger.genesis import Genesis
-from node.errors import Halted
 from node.settings.tree import Settings
 
 
 def check_log(log: Log, genesis: Genesis, committee: Committee, settings: Settings) -> None:
-    """Cluster, topics that consensus needs, and their settings. Raises: Halted, TopicMissing, LogUnavailable."""
+    """Cluster, topics that consensus needs, and their settings. Raises: Halt, TopicMissing, LogUnavailable."""
     cluster_id = log.cluster_id()
     if settings.log.cluster_id not in ("", cluster_id):
-        raise Halted(
+        raise Halt(
             f"The log at the configured address is the cluster {cluster_id}, this node was made for "
             f"{settings.log.cluster_id}. Configure the right address; if the cluster was replaced on purpose and holds "
             f'the same topics, set log.cluster_id = "{cluster_id}".'
@@ -23,7 +23,7 @@ def check_log(log: Log, genesis: Genesis, committee: Committee, settings: Settin
         # Which topic id is the right one the chain decides: a recreated topic is opened as a next incarnation.
         problems += check_topic(log.describe(spec.name), spec, None)
     if problems:
-        raise Halted(" ".join(problems))
+        raise Halt(" ".join(problems))
 
 
 def lost_position(genesis: Genesis, error: PositionLost) -> str:

@@ -23,7 +23,7 @@ class Ordered:
     def __init__(self, stored: StoreReader, genesis: Genesis, from_height: int = 0) -> None:
         """Counts of heights from `from_height` on, as far as the store begins below, may be subtracted.
 
-        Raises: Halted, StoreDamaged.
+        Raises: StoreUnusable, StoreDamaged.
         """
         height = stored.last_height()
         self._heads: Sequence[Head] = genesis.empty_heads()

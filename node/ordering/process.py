@@ -5,17 +5,17 @@ from functools import partial
 
 from backbone.intake.intake import Intake, IntakeLimits, IntakeParts
 from backbone.intake.retained_records import RetainedRecords
-from backbone.log import Log, LogUnavailable, PositionLost, TopicMissing
-from backbone.store import StoreDamaged, StoreFailed, StoreLocked, StoreReader, StoreWriter, ValueTooLarge
+from backbone.log import Log, PositionLost, TopicMissing
+from backbone.store import StoreFailed, StoreReader, StoreWriter
 from consensus.core.timers import Settings as DriverSettings
-from consensus.runtime.driver import Driver, Halt, Ports
+from consensus.runtime.driver import Driver, Ports
 from ledger import digests
 from ledger.block import FinalBlock
 from ledger.committee import Committees
+from ledger.errors import Halt, Unavailable
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from node import wiring
-from node.errors import Halted, Unavailable
 from node.home.checkpoint_mailbox import MailboxReader
 from node.home.evidence import EvidenceFolder, settled_height
 from node.home.final_heads import final_heads, final_time_ms, sources
@@ -34,7 +34,7 @@ _BOOT_POLL_S = 0.02
 
 
 def run_order(process: Process) -> None:
-    """Until SIGTERM. Raises: Halted, Unavailable, HomeUnusable, KeyUnusable."""
+    """Until SIGTERM. Raises: Halt, Unavailable, CallerError."""
     home, settings = process.home, process.settings
     genesis = home.genesis()
     committees = Committees.of(genesis)
@@ -44,16 +44,12 @@ def run_order(process: Process) -> None:
             checks.check_log(log, genesis, committees.current, settings)
             with StoreWriter(home.store, settings.store.segment_bytes) as store:
                 _run(process, genesis, committees, key, log, store)
-    except (LogUnavailable, StoreLocked) as error:
-        raise Unavailable(str(error)) from error
     except StoreFailed as error:
         raise Unavailable(f"{error} Check the disk and the space on it.") from error
     except PositionLost as error:
-        raise Halted(checks.lost_position(genesis, error)) from error
-    except (Halt, StoreDamaged, ValueTooLarge) as error:
-        raise Halted(str(error)) from error
+        raise Halt(checks.lost_position(genesis, error)) from error
     except TopicMissing as error:
-        raise Halted(checks.missing_topic(error)) from error
+        raise Halt(checks.missing_topic(error)) from error
 
 
 def _run(
@@ -144,7 +140,7 @@ def driver_settings(settings: OrderSettings) -> DriverSettings:
 
 
 def open_intake(parts: IntakeParts, genesis: Genesis, settings: OrderSettings) -> Intake:
-    """The intake of a process that starts from what its store holds. Raises: Halted, StoreDamaged."""
+    """The intake of a process that starts from what its store holds. Raises: StoreUnusable, StoreDamaged."""
     final = final_heads(parts.stored, genesis)
     limits = IntakeLimits(settings.suffix_records_max, settings.suffix_bytes_max)
     return Intake(

@@ -10,15 +10,14 @@ from types import FrameType
 
 import structlog
 
-from node.errors import Halted, Unavailable
+from ledger.errors import CallerError, Halt, Unavailable
 from node.home import exits, status
-from node.home.keystore import KeyUnusable
-from node.home.layout import Home, HomeUnusable
+from node.home.layout import Home
 from node.home.status import StatusFile
 from node.process.disk import refused
 from node.process.logging import following_level, start_logging
 from node.process.parent_death import die_with_parent
-from node.settings.tree import BadSettings, LoggingSettings, Settings
+from node.settings.tree import LoggingSettings, Settings
 
 _log = structlog.get_logger()
 
@@ -70,10 +69,8 @@ def run_process(name: str, path: Path, parent_pid: int | None, body: Callable[[P
         process = Process(home, settings, file)
         process.listen()
         body(process)
-    except (HomeUnusable, BadSettings, KeyUnusable) as error:
-        return _ended(file, status.HALTED, exits.USAGE, str(error))
-    except Halted as error:
-        return _ended(file, status.HALTED, exits.HALT, str(error))
+    except (CallerError, Halt) as error:
+        return _ended(file, status.HALTED, exits.code_of(error), str(error))
     except Unavailable as error:
         return _ended(file, status.CRASHED, exits.UNAVAILABLE, str(error))
     except OSError as error:

@@ -22,6 +22,7 @@ from backbone.store import StoreReader
 from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from consensus.wire.final_blocks import verify_block
 from ledger.committee import Committees
+from ledger.errors import CallerError
 from ledger.genesis import Genesis
 from node import wiring
 from node.home.final_heads import gap_above
@@ -284,7 +285,7 @@ class Drill:
         return found[-1].height, is_good and own.get(found[-1].height) == _digest(message)
 
 
-class NothingToDamage(Exception):
+class NothingToDamage(CallerError):
     """The home does not have what the injection is to damage."""
 
 

@@ -15,6 +15,7 @@ from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost
 from backbone.store import StoredRecord, StoreReader, StoreWriter
 from ledger import digests
 from ledger.block import FinalBlock
+from ledger.errors import Halt
 from ledger.genesis import Genesis
 from ledger.header import Head, decode_header
 from ledger.rejection import Rejection
@@ -33,7 +34,7 @@ Verify = Callable[[bytes | None], FinalBlock | Rejection]
 """A value of `blocks` -> the block that it proves final."""
 
 
-class FollowError(Exception):
+class FollowError(Halt):
     """The log does not give the chain. Halt; the message names the place and the remedy."""
 
 

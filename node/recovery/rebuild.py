@@ -13,10 +13,11 @@ from typing import Final
 
 from backbone.log import LogUnavailable, PositionLost, TopicMissing
 from backbone.store import StoreDamaged, StoreFailed, StoreReader
+from ledger.errors import Halt
 from ledger.genesis import Genesis
-from node.errors import Halted
 from node.execution.blocks import StoreInconsistent
 from node.home.layout import Home
+from node.home.store_base import StoreUnusable
 from node.recovery.follow import FollowError
 from node.recovery.replay import OnStep, Step, replay, store_from_log
 from node.settings.tree import Settings
@@ -35,7 +36,7 @@ _VAIN: Final = (
     StoreDamaged,
     StoreFailed,
     StoreInconsistent,
-    Halted,
+    StoreUnusable,
     FollowError,
     BadSnapshot,
     SnapshotStoreUnavailable,
@@ -44,7 +45,7 @@ _VAIN: Final = (
 _NO_LOG: Final = (LogUnavailable, PositionLost, TopicMissing)
 
 
-class RecoveryFailed(Exception):
+class RecoveryFailed(Halt):
     """Every way was tried in vain. The message says why, way by way."""
 
 

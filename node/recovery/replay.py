@@ -10,6 +10,7 @@ from pathlib import Path
 from backbone.store import StoreReader, StoreWriter
 from consensus.wire.final_blocks import verify_block
 from ingest.pool import VerdictPool
+from ledger.errors import CallerError
 from ledger.genesis import Genesis
 from node import wiring
 from node.execution.process import limits_of
@@ -23,7 +24,7 @@ from projections.database import Database
 from projections.maintenance.migrate import migrate
 
 
-class NotFresh(Exception):
+class NotFresh(CallerError):
     """The database to replay into is already a node's. Replay writes into a fresh one only."""
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from ledger.errors import CallerError
+
 SECRET_WORDS: Final = ("password", "passphrase", "secret", "key.pem", "sasl.oauthbearer.config")
 SECRET_BYTES_MAX: Final = 65_536
 
 
-class SecretInline(ValueError):
+class SecretInline(CallerError, ValueError):
     """A secret stands in the settings themselves. Put it into a file and give the file's path."""
 
 

@@ -19,6 +19,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ledger.errors import CallerError
 from node.settings.admin import AdminSettings
 from node.settings.declare import Part
 from node.settings.declare import whole as _whole
@@ -33,7 +34,7 @@ NOT_SETTINGS: Final = frozenset({"MOMUS_HOME", "MOMUS_KAFKA", "MOMUS_POSTGRES", 
 """Variables with our prefix that the command line and the tests read, not a node."""
 
 
-class BadSettings(Exception):
+class BadSettings(CallerError):
     """The settings cannot be used. The message names every key that is wrong, and where it stands."""
 
 

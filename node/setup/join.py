@@ -4,10 +4,10 @@ from pathlib import Path
 
 from backbone.log import TopicMissing
 from ledger.committee import Committees
+from ledger.errors import Halt
 from ledger.genesis import Genesis, Validator
 from ledger.keys import PrivateKey
 from node import wiring
-from node.errors import Halted
 from node.home.keystore import load_key
 from node.home.layout import HomeUnusable, parse_genesis_file
 from node.ordering import checks
@@ -21,7 +21,7 @@ from node.setup.new_home import NewHome
 def join_chain(path: Path, genesis_file: Path, key_file: Path, places: Endpoints) -> Made:
     """Make the home of the validator whose key this is, or nothing. The key file stays where it is, too.
 
-    Raises: HomeUnusable, KeyUnusable, BadSettings, Halted (the topics are not those of genesis), LogUnavailable,
+    Raises: HomeUnusable, KeyUnusable, BadSettings, Halt (the topics are not those of genesis), LogUnavailable,
     DatabaseUnavailable, PostgresUnusable, OSError.
     """
     genesis = parse_genesis_file(genesis_file)
@@ -34,9 +34,7 @@ def join_chain(path: Path, genesis_file: Path, key_file: Path, places: Endpoints
             try:
                 checks.check_log(log, genesis, Committees.of(genesis).current, new.settings)
             except TopicMissing as error:
-                raise Halted(
-                    f"{error} The topics are made by `momus genesis seal`; is this the same cluster?"
-                ) from error
+                raise Halt(f"{error} The topics are made by `momus genesis seal`; is this the same cluster?") from error
         new.put_key(key)
         new.make_database()
         digest = new.finish(genesis_file.read_bytes(), key.public_key, cluster_id)

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import psycopg
 from psycopg import errors
 
+from ledger.errors import Halt, Unavailable
+
 _COME_BACK = (
     psycopg.OperationalError,  # no connection, shutdown, no space, deadlock, time-out
     psycopg.InterfaceError,
@@ -15,15 +17,15 @@ _COME_BACK = (
 )
 
 
-class DatabaseUnavailable(Exception):
+class DatabaseUnavailable(Unavailable):
     """The database does not answer now: try again, from the cursor."""
 
 
-class DatabaseUnusable(Exception):
+class DatabaseUnusable(Halt):
     """The database answers, but not as it must: halt. The message says what helps."""
 
 
-class CursorMoved(Exception):
+class CursorMoved(Halt):
     """The cursor is not where this executor left it: somebody else writes the database. Nothing was changed."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ledger.checkpoint import Checkpoint
+from ledger.errors import CallerError
 from ledger.genesis import Genesis
 from ledger.leaf_reading import BucketLeaf, read_leaf
 from ledger.leaves import Kind
@@ -34,7 +35,7 @@ SnapshotLeaf = tuple[bytes, bytes, bytes, ObjectParts | None]
 """(key hash, key, value, what an object's value has the hashes of), verified"""
 
 
-class NotFresh(Exception):
+class NotFresh(CallerError):
     """The database holds something else than a beginning of this snapshot."""
 
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from backbone.store import StoredFinal
 from consensus.wire.checkpoint_messages import CheckpointMessage
 from consensus.wire.messages import Block, Certificate, Message, Statement, Wire
+from ledger.errors import Halt
 from ledger.genesis import Genesis
 from simulation.parts.log import SimLog
 from simulation.parts.validator import SimValidator
 
 
-class Violation(Exception):
+class Violation(Halt):
     """Something that must never happen has happened."""
 
 

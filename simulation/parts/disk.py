@@ -3,8 +3,9 @@
 from random import Random
 
 
-class Crashed(Exception):
-    """The validator's process is gone. Raised out of its durable writes; the world restarts it."""
+class Crashed(BaseException):
+    """The validator's process is gone. Raised out of its durable writes; the world restarts it. No error, so that
+    nothing of a validator handles it."""
 
 
 class JournalDisk:

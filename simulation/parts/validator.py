@@ -11,7 +11,7 @@ from backbone.store import StoredFinal, StoredRecord
 from consensus.core.events import Fetch, Reread
 from consensus.core.timers import Settings
 from consensus.runtime.boot import Booter
-from consensus.runtime.errors import Halt
+from consensus.runtime.errors import ValidatorHalt
 from consensus.runtime.journal import Journal, header
 from consensus.runtime.loop import Claims, Loop, Restarted
 from consensus.runtime.ports import LoopPorts, Request
@@ -95,7 +95,7 @@ class SimValidator:
         self.executor = SimExecutor(genesis)
         self.loop: Loop | None = None
         self.intake: Intake | None = None
-        self.halted: Halt | None = None
+        self.halted: ValidatorHalt | None = None
         self.died: Exception | None = None
         """Of an error that production code should never raise."""
         self.lag = 0
@@ -121,7 +121,7 @@ class SimValidator:
         return self.loop is not None
 
     def boot(self, now_ms: int) -> None:
-        """Start the process from what the disk holds. Raises: Halt, Crashed."""
+        """Start the process from what the disk holds. Raises: ValidatorHalt, Crashed."""
         genesis, world, index, seat = self._genesis, self._world, self.index, self.seat
         committees = Committees.of(genesis)
 
@@ -189,7 +189,7 @@ class SimValidator:
         self.waiting += [Restarted(request.partition), *advances]
 
     def turn(self, now_ms: int) -> None:
-        """Take all that waits and end the turn, as the driver does. Raises: Halt, Crashed."""
+        """Take all that waits and end the turn, as the driver does. Raises: ValidatorHalt, Crashed."""
         loop = self.loop
         assert loop is not None
         shown_ms = self.clock.read_ms(now_ms)

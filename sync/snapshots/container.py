@@ -14,6 +14,7 @@ from fastavro import writer
 
 from ledger.canonical import Refused, read_long, reader
 from ledger.codec import load_schema
+from ledger.errors import PeerError
 
 BLOCK_BYTES: Final = 64_000
 BLOCK_BYTES_MAX: Final = 40 << 20
@@ -31,7 +32,7 @@ _CHECKSUM_SIZE: Final = 4
 """fastavro leaves some of the checksum that zlib puts behind what it packs."""
 
 
-class BadContainer(Exception):
+class BadContainer(PeerError):
     """The bytes are not those of such a file. The message says where they end to be."""
 
 

@@ -18,6 +18,7 @@ from ledger import strict_json
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.digests import block_digest
+from ledger.errors import PeerError
 from ledger.genesis import Genesis
 from ledger.header import Header, decode_header
 from ledger.rejection import Rejection
@@ -38,7 +39,7 @@ _PARTS_MAX: Final = 1 << 20
 _SUBTREE: Final = re.compile(rf"([0-9a-f]{{0,{NIBBLES}}}) ([1-9][0-9]{{0,6}}) ([0-9a-f]{{64}})", re.ASCII)
 
 
-class BadManifest(Exception):
+class BadManifest(PeerError):
     """The document is not that of a snapshot of this chain. The message says what is wrong."""
 
 

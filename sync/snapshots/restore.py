@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from backbone.store.files import write_durably
 from ledger.digests import remembered_next
+from ledger.errors import Halt
 from ledger.genesis import Genesis
 from ledger.leaf_reading import read_leaf
 from ledger.leaves import Kind, key_hash, value_hash
@@ -44,7 +45,7 @@ OnRows = Callable[[int, int], None]
 """Told how many leaves and digests are there, and of how many."""
 
 
-class BadSnapshot(Exception):
+class BadSnapshot(Halt):
     """A snapshot is not what was written. The message names the file, and what is wrong with it."""
 
 

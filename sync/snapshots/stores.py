@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from backbone.store.files import sync_folder, write_durably
+from ledger.errors import PeerError, Unavailable
 from sync.snapshots import manifest
 
 _DIGITS: Final = 20
 
 
-class SnapshotStoreUnavailable(Exception):
+class SnapshotStoreUnavailable(Unavailable):
     """What keeps the snapshots did not answer, or said no. The message is its own."""
 
 
-class PartMissing(Exception):
+class PartMissing(PeerError):
     """A file of a snapshot is not there, or is larger than it should be. The message names it."""
 
 

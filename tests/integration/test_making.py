@@ -14,7 +14,7 @@ from backbone.log.embedded import EmbeddedLog
 from backbone.topics import chain_topics
 from cli.main import run_line
 from lab.demo.scratch import ScratchTaken, fresh_scratch
-from node.errors import Unavailable
+from ledger.errors import Unavailable
 from node.home.layout import Home
 from node.home.locks import command_lock
 from tests.fresh_machine import ORDINARY, on_fresh_machine

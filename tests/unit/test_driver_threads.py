@@ -15,7 +15,7 @@ from backbone.store import StoreReader, StoreWriter
 from consensus.core.timers import Settings
 from consensus.runtime.clock import SteadyClock
 from consensus.runtime.driver import Driver
-from consensus.runtime.errors import ForkFound, Halt, JournalLocked, JournalLost
+from consensus.runtime.errors import ForkFound, JournalLocked, JournalLost, ValidatorHalt
 from consensus.runtime.journal_file import create, open_journal
 from consensus.runtime.ports import Ports
 from consensus.wire.checkpoint_messages import CheckpointSignature, CheckpointWire
@@ -94,7 +94,7 @@ class Running:
     def _run(self) -> None:
         try:
             self.driver.run()
-        except (Halt, PositionLost, TopicMissing) as error:
+        except (ValidatorHalt, PositionLost, TopicMissing) as error:
             self.error = error
         finally:
             self.store.close()

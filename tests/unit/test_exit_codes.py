@@ -12,10 +12,10 @@ from backbone.store import StoreDamaged, StoreFailed, StoreLocked
 from cli.exit_codes import sentence_of
 from cli.main import run_line
 from client import BackPressure, ClientStopped, NotFinal, TooLarge
+from ledger.errors import Halt, Unavailable
 from ledger.genesis import GenesisError
 from node.embedded.broker_files import BrokerUnusable
 from node.embedded.postgres_files import PostgresUnusable
-from node.errors import Halted, Unavailable
 from node.execution.blocks import StoreInconsistent
 from node.home import exits
 from node.home.keystore import KeyUnusable
@@ -41,7 +41,7 @@ CODES: Final[dict[type[Exception], int]] = {
     CursorMoved: exits.HALT,
     DatabaseUnusable: exits.HALT,
     FollowError: exits.HALT,
-    Halted: exits.HALT,
+    Halt: exits.HALT,
     LogAltered: exits.HALT,
     LogTooShort: exits.HALT,
     PositionLost: exits.HALT,

@@ -9,9 +9,9 @@ from backbone.intake.intake import Source
 from backbone.store import StoreReader, StoreWriter
 from consensus.runtime.range_check import leads
 from ledger.header import Epoch, Head, Header, Opening, encode_header
-from node.errors import Halted
 from node.execution.store_pruning import prune_below
 from node.home.final_heads import final_heads, sources
+from node.home.store_base import StoreUnusable
 from tests.builders import genesis
 from tests.store_records import chained, numbered, start
 
@@ -54,7 +54,7 @@ def test_the_last_opening_of_a_partition_says_where_it_lies(tmp_path: Path, heig
 def test_a_head_whose_opening_is_missing_is_refused_in_words(tmp_path: Path) -> None:
     _store(tmp_path, {2: Opening(1, 1, "one", 5)}, 4, forgets=True)
     reader = StoreReader(tmp_path)
-    with pytest.raises(Halted, match="opened incarnation 1 of partition 1"):
+    with pytest.raises(StoreUnusable, match="opened incarnation 1 of partition 1"):
         sources(reader, CHAIN, final_heads(reader, CHAIN))
 
 
@@ -77,7 +77,7 @@ def test_a_base_that_does_not_read_halts_with_a_remedy(tmp_path: Path, data: byt
     _store(tmp_path, {4: Opening(0, 1, "one", 5)}, 5)
     (tmp_path / "base.json").write_bytes(data)
     reader = StoreReader(tmp_path)
-    with pytest.raises(Halted, match="Restore the store"):
+    with pytest.raises(StoreUnusable, match="Restore the store"):
         sources(reader, CHAIN, final_heads(reader, CHAIN))
 
 
