@@ -18,7 +18,7 @@ from cli.typed import remedies
 from node.home import exits
 from node.home.files import replace_file
 from node.home.layout import Home
-from node.home.tokens import Tokens, TokensUnusable
+from node.home.tokens import Tokens
 from node.recovery.damage import Injection
 from node.settings.admin import UNIX
 
@@ -268,10 +268,7 @@ def list_tokens(context: typer.Context, as_json: JsonOption = False) -> None:
 
 
 def _changed(context: typer.Context, change: Any) -> Any:
-    try:
-        return change(Tokens(context.obj.home.tokens_file))
-    except TokensUnusable as error:
-        raise Failure(exits.USAGE, str(error)) from error
+    return change(Tokens(context.obj.home.tokens_file))
 
 
 def _with(context: typer.Context, ask: Any) -> Any:

@@ -16,9 +16,8 @@ from cli.progress import shown_steps
 from node import wiring
 from node.home import exits
 from node.home.layout import Home
-from node.home.locks import DrillUnderWay
 from node.recovery.damage import Injection
-from node.recovery.drill import FAILED, Drill, DrillReport, NothingToDamage
+from node.recovery.drill import FAILED, Drill, DrillReport
 from node.recovery.drill_page import kept_drills, page_of
 from node.recovery.rebuild import LOG, SNAPSHOT, STORE, WAYS
 from node.wiring.databases import running_postgres
@@ -59,12 +58,7 @@ def command(
         chance = secrets.randbits(32) if seed is None else seed
         on_step = shown_steps(stack, as_json)
         ways = WAYS if way is None else (way.value,)
-        try:
-            report = Drill(place, settings, place.genesis(), inject, chance, ways, on_step).run()
-        except NothingToDamage as error:
-            raise Failure(exits.USAGE, str(error)) from error
-        except DrillUnderWay as error:
-            raise Failure(exits.UNAVAILABLE, str(error)) from error
+        report = Drill(place, settings, place.genesis(), inject, chance, ways, on_step).run()
         if page is not None:
             drills = kept_drills(wiring.database_url(place, settings))
             write_file(page, page_of(place.genesis().chain, drills).encode(), "--page")

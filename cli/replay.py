@@ -15,7 +15,7 @@ from node import wiring
 from node.home import exits
 from node.home.layout import Home
 from node.home.locks import command_lock, node_lock, recovering
-from node.recovery.replay import NotFresh, OnStep, replay, store_from_log
+from node.recovery.replay import OnStep, replay, store_from_log
 from node.settings.tree import Settings
 from node.wiring.databases import beside, create_database, drop_database, empty_database, running_postgres
 from projections.audit.fingerprint import Image, image
@@ -62,12 +62,9 @@ def _replay(
     genesis = home.genesis()
     started = time.monotonic()
     store = home.store if source == "store" else home.path / "replay-store"
-    try:
-        if source == "log":
-            store_from_log(home, settings, genesis, store, on_step)
-        height, records = replay(settings, genesis, store, url, None if live is None else live.height, on_step)
-    except NotFresh as error:
-        raise Failure(exits.USAGE, str(error)) from error
+    if source == "log":
+        store_from_log(home, settings, genesis, store, on_step)
+    height, records = replay(settings, genesis, store, url, None if live is None else live.height, on_step)
     seconds = time.monotonic() - started
     if source == "log":
         shutil.rmtree(store, ignore_errors=True)

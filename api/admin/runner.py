@@ -7,15 +7,13 @@ from typing import Any, Final
 
 import structlog
 
-from api.admin.actions import ActionContext, ActionFailed, AdminAction, Arguments, stop_node
+from api.admin.actions import ActionContext, AdminAction, Arguments, stop_node
+from ledger.errors import Halt, Unavailable
 from node.home.actions import DONE, FAILED, Action, Actions
 from node.home.tokens import Token
-from projections.session.errors import DatabaseUnavailable, DatabaseUnusable
 from serving.problems import Problem
-from sync.snapshots.stores import SnapshotStoreUnavailable
 
 WHY_MAX: Final = 500
-_TROUBLE: Final = (ActionFailed, DatabaseUnavailable, DatabaseUnusable, SnapshotStoreUnavailable, OSError)
 
 _log = structlog.get_logger()
 
@@ -61,7 +59,7 @@ class ActionRunner:
     def _do(self, kind: AdminAction, arguments: Arguments, action: Action) -> None:
         try:
             outcome, result = DONE, kind.do(self._context, arguments, action.number)
-        except _TROUBLE as error:
+        except (Unavailable, Halt, OSError) as error:
             outcome, result = FAILED, {"reason": str(error)}
         _log.info("action ended", number=action.number, action=kind.name, outcome=outcome, **_said(result))
         with self._lock:

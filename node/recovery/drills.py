@@ -7,31 +7,20 @@ from typing import Final
 
 import structlog
 
-from backbone.store import StoreDamaged
+from ledger.errors import Halt, Unavailable
 from ledger.genesis import Genesis
 from node import wiring
-from node.home.locks import DrillUnderWay
 from node.metrics.values import Values
 from node.metrics.writing import writing
 from node.process.process import Process
 from node.recovery.drill import FAILED, Drill
 from node.recovery.drill_page import write_page
 from projections.session.connect import connect
-from projections.session.errors import DatabaseUnavailable, DatabaseUnusable, translated
-from sync.snapshots.stores import SnapshotStoreUnavailable
+from projections.session.errors import translated
 
 RETRY_S: Final = 60.0
 NICENESS: Final = 19
 _SINCE: Final = "SELECT extract(epoch FROM now() - max(started_at)) FROM ledger.drills"
-_TROUBLE: Final = (
-    DatabaseUnavailable,
-    DatabaseUnusable,
-    DrillUnderWay,
-    SnapshotStoreUnavailable,
-    StoreDamaged,
-    OSError,
-)
-
 _log = structlog.get_logger()
 
 
@@ -54,7 +43,7 @@ def _drill_until_stopped(process: Process, genesis: Genesis) -> None:
             if wait_s <= 0:
                 _drill(process, genesis)
                 continue
-        except _TROUBLE as error:
+        except (Unavailable, Halt, OSError) as error:
             _log.warning("drill postponed", reason=str(error))
             wait_s = RETRY_S
         process.stop.wait(min(wait_s, RETRY_S))
