@@ -21,7 +21,7 @@ WATCHING: Final = ("Honesty", "Durability", "Certificates", "Memory", "CompleteE
 
 
 @dataclass(frozen=True, slots=True)
-class Fork:
+class ForkReport:
     """What two honest validators believe to be final, and whose signatures prove who made it so."""
 
     height: int | None
@@ -56,7 +56,7 @@ class DividedWorld(World):
         if fork is not None:
             self._judge(fork)
 
-    def fork(self) -> Fork | None:
+    def fork(self) -> ForkReport | None:
         """The fork, if there is one."""
         honest = self.validators[: self.cast.honest]
         finals = [[final.header_bytes for final in validator.store.finals] for validator in honest]
@@ -69,9 +69,9 @@ class DividedWorld(World):
         named = {index: pair for (_, index), pair in found.items()}
         powers = [validator.power for validator in self.genesis.validators]
         power = 1000 * sum(powers[index] for index in named) // sum(powers)
-        return Fork(min(apart, default=None), halted, named, power)
+        return ForkReport(min(apart, default=None), halted, named, power)
 
-    def _judge(self, fork: Fork) -> None:
+    def _judge(self, fork: ForkReport) -> None:
         innocent = [index for index in fork.culprits if index < self.cast.honest]
         powers = [validator.power for validator in self.genesis.validators]
         named, total = sum(powers[index] for index in fork.culprits), sum(powers)

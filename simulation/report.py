@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Final
 
 from consensus.wire.messages import Statement, Vote
-from simulation.forks import Fork
+from simulation.forks import ForkReport
 from simulation.runs import Verdict
 
 STRIKES: Final = {
@@ -65,7 +65,7 @@ def shown_violation(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def shown_fork(fork: Fork) -> dict[str, object]:
+def shown_fork(fork: ForkReport) -> dict[str, object]:
     """A fork, and what proves each culprit's guilt, in words."""
     named = {f"v{index}": [_in_words(first), _in_words(second)] for index, (first, second) in fork.culprits.items()}
     return {"height": fork.height, "halted": fork.halted, "power_per_mille": fork.power, "culprits": named}

@@ -14,7 +14,7 @@ from typing import Final
 from simulation.adversaries.kinds import ADVERSARIES
 from simulation.cast import Cast
 from simulation.checkers import CHECKERS, Violation
-from simulation.forks import WATCHING, DividedWorld, Fork
+from simulation.forks import WATCHING, DividedWorld, ForkReport
 from simulation.mutants import MUTANTS
 from simulation.parts.agenda import START_MS
 from simulation.parts.faults import only
@@ -76,7 +76,7 @@ class Verdict:
     """How often what happened: faults, sendings, final blocks."""
     healings: tuple[tuple[int, int], ...] = ()
     """After each heal with something pending: (views under honest leaders, virtual ms) until a block was final."""
-    fork: Fork | None = None
+    fork: ForkReport | None = None
     """Only where a third or more may contradict themselves."""
 
 

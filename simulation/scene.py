@@ -7,7 +7,7 @@ from typing import Final
 
 from backbone.log import LogRecord
 from backbone.store import StoredFinal, StoredRecord
-from consensus.core.chain import Fork
+from consensus.core.chain import BlockFork
 from consensus.core.events import Fetch, Probe, Reread
 from consensus.core.timers import Settings
 from consensus.runtime.errors import ValidatorHalt
@@ -272,7 +272,7 @@ class Scene:
             self._note(validator.seat, "halts", halt)
             self.checkers.on_halt(validator)
             return False
-        except Fork as fork:
+        except BlockFork as fork:
             assert validator.seat in self.adversaries, "honest loops stop at once"
             validator.died = fork
             self._bury(validator)

@@ -66,7 +66,7 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
-class StateDiffers:
+class ClaimDiffers:
     """A signed claim, of another or of ourselves, contradicts ours; too little power stands behind it to stop, or it is
     settled."""
 
@@ -83,7 +83,7 @@ class Contradiction:
 
 
 @dataclass(frozen=True, slots=True)
-class Fork:
+class CheckpointFork:
     """Stop, and keep all of this: our claim, and what is signed of others."""
 
     why: str
@@ -98,7 +98,7 @@ class SignedElsewhere:
     message: CheckpointSignature
 
 
-Action = SignClaim | SayAgain | Certified | Publish | StateDiffers | Contradiction | Fork | SignedElsewhere
+Action = SignClaim | SayAgain | Certified | Publish | ClaimDiffers | Contradiction | CheckpointFork | SignedElsewhere
 
 
 _Signer = tuple[int, int]
@@ -261,7 +261,7 @@ class Certifier:
         """Our executor has come to a height of which others may have spoken already."""
         certificate = self._certificates.get(own.height)
         if certificate is not None and certificate.claim.digest != own.digest:
-            yield Fork("a quorum has certified another state of this height", own, (certificate,))
+            yield CheckpointFork("a quorum has certified another state of this height", own, (certificate,))
         for _, kept in sorted(self._signatures.items()):
             for signature in kept.get(own.height, ()):
                 if signature.claim.digest != own.digest:
@@ -274,9 +274,9 @@ class Certifier:
             behind.pop(index, None)
         if own.height > self._settled_height and committee.has_honest(behind):
             why = "more than a third of the power, so an honest validator, signed another state of this height"
-            yield Fork(why, own, tuple(behind[member] for member in sorted(behind)))
+            yield CheckpointFork(why, own, tuple(behind[member] for member in sorted(behind)))
         else:
-            yield StateDiffers(own, other)
+            yield ClaimDiffers(own, other)
 
     # --- certificates ---
 
@@ -291,7 +291,7 @@ class Certifier:
         elif not self._wire.is_certified(certificate):
             self.refused["forged"] += 1
         elif held is not None:
-            yield Fork("two states of this height are certified", held.claim, (held, certificate))
+            yield CheckpointFork("two states of this height are certified", held.claim, (held, certificate))
         else:
             yield from self._certify(certificate, now_ms, is_seen=True)
 
@@ -311,7 +311,7 @@ class Certifier:
         yield Certified(certificate)
         own = self._own.get(height)
         if own is not None and own.digest != certificate.claim.digest:
-            yield Fork("a quorum has certified another state of this height", own, (certificate,))
+            yield CheckpointFork("a quorum has certified another state of this height", own, (certificate,))
 
 
 def _signer(message: CheckpointSignature) -> _Signer:

@@ -18,7 +18,7 @@ LATE_MAX: Final = 64
 """Headers of one leader that came late and are kept meanwhile: one of them may be the next that is missing."""
 
 
-class Fork(Halt):
+class BlockFork(Halt):
     """Two final blocks contradict each other: more than a third of the power is Byzantine. Halt, keep all proofs."""
 
 
@@ -91,7 +91,7 @@ class Chain:
         return last
 
     def finalize(self, finalization: Certificate) -> None:
-        """Mark the finalized block and its ancestors final, as far as they are known. Raises: Fork."""
+        """Mark the finalized block and its ancestors final, as far as they are known. Raises: BlockFork."""
         gap = self._first_gap()
         self.awaited = finalization.digest
         block = self._blocks.get(finalization.digest)
@@ -128,23 +128,23 @@ class Chain:
         return digest if block is None else None
 
     def add_final(self, proven: Proven) -> None:
-        """A block whose proof is good. Raises: Fork."""
+        """A block whose proof is good. Raises: BlockFork."""
         height = proven.block.header.height
         below = height - self.delivered.header.height
         known = self._finals.get(height)
         if known is not None and known.block.digest != proven.block.digest:
-            raise Fork(_fork(known.block, proven.block))
+            raise BlockFork(_fork(known.block, proven.block))
         if below == 0 and proven.block.digest != self.delivered.digest:
-            raise Fork(_fork(self.delivered, proven.block))
+            raise BlockFork(_fork(self.delivered, proven.block))
         if known is None and 0 < below <= FINALS_MAX:
             self.learn(proven.block)
             self._finals[height] = proven
 
     def next_final(self) -> Proven | None:
-        """The final block right above the delivered one, if it is known. Raises: Fork."""
+        """The final block right above the delivered one, if it is known. Raises: BlockFork."""
         proven = self._finals.get(self.delivered.header.height + 1)
         if proven is not None and proven.block.header.parent_digest != self.delivered.digest:
-            raise Fork(_fork(self.delivered, proven.block))
+            raise BlockFork(_fork(self.delivered, proven.block))
         return proven
 
     @property

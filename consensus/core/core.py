@@ -76,7 +76,7 @@ Deviations from the paper
 from typing import assert_never
 
 from consensus.core import events
-from consensus.core.chain import Fork
+from consensus.core.chain import BlockFork
 from consensus.core.events import Action, Event
 from consensus.core.heads import Outcome
 from consensus.core.inbox import Refusal
@@ -123,7 +123,7 @@ class Core:
             while self.state.chain.may_link():
                 self._link_final()
             self._deliver()
-        except Fork as fork:
+        except BlockFork as fork:
             return (events.Stop(str(fork), is_fork=True),)
         self._actions += self.state.records.wanted(self.state.now_ms)
         self.state.timers.set_pending(self.state.is_pending(), self.state.now_ms)

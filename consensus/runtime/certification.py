@@ -124,18 +124,18 @@ class Certification:
 
     def _report(
         self,
-        action: certifier.StateDiffers | certifier.Contradiction | certifier.Fork | certifier.SignedElsewhere,
+        action: certifier.ClaimDiffers | certifier.Contradiction | certifier.CheckpointFork | certifier.SignedElsewhere,
     ) -> None:
         """Raises: SecondInstance."""
         report, encode = self._ports.report, self._wire.encode
         match action:
-            case certifier.StateDiffers(own, other):
+            case certifier.ClaimDiffers(own, other):
                 both = {"own": own.checkpoint_bytes, "other": encode(other)}
                 report("state_differs", {"validator": other.validator, "height": own.height, **both})
             case certifier.Contradiction(first, second):
                 facts = {"validator": first.validator, "first": encode(first), "second": encode(second)}
                 report("evidence", facts)
-            case certifier.Fork(why, own, others):
+            case certifier.CheckpointFork(why, own, others):
                 report("fork", {"why": why, **fork_facts(self._wire, own, others), "own_signed": self._signed(own)})
                 self.fork = ForkFound(_FORK.format(own.height, own.checkpoint.state_root.hex(), why))
             case certifier.SignedElsewhere(message):

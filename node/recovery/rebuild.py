@@ -23,7 +23,7 @@ from node.recovery.replay import OnStep, Step, replay, store_from_log
 from node.settings.tree import Settings
 from projections.database import Database, DatabaseUnusable
 from projections.maintenance.migrate import migrate
-from projections.snapshots.restoring import NotFresh
+from projections.snapshots.restoring import RestoreTargetNotFresh
 from sync.snapshots.restore import BadSnapshot, open_snapshot, restore
 from sync.snapshots.stores import SnapshotStore, SnapshotStoreUnavailable
 
@@ -40,7 +40,7 @@ _VAIN: Final = (
     FollowError,
     BadSnapshot,
     SnapshotStoreUnavailable,
-    NotFresh,
+    RestoreTargetNotFresh,
 )
 _NO_LOG: Final = (LogUnavailable, PositionLost, TopicMissing)
 

@@ -24,7 +24,7 @@ from projections.database import Database
 from projections.maintenance.migrate import migrate
 
 
-class NotFresh(CallerError):
+class ReplayTargetNotFresh(CallerError):
     """The database to replay into is already a node's. Replay writes into a fresh one only."""
 
 
@@ -70,7 +70,7 @@ def replay(
 ) -> tuple[int, int]:
     """Execute a store into the fresh database at `url`, or one that `is_begun`; (height reached, records executed).
 
-    Raises: NotFresh, DatabaseUnavailable, StoreInconsistent, StoreDamaged, CursorMoved.
+    Raises: ReplayTargetNotFresh, DatabaseUnavailable, StoreInconsistent, StoreDamaged, CursorMoved.
     """
     # The workers start while the tables are made: on a short replay that is a tenth of the time.
     with closing(VerdictPool(settings.worker_count(), genesis.digest, genesis.limits)) as pool:
@@ -78,7 +78,9 @@ def replay(
         with Database(url) as database:
             before = database.cursor()
             if before is not None and not is_begun:
-                raise NotFresh("The database holds a ledger already; replay into a fresh one, or drop it first.")
+                raise ReplayTargetNotFresh(
+                    "The database holds a ledger already; replay into a fresh one, or drop it first."
+                )
         with StoreReader(store) as reader:
             height = reader.last_height() if until_height is None else min(until_height, reader.last_height())
             ordered = Ordered(reader, genesis)

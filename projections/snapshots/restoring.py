@@ -35,7 +35,7 @@ SnapshotLeaf = tuple[bytes, bytes, bytes, ObjectParts | None]
 """(key hash, key, value, what an object's value has the hashes of), verified"""
 
 
-class NotFresh(CallerError):
+class RestoreTargetNotFresh(CallerError):
     """The database holds something else than a beginning of this snapshot."""
 
 
@@ -47,15 +47,15 @@ def begun(connection: Connection) -> bool:
 def begin(connection: Connection, height: int, snapshot: bytes) -> set[int]:
     """Begin, or go on with, the snapshot of a height, known by its digest; the parts that are there.
 
-    Raises: NotFresh.
+    Raises: RestoreTargetNotFresh.
     """
     row = connection.execute(_BEGUN).fetchone()
     if row is None:
         if read_cursor(connection) is not None:
-            raise NotFresh("The database holds a ledger already.")
+            raise RestoreTargetNotFresh("The database holds a ledger already.")
         connection.execute(_BEGIN, (height, snapshot))
     elif (row[0], bytes(row[1])) != (height, snapshot):
-        raise NotFresh(f"The database holds a beginning of another snapshot, of height {row[0]}.")
+        raise RestoreTargetNotFresh(f"The database holds a beginning of another snapshot, of height {row[0]}.")
     return {number for (number,) in connection.execute(_PARTS)}
 
 

@@ -131,7 +131,8 @@ def restore(
 ) -> None:
     """Fill the fresh database at `url`, or go on where this was broken off; in the end it is at `cursor`.
 
-    Raises: BadSnapshot, SnapshotStoreUnavailable, restoring.NotFresh, DatabaseUnavailable, DatabaseUnusable.
+    Raises: BadSnapshot, SnapshotStoreUnavailable, RestoreTargetNotFresh, DatabaseUnavailable,
+    DatabaseUnusable.
     """
     with translated(), connect(url, "momus restore") as connection:
         _Restore(snapshot, genesis, connection, cursor, on_rows).run()

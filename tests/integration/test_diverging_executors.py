@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import node.execution.pipeline as pipeline
-from consensus.core.certifier import Action, Certifier, Fork, SayAgain, SignClaim
+from consensus.core.certifier import Action, Certifier, CheckpointFork, SayAgain, SignClaim
 from consensus.wire.checkpoint_messages import CheckpointWire
 from executor.execute import execute
 from ingest.pool import VerdictPool
@@ -73,7 +73,7 @@ class Committee:
         self.certifiers = [
             Certifier(self._wire, validator_key(it).public_key, 1_000, 500, None, None) for it in range(VALIDATORS)
         ]
-        self.forks: dict[int, Fork] = {}
+        self.forks: dict[int, CheckpointFork] = {}
 
     def claim(self, by_validator: Iterable[Checkpoint]) -> None:
         """Each validator's executor has come to its checkpoint of the same height."""
@@ -94,7 +94,7 @@ class Committee:
                     signed = replace(statement, signature=signature)
                     said.append(self._wire.encode(signed))
                     self._carried_out(index, self.certifiers[index].on_signed(signed, 0))
-                case Fork():
+                case CheckpointFork():
                     self.forks[index] = action
                 case SayAgain(message):
                     said.append(self._wire.encode(message))

@@ -21,7 +21,7 @@ from projections.maintenance.migrate import migrate
 from projections.session.connect import connect
 from projections.session.errors import StateDiffers
 from projections.snapshots.exporting import ExportedView, imported_view
-from projections.snapshots.restoring import NotFresh
+from projections.snapshots.restoring import RestoreTargetNotFresh
 from projections.snapshots.restoring import begin as begin_restoring
 from sync.snapshots.manifest import NAME
 from sync.snapshots.restore import BadSnapshot, Snapshot, open_snapshot, restore, verify_snapshot
@@ -260,10 +260,10 @@ def test_restore_that_was_broken_off_goes_on_and_another_snapshot_is_refused(
         with connect(url) as connection:
             assert connection.execute("select count(*) from ledger.cursor").fetchone() == (0,)
     other = Snapshot(snapshot.place, snapshot.manifest, snapshot.certified, bytes(32))
-    with pytest.raises(NotFresh, match="another snapshot"):
+    with pytest.raises(RestoreTargetNotFresh, match="another snapshot"):
         restore(other, chain.genesis, url, cursor)
     restore(snapshot, chain.genesis, url, cursor)
-    with pytest.raises(NotFresh, match="holds a ledger"):
+    with pytest.raises(RestoreTargetNotFresh, match="holds a ledger"):
         restore(snapshot, chain.genesis, url, cursor)
     again = new_database()
     restored(chain, place, again)

@@ -5,7 +5,7 @@ import pytest
 from consensus.wire.fork_evidence import culprits
 from consensus.wire.messages import Proposal, Statement, Vote
 from ledger.committee import Committees
-from simulation.forks import DividedWorld, Fork
+from simulation.forks import DividedWorld, ForkReport
 from simulation.runs import Plan, Verdict, run, world_of
 
 SEEDS = 60
@@ -15,9 +15,9 @@ FEW = 12
 ENOUGH = 3
 
 
-def forks(validators: int, byzantine: int, adversary: str, faults: str, enough: int = ENOUGH) -> list[Fork]:
+def forks(validators: int, byzantine: int, adversary: str, faults: str, enough: int = ENOUGH) -> list[ForkReport]:
     """The first forks; no world on the way to them may be violated."""
-    found: list[Fork] = []
+    found: list[ForkReport] = []
     for seed in range(SEEDS):
         verdict = run(Plan(seed, validators, byzantine, adversary, faults))
         assert verdict.violation is None, verdict.plan.command()
@@ -27,7 +27,7 @@ def forks(validators: int, byzantine: int, adversary: str, faults: str, enough: 
     return found
 
 
-def kinds(fork: Fork) -> set[frozenset[str]]:
+def kinds(fork: ForkReport) -> set[frozenset[str]]:
     return {frozenset(map(kind, pair)) for pair in fork.culprits.values()}
 
 

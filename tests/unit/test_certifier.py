@@ -12,13 +12,13 @@ from consensus.core.certifier import (
     Action,
     Certified,
     Certifier,
+    CheckpointFork,
+    ClaimDiffers,
     Contradiction,
-    Fork,
     Publish,
     SayAgain,
     SignClaim,
     SignedElsewhere,
-    StateDiffers,
 )
 from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire
 from consensus.wire.messages import NO_DIGEST, Kind, Vote, Wire
@@ -112,7 +112,7 @@ def test_what_the_journal_holds_is_not_signed_again_nor_another_state_of_that_he
     validator = Validator(signed=signature(0, 14))
     assert validator.claims(checkpoint(14)) == []
     assert validator.claims(checkpoint(7)) == []
-    assert kinds(Validator(signed=signature(0, 14)).claims(checkpoint(14, root=2))) == [StateDiffers]
+    assert kinds(Validator(signed=signature(0, 14)).claims(checkpoint(14, root=2))) == [ClaimDiffers]
 
 
 def test_what_is_certified_needs_no_more_signatures() -> None:
@@ -180,19 +180,19 @@ def test_certified_state_that_is_not_ours_stops_us_whichever_comes_first() -> No
     first = Validator()
     first.claims(checkpoint(root=2))
     certified, fork = first.reads(certificate((1, 2, 3)))
-    assert (type(certified), type(fork)) == (Certified, Fork)
+    assert (type(certified), type(fork)) == (Certified, CheckpointFork)
     second = Validator()
     second.reads(certificate((1, 2, 3)))
     (fork_later,) = second.claims(checkpoint(root=2))
-    assert isinstance(fork, Fork)
-    assert isinstance(fork_later, Fork)
+    assert isinstance(fork, CheckpointFork)
+    assert isinstance(fork_later, CheckpointFork)
     assert fork.own == fork_later.own == WIRE.claim(checkpoint(root=2))
     assert fork.others == (certificate((1, 2, 3)),)
 
 
 def test_we_stay_stopped_after_a_restart_until_the_database_is_right_again() -> None:
     restarted = Validator(signed=signature(0, root=2), certified=certificate((1, 2, 3)))
-    assert kinds(restarted.claims(checkpoint(root=2))) == [Fork]
+    assert kinds(restarted.claims(checkpoint(root=2))) == [CheckpointFork]
     repaired = Validator(signed=signature(0, root=2), certified=certificate((1, 2, 3)))
     assert repaired.claims(checkpoint(root=1)) == []
     assert kinds(repaired.claims(checkpoint(14))) == [SignClaim]
@@ -201,9 +201,9 @@ def test_we_stay_stopped_after_a_restart_until_the_database_is_right_again() -> 
 def test_more_than_a_third_behind_another_state_stops_us() -> None:
     validator = Validator()
     validator.claims(checkpoint(root=2))
-    assert kinds(validator.reads(signature(1))) == [StateDiffers]
+    assert kinds(validator.reads(signature(1))) == [ClaimDiffers]
     (fork,) = validator.reads(signature(2))
-    assert isinstance(fork, Fork)
+    assert isinstance(fork, CheckpointFork)
     assert fork.others == (signature(1), signature(2))
 
 
@@ -213,7 +213,7 @@ def test_half_and_half_stops_everybody() -> None:
         done = validator.claims(checkpoint(root=index % 2))
         for other in range(4):
             done += [] if other == index else validator.reads(signature(other, root=other % 2))
-        assert Fork in kinds(done)
+        assert CheckpointFork in kinds(done)
         assert Certified not in kinds(done)
 
 
@@ -224,7 +224,7 @@ def test_what_half_of_the_power_signed_is_an_alarm_where_it_is_settled_and_the_n
         done = validator.claims(checkpoint())
         for other in range(4):
             done += [] if other == index else validator.reads(signature(other, root=1 + other % 2))
-        assert set(kinds(done)) == {StateDiffers}
+        assert set(kinds(done)) == {ClaimDiffers}
         assert kinds(validator.claims(checkpoint(14))) == [SignClaim]
         done = [it for other in range(4) if other != index for it in validator.reads(signature(other, 14))]
         assert kinds(done)[:1] == [Certified]
@@ -233,11 +233,11 @@ def test_what_half_of_the_power_signed_is_an_alarm_where_it_is_settled_and_the_n
 def test_settled_is_no_height_above_and_nothing_that_a_quorum_certified() -> None:
     validator = Validator(settled_height=7)
     validator.claims(checkpoint(root=2), checkpoint(14, root=2))
-    assert Fork not in kinds(validator.reads(signature(1), signature(2)))
-    assert Fork in kinds(validator.reads(signature(1, 14), signature(2, 14)))
+    assert CheckpointFork not in kinds(validator.reads(signature(1), signature(2)))
+    assert CheckpointFork in kinds(validator.reads(signature(1, 14), signature(2, 14)))
     certified = Validator(settled_height=7)
     certified.claims(checkpoint(root=2))
-    assert Fork in kinds(certified.reads(certificate((1, 2, 3))))
+    assert CheckpointFork in kinds(certified.reads(certificate((1, 2, 3))))
 
 
 @pytest.mark.parametrize("is_repaired_first", [True, False])
@@ -245,21 +245,21 @@ def test_our_own_word_of_before_a_repair_does_not_help_a_liar_to_stop_us(is_repa
     validator = Validator(signed=signature(0, root=9))
     told = validator.claims(checkpoint()) if is_repaired_first else validator.reads(signature(3, root=9))
     told += validator.reads(signature(3, root=9)) if is_repaired_first else validator.claims(checkpoint())
-    assert set(kinds(told)) == {StateDiffers}
+    assert set(kinds(told)) == {ClaimDiffers}
     assert kinds(validator.reads(signature(1), signature(2))) == []
-    assert Fork in kinds(validator.reads(signature(1, root=9)))
+    assert CheckpointFork in kinds(validator.reads(signature(1, root=9)))
 
 
 def test_claim_is_said_before_we_stop_over_what_others_signed() -> None:
     late = Validator()
     late.reads(signature(1), signature(2))
-    assert kinds(late.claims(checkpoint(root=2)))[:2] == [SignClaim, Fork]
+    assert kinds(late.claims(checkpoint(root=2)))[:2] == [SignClaim, CheckpointFork]
 
 
 def test_two_certificates_of_a_height_stop_us() -> None:
     validator = Validator(certified=certificate(root=1))
     (fork,) = validator.reads(certificate((1, 2, 3), root=2))
-    assert isinstance(fork, Fork)
+    assert isinstance(fork, CheckpointFork)
     assert fork.others == (certificate(root=1), certificate((1, 2, 3), root=2))
 
 
@@ -267,7 +267,7 @@ def test_a_third_and_no_more_is_only_an_alarm() -> None:
     validator = Validator(wire=CheckpointWire(genesis(4), Committees.of(genesis(4))))
     validator.claims(checkpoint())
     (differs,) = validator.reads(signature(3, root=9))
-    assert differs == StateDiffers(WIRE.claim(checkpoint()), signature(3, root=9))
+    assert differs == ClaimDiffers(WIRE.claim(checkpoint()), signature(3, root=9))
     assert kinds(validator.reads(signature(1), signature(2))) == [Certified]
 
 

@@ -9,7 +9,7 @@ from random import Random
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from consensus.core.certifier import Action, Certified, Certifier, Fork, SignClaim, SignedElsewhere
+from consensus.core.certifier import Action, Certified, Certifier, CheckpointFork, SignClaim, SignedElsewhere
 from consensus.wire.checkpoint_messages import CheckpointSignature, CheckpointWire
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committee, Committees
@@ -120,7 +120,7 @@ def test_less_than_a_third_of_liars_and_our_own_old_words_stop_nobody(
     heard += HEIGHTS
     random.shuffle(heard)
     done = live(world, old[-1] if old else None, heard)
-    assert not [action for action in done if isinstance(action, Fork | SignedElsewhere)]
+    assert not [action for action in done if isinstance(action, CheckpointFork | SignedElsewhere)]
     if committee.is_quorum(world.honest):
         assert 21 in {action.certificate.claim.height for action in done if isinstance(action, Certified)}
 
@@ -135,4 +135,4 @@ def test_more_than_a_third_of_others_behind_another_state_stop_us(
     signed = None if repaired_at is None else world.sign(world.me, repaired_at, mine)
     heard: list[object] = [14, *(world.sign(member, 14, OLD) for member in world.liars)]
     random.shuffle(heard)
-    assert any(isinstance(action, Fork) for action in live(world, signed, heard))
+    assert any(isinstance(action, CheckpointFork) for action in live(world, signed, heard))
