@@ -135,7 +135,7 @@ from node.settings.tree import LoggingSettings
 start_logging(LoggingSettings(format=sys.argv[1]), Path("."), "test")
 hostile = "\x1b[31m \u202e \x9b \n{\"event\": \"forged\"}"
 for _ in range(5_000):
-    logging.getLogger("uvicorn.error").warning("Unsupported upgrade request.")
+    logging.getLogger("a server").warning("Unsupported upgrade request.")
     structlog.get_logger().warning("refused", reason=hostile)
 logging.getLogger("a library").error("bad request: %s", hostile)
 try:
@@ -198,7 +198,7 @@ def test_every_line_of_a_process_is_an_event_of_ours_and_their_number_is_bounded
     assert {"refused", "message of a library", "an exception that nobody caught"} <= {each["event"] for each in events}
     assert "forged" not in {each["event"] for each in events}
     libraries = {each.get("library") for each in events}
-    assert libraries >= {"uvicorn.error", "a library", "another", "warnings", "asyncio"}
+    assert libraries >= {"a server", "a library", "another", "warnings", "asyncio"}
 
 
 def test_lines_for_people_hold_nothing_that_a_terminal_obeys() -> None:
