@@ -31,7 +31,8 @@ from ledger.genesis import Genesis
 from node.home.layout import Home
 from node.metrics.values import Values
 from node.settings.tree import Settings
-from serving.handlers import Bounded, with_bounds
+from serving.charging import Rate
+from serving.handlers import with_bounds
 from serving.problems import ProblemDocument
 
 OPENAPI: Final = f"{PREFIX}/openapi.json"
@@ -90,7 +91,7 @@ def make_app(parts: Parts) -> FastAPI:
     app.include_router(health_router(parts.home, parts.settings, database))
     app.mount("/page", PageFiles())
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
-    with_bounds(app, Bounded(api.rate_per_s, api.burst, api.body_bytes_max, api.body_ms / 1000))
+    with_bounds(app, Rate(api.rate_per_s, api.burst))
     app.add_middleware(Counted, values=parts.values)
     return app
 

@@ -11,7 +11,9 @@ from node.home.final_heads import header_bytes_at
 from node.metrics.values import Values
 from node.metrics.writing import writing
 from node.process.process import Process
-from serving.server import listening, serve, tcp_socket
+from node.settings.tree import ApiSettings
+from serving.limits import Limits
+from serving.server import Listener, listening, serve, tcp_socket
 
 if TYPE_CHECKING:
     from api.submission.intake import Sender
@@ -26,7 +28,7 @@ def run_api(process: Process, make_sender: MakeSender) -> None:
     """Until SIGTERM. Raises: HomeUnusable, BadSettings."""
     os.nice(NICENESS)
     api = process.settings.api
-    on = listening(process, partial(tcp_socket, api.host, api.port), f"http://{api.host}:{api.port}")
+    on = listening(process, lambda: Listener(tcp_socket(api.host, api.port)), f"http://{api.host}:{api.port}")
     if on is None:
         return
     values, streams = Values("api"), set[tuple[str, object]]()
@@ -35,11 +37,18 @@ def run_api(process: Process, make_sender: MakeSender) -> None:
         values.set("momus_api_streams", len(streams))
 
     with (
-        on,
+        on.socket,
         make_sender(process) as sender,
         writing(process.home, "api", process.settings.metrics, values, count_streams),
     ):
-        serve(process, _app(process, sender, values, streams), on, api.body_ms / 1000, api.connections_max)
+        app = _app(process, sender, values, streams)
+        serve(process, app, on, connection_limits(api), app.router.lifespan_context(app))
+
+
+def connection_limits(api: ApiSettings) -> Limits:
+    """A head is whole in `body_ms`, and a body in as much."""
+    wait_s = api.body_ms / 1000
+    return Limits(api.connections_max, wait_s, api.body_bytes_max, wait_s)
 
 
 def _app(process: Process, sender: "Sender", values: Values, streams: set[tuple[str, object]]) -> Any:

@@ -1,16 +1,14 @@
-"""What anybody may cost: what his address is charged, bytes of a body, time to send it. And headers that all get."""
+"""What a request costs is charged to its caller's address; and headers that every answer gets."""
 
-import asyncio
-import time
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.charging import PIECE_BYTES, Charge, Rate, charged, payer
+from serving.answers import Application, Message, Receive, Scope, Send
+from serving.charging import PIECE_BYTES, Charge, Rate, charged
+from serving.limits import payer
 from serving.problems import Problem
 
-HEAD_BYTES_MAX: Final = 16 << 10
 UNBOUNDED: Final = frozenset(("/healthz", "/readyz"))
 """They cost next to nothing, however often they are asked for."""
 _HEADERS: Final = {
@@ -21,13 +19,11 @@ _HEADERS: Final = {
 
 
 class Bounds:
-    """ASGI middleware. Raises nothing: a request beyond a bound is answered with its problem."""
+    """ASGI middleware. Raises nothing: a request beyond the rate is answered with its problem."""
 
-    def __init__(self, app: ASGIApp, rate: Rate, body_bytes_max: int, body_s: float) -> None:
+    def __init__(self, app: Application, rate: Rate) -> None:
         self._app = app
         self._rate = rate
-        self._body_bytes_max = body_bytes_max
-        self._body_s = body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -40,53 +36,27 @@ class Bounds:
             with charged(charge):
                 if scope["path"] not in UNBOUNDED:
                     charge.begin()
-                paid = max(PIECE_BYTES, self._check(scope))
+                paid = max(PIECE_BYTES, int(dict(scope["headers"]).get(b"content-length", b"0")))
                 charge.take(paid / PIECE_BYTES - 1)
-                await self._app(scope, self._bounded(receive, charge, paid), _paid(sending, charge))
+                await self._app(scope, _charged_body(receive, charge, paid), _paid(sending, charge))
         except Problem as problem:
-            await problem.response()(scope, receive, sending)
+            await problem.answer()(scope, receive, sending)
 
-    def _check(self, scope: Scope) -> int:
-        """How long the body is, if it says so. Raises: Problem."""
-        if sum(len(name) + len(value) for name, value in scope["headers"]) + len(scope["raw_path"]) > HEAD_BYTES_MAX:
-            raise Problem("head_too_large", f"A head has at most {HEAD_BYTES_MAX} bytes.")
-        headers = dict(scope["headers"])
-        if headers.keys() >= {b"content-length", b"transfer-encoding"}:
-            # Where a proxy believes one and this server the other, a body can hold a request of somebody else.
-            raise Problem("invalid_request", "A body has one length.", headers={"Connection": "close"})
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._body_bytes_max:
-            raise self._too_large()
-        return int(length)
 
-    def _bounded(self, receive: Receive, charge: Charge, paid: int) -> Receive:
-        """`paid`: bytes of the body that are charged already."""
-        taken = 0
-        deadline = time.monotonic() + self._body_s
-        is_whole = False
+def _charged_body(receive: Receive, charge: Charge, paid: int) -> Receive:
+    """`paid`: bytes of the body that are charged already."""
+    taken = 0
 
-        async def bounded() -> Message:
-            nonlocal taken, paid, is_whole
-            if is_whole:  # what comes now is that the caller has gone, whenever that is
-                return await receive()
-            try:
-                async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
-                    message = await receive()
-            except TimeoutError as error:
-                raise Problem("body_too_slow", f"It was not whole after {self._body_s:g} s.") from error
-            taken += len(message.get("body", b""))
-            is_whole = not message.get("more_body", False)
-            if taken > self._body_bytes_max:
-                raise self._too_large()
-            if taken > paid:
-                charge.take((taken - paid) / PIECE_BYTES)
-                paid = taken
-            return message
+    async def receiving() -> Message:
+        nonlocal taken, paid
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > paid:
+            charge.take((taken - paid) / PIECE_BYTES)
+            paid = taken
+        return message
 
-        return bounded
-
-    def _too_large(self) -> Problem:
-        return Problem("body_too_large", f"A body has at most {self._body_bytes_max} bytes.")
+    return receiving
 
 
 def _paid(send: Send, charge: Charge) -> Send:

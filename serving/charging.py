@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from serving.problems import Problem
@@ -24,8 +23,6 @@ QUERY_S: Final = 0.05
 """Of a connection to the database: a token each beyond the first."""
 READING: Final = 0.1
 """Tokens of a look that a stream takes at the database."""
-SHARE: Final = 0.75
-"""Of the connections, and of the streams, that one caller may have: somebody else finds one of the others."""
 PROOF: Final = 10.0
 """Tokens of a proof, which reads the state tree while a checkpoint waits."""
 
@@ -60,17 +57,6 @@ class Rate:
         now = self.clock()
         tokens, since = self._buckets.get(address, (float(self.burst), now))
         return min(self.burst, tokens + (now - since) * self.per_s)
-
-
-def payer(address: str) -> str:
-    """Who is charged: an address; of IPv6 the network of 64 bits, since that is what a caller has at least."""
-    try:
-        found = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if isinstance(found, IPv6Address):
-        return str(found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64))
-    return str(found)
 
 
 @dataclass(frozen=True, slots=True)

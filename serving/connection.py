@@ -1,132 +1,322 @@
-"""A connection of the server that waits for nobody for ever: whoever sends no head, or takes nothing of an answer, is
-let go, and whoever comes when all places are taken, or most of them by himself, is told so. `/healthz` is answered
-then too.
+"""A connection of any server here, within its limits: one implementation of HTTP/1.1, whatever application answers.
 
-uvicorn has a time for a connection that is kept alive between two requests, and none for these.
+h11 says what the bytes mean; this says how long they may take and what is done with who passes a bound. It needs
+nothing beyond h11, so that a process which must stay small can serve.
 """
 
 import asyncio
-from dataclasses import dataclass
-from math import ceil
-from typing import Final
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, cast
 
 import h11
-from starlette.responses import JSONResponse
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from serving.charging import SHARE, payer
+from serving.answers import ALIVE, HEALTHZ, Application, Receive, Scope, Send
+from serving.exchange import Exchange, scope_of
+from serving.limits import TOLD_MAX, Limits, Places, payer
 from serving.problems import Problem
 
-STALL_S: Final = 20.0
-HEALTHZ: Final = "/healthz"
-ALIVE: Final = {"alive": True}
-NO_STORE: Final = {"Cache-Control": "no-store"}
-TOLD_MAX: Final = 64
-"""Connections beyond the last place that are told so; more are closed without a word."""
+LINGER_S: Final = 2.0
+"""In which a caller may read a refusal: to close at once, with bytes of his not read, would take it from him."""
+_TOO_LARGE: Final = 431
+_CLOSING: Final = {"Connection": "close"}
 
 
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """`head_s` from a connection's start, or from its last answer, until the next head is whole. `stall_s` in which a
-    caller takes nothing of what is ready for him. `connections_max` at once."""
+@dataclass(slots=True, eq=False)
+class Serving:
+    """What the connections of one listener share."""
 
-    head_s: float
-    connections_max: int
-    stall_s: float = STALL_S
+    app: Application
+    limits: Limits
+    places: Places
+    open: set["Connection"] = field(default_factory=set)
+    tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+    is_draining: bool = False
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def begin(self, exchange: Exchange, app: Application, scope: Scope) -> None:
+        """Carry out a request."""
+        task = asyncio.get_running_loop().create_task(_carry_out(app, scope, exchange))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(exchange.on_end)
 
 
-class Connection(H11Protocol):
-    """One of uvicorn's, with deadlines."""
+class Connection(asyncio.Protocol):
+    """One caller's."""
 
-    patience: Patience
-    _head: asyncio.TimerHandle | None = None
-    _stall: asyncio.TimerHandle | None = None
-    _left_bytes: int = 0
+    _transport: asyncio.Transport
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def __init__(self, serving: Serving) -> None:
+        self._serving = serving
+        self._limits = serving.limits
+        self._app = serving.app
+        self._loop = asyncio.get_running_loop()
+        self._conn = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head_bytes_max)
+        self._exchange: Exchange | None = None
+        self._caller = ""
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._is_writable = asyncio.Event()
+        self._is_writable.set()
+        self._is_head = self._is_lingering = False
+
+    # --- what the transport says ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody has come."""
-        super().connection_made(transport)
+        self._transport = cast("asyncio.Transport", transport)
         # So that `pause_writing` tells of the first bytes that are not taken. Over TLS 0 would mean always.
-        transport.set_write_buffer_limits(high=1)
-        beyond = max(
-            len(self.connections) - self.patience.connections_max,
-            self._same_caller() - ceil(SHARE * self.patience.connections_max),
-        )
+        self._transport.set_write_buffer_limits(high=1)
+        client = transport.get_extra_info("peername")
+        self._client = tuple(client[:2]) if isinstance(client, tuple) else None
+        self._caller = payer(self._client[0]) if self._client else ""
+        self._serving.open.add(self)
+        beyond = self._serving.places.take(self._caller)
         if beyond > TOLD_MAX:
-            transport.abort()
-        elif beyond > 0:
-            self.app = _full
-        self._wait_for_head()
+            self._transport.abort()
+        elif beyond:
+            self._app = _full
+        self._set("head", self._limits.head_s, self.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """He has gone, or was let go."""
-        _cancel(self._head)
-        _cancel(self._stall)
-        super().connection_lost(exc)
+        for name in list(self._timers):
+            self._cancel(name)
+        if self._exchange is not None:
+            self._exchange.end()
+        self._is_writable.set()
+        self._serving.places.leave(self._caller)
+        self._serving.open.discard(self)
+        self._serving.closed.set()
 
     def data_received(self, data: bytes) -> None:
         """Some of a request."""
-        super().data_received(data)
-        self._wait_for_head()
+        if self._is_lingering:
+            return
+        if "idle" in self._timers:
+            self._cancel("idle")
+            self._set("head", self._limits.head_s, self.abort)
+        self._conn.receive_data(data)
+        self._advance()
 
-    def on_response_complete(self) -> None:
-        """The next request may come, or is here."""
-        super().on_response_complete()
-        self._wait_for_head()
+    def eof_received(self) -> bool:
+        """He sends nothing more, and may still take the answer to what he has sent."""
+        if self._exchange is None or not self._exchange.is_whole or self._is_tls:
+            return False
+        self._conn.receive_data(b"")
+        self._exchange.leave()
+        return True
 
     def pause_writing(self) -> None:
         """There is something that he has not taken."""
-        super().pause_writing()
-        _cancel(self._stall)
-        self._look_again()
+        self._is_writable.clear()
+        self._watch_for_stall()
 
     def resume_writing(self) -> None:
         """He has it all."""
-        _cancel(self._stall)
-        super().resume_writing()
+        self._is_writable.set()
+        self._cancel("stall")
+        if self._exchange is None:
+            self._cancel("answer")
 
-    def _same_caller(self) -> int:
-        """How many connections this caller has, with this one."""
-        mine = self._caller()
-        return sum(isinstance(other, Connection) and other._caller() == mine for other in self.connections)
+    # --- what an exchange asks for ---
 
-    def _caller(self) -> str:
-        return payer(self.client[0]) if self.client else ""
+    def write(self, event: h11.Event) -> None:
+        """Raises: h11.LocalProtocolError."""
+        if isinstance(event, h11.Response) and self._is_last():
+            event = h11.Response(
+                status_code=event.status_code,
+                headers=[*event.headers.raw_items(), (b"connection", b"close")],
+                reason=event.reason,
+            )
+        data = self._conn.send(event)
+        if data:
+            self._transport.write(data)
 
-    def _wait_for_head(self) -> None:
-        is_waiting = self.conn.their_state is h11.IDLE and not self.transport.is_closing()
-        if not is_waiting:
-            _cancel(self._head)
-            self._head = None
-        elif self._head is None:
-            self._head = self.loop.call_later(self.patience.head_s, self.transport.abort)
+    async def drained(self) -> None:
+        """Wait until he has taken what is written."""
+        await self._is_writable.wait()
 
-    def _look_again(self) -> None:
-        self._left_bytes = self.transport.get_write_buffer_size()
-        self._stall = self.loop.call_later(self.patience.stall_s, self._look)
+    def want_body(self) -> None:
+        """More of the body is waited for."""
+        if self._conn.they_are_waiting_for_100_continue:
+            self.write(h11.InformationalResponse(status_code=100, headers=[]))
+        self._transport.resume_reading()
 
-    def _look(self) -> None:
-        if self.transport.get_write_buffer_size() < self._left_bytes:
-            self._look_again()
+    def on_answered(self) -> None:
+        """Go on to the next request, or close."""
+        if self._is_writable.is_set():
+            self._cancel("answer")
+        if self._conn.our_state is not h11.DONE:
+            self._close()
+        elif self._conn.their_state is h11.DONE:
+            self._next()
+        else:  # the rest of the body is read and thrown away, within its limits
+            self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Let him go, with nothing more said."""
+        self._transport.abort()
+
+    def refuse(self, problem: Problem) -> None:
+        """Say why, where no answer has begun; and close."""
+        if self._exchange is not None:
+            self._exchange.end()
+        if self._conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.abort()
+            return
+        answer = problem.answer()
+        headers = {"Content-Type": answer.media_type, "Content-Length": str(len(answer.body)), **answer.headers}
+        head = h11.Response(status_code=answer.status, headers=list((headers | _CLOSING).items()))
+        body = [] if self._is_head else [h11.Data(answer.body)]
+        for event in (head, *body, h11.EndOfMessage()):
+            self._transport.write(self._conn.send(event) or b"")
+        self._linger()
+
+    def drain(self) -> None:
+        """The server ends: what is under way may become whole."""
+        if self._exchange is None:
+            self._transport.close()
+
+    # --- between them ---
+
+    def _advance(self) -> None:
+        """Do what the bytes say that are here."""
+        try:
+            while True:
+                event = self._conn.next_event()
+                if event is h11.NEED_DATA:
+                    break
+                if event is h11.PAUSED:  # the next request is here, before this one is answered
+                    self._transport.pause_reading()
+                    break
+                if isinstance(event, h11.ConnectionClosed):
+                    self._transport.close()
+                    break
+                self._on_event(event)
+        except h11.RemoteProtocolError as error:
+            self.refuse(self._too_large_head() if error.error_status_hint == _TOO_LARGE else Problem("malformed"))
+        except Problem as problem:
+            self.refuse(problem)
+
+    def _on_event(self, event: object) -> None:
+        match event:
+            case h11.Request():
+                self._on_request(event)
+            case h11.Data(data) if self._exchange is not None:
+                self._exchange.feed(data)
+                if self._exchange.body_bytes > self._limits.body_bytes_max:
+                    raise self._too_large()
+                if self._exchange.is_full:
+                    self._transport.pause_reading()
+            case h11.EndOfMessage() if self._exchange is not None:
+                self._cancel("body")
+                self._exchange.end_body()
+                if self._conn.our_state is h11.DONE:
+                    self._next()
+
+    def _on_request(self, request: h11.Request) -> None:
+        """Raises: Problem."""
+        self._cancel("head")
+        self._is_head = request.method == b"HEAD"
+        # h11 bounds what it waits for, and not what comes at once.
+        if (
+            len(request.target) + sum(len(name) + len(value) for name, value in request.headers)
+            > self._limits.head_bytes_max
+        ):
+            raise self._too_large_head()
+        server = self._transport.get_extra_info("sockname")
+        scope = scope_of(
+            request,
+            "https" if self._is_tls else "http",
+            tuple(server[:2]) if isinstance(server, tuple) else None,
+            self._client,
+        )
+        if _length(request) > self._limits.body_bytes_max:
+            raise self._too_large()
+        self._exchange = Exchange(self, request)
+        self._set("body", self._limits.body_s, self._on_slow_body)
+        if self._limits.answer_s is not None:
+            self._set("answer", self._limits.answer_s, self.abort)
+        self._serving.begin(self._exchange, self._app, scope)
+
+    def _next(self) -> None:
+        self._conn.start_next_cycle()
+        self._exchange = None
+        if self._serving.is_draining:
+            self._transport.close()
+            return
+        self._transport.resume_reading()
+        if any(self._conn.trailing_data):
+            self._set("head", self._limits.head_s, self.abort)
+            self._advance()
         else:
-            self.transport.abort()
+            self._set("idle", self._limits.idle_s, self._transport.close)
+
+    def _on_slow_body(self) -> None:
+        self.refuse(Problem("body_too_slow", f"It was not whole after {self._limits.body_s:g} s."))
+
+    def _too_large(self) -> Problem:
+        return Problem("body_too_large", f"A body has at most {self._limits.body_bytes_max} bytes.")
+
+    def _too_large_head(self) -> Problem:
+        return Problem("head_too_large", f"A head has at most {self._limits.head_bytes_max} bytes.")
+
+    def _close(self) -> None:
+        if self._conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
+            self._transport.close()
+        else:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Nothing more is written, and what still comes is not read as a request."""
+        self._is_lingering = True
+        self._set("head", LINGER_S, self.abort)
+        self._transport.resume_reading()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
+
+    def _is_last(self) -> bool:
+        return self._serving.is_draining or self._app is _full
+
+    @property
+    def _is_tls(self) -> bool:
+        return self._transport.get_extra_info("ssl_object") is not None
+
+    def _watch_for_stall(self) -> None:
+        left_bytes = self._transport.get_write_buffer_size()
+
+        def look() -> None:
+            if self._transport.get_write_buffer_size() < left_bytes:
+                self._watch_for_stall()
+            else:
+                self.abort()
+
+        self._set("stall", self._limits.stall_s, look)
+
+    def _set(self, name: str, after_s: float, then: Callable[[], None]) -> None:
+        self._cancel(name)
+        self._timers[name] = self._loop.call_later(after_s, then)
+
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()
 
 
-def connections_with(patience: Patience) -> type[Connection]:
-    """The class that a server makes its connections of."""
-    return type("Connection", (Connection,), {"patience": patience})
+def _length(request: h11.Request) -> int:
+    """What the head says of the body; h11 has seen that it is a number."""
+    return int(dict(request.headers).get(b"content-length", b"0"))
+
+
+async def _carry_out(app: Application, scope: Scope, exchange: Exchange) -> None:
+    await app(scope, exchange.receive, exchange.send)
 
 
 async def _full(scope: Scope, receive: Receive, send: Send) -> None:
-    headers = {"Connection": "close"}
-    if scope["path"] == HEALTHZ:
-        await JSONResponse(ALIVE, headers=headers | NO_STORE)(scope, receive, send)
-        return
-    problem = Problem("back_pressure", "As many connections are open as this node holds.", headers=headers)
-    await problem.response()(scope, receive, send)
-
-
-def _cancel(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()
+    """Every place is taken, or most of them by this caller. That this process lives is said all the same."""
+    problem = Problem("back_pressure", "As many connections are open as this node holds.")
+    answer = ALIVE if scope["path"] == HEALTHZ else problem.answer()
+    await answer(scope, receive, send)

@@ -1,6 +1,5 @@
-"""Whatever goes wrong with a request becomes a problem document; and what any application here is bounded by."""
+"""Whatever goes wrong with a request becomes a problem document; and every caller is charged."""
 
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -8,7 +7,7 @@ import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
@@ -21,43 +20,32 @@ _CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "body_too_lar
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Bounded:
-    """Of one listener: tokens a second and at once of an address (serving/charging.py), bytes of a body, seconds until
-    it is whole."""
-
-    rate_per_s: float
-    burst: int
-    body_bytes_max: int
-    body_s: float
-
-
-def with_bounds(app: FastAPI, bounds: Bounded) -> None:
-    """Make the application answer with problems, and within bounds."""
+def with_bounds(app: FastAPI, rate: Rate) -> None:
+    """Make the application answer with problems, and charge every caller."""
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
-    app.add_middleware(
-        Bounds,
-        rate=Rate(bounds.rate_per_s, bounds.burst),
-        body_bytes_max=bounds.body_bytes_max,
-        body_s=bounds.body_s,
-    )
+    app.add_middleware(Bounds, rate=rate)
+
+
+def _response(problem: Problem) -> Response:
+    answer = problem.answer()
+    return Response(answer.body, answer.status, answer.headers, answer.media_type)
 
 
 async def _on_problem(request: Request, problem: Problem) -> Response:
-    return problem.response()
+    return _response(problem)
 
 
 async def _on_invalid(request: Request, error: RequestValidationError) -> Response:
     first = error.errors()[0]
-    return Problem("invalid_request", f"{'.'.join(map(str, first['loc']))}: {first['msg']}").response()
+    return _response(Problem("invalid_request", f"{'.'.join(map(str, first['loc']))}: {first['msg']}"))
 
 
 async def _on_http(request: Request, error: HTTPException) -> Response:
     """What the routing says: no such path, no such method."""
     code = _CODES.get(error.status_code, "invalid_request")
     allowed = {"Allow": ", ".join(_methods(request))} if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED else {}
-    return Problem(code, HTTPStatus(error.status_code).phrase, headers=allowed).response()
+    return _response(Problem(code, HTTPStatus(error.status_code).phrase, headers=allowed))
 
 
 def _methods(request: Request) -> list[str]:
@@ -67,14 +55,20 @@ def _methods(request: Request) -> list[str]:
     return sorted({method.upper() for methods in matching[:1] for method in methods}) or ["GET"]
 
 
+async def _on_gone(request: Request, error: ClientDisconnect) -> Response:
+    """Nobody reads it: the connection is closed, or refused."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
+
+
 async def _on_mistake(request: Request, error: Exception) -> Response:
     _log.error("mistake of the API", path=request.url.path, reason=repr(error))
-    return Problem("internal").response()
+    return _response(Problem("internal"))
 
 
 _HANDLERS: Final = {
     Problem: _on_problem,
     RequestValidationError: _on_invalid,
     HTTPException: _on_http,
+    ClientDisconnect: _on_gone,
     Exception: _on_mistake,
 }

@@ -6,13 +6,15 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from pydantic import BaseModel, Field
-from starlette.responses import JSONResponse
+
+from serving.answers import Answer
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE: Final = "urn:momus:problem:"
 RETRY_S: Final = 1
 
 CODES: Final[Mapping[str, tuple[int, str]]] = {
+    "malformed": (400, "This is no request of HTTP/1.1, or not one that every server reads alike."),
     "invalid_request": (422, "The request is not as the document of the API describes it."),
     "unauthorized": (401, "Management needs a token that is good."),
     "forbidden": (403, "The role of this token may not do this."),
@@ -68,12 +70,12 @@ class Problem(Exception):
             type=TYPE + self.code, title=title, status=status, code=self.code, detail=self.detail, reason=self.reason
         )
 
-    def response(self) -> JSONResponse:
-        """The answer; of a problem that goes by, with Retry-After."""
+    def answer(self) -> Answer:
+        """Of a problem that goes by, with Retry-After."""
         status, _ = CODES[self.code]
         waits = {"Retry-After": str(RETRY_S)} if status in (429, 503) else {}
-        headers = {"Cache-Control": "no-store", **waits, **self.headers}
-        return JSONResponse(self.document().model_dump(exclude_none=True), status, headers, MEDIA_TYPE)
+        body = self.document().model_dump_json(exclude_none=True).encode()
+        return Answer(status, body, MEDIA_TYPE, {"Cache-Control": "no-store", **waits, **self.headers})
 
 
 def described(*codes: str) -> dict[int | str, dict[str, Any]]:

@@ -1,24 +1,27 @@
-"""A process that answers HTTP until SIGTERM: its socket, and the server on it.
+"""A process, or a thread of one, that answers HTTP until it is to stop: its socket, and the server on it.
 
-An address that is taken is said, and tried again: nothing of the node waits for it.
+An address that is taken is logged, and tried again: nothing of the node waits for it.
 """
 
 import asyncio
 import socket
+import ssl
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 import structlog
 
-if TYPE_CHECKING:
-    import uvicorn
+from serving.answers import Application
+from serving.connection import Connection, Serving
+from serving.limits import Limits, Places
 
 RETRY_S: Final = 0.5
 RETRY_S_MAX: Final = 30.0
 BACKLOG: Final = 256
-_TICK_S: Final = 0.1
-_DRAIN_S: Final = 3
+DRAIN_S: Final = 3.0
 
 _log = structlog.get_logger()
 
@@ -32,13 +35,34 @@ class Process(Protocol):
     def on_waiting(self, reason: str) -> None: ...
 
 
-def listening(process: Process, bound: Callable[[], socket.socket], where: str) -> socket.socket | None:
-    """The socket that `bound` makes, once it can be had; None where the process is to stop before that."""
+@dataclass(frozen=True, slots=True)
+class ServerThread:
+    """The same for a server that is a thread of another process."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def on_running(self) -> None:
+        """Its process has a status of its own."""
+
+    def on_waiting(self, reason: str) -> None:
+        """The log has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A bound socket, and what its connections are encrypted with, if they are."""
+
+    socket: socket.socket
+    tls: ssl.SSLContext | None = None
+
+
+def listening(process: Process, bound: Callable[[], Listener], where: str) -> Listener | None:
+    """What `bound` makes, once it can be had, listening; None where the process is to stop before that."""
     wait_s = RETRY_S
     while not process.stop.is_set():
         try:
             found = bound()
-            found.listen(BACKLOG)
+            found.socket.listen(BACKLOG)
         except OSError as error:
             what = f"cannot answer at {where}: {error}"
             process.on_waiting(what)
@@ -64,39 +88,64 @@ def tcp_socket(host: str, port: int) -> socket.socket:
     return found
 
 
-def serve(process: Process, app: Any, on: socket.socket, head_s: float, connections_max: int, **more: Any) -> None:
-    """Answer on a listening socket until the process is to stop. `head_s`: how long a connection may wait for the head
-    of a request. `more` are options of uvicorn."""
-    # Loaded by those processes alone that serve.
-    import uvicorn
-
-    from serving.bounds import HEAD_BYTES_MAX
-    from serving.connection import Patience, connections_with
-
-    config = uvicorn.Config(
-        app,
-        http=connections_with(Patience(head_s, connections_max)),
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        # What others send wrongly must not fill our log.
-        log_level="error",
-        log_config=None,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=_DRAIN_S,
-        h11_max_incomplete_event_size=HEAD_BYTES_MAX,
-        **more,
-    )
-    asyncio.run(_serve(process, uvicorn.Server(config), on))
+def serve(
+    process: Process,
+    app: Application,
+    on: Listener,
+    limits: Limits,
+    running: AbstractAsyncContextManager[object] | None = None,
+) -> None:
+    """Answer on a listening socket, which is closed then, until the process is to stop. `running` is entered before the
+    first request and left after the last."""
+    asyncio.run(_serve(process, app, on, limits, running or nullcontext()))
 
 
-async def _serve(process: Process, server: "uvicorn.Server", on: socket.socket) -> None:
-    serving = asyncio.create_task(server._serve([on]))
-    while not serving.done() and not process.stop.is_set():
-        if server.started:
-            process.on_running()
-        await asyncio.sleep(_TICK_S)
-    server.should_exit = True
-    await serving
+async def _serve(
+    process: Process, app: Application, on: Listener, limits: Limits, running: AbstractAsyncContextManager[object]
+) -> None:
+    loop = asyncio.get_running_loop()
+    serving = Serving(app, limits, Places(limits.connections_max))
+    async with running:
+        server = await loop.create_server(
+            lambda: Connection(serving),
+            sock=on.socket,
+            ssl=on.tls,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=None if on.tls is None else limits.head_s,
+        )
+        process.on_running()
+        try:
+            await _stopped(process.stop)
+        finally:
+            server.close()
+            await _drain(serving)
+
+
+async def _stopped(stop: threading.Event) -> None:
+    """Wait for an event of threads; nothing is polled meanwhile."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def wait() -> None:
+        stop.wait()
+        with suppress(RuntimeError):  # the loop has ended by itself
+            loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=wait, name="stop", daemon=True).start()
+    await ended.wait()
+
+
+async def _drain(serving: Serving) -> None:
+    """Let what is under way become whole, for so long as DRAIN_S."""
+    serving.is_draining = True
+    for connection in list(serving.open):
+        connection.drain()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while serving.open:
+                await serving.closed.wait()
+                serving.closed.clear()
+    for connection in list(serving.open):
+        connection.abort()
+    for task in list(serving.tasks):
+        task.cancel()
+    await asyncio.gather(*serving.tasks, return_exceptions=True)

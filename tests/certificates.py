@@ -2,6 +2,7 @@
 
 import datetime
 import ipaddress
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -9,7 +10,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from sync.server import Certificate
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """Files in PEM: the certificate with its chain, and its key without a passphrase."""
+
+    certificate_file: Path
+    key_file: Path
 
 
 def certificate(folder: Path) -> Certificate:

@@ -1,34 +1,42 @@
 """Servers of records on loopback for tests: honest ones, which are the real server, and ones that do as a test says."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
-from sync.server import Certificate, Records, RecordServer, ServerLimits
+from serving.limits import Limits
+from serving.server import Listener, tcp_socket
+from sync.server import RecordLimits, Records
+from tests.certificates import Certificate
+from tests.http_servers import LOOPBACK, running
 
 Misbehave = Callable[[socket.socket], None]
 """What a liar does with a connection after it has read the request."""
 
 
+PATIENT: Final = Limits(connections_max=64, head_s=30.0, answer_s=30.0)
+
+
 @contextmanager
 def honest(
-    store: Path, limits: ServerLimits | None = None, partitions: int = 1, certificate: Certificate | None = None
+    store: Path, limits: RecordLimits | None = None, partitions: int = 1, certificate: Certificate | None = None
 ) -> Iterator[tuple[str, Records]]:
     """(address, application) of the real server over a store."""
-    limits = limits or ServerLimits()
-    records = Records(store, store / "aside", partitions, limits)
-    listener = socket.create_server(("127.0.0.1", 0))
-    port = listener.getsockname()[1]
-    server = RecordServer(records, listener, certificate)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield f"{'https' if certificate else 'http'}://127.0.0.1:{port}", records
-    finally:
-        server.stop()
-        thread.join()
+    records = Records(store, store / "aside", partitions, limits or RecordLimits())
+
+    def listener() -> Listener:
+        tls = None
+        if certificate is not None:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(certificate.certificate_file, certificate.key_file)
+        return Listener(tcp_socket(LOOPBACK, 0), tls)
+
+    with running(records, PATIENT, listener) as port:
+        yield f"{'https' if certificate else 'http'}://{LOOPBACK}:{port}", records
 
 
 @contextmanager

@@ -20,14 +20,18 @@ from node.home.status import StatusFile
 from node.home.tokens import OPERATOR, VIEWER, Token, Tokens
 from node.settings.redaction import changed, shown
 from node.supervision.health import health_of
-from serving.handlers import Bounded, with_bounds
+from serving.charging import Rate
+from serving.handlers import with_bounds
+from serving.limits import Limits
 from serving.problems import Problem
 
 PREFIX: Final = "/v1"
 PAGE_MAX: Final = 1_000
 HOLD_MS_MAX: Final = 30_000
 BODY_BYTES_MAX: Final = 64 << 10
-BOUNDS: Final = Bounded(rate_per_s=50, burst=200, body_bytes_max=BODY_BYTES_MAX, body_s=10.0)
+LIMITS: Final = Limits(connections_max=64, head_s=10.0, body_bytes_max=BODY_BYTES_MAX, body_s=10.0)
+RATE_PER_S: Final = 50
+BURST: Final = 200
 
 Number = Annotated[int, PathPart(ge=1, le=1 << 53)]
 
@@ -74,7 +78,7 @@ def make_admin_app(parts: Parts) -> FastAPI:
     for action in ADMIN_ACTIONS:
         _add_action(routes, parts, needs, action)
     app.include_router(routes, prefix=PREFIX)
-    with_bounds(app, BOUNDS)
+    with_bounds(app, Rate(RATE_PER_S, BURST))
     return app
 
 

@@ -5,7 +5,7 @@ import socket
 import ssl
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from node import wiring
 from node.home.actions import Actions
@@ -17,10 +17,9 @@ from node.metrics.writing import writing
 from node.process.process import Process
 from node.settings.admin import UNIX
 from node.settings.tree import BadSettings
-from serving.server import listening, serve, tcp_socket
+from serving.server import Listener, listening, serve, tcp_socket
 from sync.address import host_and_port
 
-CONNECTIONS_MAX: Final = 64
 PATH_BYTES_MAX: Final = 100
 """Of a Unix socket's path, which the system bounds; a longer one is reached through its open folder."""
 
@@ -29,23 +28,24 @@ def run_admin(process: Process) -> None:
     """Until SIGTERM. Raises: HomeUnusable, BadSettings."""
     home, listen = process.home, process.settings.admin.listen
     where = str(home.admin_socket) if listen == UNIX else listen
-    bound = partial(_unix_socket, home) if listen == UNIX else partial(tcp_socket, *host_and_port(listen))
-    on = listening(process, bound, where)
+    make = partial(_unix_socket, home) if listen == UNIX else partial(tcp_socket, *host_and_port(listen))
+    tls = _tls(process)
+    on = listening(process, lambda: Listener(make(), tls), where)
     if on is None:
         return
     try:
-        with on, writing(home, "admin", process.settings.metrics, Values("admin")):
+        with on.socket, writing(home, "admin", process.settings.metrics, Values("admin")):
             _serve(process, on)
     finally:
         if listen == UNIX:
             home.admin_socket.unlink(missing_ok=True)
 
 
-def _serve(process: Process, on: socket.socket) -> None:
+def _serve(process: Process, on: Listener) -> None:
     # Loaded by this process alone.
     from api.admin.action_rows import Copying
     from api.admin.actions import ActionContext
-    from api.admin.app import BOUNDS, Parts, make_admin_app
+    from api.admin.app import LIMITS, Parts, make_admin_app
     from api.admin.runner import ActionRunner
 
     home, settings = process.home, process.settings
@@ -58,28 +58,26 @@ def _serve(process: Process, on: socket.socket) -> None:
     copying.start()
     try:
         app = make_admin_app(Parts(context, Tokens(home.tokens_file), actions, runner))
-        serve(process, app, on, BOUNDS.body_s, CONNECTIONS_MAX, **_tls(process))
+        serve(process, app, on, LIMITS, app.router.lifespan_context(app))
     finally:
         copying.stop()
         actions.close()
 
 
-def _tls(process: Process) -> dict[str, Any]:
-    """uvicorn's options. Raises: BadSettings."""
+def _tls(process: Process) -> ssl.SSLContext | None:
+    """Raises: BadSettings."""
     admin, home = process.settings.admin, process.home
     if admin.certificate_file is None or admin.certificate_key_file is None:
-        return {}
-    certificate, key = home.resolve(admin.certificate_file), home.resolve(admin.certificate_key_file)
+        return None
+    found = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-        options: dict[str, Any] = {"ssl_certfile": str(certificate), "ssl_keyfile": str(key)}
+        found.load_cert_chain(home.resolve(admin.certificate_file), home.resolve(admin.certificate_key_file))
         if admin.client_ca_file is not None:
-            authority = home.resolve(admin.client_ca_file)
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_verify_locations(authority)
-            options |= {"ssl_ca_certs": str(authority), "ssl_cert_reqs": ssl.CERT_REQUIRED}
+            found.load_verify_locations(home.resolve(admin.client_ca_file))
+            found.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ssl.SSLError) as error:
         raise BadSettings(f"admin: a certificate cannot be used: {error}.") from error
-    return options
+    return found
 
 
 def _unix_socket(home: Home) -> socket.socket:

@@ -13,7 +13,7 @@ from api.reading.database import Database
 from node.home.layout import Home
 from node.settings.tree import Settings
 from node.supervision.health import health_of
-from serving.connection import ALIVE, HEALTHZ, NO_STORE
+from serving.answers import ALIVE, HEALTHZ
 from serving.problems import Problem
 
 KEPT_S: Final = 1.0
@@ -57,11 +57,11 @@ def health_router(home: Home, settings: Settings, database: Database) -> APIRout
 
     @router.api_route(HEALTHZ, methods=_METHODS)
     async def healthz() -> Response:
-        return JSONResponse(ALIVE, headers=NO_STORE)
+        return Response(ALIVE.body, ALIVE.status, ALIVE.headers, ALIVE.media_type)
 
     @router.api_route("/readyz", methods=_METHODS)
     async def readyz() -> Response:
         reasons = list(await readiness.reasons())
-        return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200, NO_STORE)
+        return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200, ALIVE.headers)
 
     return router

@@ -17,7 +17,8 @@ from api.reading.database import Database
 from api.reading.heights import Heights
 from api.reading.streams import BlockFeed, EffectFeed, Event, Feed, StreamPosition
 from api.reading.values import HEIGHT_MAX, Query
-from serving.charging import READING, SHARE, caller, owe
+from serving.charging import READING, caller, owe
+from serving.limits import SHARE
 from serving.problems import Problem, described
 
 MEDIA_TYPE: Final = "text/event-stream"

@@ -164,8 +164,12 @@ class PeersSettings(Part):
     records_max: int = _whole(200_000, 100, 10**9, "records", "In one answer, given or taken; at least two blocks.")
     bytes_max: int = _whole(128 << 20, 1 << 20, 1 << 36, "bytes", "The same in bytes.")
     requests_max: int = _whole(4, 1, 256, "requests", "Carried out at once for others; more are refused.")
-    connections_max: int = _whole(64, 1, 10_000, "connections", "Open from others; more are closed.")
-    connection_ms: int = _whole(30_000, 100, 600_000, "ms", "Longest life of a connection from others.")
+    connections_max: int = _whole(
+        64, 1, 10_000, "connections", "Open from others, three quarters by one; more are refused."
+    )
+    connection_ms: int = _whole(
+        30_000, 100, 600_000, "ms", "By then a request is here; and in as much again its answer is taken."
+    )
     connect_ms: int = _whole(
         1_000, 10, 60_000, "ms", "A peer that does not take a connection for this long has failed."
     )
@@ -212,8 +216,12 @@ class MetricsSettings(Part):
 
     host: str = _words("127.0.0.1", "Address at which `http://host:port/metrics` is answered.")
     port: int = _whole(9464, 0, 65_535, "", "Its port; 0: nothing is answered, and no numbers are written.")
-    connections_max: int = _whole(16, 1, 1_000, "connections", "Open at once; more are closed.")
-    connection_ms: int = _whole(5_000, 100, 60_000, "ms", "Longest life of a connection.")
+    connections_max: int = _whole(
+        16, 1, 1_000, "connections", "Open at once, three quarters by one caller; more are refused."
+    )
+    connection_ms: int = _whole(
+        5_000, 100, 60_000, "ms", "By then a request is here; and in as much again its answer is taken."
+    )
 
 
 class ApiSettings(Part):

@@ -1,19 +1,13 @@
 """Answers `GET /metrics`, `/healthz` and `/readyz` for the whole node, in a thread of the supervisor, which outlives
-every other process.
-
-Nothing of the node waits for it: an address that is taken is said, and tried again. A connection lives
-`connection_ms` at most and carries one request; of its head as much is read as fits a small buffer.
+every other process. Nothing of the node waits for it.
 """
 
-import asyncio
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Final
-
-import structlog
 
 from ledger.genesis import Genesis
 from node import wiring
@@ -23,23 +17,35 @@ from node.metrics.values import Values
 from node.metrics.writing import text_of
 from node.settings.tree import MetricsSettings, Settings
 from node.supervision.health import health_of
+from serving.answers import ALIVE, HEALTHZ, Answer, Receive, Scope, Send
+from serving.limits import Limits
+from serving.problems import Problem
+from serving.server import Listener, ServerThread, listening, serve, tcp_socket
 
-HEAD_BYTES_MAX: Final = 8 << 10
-RETRY_S: Final = 0.5
-RETRY_S_MAX: Final = 30.0
 _PROMETHEUS: Final = "text/plain; version=0.0.4; charset=utf-8"
-_TEXT: Final = "text/plain; charset=utf-8"
-_JSON: Final = "application/json"
 
 Starts = Callable[[], Mapping[str, int]]
 """How often each process of the node was started, by name."""
 
-Answer = tuple[HTTPStatus, str, bytes]
-"""With its content type."""
-Pages = Mapping[bytes, Callable[[], Answer]]
-"""By path."""
+Page = Callable[[], Answer]
 
-_log = structlog.get_logger()
+
+class Pages:
+    """The application: GET and HEAD of a few paths, each with a function that gives its answer as of now."""
+
+    def __init__(self, pages: Mapping[str, Page]) -> None:
+        self.pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        await self._answer(scope["method"], scope["path"])(scope, receive, send)
+
+    def _answer(self, method: str, path: str) -> Answer:
+        if path not in self.pages:
+            return Problem("not_found", "Only " + ", ".join(self.pages) + ".").answer()
+        if method not in ("GET", "HEAD"):
+            return Problem("method_not_allowed", "Only GET and HEAD.", headers={"Allow": "GET, HEAD"}).answer()
+        return self.pages[path]()
 
 
 class MetricsServer:
@@ -48,77 +54,27 @@ class MetricsServer:
     def __init__(self, settings: MetricsSettings, pages: Pages) -> None:
         self._settings = settings
         self._pages = pages
-        self._open = 0
-        self._loop = asyncio.new_event_loop()
-        self._ended = asyncio.Event()
+        self._thread = ServerThread()
 
     def run(self) -> None:
         """Serve until `stop`."""
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
+        for page in self._pages.pages.values():
+            page()  # loads what the first answer would have to wait for
+        host, port = self._settings.host, self._settings.port
+        on = listening(self._thread, lambda: Listener(tcp_socket(host, port)), f"http://{host}:{port}/metrics")
+        if on is not None:
+            with on.socket:
+                serve(self._thread, self._pages, on, connection_limits(self._settings))
 
     def stop(self) -> None:
         """From any thread."""
-        with suppress(RuntimeError):  # it has ended by itself, and its loop is closed
-            self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.stop.set()
 
-    async def _serve(self) -> None:
-        for page in self._pages.values():
-            page()  # loads what the first answer would have to wait for
-        wait_s = RETRY_S
-        while not self._ended.is_set():
-            host, port = self._settings.host, self._settings.port
-            try:
-                server = await asyncio.start_server(self._on_connection, host, port, limit=HEAD_BYTES_MAX)
-            except OSError as error:
-                _log.warning("metrics not served", host=host, port=port, reason=str(error), again_in_s=wait_s)
-                await self._sleep(wait_s)
-                wait_s = min(RETRY_S_MAX, 2 * wait_s)
-                continue
-            async with server:
-                await self._ended.wait()
 
-    async def _sleep(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._ended.wait(), seconds)
-        except TimeoutError:
-            return
-
-    async def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open += 1
-        try:
-            if self._open <= self._settings.connections_max:
-                async with asyncio.timeout(self._settings.connection_ms / 1000):
-                    await self._answer(reader, writer)
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            # Who speaks no HTTP, or takes nothing, is not answered.
-            writer.transport.abort()
-        finally:
-            self._open -= 1
-            writer.close()
-
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        status, kind, body = self._response(head.split(b"\r\n", 1)[0].split(b" "))
-        is_head = head.startswith(b"HEAD ")
-        lines = (
-            f"HTTP/1.1 {status.value} {status.phrase}",
-            f"Content-Type: {kind}",
-            f"Content-Length: {len(body)}",
-            "Connection: close",
-        )
-        writer.write("\r\n".join((*lines, "", "")).encode() + (b"" if is_head else body))
-        await writer.drain()
-
-    def _response(self, request: list[bytes]) -> Answer:
-        if len(request) != 3 or not request[2].startswith(b"HTTP/1."):
-            return HTTPStatus.BAD_REQUEST, _TEXT, b"this is not HTTP/1\n"
-        if request[0] not in (b"GET", b"HEAD"):
-            return HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, b"only GET and HEAD\n"
-        page = self._pages.get(request[1].split(b"?", 1)[0])
-        if page is None:
-            return HTTPStatus.NOT_FOUND, _TEXT, b"only " + b", ".join(self._pages) + b"\n"
-        return page()
+def connection_limits(settings: MetricsSettings) -> Limits:
+    """A request is sent in `connection_ms`, and its answer taken in as much."""
+    wait_s = settings.connection_ms / 1000
+    return Limits(settings.connections_max, head_s=wait_s, answer_s=wait_s)
 
 
 class NodePage:
@@ -133,7 +89,7 @@ class NodePage:
 
     def __call__(self) -> Answer:
         """As of now."""
-        return HTTPStatus.OK, _PROMETHEUS, metrics_page(self._home, text_of(self._values(), "supervisor"))
+        return Answer(HTTPStatus.OK, metrics_page(self._home, text_of(self._values(), "supervisor")), _PROMETHEUS)
 
     def _values(self) -> Values:
         values = Values("supervisor")
@@ -161,14 +117,14 @@ def pages_of(home: Home, settings: Settings, starts: Starts) -> Pages:
 
     def alive() -> Answer:
         """The supervisor answers, and starts whatever else is not there."""
-        return HTTPStatus.OK, _JSON, b'{"alive": true}\n'
+        return ALIVE
 
     def ready() -> Answer:
         health = health_of(home, settings, is_public=True)
         status = HTTPStatus.OK if health.is_ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return status, _JSON, json.dumps(health.document()).encode() + b"\n"
+        return Answer(status, json.dumps(health.document()).encode() + b"\n", headers=ALIVE.headers)
 
-    return {b"/metrics": NodePage(home, settings, starts), b"/healthz": alive, b"/readyz": ready}
+    return Pages({"/metrics": NodePage(home, settings, starts), HEALTHZ: alive, "/readyz": ready})
 
 
 @contextmanager

@@ -287,22 +287,6 @@ def test_what_cannot_be_answered_is_a_problem_with_a_code(node: ApiNode, path: s
     assert code_of(node.get(path)) == code
 
 
-def test_a_second_length_does_not_hide_a_second_request(node: ApiNode) -> None:
-    """As it would come through a proxy that believes the other length."""
-    at = urlsplit(node.base)
-    hidden = b"GET /v1/status HTTP/1.1\r\nHost: a\r\n\r\n"
-    both = b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n" % (5 + len(hidden))
-    sent = b"POST /v1/transactions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n" + both + b"\r\n0\r\n\r\n"
-    with socket.create_connection((at.hostname, at.port), timeout=30) as connection:
-        connection.sendall(sent + hidden)
-        answered = b""
-        with suppress(ConnectionError):
-            while part := connection.recv(1 << 16):
-                answered += part
-    assert answered.startswith(b"HTTP/1.1 422 ")
-    assert answered.count(b"HTTP/1.1 ") == 1
-
-
 @pytest.mark.parametrize(
     "digit", ["\u0663", "\uff11", str(2**63), "-1", "0x1", "1e3", "NaN", "true", "9" * 5_000, "\0", "'; --"]
 )
@@ -374,43 +358,6 @@ def test_a_body_that_does_not_come_is_not_waited_for(node: ApiNode) -> None:
         )
         connection.sendall(head + b"123")
         assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
-
-
-def test_a_head_that_does_not_come_is_not_waited_for(node: ApiNode) -> None:
-    at = urlsplit(node.base)
-    for sent in (b"", b"GET /v1/heads HTTP/1.1\r\nHost: a\r\nX: "):
-        with socket.create_connection((at.hostname, at.port), timeout=30) as connection:
-            connection.sendall(sent)
-            with suppress(ConnectionError):
-                assert connection.recv(100) == b""
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"\x00\x01\x02\r\n\r\n",
-        b"GET / JTTP/1.1\r\n\r\n",
-        b"GET /v1/blocks HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 100_000 + b"\r\n\r\n",
-        b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n",
-        b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 30\r\n\r\n{}",
-        b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n",
-        b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-        b"POST /v1/batches HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-        b"GET /v1/blocks HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
-        b"GET /v1/blocks HTTP/1.1\r\nHost: a\r\nX: \x00\r\n\r\n",
-        b"GET /v1/\xff HTTP/1.1\r\nHost: a\r\n\r\n",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03",
-    ],
-)
-def test_what_is_not_http_is_refused_and_the_next_is_served(node: ApiNode, sent: bytes) -> None:
-    at = urlsplit(node.base)
-    with socket.create_connection((at.hostname, at.port), timeout=30) as connection:
-        connection.sendall(sent)
-        answered = connection.recv(100)
-    assert not answered or answered.startswith(b"HTTP/1.1 4")
-    assert node.get("/status").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from sync import peers as peers_module
 from sync.asked import PATH, Asked
 from sync.peers import PeerLimits, PeerRecords
 from sync.records import END_FRAME, MEDIA_TYPE, RangeLimits, encode_frames
-from sync.server import ServerLimits
+from sync.server import RecordLimits
 from tests.peer_servers import Misbehave, drips, hangs, honest, liar, sends, unused_address
 from tests.store_records import chained, numbered, start
 
@@ -244,7 +244,7 @@ def test_heads_that_no_range_lies_between_are_asked_of_nobody() -> None:
 
 def test_a_range_beyond_the_bounds_of_an_answer_is_refused(store: Path) -> None:
     for answer_limits in (RangeLimits(303, 1 << 30), RangeLimits(1_000, 600_000)):
-        with honest(store, ServerLimits(answer=answer_limits)) as (url, records):
+        with honest(store, RecordLimits(answer=answer_limits)) as (url, records):
             assert PeerRecords([url]).fetch(START, WHOLE) is None
             assert PeerRecords([url]).fetch(START, head(300)) == RECORDS[:300]
         assert records.counts == {"too_large": 1, "answered": 1}
@@ -269,7 +269,7 @@ def test_a_request_that_is_none_gets_a_problem(address: str, method: str, path: 
 
 
 def test_more_requests_than_may_be_carried_out_at_once_are_refused(store: Path) -> None:
-    with honest(store, ServerLimits(requests_max=1)) as (url, records):
+    with honest(store, RecordLimits(requests_max=1)) as (url, records):
         slow = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
         query = httpx.QueryParams(Asked(START, WHOLE).query())
         with slow:
@@ -279,34 +279,6 @@ def test_more_requests_than_may_be_carried_out_at_once_are_refused(store: Path) 
             first = httpx.get(url + PATH, params=Asked(START, head(1)).query(), trust_env=False).status_code
         assert first in (200, 503), "the kernel may have taken the whole answer"
         assert records.counts.get("busy", 0) == (first == 503)
-
-
-def test_request_heads_that_are_too_large_are_refused(address: str) -> None:
-    response = httpx.get(address + PATH, headers={"x-filling": "y" * 40_000}, trust_env=False)
-    assert response.status_code == 400
-
-
-def is_closed_by_the_other_side(connection: socket.socket) -> bool:
-    connection.settimeout(30)
-    try:
-        return connection.recv(1) == b""
-    except ConnectionResetError:
-        return True
-
-
-@pytest.mark.parametrize("start_of_request", [b"", b"GET / HTTP/1.1\r\nx-drop: 1\r\n"])
-def test_a_connection_without_a_request_is_closed_when_its_time_is_over(store: Path, start_of_request: bytes) -> None:
-    with honest(store, ServerLimits(connection_ms=100)) as (url, _), ExitStack() as stack:
-        slow = stack.enter_context(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))))
-        slow.sendall(start_of_request)
-        assert is_closed_by_the_other_side(slow)
-
-
-def test_connections_beyond_the_bound_are_closed_at_once(store: Path) -> None:
-    with honest(store, ServerLimits(connections_max=1)) as (url, _), ExitStack() as stack:
-        place = ("127.0.0.1", int(url.rpartition(":")[2]))
-        stack.enter_context(socket.create_connection(place))
-        assert is_closed_by_the_other_side(stack.enter_context(socket.create_connection(place)))
 
 
 def test_a_loop_of_its_own_does_not_need_to_be_free(address: str) -> None:

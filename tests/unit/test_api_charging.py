@@ -19,7 +19,8 @@ from api.routes.stream import Streaming
 from api.submission.working import SLICE, WAITING_MAX, Workers
 from serving import charging
 from serving.bounds import Bounds
-from serving.charging import PIECE_BYTES, PROOF, QUERY_S, Charge, Rate, charged, payer, querying
+from serving.charging import PIECE_BYTES, PROOF, QUERY_S, Charge, Rate, charged, querying
+from serving.limits import payer
 from serving.problems import Problem
 
 BURST = 1_000
@@ -37,7 +38,7 @@ def cost_of(endpoint: Callable[[Request], Awaitable[Response]], content: Any = b
     """Tokens that one request of an endpoint takes."""
     rate = Rate(1e-9, BURST, Clock())
     routes = [Route("/", endpoint, methods=["POST"]), Route("/healthz", endpoint, methods=["POST"])]
-    app = Bounds(Starlette(routes=routes), rate, 1 << 30, 60.0)
+    app = Bounds(Starlette(routes=routes), rate)
 
     async def ask() -> None:
         transport = httpx.ASGITransport(app, client=("192.0.2.1", 1))

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from api.counting import OTHER, Counted
 from node.metrics.values import Values
-from serving.handlers import Bounded, with_bounds
+from serving.charging import Rate
+from serving.handlers import with_bounds
 
 
 def counted(paths: list[str], burst: int = 100) -> tuple[Mapping[tuple[str, ...], float], int]:
@@ -27,7 +28,7 @@ def counted(paths: list[str], burst: int = 100) -> tuple[Mapping[tuple[str, ...]
 
     app = FastAPI(openapi_url="/v1/openapi.json")
     app.include_router(routes, prefix="/v1")
-    with_bounds(app, Bounded(1e-9, burst, 100, 5.0))
+    with_bounds(app, Rate(1e-9, burst))
     app.add_middleware(Counted, values=values)
 
     async def ask() -> None:

@@ -18,7 +18,8 @@ from api.submission.intake import Intake
 from ledger.commands import CreateAsset
 from ledger.keys import PrivateKey
 from ledger.transaction import Body, Transaction, sign_body
-from serving.handlers import Bounded, with_bounds
+from serving.charging import Rate
+from serving.handlers import with_bounds
 from tests.builders import genesis, record
 
 GENESIS = genesis(1)
@@ -33,7 +34,7 @@ def app_of(rate_per_s: float = 10**6, burst: int = 10**6) -> FastAPI:
     app = FastAPI()
     app.include_router(submit_router(GENESIS, Intake(GENESIS, sender, nobody, lambda: None), nobody))
     app.include_router(health_router(nobody, nobody, nobody))
-    with_bounds(app, Bounded(rate_per_s, burst, 1 << 22, 10.0))
+    with_bounds(app, Rate(rate_per_s, burst))
     return app
 
 

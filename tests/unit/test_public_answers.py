@@ -48,7 +48,7 @@ def answers(home: Home, settings: Settings) -> dict[str, str]:
             asked = [*paths, "/healthz", "/readyz"]
             return {path: (await client.get(path)).text for path in asked}
 
-    metrics = {f"metrics {path.decode()}": page()[2].decode() for path, page in pages_of(home, settings, dict).items()}
+    metrics = {f"metrics {path}": page().body.decode() for path, page in pages_of(home, settings, dict).pages.items()}
     return asyncio.run(ask()) | metrics
 
 
