@@ -38,6 +38,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.check_sizes
+	$(BIN)/python -m tests.check_docs
 
 test: setup
 	$(BIN)/python -m tests.all_tests

@@ -1,4 +1,7 @@
-"""The api process: serves the application until SIGTERM. The log and the database may come and go: callers are told."""
+"""The api process: serves the application until SIGTERM.
+
+The log and the database may come and go: callers get a problem document.
+"""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Every way back from a lost database, walked and timed after many transactions, on one log or the other.
+"""Every recovery path from a lost database, timed after many transactions, on one log or the other.
 
 python -m benchmarks.drill [--kafka] [--transactions N] [--accounts N] [--smallest] [--scratch FOLDER]
 """

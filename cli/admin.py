@@ -146,7 +146,7 @@ def pause(
     processes: Annotated[list[Process] | None, typer.Argument(help="By default order and execute.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let processes stand still until `resume`, also over a restart of the node."""
+    """Pause processes until `resume`, also over a restart of the node."""
     arguments = {"processes": [each.value for each in processes]} if processes else {}
     _act(context, "pause", why, as_json, arguments)
 
@@ -195,10 +195,10 @@ def drill(
     context: typer.Context,
     why: WhyOption,
     inject: Annotated[Injection | None, typer.Option(help="Damage the copy first.")] = None,
-    way: Annotated[Way | None, typer.Option("--from", help="The only way back to walk.")] = None,
+    way: Annotated[Way | None, typer.Option("--from", help="The only recovery path to take.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Walk a way back on the node's own machine, as `momus drill` does there."""
+    """Rehearse recovery on the node's own machine, as `momus drill` does there."""
     _act(context, "drill", why, as_json, {"inject": inject and inject.value, "way": way and way.value})
 
 
@@ -234,7 +234,7 @@ def add_token(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a token. It is told once: the home keeps its hash. --json prints name, role, token or file."""
+    """Make a token. It is shown once: the home keeps its hash. --json prints name, role, token or file."""
     token = _changed(context, lambda tokens: tokens.add(name, role.value, days * DAY_MS))
     if file is not None:
         replace_file(file, token.encode() + b"\n", mode=0o600)

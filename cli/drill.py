@@ -1,4 +1,4 @@
-"""`momus drill`: walk the way back from a lost database beside the live node, and see whether it comes to the same."""
+"""`momus drill`: rehearse recovery from a lost database beside the live node, and compare."""
 
 import os
 import secrets
@@ -24,7 +24,7 @@ from node.wiring.databases import running_postgres
 
 
 class Way(StrEnum):
-    """Ways back, light to heavy."""
+    """Recovery paths, light to heavy."""
 
     SNAPSHOT = SNAPSHOT
     STORE = STORE
@@ -39,15 +39,15 @@ def command(
     seed: Annotated[int | None, typer.Option(help="Where exactly the damage is done; else by chance.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write what all drills showed to this file, as a page.")] = None,
     way: Annotated[
-        Way | None, typer.Option("--from", help="The only way back to walk; else the lightest that works.")
+        Way | None, typer.Option("--from", help="The only recovery path to take; else the lightest that works.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rebuild the database from what this node has, beside the live one, and compare root and rows.
 
     The live node goes on meanwhile. Results are kept in api.drills. Verdicts: passed; healed (damage was named, and
-    the way back worked all the same); detected (damage was named, and there was no way back); failed. Exit codes: 1
-    failed, 4 another drill is under way. --json prints started_at, verdict, injected, way, height, above,
+    recovery worked all the same); detected (damage was named, and nothing was left to recover from); failed. Exit
+    codes: 1 failed, 4 another drill is under way. --json prints started_at, verdict, injected, way, height, above,
     certified_height, records, seconds, records_per_s, is_root_certified, rows_compared, differing [sentences],
     detected [sentences].
     """

@@ -1,4 +1,4 @@
-"""`momus recover` and `momus at`: a database brought back, and one as it was."""
+"""`momus recover` and `momus at`: a database recovered, and one as of an earlier height."""
 
 import os
 import time
@@ -67,7 +67,7 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     seconds = round(time.monotonic() - began, 3)
     facts = {"way": done.way, "height": done.height, "above": done.above}
     facts |= {"records": done.records, "seconds": seconds, "tried": done.tried}
-    lines = [f"Skipped {sentence}" for sentence in done.tried]
+    lines = [*done.tried]
     if settled is not None:
         lines.append(f"The fork at height {settled} is settled: this node stops again only if they differ above it.")
     if done.way == CURSOR:

@@ -1,4 +1,4 @@
-"""What a client is told and tells: its settings, its progress, how waiting may end."""
+"""Values of a client: its settings, its progress, how waiting may end."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A group of final blocks: verdicts and state in, effects out (DESIGN §5).
+"""A group of final blocks: verdicts and state in, effects out.
 
 Pure: the same blocks, verdicts and stored state give the same effects on every node. Executing blocks as one group or
 one by one leaves the same rows and the same state.

@@ -1,4 +1,4 @@
-"""Objects: who may write which version (DESIGN §5).
+"""Objects: who may write which version.
 
 An owned object is written by its owner, who names the exact version; a shared one by its writers (or by anybody,
 where there are none), who name the version they read or 0 for whatever it is now; an immutable one by nobody. Every

@@ -1,4 +1,4 @@
-"""Transfers: the sum is debited first, then every recipient is credited in order (DESIGN §5)."""
+"""Transfers: the sum is debited first, then every recipient is credited in order."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Judges records without any state, cheapest test first: size, schema, window, (digest), signature (DESIGN §4).
+"""Judges records without any state, cheapest test first: size, schema, window, (digest), signature.
 
 Pure: the same records, genesis digest and limits give the same columns on every machine, in chunks of any size.
 A digest that is remembered already is state, which only the executor knows.

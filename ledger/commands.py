@@ -1,4 +1,4 @@
-"""The commands of a transaction (DESIGN §5), as decoded and range-checked values.
+"""The commands of a transaction (docs/formats.md), as decoded and range-checked values.
 
 A transfer is columnar: `recipients` is n packed addresses of 32 bytes, `amounts` n packed big-endian i64, each > 0.
 Ids, addresses and assets are 32 bytes.

@@ -1,4 +1,4 @@
-"""Every hash of the protocol, each under its own domain tag (DESIGN §3, §4).
+"""Every hash of the protocol, each under its own domain tag (docs/formats.md, *Digests*).
 
 All integers are big-endian. All results are 32 bytes. Layouts are given in words: ``tag | field width``.
 """

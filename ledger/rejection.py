@@ -52,7 +52,7 @@ class Reason(IntEnum):
 
     @property
     def sentence(self) -> str:
-        """What a person is told."""
+        """A sentence for people."""
         return _SENTENCES[self]
 
 

@@ -1,4 +1,4 @@
-"""Signed transactions and the records that carry them (DESIGN §4, docs/formats.md).
+"""Signed transactions and the records that carry them (docs/formats.md).
 
 In: commands and a key, or a record's value from anybody. Out: bytes, or checked values; bad bytes are Rejections.
 """

@@ -117,14 +117,14 @@ class World(Scene):
             until_ms = now_ms + random.randrange(faults.outage_ms_max)
             for validator in self.validators:
                 self.log.cut(validator.seat, until_ms)
-            self._note(0, "sees the log stand still", None)
+            self._note(0, "sees the log stop", None)
         for validator in self.validators:
             if chance(random, faults.cut):
                 self.log.cut(validator.seat, now_ms + random.randrange(faults.cut_ms_max))
                 self._note(validator.seat, "is cut off", None)
             if chance(random, faults.stall):
                 self._busy_until_ms[validator.seat] = now_ms + random.randrange(faults.stall_ms_max)
-                self._note(validator.seat, "stands still", None)
+                self._note(validator.seat, "is paused", None)
             if chance(random, faults.lag):
                 validator.lag = 0 if validator.lag else LAGGING
                 self._note(validator.seat, "has a lag of", validator.lag)

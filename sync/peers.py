@@ -1,9 +1,9 @@
 """Asks other nodes for records, and believes none of them: what comes back must hash from the one head to the other.
 
 Peers are asked in turn, beginning with another one each time. One that cannot be reached, that does not answer in time
-or says that it is unable is left alone for a short while, which grows; one that answers wrongly for a long one, which
-grows too. Saying "I do not have that" is neither. Nothing is asked of a peer that it could keep open: head, body and
-time of an answer are bounded, redirects and compression are not followed.
+or says that it is unable is backed off from for a short while, which grows; one that answers wrongly for a long one,
+which grows too. Saying "I do not have that" is neither. Nothing is asked of a peer that it could keep open: head, body
+and time of an answer are bounded, redirects and compression are not followed.
 """
 
 import asyncio
@@ -81,8 +81,8 @@ class PeerRecords:
     ) -> None:
         """`urls` are ``http(s)://host:port``. `ca_file` (PEM): who signs their certificates; None: the usual ones.
 
-        `report` is told of every peer that is left alone. Raises: ValueError where an address is none, OSError where
-        `ca_file` cannot be used.
+        `report` is called for every peer that is backed off from. Raises: ValueError where an address is none, OSError
+        where `ca_file` cannot be used.
         """
         self.peers: tuple[Peer, ...] = tuple(Peer(checked_address(url)) for url in urls)
         self._limits = limits or PeerLimits()

@@ -81,7 +81,7 @@ class RangeReader:
         self._is_over = False
 
     def feed(self, data: bytes) -> Wrong | None:
-        """Take the next piece. After a `Wrong` the body is to be left alone."""
+        """Take the next piece. After a `Wrong` nothing more of the body may be read."""
         if self._is_over:
             return Wrong("bytes behind the end") if data else None
         self._taken += len(data)

@@ -1,6 +1,6 @@
-"""A committee in one thread for tests of consensus: the production loop over a log that does exactly as it is told.
+"""A committee in one thread for tests of consensus: the production loop over a log that does exactly what a test says.
 
-What is sent is read at once by everybody who is not deaf to the sender; time stands still until `pass_ms`. The trace
+What is sent is read at once by everybody who is not deaf to the sender; no time passes until `pass_ms`. The trace
 names blocks A, B, C in the order in which they turn up.
 """
 

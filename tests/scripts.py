@@ -4,7 +4,7 @@
     produce PARTITION RECORDS    records arrive in the log
     pass MS                      time passes
     crash V, start V             a process dies, a process boots (a halt is part of the trace)
-    pause V, resume V            a process stands still and misses nothing
+    pause V, resume V            a process is paused and misses nothing
     deaf V TO, hear V TO         V never gets what TO sends meanwhile (scatter, gather: nobody gets anything of others)
     lose KIND, keep KIND         votes of a kind reach nobody but their voter meanwhile
     blind V, see V               V does not read the records of the log meanwhile

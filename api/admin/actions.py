@@ -243,9 +243,7 @@ def _one(connection: Connection, query: str, *parameters: object) -> tuple[Any, 
 
 
 ADMIN_ACTIONS: Final = (
-    AdminAction(
-        "pause", OPERATOR, PauseArguments, "Let processes stand still until `resume`, also over a restart.", _pause
-    ),
+    AdminAction("pause", OPERATOR, PauseArguments, "Pause processes until `resume`, also over a restart.", _pause),
     AdminAction("resume", OPERATOR, Arguments, "Let all paused processes go on.", _resume),
     AdminAction("stop", ADMIN, Arguments, "Drain and stop the node, as SIGTERM does.", _stop),
     AdminAction(
@@ -257,7 +255,7 @@ ADMIN_ACTIONS: Final = (
     AdminAction(
         "prune", ADMIN, PruneArguments, "Let history up to a height go, beyond what the settings let go.", _prune
     ),
-    AdminAction("drill", OPERATOR, DrillArguments, "Walk a way back beside the running node.", _drill),
+    AdminAction("drill", OPERATOR, DrillArguments, "Rehearse recovery beside the running node.", _drill),
     AdminAction("log-level", OPERATOR, LevelArguments, "Change what all processes log, from now on.", _level),
     AdminAction(
         "diagnostics", OPERATOR, Arguments, f"Pack a bundle for a support case; {BUNDLES_KEPT} are kept.", _diagnostics

@@ -46,7 +46,7 @@ class Target:
 
 
 class EffectsWriter:
-    """Of one validator. `run` returns when `is_ending` says so; whatever fails is told and tried again."""
+    """Of one validator. `run` returns when `is_ending` says so; whatever fails is logged and retried."""
 
     def __init__(
         self,

@@ -105,27 +105,27 @@ export async function drills(into) {
   const { items } = await get("/drills", { limit: 100 });
   const longest = Math.max(...items.map((each) => Number(each.seconds ?? 0)), 0.001);
   into.replaceChildren(el("h1", {}, "Drills"),
-    card("Ways back that this node has walked", table([
+    card("Recoveries that this node has rehearsed", table([
       { label: "Drill", number: true, cell: (d) => el("a", { href: `#/drill/${d.drill}` }, whole(d.drill)) },
       { label: "When", cell: (d) => when(d.started_at) },
       { label: "Verdict", cell: (d) => badge(d.verdict, VERDICTS[d.verdict] ?? "warn") },
       { label: "Damage", cell: (d) => d.injected ?? "none" },
-      { label: "Way back", cell: (d) => d.way ?? "–" },
+      { label: "Recovered from", cell: (d) => d.way ?? "–" },
       { label: "Height", number: true, cell: (d) => (d.height === null ? "–" : blockLink(d.height)) },
       { label: "Records", number: true, cell: (d) => whole(d.records) },
       { label: "Time", number: true, cell: (d) => (d.seconds === null ? "–" : `${Number(d.seconds).toFixed(1)} s`) },
       { label: "", cell: (d) => meter(Number(d.seconds ?? 0), longest) },
       { label: "Records/s", number: true, cell: (d) => (d.records_per_s === null ? "–" : whole(Math.round(Number(d.records_per_s)))) },
-    ], items, "No drill yet: `momus drill` walks one, `drills.every_ms` lets the node walk them by itself.")));
+    ], items, "No drill yet: `momus drill` runs one; with `drills.every_ms` the node runs them on schedule.")));
   return () => {};
 }
 
-/** One drill: what was damaged, how it came back, and how long that took. */
+/** One drill: what was damaged, how it recovered, and how long that took. */
 export async function drill(into, number) {
   const cursor = /^[0-9]{1,15}$/.test(number) ? Number(number) + 1 : 0;
   const { items: [found] } = await get("/drills", { limit: 1, cursor });
   if (!found || String(found.drill) !== number) {
-    into.replaceChildren(el("h1", {}, "No such drill"), card("Not here", el("p", {}, `This node has walked no drill ${number}.`)));
+    into.replaceChildren(el("h1", {}, "No such drill"), card("Not here", el("p", {}, `This node has run no drill ${number}.`)));
     return () => {};
   }
   const { report } = found;
@@ -134,12 +134,12 @@ export async function drill(into, number) {
       ["Verdict", badge(found.verdict, VERDICTS[found.verdict] ?? "warn")],
       ["Started", when(found.started_at)],
       ["Damage done first", found.injected ?? "none"],
-      ["Way back", found.way ?? "none"],
+      ["Recovered from", found.way ?? "nothing"],
       ["Began above", report.above ? `snapshot of height ${whole(report.above)}` : "genesis"],
       ["Came to", found.height === null ? "–" : blockLink(found.height)],
       ["Certified state root", { true: "the same", false: "another" }[report.is_root_certified] ?? "none to compare with"],
       ["Records executed", whole(found.records)],
-      ["Time of the way back", found.seconds === null ? "–" : `${Number(found.seconds).toFixed(2)} s`],
+      ["Recovery time", found.seconds === null ? "–" : `${Number(found.seconds).toFixed(2)} s`],
       ["Rate", found.records_per_s === null ? "–" : `${whole(Math.round(Number(found.records_per_s)))} records/s`],
       ["Rows compared", whole(report.rows_compared)],
     ])),

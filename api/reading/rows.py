@@ -176,7 +176,7 @@ class Checkpoint(Row):
 
 
 class Drill(Row):
-    """A way back that this node has walked."""
+    """A recovery that this node has rehearsed."""
 
     drill: Count
     started_at: Time

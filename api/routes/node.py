@@ -245,7 +245,7 @@ def node_router(node: Node) -> APIRouter:
 
     @router.get("/drills", responses=of(Page[Drill]) | answers)
     async def drills(request: Request, query: NumberPageQ) -> Response:
-        """Ways back that this node has walked."""
+        """Recoveries that this node has rehearsed."""
         async with node.database.view() as view:
             found = await DRILLS.page(view, query)
         return answer(request, found, found.height)

@@ -8,9 +8,9 @@ its suffix has become final.
 *Every reader begins at a joint*, one record back or more. Where the log has another record there, or none, or does not
 know the position, it was rewritten, and the partition is *suspect*. A suspect partition is looked at now and then until
 the log agrees again. Where it disagrees the partition is *barred*: what the log shows now does not follow what is
-stored, and what it shows in place of that would be skipped. What was seen is told as `Shown`. Reading goes on when what
-is stored was replaced, or, where it is final, when a block has opened the partition's next incarnation. What to do is
-not decided here (DESIGN §3): `reread`, `adopt` and `on_final` are the means.
+stored, and what it shows in place of that would be skipped. What was seen is reported as `Shown`. Reading goes on when
+what is stored was replaced, or, where it is final, when a block has opened the partition's next incarnation. What to do
+is not decided here (docs/protocol.md, *When the log was rewritten*): `reread`, `adopt` and `on_final` are the means.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -143,7 +143,7 @@ class Partition:
         else:
             self.suspect(None if end_offset is None or self.look_to is None else max(end_offset, self.look_to))
 
-    def saw(
+    def on_look(
         self, source: Source, opening: tuple[str, int] | None, diverged_at: int | None, *, is_readable: bool, asked: int
     ) -> None:
         """What a look saw that began when so many had asked. Whoever asked meanwhile is owed another look."""

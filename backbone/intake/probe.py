@@ -2,7 +2,7 @@
 
 A broker that loses the end of a partition keeps what is before it, so agreement is a prefix and bisection finds its
 end. A log that lies may lead the bisection anywhere; what depends on it is accepted only by those whose own broker
-shows the same (DESIGN §3).
+shows the same (docs/protocol.md, *When the log was rewritten*).
 """
 
 from collections.abc import Generator

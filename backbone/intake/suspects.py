@@ -58,7 +58,7 @@ class Suspects:
         """Look, and go on as what was seen allows; None where nobody asked and nothing is new."""
         was_open, before, asked = state.is_open, state.shown, state.asked
         seen = look_at(state, self._log, self._topic, self._stored)
-        state.saw(seen.source, seen.opening, seen.diverged_at, is_readable=seen.is_readable, asked=asked)
+        state.on_look(seen.source, seen.opening, seen.diverged_at, is_readable=seen.is_readable, asked=asked)
         state.looks = state.looks + 1 if state.shown == before else 0
         state.probe_due_ms = now_ms + min(PROBE_MS << state.looks, PROBE_MS_MAX)
         if was_open != state.is_open:

@@ -205,7 +205,7 @@ class LocalHeads:
                 self._suffixes[partition] = _Suffix(head)
 
     def forget(self, partition: int) -> None:
-        """Drop the records above the base: some are read again, and then all are told again."""
+        """Drop the records above the base: some are read again, and then all are reported again."""
         self._suffixes[partition] = _Suffix(self._suffixes[partition].base)
 
     def _places(self, heads: Sequence[Head]) -> list[int] | None:

@@ -1,4 +1,4 @@
-"""From what lies on disk to a core that may sign: the boot rules of DESIGN §6, each with its halt."""
+"""From what lies on disk to a core that may sign: the boot rules of docs/protocol.md, *Booting*, each with its halt."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

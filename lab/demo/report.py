@@ -1,4 +1,4 @@
-"""What a demo found: as JSON for programs, as a page for people."""
+"""What a demo found: as JSON for programs, as lines for a terminal."""
 
 from dataclasses import dataclass
 from typing import Any

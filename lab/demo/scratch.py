@@ -20,7 +20,7 @@ class ScratchTaken(CallerError):
 
 
 def fresh_scratch(path: Path) -> Path:
-    """An empty folder at `path`. One that an earlier demo made is replaced; any other is left alone.
+    """An empty folder at `path`. One that an earlier demo made is replaced; any other is kept.
 
     Raises: ScratchTaken, OSError.
     """

@@ -1,4 +1,4 @@
-"""Drills: what walking the way back has shown. And views of checkpoints and drills for users."""
+"""Drills: results of rehearsed recoveries. And views of checkpoints and drills for users."""
 
 from alembic import op
 
@@ -34,7 +34,7 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
         },
     ),
     "drills": (
-        "Drills: this node's way back, walked into a scratch database.",
+        "Drills: recoveries of this node's database, rehearsed into a scratch database.",
         """SELECT d.id AS drill, d.started_at, d.report ->> 'verdict' AS verdict, d.report ->> 'injected' AS injected,
             d.report ->> 'way' AS way, (d.report ->> 'height')::bigint AS height,
             (d.report ->> 'records')::bigint AS records, (d.report ->> 'seconds')::numeric AS seconds,
@@ -45,10 +45,10 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
             "started_at": "When it began, by the node's clock.",
             "verdict": "passed, healed, detected or failed.",
             "injected": "The damage that was done to the copy first; NULL: none.",
-            "way": "The way back that worked: snapshot, store or log.",
+            "way": "The recovery path that worked: snapshot, store or log.",
             "height": "The height that was rebuilt and compared.",
             "records": "Records of the log that were executed.",
-            "seconds": "How long the way back took, without the comparison.",
+            "seconds": "How long recovery took, without the comparison.",
             "records_per_s": "Records executed a second.",
             "report": "The whole report.",
         },

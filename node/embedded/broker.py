@@ -65,7 +65,7 @@ class LocalBroker:
         self.wait()
 
     def launch(self) -> None:
-        """Start without waiting for an answer; a broker that runs is left alone."""
+        """Start without waiting for an answer; a broker that runs is kept."""
         if self.pid is not None:
             return
         java = program("java", "Java 17 or newer")

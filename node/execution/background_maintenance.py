@@ -156,7 +156,7 @@ class BackgroundMaintenance:
 
     def _prune_store(self, database: Database, certified_height: int, keep: Keep) -> None:
         """As far as history goes, but not what executing on from the oldest snapshot takes; nothing without one, and
-        nothing while somebody is on a way back."""
+        nothing during a recovery."""
         kept = [] if keep.is_all else self._snapshots()
         if not kept:
             return

@@ -87,7 +87,7 @@ class Snapshots:
 
     def reached(self, checkpoint: StoredCheckpoint) -> None:
         """The flush of a checkpoint has committed, the next has not begun. Begins a snapshot if one is due; a failure
-        to do so is told, and the next checkpoint is as good."""
+        to do so is logged, and the next checkpoint is as good."""
         self._last = checkpoint
         if self._making is not None and self._making.is_alive():
             return

@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """`paused`: processes that stand still. `log_level`: instead of the setting; empty: the setting.
+    """`paused`: processes that do not run. `log_level`: instead of the setting; empty: the setting.
     `snapshot_from`: a snapshot of this height or of one above is wanted. `prune_to`: history up to this height may go.
     0: nothing is wanted.
     """
@@ -43,7 +43,7 @@ class ControlFile:
         self._control = Control()
 
     def read(self) -> Control:
-        """As it stands. A file that is not one of ours changes nothing of what was read before, and is told once."""
+        """As it stands. A file that is not one of ours changes nothing of what was read before, and is logged once."""
         try:
             stat = self._path.stat()
             stamp = (stat.st_mtime_ns, stat.st_ino, stat.st_size)

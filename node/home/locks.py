@@ -1,4 +1,4 @@
-"""One supervisor, or one rebuilding of the database, per home; one drill; and nothing is removed under a way back."""
+"""One supervisor, or one rebuilding of the database, per home; one drill; and nothing is removed during a recovery."""
 
 import fcntl
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from typing import Final
 from ledger.errors import Unavailable
 from node.home.layout import Home, HomeUnusable
 
-_WAY_BACK: Final = "way-back.lock"
+_RECOVERY: Final = "recovery.lock"
 
 
 class DrillUnderWay(Unavailable):
-    """Another process walks a drill of this home: they would meet in the scratch database."""
+    """Another process runs a drill of this home: they would meet in the scratch database."""
 
 
 @contextmanager
@@ -48,16 +48,16 @@ def command_lock(home: Home, command: str) -> Iterator[None]:
 @contextmanager
 def recovering(home: Home) -> Iterator[None]:
     """While anybody holds this, no snapshot and no segment of the store is removed. Waits for a removal under way."""
-    with (home.run / _WAY_BACK).open("w") as lock:
+    with (home.run / _RECOVERY).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield
 
 
 @contextmanager
 def removing(home: Home) -> Iterator[bool]:
-    """Whether nobody is on a way back; until this ends nobody begins one."""
+    """Whether no recovery is under way; until this ends none begins."""
     try:
-        with _held(home, _WAY_BACK):
+        with _held(home, _RECOVERY):
             yield True
     except BlockingIOError:
         yield False

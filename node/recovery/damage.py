@@ -23,7 +23,7 @@ class Injection(StrEnum):
     CHUNK = "chunk"
     """A file of the newest snapshot is gone, or a bit of it is another one."""
     KILL = "kill"
-    """The way back is killed half-way."""
+    """Recovery is killed half-way."""
 
 
 OF_STORE = (Injection.TAIL, Injection.SEGMENT)

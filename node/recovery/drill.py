@@ -1,6 +1,6 @@
-"""A drill: the way back from a lost database, walked beside the live node into a scratch database, and compared.
+"""A drill: recovery from a lost database, rehearsed beside the live node into a scratch database, and compared.
 
-The live database is imaged as of one height; the way back must come to exactly that height, to a state root that a
+The live database is imaged as of one height; recovery must come to exactly that height, to a state root that a
 quorum has certified, and to the same rows. With an injection the copy is damaged first: then the drill must name the
 damage, and come back all the same where anything is left to come back from.
 """
@@ -55,7 +55,7 @@ _INSERT: Final = "INSERT INTO ledger.drills (started_at, report) VALUES (%s, %s)
 
 @dataclass(frozen=True, slots=True)
 class DrillReport:
-    """What a drill showed. Seconds are those of the way back, without the comparison."""
+    """What a drill showed. Seconds are those of recovery, without the comparison."""
 
     started_at: str
     verdict: str
@@ -74,7 +74,7 @@ class DrillReport:
     differing: tuple[str, ...]
     """A sentence per table of the rebuilt database that is not the live one's."""
     detected: tuple[str, ...]
-    """What the damage made the ways back say."""
+    """What recovery reported of the damage."""
 
     def to_json(self) -> str:
         """One line."""
@@ -112,11 +112,11 @@ class Drill:
         self._sources = RecoverySources(home, settings, genesis, home.store, spare, place, ways, on_step=on_step)
         self._detected: list[str] = []
         self._is_named: bool | None = None
-        """Of a damage that is looked for by itself; None: what the ways back say names it."""
+        """Of a damage that is looked for by itself; None: what recovery reports names it."""
         self._above = 0
 
     def run(self) -> DrillReport:
-        """Walk, compare, note.
+        """Recover, compare, record.
 
         Raises: DrillUnderWay, NothingToDamage, DatabaseUnavailable, DatabaseUnusable, OSError.
         """
@@ -216,7 +216,7 @@ class Drill:
             os.kill(child.pid, signal.SIGKILL)
         child.join()
         self._sources = replace(self._sources, is_begun=True)
-        return f"The way back was killed at height {reached} of {height}."
+        return f"Recovery was killed at height {reached} of {height}."
 
     def _watched(self, is_alive: Callable[[], bool], height: int) -> int:
         """Until the scratch database has come to a height, or the process has ended; the height."""

@@ -1,4 +1,4 @@
-"""The drills process: walks the way back by the clock, as long as the node runs, and keeps a page of what it showed."""
+"""The drills process: runs a drill on schedule, as long as the node runs, and keeps a page of the results."""
 
 import os
 import secrets
@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 def run_drills(process: Process) -> None:
     """Until SIGTERM: a drill whenever `drills.every_ms` are over since the last one, also one by hand.
 
-    What keeps a drill from being walked is told, and tried again; only the verdict says that a drill failed.
+    What keeps a drill from running is logged, and the drill retried; only the verdict says that a drill failed.
     """
     os.nice(NICENESS)
     genesis = process.home.genesis()

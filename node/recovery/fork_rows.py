@@ -1,8 +1,9 @@
 """After a halt over a fork of the state: which rows of this node's database are not those that its own log leads to.
 
-The database is built a second time, beside the live one, by the lightest way back whose beginning lies below the fork,
-and the two are compared row for row. What differs was altered: by hand, or by a fault of this machine. Where nothing
-differs, this node's software itself comes to this state, and only another validator's rows can show what differs.
+The database is built a second time, beside the live one, by the lightest recovery path whose beginning lies below the
+fork, and the two are compared row for row. What differs was altered: by hand, or by a fault of this machine. Where
+nothing differs, this node's software itself comes to this state, and only another validator's rows can show what
+differs.
 """
 
 import json

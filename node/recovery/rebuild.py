@@ -1,7 +1,7 @@
-"""The ways back to a database, light to heavy: a snapshot and what the store has above it; the own store from genesis;
+"""Recovery paths of a database, light to heavy: a snapshot and what the store has above it; the own store from genesis;
 a store filled anew from the log.
 
-Each way verifies all that it uses, so one that cannot work says why, and the next is tried.
+Each path verifies all that it uses, so one that cannot work says why, and the next is tried.
 """
 
 import shutil
@@ -32,7 +32,7 @@ STORE: Final = "store"
 LOG: Final = "log"
 WAYS: Final = (SNAPSHOT, STORE, LOG)
 
-_VAIN: Final = (
+_UNUSABLE: Final = (
     StoreDamaged,
     StoreFailed,
     StoreInconsistent,
@@ -46,13 +46,13 @@ _NO_LOG: Final = (LogUnavailable, PositionLost, TopicMissing)
 
 
 class RecoveryFailed(Halt):
-    """Every way was tried in vain. The message says why, way by way."""
+    """Every recovery path failed. The message says why, path by path."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What a way back came to: `records` were executed, above the height `above`. `tried`: a sentence for each way that
-    did not work."""
+    """What a recovery came to: `records` were executed, above the height `above`. `tried`: a sentence for each path
+    that was skipped."""
 
     way: str
     height: int
@@ -77,7 +77,7 @@ class RecoverySources:
     snapshot_max: int | None = None
     """Above this height no snapshot is used."""
     is_begun: bool = False
-    """Whether the database holds a beginning already, from a way back that was ended: go on from there."""
+    """Whether the database holds a beginning already, from a recovery that was killed: go on from there."""
     on_step: OnStep = field(default=lambda step: None)
 
 
@@ -90,7 +90,7 @@ def rebuild(sources: RecoverySources, url: str, height: int | None, renew: Calla
     tried: list[str] = []
     is_fresh = not sources.is_begun
     for way, store, snapshot in _ways(sources, height, tried):
-        name = f"From the {way}" if snapshot is None else f"From the snapshot of height {snapshot}"
+        name = f"Skipped {way}" if snapshot is None else f"Skipped snapshot of height {snapshot}"
         if not is_fresh and (tried or (snapshot is None and _is_half_restored(url))):
             renew()
         is_fresh = False
@@ -99,7 +99,7 @@ def rebuild(sources: RecoverySources, url: str, height: int | None, renew: Calla
                 _restore(sources, snapshot, url)
             is_begun = sources.is_begun or snapshot is not None
             reached, records = replay(sources.settings, sources.genesis, store, url, height, sources.on_step, is_begun)
-        except _VAIN as error:
+        except _UNUSABLE as error:
             tried.append(f"{name}: {error}")
             continue
         if height in (None, reached):
@@ -121,7 +121,7 @@ def _ways(sources: RecoverySources, height: int | None, tried: list[str]) -> Ite
                 yield SNAPSHOT, sources.store, snapshot
         elif way == STORE:
             if height != 0 and _is_empty(sources.store):
-                tried.append("From the store: it holds no final block.")
+                tried.append("Skipped store: it holds no final block.")
             else:
                 yield STORE, sources.store, None
         elif sources.spare is not None:
@@ -144,7 +144,7 @@ def _heights(sources: RecoverySources, height: int | None, tried: list[str]) -> 
     try:
         found = sources.place.heights() if sources.place is not None else []
     except SnapshotStoreUnavailable as error:
-        tried.append(f"From a snapshot: {error}")
+        tried.append(f"Skipped snapshots: {error}")
         return []
     bounds = [bound for bound in (height, sources.snapshot_max) if bound is not None]
     return [it for it in reversed(found) if all(it <= bound for bound in bounds)]
@@ -179,8 +179,8 @@ def _store_from_log(sources: RecoverySources, spare: Path, tried: list[str]) -> 
     """Filled beside the own one, and gone afterwards; None where the log does not give one."""
     try:
         store_from_log(sources.home, sources.settings, sources.genesis, spare, sources.on_step)
-    except (*_VAIN, *_NO_LOG) as error:
-        tried.append(f"From the log: {error}")
+    except (*_UNUSABLE, *_NO_LOG) as error:
+        tried.append(f"Skipped log: {error}")
         yield None
     else:
         yield spare

@@ -57,7 +57,7 @@ def recover(url: str, sources: RecoverySources, empty: Callable[[], None]) -> Re
     if not found.is_begun:
         empty()
     rebuilt = rebuild(replace(sources, is_begun=found.is_begun), url, None, empty)
-    return replace(rebuilt, tried=(f"From the cursor at height {found.height}: {found.wrong}.", *rebuilt.tried))
+    return replace(rebuilt, tried=(f"Skipped cursor at height {found.height}: {found.wrong}.", *rebuilt.tried))
 
 
 def _wrong(database: Database, url: str, cursor: Cursor, sources: RecoverySources) -> str | None:

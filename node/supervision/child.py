@@ -77,7 +77,7 @@ class Child:
         return max(0.0, self._start_at - self._clock()) if self.state == WAITING else None
 
     def pause(self, is_paused: bool, within_s: float) -> None:
-        """Let it stand still from now on, or go on. One that runs is asked to finish, and killed if it has not after
+        """Pause it from now on, or let it run. One that runs is asked to finish, and killed if it has not after
         `within_s`; to be called again and again."""
         if is_paused and self.state == RUNNING and self._is_paused and self._clock() >= self._kill_at:
             self.kill()
@@ -92,7 +92,7 @@ class Child:
             self.state, self._start_at = WAITING, self._clock()
 
     def stop_waiting(self) -> None:
-        """A process that waits to be started again, or stands still, is not."""
+        """A process that waits to be started again, or is paused, is not."""
         if self.state in (WAITING, PAUSED):
             self.state = STOPPED
             self._file.write(status.STOPPED, pid=self._pid())

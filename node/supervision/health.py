@@ -18,7 +18,7 @@ from node.ordering.clock import read_doubted_ms, what_is_wrong
 from node.settings.tree import Settings
 
 NEEDED: Final = ("order", "execute")
-"""A node whose drills or API stand still takes part all the same."""
+"""A node whose drills or API are paused takes part all the same."""
 BEHIND_BLOCKS_MAX: Final = 100
 """Fewer are on their way."""
 REASONS_MAX: Final = 16

@@ -46,7 +46,7 @@ SESSION: Final[Mapping[str, str]] = {
     "idle_in_transaction_session_timeout": "0",
     "idle_session_timeout": "0",
     "exit_on_error": "off",
-    # What is told, and what is loaded.
+    # What is logged, and what is loaded.
     "client_min_messages": "notice",
     "local_preload_libraries": "",
     "check_function_bodies": "on",

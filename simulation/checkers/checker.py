@@ -1,4 +1,4 @@
-"""What every checker is told. It watches from outside and believes nobody's memory; nothing here may rest on
+"""What every checker is given. It watches from outside and believes nobody's memory; nothing here may rest on
 code of the core that decides: a checker that asked the core whether the core is right could not fail."""
 
 from collections.abc import Mapping, Sequence

@@ -24,14 +24,14 @@ class Faults:
     """Per reading of clients' records: the log shows a validator another record than it shows everybody else.
 
     Only safety is owed in such a world: a validator keeps the records of what it voted for, so those who voted for
-    what they were shown cannot agree until they can have each other's records (DESIGN §3).
+    what they were shown cannot agree until they can have each other's records.
     """
     truncate: int = 0
     """Per second: an unclean election, which cuts the end of a partition; often below what is final."""
     recreate: int = 0
     """Per second: the topic is deleted and made anew."""
     outage: int = 0
-    """Per second: the brokers stand still for everybody."""
+    """Per second: the brokers stop for everybody."""
     outage_ms_max: int = 0
     crash: int = 0
     """Per durable write: before it, after it, or in the middle of it."""
@@ -43,7 +43,7 @@ class Faults:
     """Per second: two groups of validators see nothing of each other for a while."""
     split_ms_max: int = 0
     stall: int = 0
-    """Per second and validator: the process stands still for a while, and then goes on as if nothing had been."""
+    """Per second and validator: the process is paused for a while, and then continues as if nothing had happened."""
     stall_ms_max: int = 0
     lag: int = 0
     """Per second and validator: its executor falls behind or catches up."""

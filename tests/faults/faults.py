@@ -35,9 +35,9 @@ def faults_of_processes(world: World, chance: Random) -> list[Fault]:
     node, database = world.nodes[one], [world.databases[one]]
     two = [pid_of(world.nodes[index], "order") for index in (one, other)]
     return [
-        Fault("one order process stands still", partial(stopped, two[0]), goes_on=True),
-        Fault("two order processes stand still", partial(stopped, *two), goes_on=False),
-        Fault("one execute process stands still", partial(stopped, pid_of(node, "execute")), goes_on=True),
+        Fault("one order process paused", partial(stopped, two[0]), goes_on=True),
+        Fault("two order processes paused", partial(stopped, *two), goes_on=False),
+        Fault("one execute process paused", partial(stopped, pid_of(node, "execute")), goes_on=True),
         Fault("one validator is killed, all of it", partial(_killed, node), goes_on=True),
         Fault("the disk of one is full", partial(_full, world.nodes[other]), goes_on=True),
         Fault("Postgres of one is cut off", partial(afflicted, database, Link.cut), goes_on=True),
@@ -75,7 +75,7 @@ def faults_of_brokers(world: World, chance: Random) -> list[Fault]:
     assert one.pid is not None
     return [
         Fault("one broker is killed", partial(_brokers_killed, [one]), goes_on=True),
-        Fault("one broker stands still", partial(_broker_stopped, one), goes_on=True),
+        Fault("one broker paused", partial(_broker_stopped, one), goes_on=True),
         Fault("all brokers are killed", partial(_brokers_killed, list(brokers)), goes_on=False),
     ]
 

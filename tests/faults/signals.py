@@ -1,4 +1,4 @@
-"""Processes that stand still for a while: SIGSTOP, and SIGCONT in any case."""
+"""Processes paused for a while: SIGSTOP, and SIGCONT in any case."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from lab.demo.local_node import LocalNode
 
 @contextmanager
 def stopped(*pids: int) -> Iterator[None]:
-    """These processes stand still for as long; one that has died by then is left alone."""
+    """These processes are paused for as long; one that has died by then is skipped."""
     try:
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)

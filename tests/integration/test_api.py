@@ -492,7 +492,7 @@ GARBAGE = (
 )
 ROUNDS = 30
 LINES_MAX = 100
-"""Of some hundred requests: a body that breaks off in its middle is told twice, and of each kind a burst at most."""
+"""Of some hundred requests: a body that breaks off in its middle is logged twice, and of each kind a burst at most."""
 
 
 def test_whatever_is_sent_to_its_socket_a_node_writes_a_few_lines_of_its_own(node: ApiNode) -> None:

@@ -54,7 +54,7 @@ def drill(home: Path, *options: str) -> Any:
     return momus("drill", "--home", str(home), *options)
 
 
-def test_way_back_comes_to_the_certified_root_and_the_same_rows_and_is_kept(home: Path) -> None:
+def test_recovery_comes_to_the_certified_root_and_the_same_rows_and_is_kept(home: Path) -> None:
     report = drill(home)
     assert report["verdict"] == "passed", report
     assert report["is_root_certified"] is True
@@ -96,9 +96,9 @@ def url_of(home: Path) -> str:
 NAMED = {
     Injection.TABLE: "schema is missing",
     Injection.ROW: "Table balances",
-    Injection.TAIL: "From the store: the store ends at height",
-    Injection.SEGMENT: "From the store: ",
-    Injection.CHUNK: "From the snapshot of height ",
+    Injection.TAIL: "Skipped store: the store ends at height",
+    Injection.SEGMENT: "Skipped store: ",
+    Injection.CHUNK: "Skipped snapshot of height ",
 }
 
 
@@ -119,5 +119,5 @@ def test_report_reads_well(home: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert run_line(["drill", "--home", str(home), "--inject", "tail", "--seed", "1"]) == 0
     told = capsys.readouterr().out
     assert "Injected: " in told
-    assert "Detected: From the store" in told
+    assert "Detected: Skipped store" in told
     assert told.rstrip().endswith("Verdict: healed.")

@@ -52,7 +52,7 @@ def pruned(tmp_path_factory: pytest.TempPathFactory, new_databases: Callable[[],
     return Pruned(chain, home, read_settings(None, variables))
 
 
-def test_way_back_goes_over_the_snapshot(pruned: Pruned) -> None:
+def test_recovery_goes_over_the_snapshot(pruned: Pruned) -> None:
     report = pruned.drill()
     assert (report.verdict, report.way, report.above) == (PASSED, "snapshot", HEIGHT), report
 
@@ -67,7 +67,7 @@ def test_damage_is_named_by_itself(pruned: Pruned) -> None:
 
 
 def test_history_is_audited_from_the_oldest_snapshot_on_where_nothing_older_is_left(pruned: Pruned) -> None:
-    """The database has all of its history, and no log is there: that is no finding, and it is told."""
+    """The database has all of its history, and no log is there: that is no finding, and it is reported."""
     history = Audit(pruned.home, pruned.settings, pruned.chain.genesis, True, lambda part: None).run()[-1]
     assert history.findings.kept == []
     assert f"up to height {HEIGHT} could not be replayed" in history.summary

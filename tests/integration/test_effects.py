@@ -66,7 +66,7 @@ def _caught_up(running: EffectsNode, place: StreamPosition) -> None:
     while not running.has_come_to(place):
         if (now := running.ends()) != end:
             end, deadline = now, time.monotonic() + WAIT_S
-        assert time.monotonic() < deadline, "the topic stands still before it has come to where SQL was"
+        assert time.monotonic() < deadline, "the topic stopped before it came to where SQL was"
         time.sleep(LOOK_S)
 
 

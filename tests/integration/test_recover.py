@@ -1,4 +1,4 @@
-"""`momus recover` takes the lightest way back that works and says why; `momus at` shows the state as it was."""
+"""`momus recover` takes the lightest recovery path that works and says why; `momus at` shows the state as it was."""
 
 import time
 from collections.abc import Iterator
@@ -107,7 +107,7 @@ def test_damaged_store_is_passed_over_for_the_log(made: tuple[Path, dict[str, Fi
     told = recover(path)
     segment.write_bytes(whole)
     assert told["way"] == "log"
-    assert "From the store: " in told["tried"][1]
+    assert "Skipped store: " in told["tried"][1]
     assert fingerprint(url_of(path)) == before
     assert not (path / "recover-store").exists()
 

@@ -85,7 +85,7 @@ class Pruner:
             return store.final_after(0, 1)[0].height
 
 
-def test_store_is_not_pruned_under_a_way_back(
+def test_store_is_not_pruned_during_a_recovery(
     chain: SmallChain, new_database: Callable[[], str], tmp_path: Path
 ) -> None:
     pruner = Pruner(chain, new_database(), tmp_path)

@@ -10,7 +10,7 @@ from simulation.world import World
 
 
 def test_partition_asked_for_twice_is_told_once() -> None:
-    """The first answer may come after the second request: what is told between the two is told again after both."""
+    """The first answer may come after the second request: what is reported between is reported again after both."""
     world = World(seed=1, faults=CALM)
     validator = world.validators[0]
     validator.boot(world.agenda.now_ms)

@@ -10,7 +10,7 @@ from simulation.runs import Plan, Verdict, run, run_all, trace_digest
 from tests.fresh_python import in_fresh_python
 
 SEEDS = 500
-FAULTS = ["crashes at", "is cut off", "is split off with", "stands still", "has a lag of", "meets with a mishap:"]
+FAULTS = ["crashes at", "is cut off", "is split off with", "is paused", "has a lag of", "meets with a mishap:"]
 
 
 @pytest.fixture(scope="module")

@@ -101,7 +101,7 @@ def test_what_the_log_no_longer_shows_above_the_final_head_is_read_again() -> No
     bench = Bench()
     bench.hold(3)
     assert diverge(bench, 2) == [events.Reread(0, 0, 2, 0, None, None)]
-    assert bench.core.state.heads.records() == 0, "all is told again"
+    assert bench.core.state.heads.records() == 0, "all is reported again"
 
 
 def test_what_a_notarized_block_rests_on_stays_though_the_log_no_longer_shows_it() -> None:

@@ -154,7 +154,7 @@ def test_records_of_a_notarized_block_stay_when_the_log_is_read_again() -> None:
     bench.did(events.Reread)
     look(bench, diverged_at=0)
     assert bench.did(events.Reread) == [events.Reread(0, 0, 1, 1, None, None)]
-    assert bench.core.state.heads.records() == 0, "all above the last delivered head is told again"
+    assert bench.core.state.heads.records() == 0, "all above the last delivered head is reported again"
 
 
 def test_a_leader_that_lies_in_all_its_views_has_the_log_looked_at_ever_more_rarely_and_nothing_dropped() -> None:

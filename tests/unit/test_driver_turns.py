@@ -19,7 +19,7 @@ def advance(number: int) -> Advance:
 
 
 class ScriptedIntake(QuietIntake):
-    """Says one batch after the other once the loop stands still; then what it is told to: nothing, or an error."""
+    """Says one batch after the other once the loop waits; then what it is told to: nothing, or an error."""
 
     def __init__(self, batches: int, error: Exception | None = None) -> None:
         self.may_begin = Event()
@@ -40,7 +40,7 @@ class ScriptedIntake(QuietIntake):
 
 
 class Driven(DriverBench):
-    """Its loop stands still until the intake has said its all."""
+    """Its loop waits until the intake has said its all."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, batches: int, error: Exception | None = None):
         self.taken: list[object] = []
@@ -64,7 +64,7 @@ def wait_for(is_so: Callable[[], bool]) -> bool:
     return False
 
 
-# As many as waited for a loop that had stood still, up to all that the queue held, and then some.
+# As many as waited for a loop that had waited, up to all that the queue held, and then some.
 @pytest.mark.parametrize("batches", [1, 31, 32, 33, 34, 40, 63])
 def test_whatever_waits_for_a_turn_is_taken_once_and_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batches: int

@@ -69,7 +69,7 @@ class FloodIntake(QuietIntake):
 
 
 class Flooded(DriverBench):
-    """Its loop stands still until what floods it fills all queues, and then until all others have read."""
+    """Its loop waits until what floods it fills all queues, and then until all others have read."""
 
     def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch, flooded: str) -> None:
         self.taken: list[str] = []

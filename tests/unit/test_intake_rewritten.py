@@ -96,7 +96,7 @@ def test_a_log_truncated_below_the_final_head_is_shown_and_not_read(reading: Rea
     reading.log.truncate(TOPIC, 0, 1)
     reading.append(b"B")
     assert reading.pump() == [Shown(0, 0, (reading.topic_id, 1))]
-    assert reading.pump() == [], "it is told once"
+    assert reading.pump() == [], "it is reported once"
     assert reading.stored.records(0, 0, 4) == chained([(0, b"a"), (1, b"b"), (2, b"c"), (3, b"d")])
 
 
@@ -334,7 +334,7 @@ class SilentPartition(SimulatedLog):
 
 @pytest.mark.parametrize("silent", [0, 1, 2])
 def test_a_partition_that_does_not_answer_a_look_keeps_no_other_waiting(tmp_path: Path, silent: int) -> None:
-    """Its look fails again and again; what another look sees is told, and what a third one appends is read."""
+    """Its look fails again and again; what another look sees is reported, and what a third one appends is read."""
     log = SilentPartition()
     log.create([TopicSpec(TOPIC, 3)])
     starts = [LogHead(partition, 0, 0, start(partition)) for partition in range(3)]
