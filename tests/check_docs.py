@@ -188,8 +188,10 @@ def repository_at(root: Path) -> Repository:
     """What git tracks or would track below `root`."""
     asked = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = subprocess.run(asked, cwd=root, check=True, capture_output=True, text=True).stdout
-    files = [path for path in listed.split("\0") if (root / path).is_file() and not path.endswith(".lock")]
-    return Repository({path: (root / path).read_text(errors="replace") for path in files})
+    files = [path for path in listed.split("\0") if (root / path).is_file()]
+    # A lock names packages and hashes.
+    texts = {path: "" if path.endswith(".lock") else (root / path).read_text(errors="replace") for path in files}
+    return Repository(texts)
 
 
 def old_words(text: str) -> dict[str, str]:
