@@ -73,7 +73,7 @@ def _lines(report: DrillReport) -> list[str]:
     if report.way is not None:
         begun = f"snapshot of height {report.above} and the store" if report.above else report.way
         lines.append(
-            f"Back at height {report.height} from the {begun}: {report.records:,} records in "
+            f"Recovered height {report.height} from the {begun}: {report.records:,} records in "
             f"{report.seconds:.1f} s ({report.records_per_s:,.0f} records/s)."
         )
     if report.is_root_certified:

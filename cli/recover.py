@@ -35,10 +35,10 @@ from node.wiring.databases import (
 
 
 def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Bring a stopped node's database back by the lightest way that works, and say which and why.
+    """Recover a stopped node's database by the lightest path that works, and say which and why.
 
-    Light to heavy: the database as it stands; a snapshot, and what the own store has above it; the own store executed
-    from genesis; a store filled anew from the log and executed. Whatever is used is verified. --json prints way,
+    Light to heavy: the database as it is; a snapshot and the blocks of the store above it; the store, executed from
+    genesis; a store filled from the log, and executed. Whatever is used is verified. --json prints way,
     height, above (the snapshot's height), records, seconds, tried [sentences].
     """
     place = Home(home.absolute())
@@ -71,11 +71,11 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     if settled is not None:
         lines.append(f"The fork at height {settled} is settled: this node stops again only if they differ above it.")
     if done.way == CURSOR:
-        lines.append(f"The database is whole at height {done.height}. Start the node: it goes on from there.")
+        lines.append(f"The database is intact at height {done.height}. Start the node: it continues from there.")
     else:
         pace = f"{done.records:,} records in {seconds:.1f} s"
         begun = f"snapshot of height {done.above} and the store" if done.above else done.way
-        lines.append(f"The database is back at height {done.height}, from the {begun}: {pace}.")
+        lines.append(f"Recovered the database to height {done.height} from the {begun}: {pace}.")
     lines += ["Next:", f"  {typed('run', '--home', place.path)}"]
     show(as_json, facts, lines)
 

@@ -1,4 +1,4 @@
-"""`momus snapshots`: what a node could come back from."""
+"""`momus snapshots`: what a node could recover from."""
 
 import os
 from typing import Annotated, Any

@@ -93,7 +93,7 @@ _HEADS: Final = (
 
 def _summary(newest: Kept) -> str:
     at, way = newest.started_at.isoformat(sep=" ", timespec="seconds"), newest.report["way"]
-    came = f"came back from the {escape(str(way))} in {newest.seconds:,.1f} s" if way else "did not come back"
+    came = f"recovered from the {escape(str(way))} in {newest.seconds:,.1f} s" if way else "did not recover"
     return (
         f'The last one, of {at}, <strong class="{escape(newest.verdict)}">{escape(newest.verdict)}</strong>: it {came}.'
     )

@@ -63,7 +63,7 @@ def test_page_has_a_bar_and_a_row_for_each_drill_with_units() -> None:
     assert page.seen.count("tr") == 1 + 3
     for words in ("Drills of payments", "41,002", "60.2 s", "8,230", "12,345", "99,999", "2026-03-03"):
         assert words in page.text
-    assert "came back from the snapshot in 60.2 s" in page.text
+    assert "recovered from the snapshot in 60.2 s" in page.text
 
 
 @pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&lt;b&gt;"])
