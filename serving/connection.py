@@ -13,7 +13,7 @@ import h11
 
 from serving.answers import ALIVE, HEALTHZ, Application, Receive, Scope, Send
 from serving.exchange import Exchange, scope_of
-from serving.limits import TOLD_MAX, Limits, Places, payer
+from serving.limits import TOLD_MAX, Limits, Connections, payer
 from serving.problems import Problem
 
 LINGER_S: Final = 2.0
@@ -28,7 +28,7 @@ class Serving:
 
     app: Application
     limits: Limits
-    places: Places
+    connections: Connections
     open: set["Connection"] = field(default_factory=set)
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
     is_draining: bool = False
@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._client = tuple(client[:2]) if isinstance(client, tuple) else None
         self._caller = payer(self._client[0]) if self._client else ""
         self._serving.open.add(self)
-        beyond = self._serving.places.take(self._caller)
+        beyond = self._serving.connections.take(self._caller)
         if beyond > TOLD_MAX:
             self._transport.abort()
         elif beyond:
@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         if self._exchange is not None:
             self._exchange.end()
         self._is_writable.set()
-        self._serving.places.leave(self._caller)
+        self._serving.connections.leave(self._caller)
         self._serving.open.discard(self)
         self._serving.closed.set()
 

@@ -33,7 +33,7 @@ class Limits:
     head_bytes_max: int = 16 << 10
 
 
-class Places:
+class Connections:
     """How many connections are open, in all and of each caller."""
 
     def __init__(self, connections_max: int) -> None:

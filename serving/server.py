@@ -16,7 +16,7 @@ import structlog
 
 from serving.answers import Application
 from serving.connection import Connection, Serving
-from serving.limits import Limits, Places
+from serving.limits import Limits, Connections
 
 RETRY_S: Final = 0.5
 RETRY_S_MAX: Final = 30.0
@@ -104,7 +104,7 @@ async def _serve(
     process: Process, app: Application, on: Listener, limits: Limits, running: AbstractAsyncContextManager[object]
 ) -> None:
     loop = asyncio.get_running_loop()
-    serving = Serving(app, limits, Places(limits.connections_max))
+    serving = Serving(app, limits, Connections(limits.connections_max))
     async with running:
         server = await loop.create_server(
             lambda: Connection(serving),

@@ -32,7 +32,7 @@ class Suspects:
     def look(self) -> list[Shown]:
         """Look at each partition for which it is time; what is new.
 
-        One that does not answer keeps no other waiting: what was seen is told, what is open is read.
+        One that does not answer keeps no other waiting: what was seen is reported, what is open is read.
         """
         begin_ms = self._now_ms()
         found: list[Shown] = []
