@@ -13,7 +13,7 @@ import h11
 
 from serving.answers import ALIVE, HEALTHZ, Application, Receive, Scope, Send
 from serving.exchange import Exchange, scope_of
-from serving.limits import TOLD_MAX, Limits, Connections, payer
+from serving.limits import TOLD_MAX, Connections, Limits, payer
 from serving.problems import Problem
 
 LINGER_S: Final = 2.0

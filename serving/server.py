@@ -16,7 +16,7 @@ import structlog
 
 from serving.answers import Application
 from serving.connection import Connection, Serving
-from serving.limits import Limits, Connections
+from serving.limits import Connections, Limits
 
 RETRY_S: Final = 0.5
 RETRY_S_MAX: Final = 30.0

@@ -1,13 +1,15 @@
 """`momus recover` takes the lightest recovery path that works and says why; `momus at` shows the state as it was."""
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
+from backbone.store import StoreReader
 from backbone.store.files import partition_folder, segments
 from cli.main import run_line
 from client import Client
@@ -37,9 +39,23 @@ def made() -> Iterator[tuple[Path, dict[str, Fingerprint]]]:
             client.wait(client.submit_all(payments.opening()), WAIT_S)
             for first in range(0, 400, 100):
                 client.wait(client.submit_all([payments.payment(first + n) for n in range(100)]), WAIT_S)
-            time.sleep(1)
+            until(lambda: is_level_and_certified(Home(path)))
         with running_postgres(Home(path), Home(path).settings({})):
             yield path, fingerprint(url_of(path))
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for it; the test's own time is the bound."""
+    pause = threading.Event()
+    while not condition():
+        pause.wait(0.05)
+
+
+def is_level_and_certified(home: Home) -> bool:
+    """Whether all that is final is executed, and a checkpoint of it is certified."""
+    with StoreReader(home.store) as store, connect(url_of(home.path)) as database:
+        executed = database.execute("select height from ledger.cursor").fetchone()
+        return executed == (store.last_height(),) and bool(store.certificates_after(0, 1))
 
 
 def url_of(path: Path) -> str:

@@ -29,8 +29,10 @@ def test_violation_is_printed_with_the_command_that_replays_it(capsys: pytest.Ca
     assert run_line(words) == 1
     first, replay, *_ = capsys.readouterr().out.splitlines()
     assert "has no quorum" in first
-    assert replay.strip().startswith("replay: momus simulate --seeds 0..0")
-    assert run_line(shlex.split(replay.strip().removeprefix("replay: momus "))) == 1
+    said, program, *again = shlex.split(replay)
+    assert (said, Path(program).name) == ("replay:", "momus")
+    assert again[:3] == ["simulate", "--seeds", "0..0"]
+    assert run_line(again) == 1
     trace = capsys.readouterr().out.splitlines()
     assert first in trace
     assert any("boots in view 1" in line for line in trace)
@@ -44,7 +46,8 @@ def test_trace_has_one_line_per_validator_and_event(capsys: pytest.CaptureFixtur
 
 
 def test_fork_above_a_third_names_its_culprits(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["simulate", "--seeds", "0", "--byzantine", "2", "--adversary", "twins", "--faults", "none", "--jobs", "1"]
+    """In some of these worlds the two sides come to a fork; which ones, their chance says."""
+    words = ["simulate", "--seeds", "0..5", "--byzantine", "2", "--adversary", "twins", "--faults", "none"]
     assert run_line(words) == 0
     shown = capsys.readouterr().out
     assert "fork at height" in shown
