@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from ledger.command_values import (
+from ledger.commands import Ownership
+from ledger.commands.rules import (
     ADDRESS_SIZE,
     AMOUNT_MAX,
     ASSET_NAME_BYTES_MAX,
     DECIMALS_MAX,
     WRITERS_MAX,
 )
-from ledger.commands import Ownership
 from ledger.errors import PeerError
 from ledger.genesis import LIMITS_MAX, Validator
 from ledger.leaves import Kind

@@ -5,7 +5,7 @@ from typing import Final
 
 from consensus.wire.checkpoint_messages import CheckpointWire
 from ledger.codec import Codec
-from ledger.command_values import ADDRESS_SIZE, TYPE_SIZE_MAX, WRITERS_MAX
+from ledger.commands.rules import ADDRESS_SIZE, TYPE_SIZE_MAX, WRITERS_MAX
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.header import header_bytes_max

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from ledger.commands import Ownership, TransferObject
-from ledger.costs import COST_MAX
+from ledger.commands.costs import COST_MAX
 from ledger.transaction import Transaction
 from projections.session.connect import connect
 from tests.builders import TIME_MS, genesis, key, transaction

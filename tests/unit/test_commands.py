@@ -4,7 +4,6 @@ from typing import get_args
 
 import pytest
 
-from ledger.command_rules import check_command
 from ledger.commands import (
     Burn,
     Command,
@@ -18,6 +17,7 @@ from ledger.commands import (
     TransferObject,
     UpdateObject,
 )
+from ledger.commands.rules import check_command
 from ledger.genesis import DEFAULT_LIMITS
 from ledger.rejection import Reason
 from ledger.transaction import Body, decode_body, encode_body

@@ -19,7 +19,7 @@ from ledger.commands import (
     TransferObject,
     UpdateObject,
 )
-from ledger.costs import COST_MAX, ENVELOPE_BYTES, is_too_costly, transaction_cost
+from ledger.commands.costs import COST_MAX, ENVELOPE_BYTES, is_too_costly, transaction_cost
 from ledger.genesis import DEFAULT_LIMITS
 from ledger.rejection import Reason
 from ledger.transaction import check_body, decode_body, encode_body

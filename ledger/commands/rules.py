@@ -10,15 +10,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from ledger.command_values import (
-    ADDRESS_SIZE,
-    AMOUNT_MAX,
-    AMOUNT_SIZE,
-    ASSET_NAME_BYTES_MAX,
-    DECIMALS_MAX,
-    TYPE_SIZE_MAX,
-    WRITERS_MAX,
-)
 from ledger.commands import (
     Burn,
     Command,
@@ -35,6 +26,14 @@ from ledger.commands import (
 )
 from ledger.genesis import Limits
 from ledger.rejection import Reason, Rejection
+
+AMOUNT_MAX: Final = 2**63 - 1
+ADDRESS_SIZE: Final = 32
+AMOUNT_SIZE: Final = 8
+ASSET_NAME_BYTES_MAX: Final = 64
+DECIMALS_MAX: Final = 18
+TYPE_SIZE_MAX: Final = 128
+WRITERS_MAX: Final = 256
 
 Check = Callable[[Any, Limits], Rejection | None]
 
@@ -171,5 +170,5 @@ RULES: Final[Mapping[type, Rule]] = complete(
         FreezeObject: Rule(_check_version, _always(_OBJECT_COST)),
         DeleteObject: Rule(_check_version, _always(_OBJECT_COST)),
     },
-    "ledger/command_rules.py",
+    "ledger/commands/rules.py",
 )

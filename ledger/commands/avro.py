@@ -5,14 +5,6 @@ from typing import Any, Final, get_args
 from ledger.codec import load_schema
 from ledger.commands import Command, complete
 
-AMOUNT_MAX: Final = 2**63 - 1
-ADDRESS_SIZE: Final = 32
-AMOUNT_SIZE: Final = 8
-ASSET_NAME_BYTES_MAX: Final = 64
-DECIMALS_MAX: Final = 18
-TYPE_SIZE_MAX: Final = 128
-WRITERS_MAX: Final = 256
-
 AvroCommand = tuple[str, dict[str, Any]]
 
 _CLASSES: Final[dict[str, Any]] = {f"momus.v1.{kind.__name__}": kind for kind in get_args(Command)}

@@ -1,14 +1,14 @@
 """What a transaction may cost a node that executes it, counted from its bytes before anything is spent on it.
 
-`ledger.command_rules` says what a command costs. A transaction whose commands cost more than COST_MAX times its own
+`ledger.commands.rules` says what a command costs. A transaction whose commands cost more than COST_MAX times its own
 bytes in the log is rejected: what a block costs is proportional to what its senders put on the log.
 """
 
 from collections.abc import Iterable
 from typing import Any, Final
 
-from ledger.command_rules import ASSET_COST, RULES
 from ledger.commands import Command
+from ledger.commands.rules import ASSET_COST, RULES
 
 COST_MAX: Final = 40
 """Bytes of cost for each byte of a transaction."""
