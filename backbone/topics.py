@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from backbone.log import TopicInfo, TopicSpec
-from backbone.store.format import VALUE_BYTES_MAX
+from backbone.store.values import VALUE_BYTES_MAX
 
 MESSAGE_BYTES_MAX: Final = 2_000_000
 CONSENSUS_RETENTION_MS: Final = 7 * 86_400_000

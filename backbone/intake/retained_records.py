@@ -17,14 +17,13 @@ from backbone.store.files import make_folder, sync_folder
 from backbone.store.format import (
     HEADER_SIZE,
     BadFrame,
-    StoredRecord,
-    StoreFailed,
     encode_record,
     encode_segment_header,
     frames,
     record_of,
     salt_of,
 )
+from backbone.store.values import StoredRecord, StoreFailed
 
 RUNS_MAX: Final = 32
 """Runs kept of one partition; each is at most a suffix. The oldest go first."""

@@ -1,9 +1,10 @@
 """The store: what a node has read of the log, and the final blocks; the only thing that its two processes share.
 
-One process writes it (`StoreWriter`), any number read it (`StoreReader`). `store_format` says which bytes.
+One process writes it (`StoreWriter`), any number read it (`StoreReader`). `format` says which bytes.
 """
 
-from backbone.store.format import (
+from backbone.store.reader import StoreReader
+from backbone.store.values import (
     VALUE_BYTES_MAX,
     Entry,
     LogHead,
@@ -15,7 +16,6 @@ from backbone.store.format import (
     StoreLocked,
     ValueTooLarge,
 )
-from backbone.store.reader import StoreReader
 from backbone.store.writer import SEGMENT_BYTES, StoreWriter
 
 __all__ = [

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from backbone.store.format import StoreLocked
+from backbone.store.values import StoreLocked
 
 
 class AppendFile(Protocol):

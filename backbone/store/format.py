@@ -1,4 +1,4 @@
-"""The bytes of the store, and what crosses its interface. All integers are big-endian.
+"""The bytes of the store. All integers are big-endian.
 
 A log (one per partition, that of final blocks, that of certificates of checkpoints) is a folder of segment files, each
 named by the incarnation and the offset (or height) of its first frame. A segment is a header and then frames:
@@ -20,7 +20,8 @@ from struct import Struct
 from typing import Final, NamedTuple
 from zlib import crc32
 
-from ledger.errors import Halt, Unavailable
+from backbone.store.values import VALUE_BYTES_MAX, Entry, StoredCertificate, StoredFinal, StoredRecord
+from ledger.errors import Halt
 
 MAGIC: Final = b"momusseg"
 FORMAT: Final = 1
@@ -34,9 +35,6 @@ NULL: Final = 2
 FINAL: Final = 3
 CERTIFICATE: Final = 4
 SYNCED_BEFORE: Final = 0x80
-
-VALUE_BYTES_MAX: Final = 64 << 20
-"""A value above this cannot be stored. `momus init` keeps the topics' `max.message.bytes` far below."""
 
 _SEGMENT_HEADER: Final = Struct(">8sIIIQI")
 _CRC: Final = Struct(">I")
@@ -54,63 +52,6 @@ FRAME_MAX: Final = LENGTH_MAX + 8
 
 Position = tuple[int, int]
 """(incarnation, offset): the order in which the frames of a log lie."""
-
-
-class StoreDamaged(Halt):
-    """The store holds bytes that no crash can explain. Halt; the message names the file, the place and the remedy."""
-
-
-class StoreLocked(Unavailable):
-    """Another process writes this store. One process per store."""
-
-
-class StoreFailed(Unavailable):
-    """The disk refused a write or a sync, so what is in flight is unknown. Free or replace it, then start again."""
-
-
-class ValueTooLarge(Halt):
-    """A record's value is over VALUE_BYTES_MAX. Halt: lower `max.message.bytes` of the topic."""
-
-
-class StoredRecord(NamedTuple):
-    """One data record of a partition. `chain_digest` covers the partition's history up to and with this record."""
-
-    offset: int
-    incarnation: int
-    value: bytes | None
-    chain_digest: bytes
-
-
-class StoredFinal(NamedTuple):
-    """One final block."""
-
-    height: int
-    header_bytes: bytes
-    proof: bytes
-
-
-class StoredCertificate(NamedTuple):
-    """The certificate of the checkpoint of a height, as consensus encodes it."""
-
-    height: int
-    certificate: bytes
-
-
-class LogHead(NamedTuple):
-    """The end of what a partition holds: `end_offset` = last data record + 1."""
-
-    partition: int
-    incarnation: int
-    end_offset: int
-    chain_digest: bytes
-
-
-class Entry(NamedTuple):
-    """A record without its value: the head it makes, and the bytes of its own value (0 for null)."""
-
-    end_offset: int
-    chain_digest: bytes
-    size_bytes: int
 
 
 class BadFrame(Halt):
@@ -132,14 +73,6 @@ class Frame(NamedTuple):
     end: int
 
 
-def damaged(path: object, position: int, what: str) -> StoreDamaged:
-    """The error that names file, place and remedy."""
-    return StoreDamaged(
-        f"The store file {path} is damaged at byte {position}: {what}. Stop the node, check the disk, and put the "
-        "file back from a copy, or move the whole store away and rebuild it from the log."
-    )
-
-
 def encode_segment_header(log: int, incarnation: int, first: int, salt: int) -> bytes:
     """The first HEADER_SIZE bytes of a segment."""
     header = _SEGMENT_HEADER.pack(MAGIC, FORMAT, log, incarnation, first, salt)
@@ -152,14 +85,6 @@ def salt_of(buffer: bytes, log: int, incarnation: int, first: int) -> int | None
         return None
     salt = int(_SEGMENT_HEADER.unpack_from(buffer)[5])
     return salt if buffer[:HEADER_SIZE] == encode_segment_header(log, incarnation, first, salt) else None
-
-
-def check_size(what: str, size_bytes: int) -> None:
-    """Raises: ValueTooLarge over VALUE_BYTES_MAX."""
-    if size_bytes > VALUE_BYTES_MAX:
-        raise ValueTooLarge(
-            f"{what} has {size_bytes} bytes; the store takes {VALUE_BYTES_MAX}. Lower the topic's max.message.bytes."
-        )
 
 
 def encode_record(record: StoredRecord, flag: int, salt: int) -> bytes:

@@ -12,20 +12,9 @@ from time import monotonic, sleep
 from types import TracebackType
 
 from backbone.store.files import certificate_folder, final_folder, partition_folder, segment_path
-from backbone.store.format import (
-    CERTIFICATE_LOG,
-    FINAL_LOG,
-    Entry,
-    Position,
-    StoredCertificate,
-    StoredFinal,
-    StoredRecord,
-    certificate_of,
-    entry_of,
-    final_of,
-    record_of,
-)
+from backbone.store.format import CERTIFICATE_LOG, FINAL_LOG, Position, certificate_of, entry_of, final_of, record_of
 from backbone.store.scan import SegmentReader
+from backbone.store.values import Entry, StoredCertificate, StoredFinal, StoredRecord
 
 POLL_MS = 3
 _END: Position = (1 << 32, 0)

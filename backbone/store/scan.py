@@ -14,13 +14,13 @@ from backbone.store.format import (
     BadFrame,
     Frame,
     Position,
-    damaged,
     frame_size,
     frames,
     is_frame,
     salt_of,
     was_synced,
 )
+from backbone.store.values import damaged
 
 CHUNK_BYTES = 64 << 10
 CHUNK_BYTES_MAX = 2 << 20

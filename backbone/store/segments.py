@@ -17,13 +17,12 @@ from backbone.store.format import (
     BadFrame,
     Frame,
     Position,
-    StoreFailed,
-    damaged,
     encode_segment_header,
     frames,
     salt_of,
     was_synced,
 )
+from backbone.store.values import StoreFailed, damaged
 
 
 class _Scan(NamedTuple):

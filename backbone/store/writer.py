@@ -22,13 +22,7 @@ from backbone.store.files import (
 from backbone.store.format import (
     CERTIFICATE_LOG,
     FINAL_LOG,
-    VALUE_BYTES_MAX,
-    LogHead,
-    StoredCertificate,
-    StoredFinal,
-    StoredRecord,
     certificate_of,
-    check_size,
     encode_certificate,
     encode_final,
     encode_record,
@@ -36,6 +30,7 @@ from backbone.store.format import (
     record_of,
 )
 from backbone.store.segments import SegmentLog
+from backbone.store.values import VALUE_BYTES_MAX, LogHead, StoredCertificate, StoredFinal, StoredRecord, check_size
 
 SEGMENT_BYTES = 64 << 20
 """A segment rolls once it has this size; the last append may take it above."""

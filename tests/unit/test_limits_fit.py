@@ -4,7 +4,7 @@ from typing import Any
 
 from api.effects.record import RECORD_BYTES_MAX
 from api.reading.transactions import TRANSFERS_MAX
-from backbone.store.format import VALUE_BYTES_MAX
+from backbone.store.values import VALUE_BYTES_MAX
 from backbone.topics import chain_topics, effects_topic
 from ledger import leaf_reading
 from ledger.codec import Codec

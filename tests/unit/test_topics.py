@@ -6,7 +6,7 @@ import pytest
 
 from backbone.log import TopicInfo, TopicSpec
 from backbone.log.simulated import SimulatedLog
-from backbone.store.format import VALUE_BYTES_MAX
+from backbone.store.values import VALUE_BYTES_MAX
 from backbone.topics import chain_topics, check_topic, needed_topics
 
 ID = "id-1"
