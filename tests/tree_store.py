@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
 from tree.hashing import EMPTY, hash_of
+from tree.loading import is_node
 from tree.nodes import Child, LeafKey, NodeKey, decode_node
-from tree.update import Update, is_node, update
+from tree.update import Update, update
 
 Changes = Mapping[bytes, bytes | None]
 Stored = tuple[bool, bytes, int]

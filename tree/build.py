@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tree.hashing import Leaf, leaf_hash
+from tree.loading import nibble
 from tree.nodes import Child, Children, NodeKey, encode_node, node_hash
-from tree.update import nibble
 
 Part = tuple[bytes, Child | None]
 """(path, what stands there)"""

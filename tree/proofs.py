@@ -14,8 +14,8 @@ from typing import Final
 
 from ledger.errors import PeerError
 from tree.hashing import DIGEST_SIZE, EMPTY, KEY_BITS, Leaf, bit, branch_hash, leaf_hash
+from tree.loading import Read, is_node, load, nibble
 from tree.nodes import Child, Children, Half, LeafKey, halves_of
-from tree.update import Read, is_node, load, nibble
 
 _COUNT: Final = Struct(">H")
 _NOTHING, _ITSELF, _OTHER = range(3)

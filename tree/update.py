@@ -5,72 +5,32 @@ neighbouring subtrees as have few enough of them together are changed, handed ov
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeGuard
+from typing import Final
 
 from tree.hashing import DIGEST_SIZE, leaf_hash
+from tree.loading import NIBBLE_BYTES, Known, Loaded, Place, Read, StoredNodes, runs_of
 from tree.nodes import (
     LEAF_SIZE,
-    NIBBLES,
     Child,
-    Children,
     Hashes,
     LeafKey,
     NodeKey,
-    TreeDamaged,
-    checked_hashes,
     decode_child,
     encode_child,
     hashes_of,
     join_node,
     rehash,
-    split_node,
     version_of,
 )
-
-Read = Callable[[Sequence[NodeKey]], Mapping[NodeKey, bytes]]
-"""The bytes of nodes by their keys; what it does not know it leaves out."""
 
 ValueHashes = Callable[[Sequence[bytes]], Mapping[bytes, bytes | None]]
 """The value hashes by these key hashes, None of what is to go; it may know more."""
 
-Known = Callable[[NodeKey], bytes | None]
-"""The bytes of a node that the caller itself has written or checked before, which need no check; None: to be read."""
-
 PART_MAX: Final = 32_768
-_NIBBLES: Final = tuple(bytes((number,)) for number in range(16))
-_FEW: Final = 64
 _Lone = tuple[bytes, bytes]
 """(key hash, the bytes of a lone leaf)"""
-_Run = tuple[int, int, int]
-"""(nibble, start, end) of keys that have it in common"""
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """What stands at a path, in bytes, and which keys lie below it."""
-
-    path: bytes
-    child: bytes | None
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A node on the way: its children in bytes, the keys below each, and whether it needs no check."""
-
-    children: list[bytes | None]
-    runs: list[_Run]
-    is_known: bool
-
-    def checked(self, path: bytes, child: bytes | None) -> Hashes | None:
-        """All hashes in the node that its parent knows as `child`; None where it needs no check.
-
-        Raises: TreeDamaged.
-        """
-        return None if self.is_known or child is None else checked_hashes(path, self.children, child[8:40])
 
 
 @dataclass(slots=True)
@@ -120,71 +80,10 @@ def update_in_parts(
 
     Raises: TreeDamaged. Then some of it has been written, which must be undone.
     """
-    batch = _Batch(version, keys, value_hashes, _Nodes(read, known), write, part_max)
-    top = batch.change(_Place(b"", None if root is None else encode_child(root), 0, len(keys)))
+    batch = _Batch(version, keys, value_hashes, StoredNodes(read, known), write, part_max)
+    top = batch.change(Place(b"", None if root is None else encode_child(root), 0, len(keys)))
     batch.hand_over()
     return None if top is None else decode_child(top)
-
-
-def load(root: Child | None, key_hashes: Iterable[bytes], read: Read) -> dict[bytes, Children]:
-    """The nodes on the way to some keys, by path. Raises: TreeDamaged."""
-    keys = sorted(key_hashes)
-    top = [_Place(b"", encode_child(root), 0, len(keys))] if is_node(root) else []
-    nodes = _Nodes(read, lambda key: None).load(keys, top)
-    for path, node in nodes.items():
-        above = encode_child(root) if not path and root is not None else nodes[path[:-1]].children[path[-1]]
-        assert above is not None
-        checked_hashes(path, node.children, above[8:40])
-    return {
-        path: [None if child is None else decode_child(child) for child in node.children]
-        for path, node in nodes.items()
-    }
-
-
-def nibble(key_hash: bytes, depth: int) -> int:
-    """Nibble `depth` of a key hash, the high one of a byte first."""
-    byte = key_hash[depth >> 1]
-    return byte & 15 if depth & 1 else byte >> 4
-
-
-class _Nodes:
-    """Where stored nodes come from."""
-
-    def __init__(self, read: Read, known: Known) -> None:
-        self._read = read
-        self._known = known
-
-    def load(self, keys: Sequence[bytes], tops: Iterable[_Place]) -> dict[bytes, _Loaded]:
-        """The nodes `tops`, and all below them on the way to their keys, by path; hashes are not checked yet.
-
-        Raises: TreeDamaged.
-        """
-        nodes: dict[bytes, _Loaded] = {}
-        level = list(tops)
-        while level:
-            below: list[_Place] = []
-            for place, node in zip(level, self.one_level(keys, level), strict=True):
-                nodes[place.path] = node
-                for number, first, last in node.runs:
-                    child = node.children[number]
-                    if child is not None and len(child) != LEAF_SIZE:
-                        below.append(_Place(place.path + _NIBBLES[number], child, first, last))
-            level = below
-        return nodes
-
-    def one_level(self, keys: Sequence[bytes], level: Sequence[_Place]) -> Iterator[_Loaded]:
-        """These nodes alone. Raises: TreeDamaged."""
-        if len(level[0].path) >= NIBBLES:
-            raise TreeDamaged("The state tree is deeper than its keys are long.")
-        wanted = [NodeKey(place.path, version_of(place.child or b"")) for place in level]
-        known = [self._known(key) for key in wanted]
-        found = self._read([key for key, data in zip(wanted, known, strict=True) if data is None])
-        for place, key, data in zip(level, wanted, known, strict=True):
-            stored = found.get(key) if data is None else data
-            if stored is None:
-                raise TreeDamaged(f"The node {key.path.hex()} of version {key.version} of the state tree is missing.")
-            runs = list(_runs(keys, place.start, place.end, len(place.path)))
-            yield _Loaded(split_node(stored), runs, data is not None)
 
 
 class _Batch:
@@ -195,7 +94,7 @@ class _Batch:
         version: int,
         keys: Sequence[bytes],
         value_hashes: ValueHashes,
-        stored: _Nodes,
+        stored: StoredNodes,
         write: Callable[[Update], None],
         part_max: int,
     ) -> None:
@@ -207,10 +106,10 @@ class _Batch:
         self._write = write
         self._part_max = part_max
         self._changes: Mapping[bytes, bytes | None] = {}  # of the part
-        self._nodes: dict[bytes, _Loaded] = {}  # of the part
+        self._nodes: dict[bytes, Loaded] = {}  # of the part
         self.done = Update()
 
-    def change(self, place: _Place) -> bytes | None:
+    def change(self, place: Place) -> bytes | None:
         """What stands there after its changes, made part by part: where there are too many for one, by children."""
         if place.end - place.start <= self._part_max or _is_lone(place.child):
             return self._change_part([place])[0]
@@ -228,12 +127,12 @@ class _Batch:
         done, self.done = self.done, Update()
         self._write(done)
 
-    def _above(self, place: _Place) -> _Loaded:
+    def _above(self, place: Place) -> Loaded:
         if place.child is not None:
             return next(self._stored.one_level(self._keys, [place]))
-        return _Loaded([None] * 16, list(_runs(self._keys, place.start, place.end, len(place.path))), True)
+        return Loaded([None] * 16, list(runs_of(self._keys, place.start, place.end, len(place.path))), True)
 
-    def _change_part(self, places: Sequence[_Place]) -> list[bytes | None]:
+    def _change_part(self, places: Sequence[Place]) -> list[bytes | None]:
         self._changes = self._value_hashes(self._keys[places[0].start : places[-1].end])
         tops = [place for place in places if place.child is not None and not _is_lone(place.child)]
         self._nodes = self._stored.load(self._keys, tops)
@@ -253,11 +152,11 @@ class _Batch:
             if before is not None and last - first == 1 and before[40:] == self._keys[first]:
                 after.append(self._change(before, self._keys[first]))
             else:
-                after.append(self.apply(path + _NIBBLES[number], before, first, last))
+                after.append(self.apply(path + NIBBLE_BYTES[number], before, first, last))
         return self._with(path, child, node, hashes, after)
 
     def _with(
-        self, path: bytes, child: bytes | None, node: _Loaded, hashes: Hashes | None, after: Sequence[bytes | None]
+        self, path: bytes, child: bytes | None, node: Loaded, hashes: Hashes | None, after: Sequence[bytes | None]
     ) -> bytes | None:
         """What stands in place of a node (None: of nothing) with these instead of the children of its runs."""
         children = node.children
@@ -319,8 +218,8 @@ class _Batch:
             return leaves[0][1] if leaves else None
         children: list[bytes | None] = [None] * 16
         keys = [key_hash for key_hash, _ in leaves]
-        for number, first, last in _runs(keys, 0, len(keys), len(path)):
-            children[number] = self._build(path + _NIBBLES[number], leaves[first:last])
+        for number, first, last in runs_of(keys, 0, len(keys), len(path)):
+            children[number] = self._build(path + NIBBLE_BYTES[number], leaves[first:last])
         return self._node(path, children, hashes_of(children)[1])
 
     def _node(self, path: bytes, children: Sequence[bytes | None], found: bytes | None) -> bytes | None:
@@ -337,50 +236,12 @@ def _is_lone(child: bytes | None) -> bool:
     return child is not None and len(child) == LEAF_SIZE
 
 
-def _parts(path: bytes, node: _Loaded, part_max: int) -> Iterator[list[_Place]]:
+def _parts(path: bytes, node: Loaded, part_max: int) -> Iterator[list[Place]]:
     """The children of a node below which there are changes: neighbours together as far as `part_max` goes."""
-    part: list[_Place] = []
+    part: list[Place] = []
     for number, first, last in node.runs:
         if part and last - part[0].start > part_max:
             yield part
             part = []
-        part.append(_Place(path + _NIBBLES[number], node.children[number], first, last))
+        part.append(Place(path + NIBBLE_BYTES[number], node.children[number], first, last))
     yield part
-
-
-def is_node(child: Child | None) -> TypeGuard[Child]:
-    """Whether there are two leaves or more below."""
-    return child is not None and child.key_hash is None
-
-
-def _runs(keys: Sequence[bytes], start: int, end: int, depth: int) -> Iterator[tuple[int, int, int]]:
-    """(nibble, start, end) of the keys that have the same nibble at `depth`; they share the nibbles before."""
-    place, is_low = depth >> 1, depth & 1
-    if end - start == 1:
-        yield _nibble(keys[start], place, is_low), start, end
-        return
-    while start < end:
-        byte = keys[start][place]
-        number = byte & 15 if is_low else byte >> 4
-        stop = start + 1
-        if (
-            end - start > _FEW
-            and (far := start + (end - start) // 16) < end
-            and _nibble(keys[far], place, is_low) == number
-        ):
-            stop = bisect_left(keys, _first_above(keys[start], depth), start, end)
-        while stop < end and _nibble(keys[stop], place, is_low) == number:
-            stop += 1
-        yield number, start, stop
-        start = stop
-
-
-def _nibble(key_hash: bytes, place: int, is_low: int) -> int:
-    return key_hash[place] & 15 if is_low else key_hash[place] >> 4
-
-
-def _first_above(key_hash: bytes, depth: int) -> bytes:
-    """The first of 32 bytes above all that share the nibbles up to and with `depth`; after the last: all bits."""
-    bits = 256 - 4 * (depth + 1)
-    above = (int.from_bytes(key_hash) >> bits) + 1 << bits
-    return above.to_bytes(32) if above >> 256 == 0 else b"\xff" * 33

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from projections.snapshots.exporting import LiveLeaf
+from tree.loading import nibble
 from tree.nodes import NIBBLES
-from tree.update import nibble
 
 _FRAMING: Final = 16
 """About what a record has beside its bytes, at most."""

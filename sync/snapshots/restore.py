@@ -36,8 +36,8 @@ from sync.snapshots.manifest import (
 from sync.snapshots.stores import PartMissing, SnapshotStore
 from tree.build import build_above, build_subtree
 from tree.hashing import hash_of
+from tree.loading import nibble
 from tree.nodes import NodeKey
-from tree.update import nibble
 
 _EMPTY_HASH: Final = bytes(32)
 

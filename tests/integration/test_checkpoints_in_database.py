@@ -30,8 +30,9 @@ from tests.chain_builder import even_cuts, write_store
 from tests.flush_effects import cursor_at, nothing
 from tests.random_ledger import RandomLedger
 from tree.hashing import hash_of
+from tree.loading import is_node
 from tree.nodes import NodeKey, decode_node
-from tree.update import is_node, update_in_parts
+from tree.update import update_in_parts
 
 pytestmark = pytest.mark.postgres
 

@@ -16,7 +16,7 @@ from sync.snapshots.cutting import Bound, Cut, cuts_of
 from sync.snapshots.export import BOUND_BYTES_MAX, BOUND_LEAVES_MAX, CHUNK_BYTES, CHUNK_LEAVES, SUBTREES, bound_of
 from sync.snapshots.manifest import LEAVES_MAX, Chunk, Subtree, root_of
 from tree.hashing import hash_of
-from tree.update import nibble
+from tree.loading import nibble
 
 FRAMED = 16 + 1
 """Bytes of a leaf without content."""

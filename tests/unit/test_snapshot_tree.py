@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.tree_store import TreeStore
 from tree.build import build_above, build_subtree
 from tree.hashing import EMPTY, Leaf, hash_of
-from tree.update import nibble
+from tree.loading import nibble
 
 
 def leaves_of(numbers: set[int]) -> list[Leaf]:

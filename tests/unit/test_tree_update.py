@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.tree_store import Changes, TreeStore, leaves_of, name
 from tree.hashing import EMPTY, branch_hash, hash_of, leaf_hash
+from tree.loading import load, nibble
 from tree.nodes import (
     NODE_SIZE_MAX,
     Child,
@@ -20,7 +21,7 @@ from tree.nodes import (
     encode_node,
     node_hash,
 )
-from tree.update import Update, load, nibble, update, update_in_parts
+from tree.update import Update, update, update_in_parts
 
 CLOSE = [bytes(31) + bytes((n,)) for n in range(8)] + [bytes((n,)) + bytes(31) for n in (1, 128, 129, 255)]
 KEYS = st.one_of(st.sampled_from(CLOSE), st.integers(0, 40).map(name))
