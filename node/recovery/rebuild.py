@@ -19,7 +19,7 @@ from node.execution.blocks import StoreInconsistent
 from node.home.layout import Home
 from node.home.store_base import StoreUnusable
 from node.recovery.follow import FollowError
-from node.recovery.replay import OnStep, Step, replay, store_from_log
+from node.recovery.replay import OnStep, ReplayTargetNotFresh, Step, replay, store_from_log
 from node.settings.tree import Settings
 from projections.database import Database, DatabaseUnusable
 from projections.maintenance.migrate import migrate
@@ -40,6 +40,7 @@ _UNUSABLE: Final = (
     FollowError,
     BadSnapshot,
     SnapshotStoreUnavailable,
+    ReplayTargetNotFresh,
     RestoreTargetNotFresh,
 )
 _NO_LOG: Final = (LogUnavailable, PositionLost, TopicMissing)
