@@ -27,10 +27,8 @@ from api.routes.state import state_router
 from api.routes.stream import Streaming, stream_router
 from api.routes.submit import SignedBatch, SignedTransaction, submit_router
 from api.submission.intake import Intake, Sender
-from ledger.genesis import Genesis
-from node.home.layout import Home
+from node.home.context import NodeContext
 from node.metrics.values import Values
-from node.settings.tree import Settings
 from serving.charging import Rate
 from serving.handlers import with_bounds
 from serving.problems import ProblemDocument
@@ -47,9 +45,7 @@ _SAID_BY_NAME: Final = (ProblemDocument, SignedTransaction, SignedBatch)
 class Parts:
     """What the application stands on. `is_ending`: its process is to stop."""
 
-    home: Home
-    settings: Settings
-    genesis: Genesis
+    context: NodeContext
     url: str
     sender: Sender
     header_at: HeaderAt
@@ -61,7 +57,7 @@ class Parts:
 
 def make_app(parts: Parts) -> FastAPI:
     """The application; the database is connected while it runs."""
-    api = parts.settings.api
+    api = parts.context.settings.api
     database = Database(parts.url, api.connections, api.statement_ms)
     heights = Heights(parts.url)
 
@@ -88,7 +84,7 @@ def make_app(parts: Parts) -> FastAPI:
     )
     app.include_router(_routes(parts, database, heights), prefix=PREFIX)
     app.include_router(page_router())
-    app.include_router(health_router(parts.home, parts.settings, database))
+    app.include_router(health_router(parts.context.home, parts.context.settings, database))
     app.mount("/page", PageFiles())
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     with_bounds(app, Rate(api.rate_per_s, api.burst))
@@ -97,22 +93,19 @@ def make_app(parts: Parts) -> FastAPI:
 
 
 def _routes(parts: Parts, database: Database, heights: Heights) -> APIRouter:
-    api = parts.settings.api
-    intake = Intake(
-        parts.genesis, parts.sender, heights, partial(parts.values.add, "momus_api_submitted_transactions_total")
-    )
+    api, genesis = parts.context.settings.api, parts.context.genesis
+    intake = Intake(genesis, parts.sender, heights, partial(parts.values.add, "momus_api_submitted_transactions_total"))
     streaming = Streaming(database, heights, api.streams_max, api.stream_ms / 1000, parts.is_ending, parts.streams)
     routes = APIRouter()
     # GET /transactions/{digest} is the submitter's: it knows also what is under way.
-    routes.include_router(submit_router(parts.genesis, intake, database))
-    prover = Prover(parts.url, parts.genesis, parts.header_at)
+    routes.include_router(submit_router(genesis, intake, database))
+    prover = Prover(parts.url, genesis, parts.header_at)
     routes.include_router(ledger_router(database))
     routes.include_router(state_router(database, prover))
     routes.include_router(proof_router(prover))
     routes.include_router(lookup_router(database))
     routes.include_router(stream_router(streaming))
-    node = Node(parts.home, parts.settings, parts.genesis, database, Numbers(parts.home))
-    routes.include_router(node_router(node))
+    routes.include_router(node_router(Node(parts.context, database, Numbers(parts.context.home))))
     return routes
 
 

@@ -61,9 +61,7 @@ def _app(process: Process, sender: "Sender", values: Values, streams: set[tuple[
     home, settings = process.home, process.settings
     return make_app(
         Parts(
-            home=home,
-            settings=settings,
-            genesis=home.genesis(),
+            context=process.context(),
             url=wiring.database_url(home, settings),
             sender=sender,
             header_at=partial(header_bytes_at, home.store),

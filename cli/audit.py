@@ -10,6 +10,7 @@ import typer
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import Failure, note, progress, show
 from node.home import exits
+from node.home.context import NodeContext
 from node.home.layout import Home
 from node.recovery.audit import Audit, OnProgress, Part
 from node.wiring.databases import running_postgres
@@ -34,12 +35,12 @@ def command(
     """
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
-    genesis = place.genesis()
+    context = NodeContext.at(place, settings)
     with ExitStack() as stack:
         stack.enter_context(running_postgres(place, settings))
         on_progress = _shown_counts(stack, as_json)
         on_part = (lambda part: None) if as_json else (lambda part: note(_line(part)))
-        parts = Audit(place, settings, genesis, replay, on_part, on_progress).run()
+        parts = Audit(context, replay, on_part, on_progress).run()
     count = sum(part.findings.count for part in parts)
     facts = {"ok": count == 0, "parts": [_facts(part) for part in parts]}
     show(as_json, facts, [*_findings(parts), "Nothing was tampered with." if not count else f"{count:,} findings."])

@@ -15,6 +15,7 @@ from cli.output import Failure, show, write_file
 from cli.progress import shown_steps
 from node import wiring
 from node.home import exits
+from node.home.context import NodeContext
 from node.home.layout import Home
 from node.recovery.damage import Injection
 from node.recovery.drill import FAILED, Drill, DrillReport
@@ -53,15 +54,16 @@ def command(
     """
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
+    context = NodeContext.at(place, settings)
     with ExitStack() as stack:
         stack.enter_context(running_postgres(place, settings))
         chance = secrets.randbits(32) if seed is None else seed
         on_step = shown_steps(stack, as_json)
         ways = WAYS if way is None else (way.value,)
-        report = Drill(place, settings, place.genesis(), inject, chance, ways, on_step).run()
+        report = Drill(context, inject, chance, ways, on_step).run()
         if page is not None:
             drills = kept_drills(wiring.database_url(place, settings))
-            write_file(page, page_of(place.genesis().chain, drills).encode(), "--page")
+            write_file(page, page_of(context.genesis.chain, drills).encode(), "--page")
     show(as_json, asdict(report), _lines(report))
     if report.verdict == FAILED:
         raise Failure(exits.FAILED, "the drill failed.")

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import note, show, show_rows
+from node.home.context import NodeContext
 from node.home.known_peers import FRESH, Peer, peers
 from node.home.layout import Home
 from node.home.status import StatusFile
@@ -23,7 +24,7 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     """
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
-    rows = peers(place, settings.validator)
+    rows = peers(NodeContext.at(place, settings))
     silence = _silence(place, settings.discovery.every_ms)
     fresh = sum(row.state == FRESH for row in rows)
     if as_json:

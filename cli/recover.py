@@ -15,6 +15,7 @@ from cli.progress import shown_steps
 from cli.typed import typed
 from node import wiring
 from node.home import exits
+from node.home.context import NodeContext
 from node.home.evidence import settle
 from node.home.final_heads import height_at
 from node.home.layout import Home
@@ -48,15 +49,8 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
         stack.enter_context(recovering(place))
         stack.enter_context(running_postgres(place, settings))
         have_database(place, settings)
-        sources = RecoverySources(
-            place,
-            settings,
-            place.genesis(),
-            place.store,
-            place.path / "recover-store",
-            wiring.snapshot_place(place, settings),
-            on_step=shown_steps(stack, as_json),
-        )
+        context = NodeContext.at(place, settings)
+        sources = RecoverySources.of_home(context, place.path / "recover-store", on_step=shown_steps(stack, as_json))
         began = time.monotonic()
         url = wiring.database_url(place, settings)
         done = recover_database(url, sources, partial(empty_database, place, settings))
@@ -97,7 +91,8 @@ def at(
     if (height is None) == (time_ms is None):
         raise Failure(exits.USAGE, "give --height or --time.")
     place = Home(home.absolute())
-    settings, genesis = place.settings(dict(os.environ)), place.genesis()
+    settings = place.settings(dict(os.environ))
+    context = NodeContext.at(place, settings)
     live = wiring.database_url(place, settings)
     if into in (wiring.DATABASE, live.rpartition("/")[2].partition("?")[0]):
         raise Failure(exits.USAGE, f"{into} is the node's own database.")
@@ -105,7 +100,7 @@ def at(
         stack.enter_context(command_lock(place, "at"))
         stack.enter_context(recovering(place))
         stack.enter_context(running_postgres(place, settings))
-        wanted = height if height is not None else height_at(place.store, genesis, time_ms or 0)
+        wanted = height if height is not None else height_at(place.store, context.genesis, time_ms or 0)
         with StoreReader(place.store) as store:
             last = store.last_height()
         if 0 < last < wanted:
@@ -119,15 +114,7 @@ def at(
             mark(live, into)
 
         renew()
-        sources = RecoverySources(
-            place,
-            settings,
-            genesis,
-            place.store,
-            place.path / "at-store",
-            wiring.snapshot_place(place, settings),
-            on_step=shown_steps(stack, as_json),
-        )
+        sources = RecoverySources.of_home(context, place.path / "at-store", on_step=shown_steps(stack, as_json))
         began = time.monotonic()
         try:
             done = rebuild(sources, beside(live, into), wanted, renew)

@@ -13,6 +13,7 @@ from cli.output import Failure, show
 from cli.progress import shown_steps
 from node import wiring
 from node.home import exits
+from node.home.context import NodeContext
 from node.home.layout import Home
 from node.home.locks import command_lock, node_lock, recovering
 from node.recovery.replay import OnStep, replay, store_from_log
@@ -51,20 +52,17 @@ def command(
         stack.enter_context(running_postgres(place, settings))
         live = image(wiring.database_url(place, settings), None) if compare else None
         target = _target(place, settings, into, keep, stack)
-        facts = _replay(place, settings, source, target, live, shown_steps(stack, as_json))
+        facts = _replay(NodeContext.at(place, settings), source, target, live, shown_steps(stack, as_json))
     facts["into"] = into if into != "scratch" else (SCRATCH_DATABASE if keep else None)
     _tell(facts, as_json)
 
 
-def _replay(
-    home: Home, settings: Settings, source: str, url: str, live: Image | None, on_step: OnStep
-) -> dict[str, Any]:
-    genesis = home.genesis()
+def _replay(context: NodeContext, source: str, url: str, live: Image | None, on_step: OnStep) -> dict[str, Any]:
     started = time.monotonic()
-    store = home.store if source == "store" else home.path / "replay-store"
+    store = context.home.store if source == "store" else context.home.path / "replay-store"
     if source == "log":
-        store_from_log(home, settings, genesis, store, on_step)
-    height, records = replay(settings, genesis, store, url, None if live is None else live.height, on_step)
+        store_from_log(context, store, on_step)
+    height, records = replay(context, store, url, None if live is None else live.height, on_step)
     seconds = time.monotonic() - started
     if source == "log":
         shutil.rmtree(store, ignore_errors=True)

@@ -14,6 +14,7 @@ from cli.output import Failure, note, show
 from cli.typed import remedies, typed
 from node.embedded.postgres_files import PostgresUnusable
 from node.home import exits
+from node.home.context import NodeContext
 from node.home.layout import Home
 from node.process.logging import start_logging
 from node.process.parent_death import die_with_parent
@@ -93,7 +94,7 @@ def _name_rows(home: Home, settings: Settings) -> None:
         OSError,
     )
     try:
-        done = rows_of_fork(home, settings, home.genesis(), lambda step: None)
+        done = rows_of_fork(NodeContext.at(home, settings), lambda step: None)
     except (RecoveryFailed, *unavailable) as error:
         note(f"The rows that differ could not be named: {error}")
         return

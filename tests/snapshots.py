@@ -13,6 +13,9 @@ from ledger.committee import Committees
 from ledger.genesis import Genesis, parse_genesis
 from node.execution.pipeline import PipelineLimits
 from node.execution.session import LogIdentity, Session
+from node.home.context import NodeContext
+from node.home.layout import Home
+from node.settings.tree import read_settings
 from projections.maintenance.migrate import migrate
 from projections.snapshots.exporting import ExportedView, imported_view
 from sync.snapshots.export import export
@@ -33,6 +36,10 @@ class SmallChain:
     genesis: Genesis
     store: Path
     height: int
+
+    def context(self, home: Home) -> NodeContext:
+        """Of a node of this chain."""
+        return NodeContext.of(home, read_settings(None, {"MOMUS_LOG__CLUSTER_ID": CLUSTER}), self.genesis)
 
     def execute(self, url: str, until: int | None = None, rehash: bool = False) -> None:
         """From where the database is."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from backbone.store import StoreDamaged, StoreReader
-from ledger.committee import Committees
 from node.home.actions import FILE_BYTES_MAX
+from node.home.context import NodeContext
 from node.home.control import ControlFile
 from node.home.known_peers import peers
 from node.home.layout import Home
@@ -84,8 +84,8 @@ def _parts(home: Home, settings: Settings, database_url: str) -> Iterator[tuple[
         "health.json": lambda: health_of(home, settings).document(),
         "control.json": lambda: asdict(ControlFile(home.control_file).read()),
         "processes.json": lambda: _processes(home),
-        "chain.json": lambda: _chain(home),
-        "peers.json": lambda: [asdict(row) for row in peers(home, settings.validator)],
+        "chain.json": lambda: _chain(NodeContext.at(home, settings)),
+        "peers.json": lambda: [asdict(row) for row in peers(NodeContext.at(home, settings))],
         "folders.json": lambda: _folders(home),
         "postgres.json": lambda: _database(database_url),
     }
@@ -127,15 +127,15 @@ def _processes(home: Home) -> dict[str, Any]:
     return {file.stem: asdict(said) for file in files if (said := StatusFile(file).read()) is not None}
 
 
-def _chain(home: Home) -> dict[str, Any]:
-    genesis = home.genesis()
-    with StoreReader(home.store) as store:
+def _chain(context: NodeContext) -> dict[str, Any]:
+    genesis = context.genesis
+    with StoreReader(context.home.store) as store:
         final_height = store.last_height()
     return {
         "chain": genesis.chain,
         "genesis_digest": genesis.digest.hex(),
         "protocol_version": genesis.protocol_version,
-        "validators": [{"name": each.name, "power": each.power} for each in Committees.of(genesis).current.members],
+        "validators": [{"name": each.name, "power": each.power} for each in context.committees.current.members],
         "limits": asdict(genesis.limits),
         "final_height": final_height,
     }

@@ -20,12 +20,9 @@ from api.reading.numbers import Numbers
 from api.reading.rows import Drill
 from api.reading.values import Count, Height, Hex32, Row, Time
 from api.routes.ledger import NothingQ, NumberPageQ
-from ledger.committee import Committees
-from ledger.genesis import Genesis
+from node.home.context import NodeContext
 from node.home.known_peers import peers
-from node.home.layout import Home
 from node.home.status import StatusFile
-from node.settings.tree import Settings
 from serving.problems import Problem, described
 
 BLOCKS_LOOKED_AT: Final = 1_000
@@ -156,15 +153,13 @@ class Peers(BaseModel):
 class Node:
     """What the answers are made of."""
 
-    home: Home
-    settings: Settings
-    genesis: Genesis
+    context: NodeContext
     database: Database
     numbers: Numbers
 
     async def status(self) -> NodeStatus:
         """As of now."""
-        genesis = self.genesis
+        genesis = self.context.genesis
         try:
             async with self.database.view() as view:
                 database = await _database(view)
@@ -174,15 +169,15 @@ class Node:
             chain=genesis.chain,
             genesis_digest=genesis.digest.hex(),
             protocol_version=genesis.protocol_version,
-            validator=self.settings.validator,
+            validator=self.context.settings.validator,
             version=version("momus"),
-            log=self.settings.log.kind,
+            log=self.context.settings.log.kind,
             checkpoint_heights=genesis.checkpoint_heights,
             window_ms=genesis.limits.window_ms,
             batch_max=genesis.limits.batch_max,
             database=database,
             consensus=self._consensus(),
-            processes=[state for file in sorted(self.home.run.glob("*.json")) if (state := _process(file))],
+            processes=[state for file in sorted(self.context.home.run.glob("*.json")) if (state := _process(file))],
         )
 
     async def committee(self, view: View) -> Committee:
@@ -196,13 +191,13 @@ class Node:
                 operator_address=validator.operator_address.hex(),
                 consensus_key=validator.consensus_key.hex(),
                 power=validator.power,
-                is_this_node=validator.name == self.settings.validator,
+                is_this_node=validator.name == self.context.settings.validator,
                 blocks=proposed.get(index, 0),
                 missed_votes=self._whole("momus_consensus_missed_votes_total", validator.name),
                 nullified_views=self._whole("momus_consensus_nullified_views_total", validator.name),
                 behind_views=self._whole("momus_consensus_behind_views", validator.name),
             )
-            for index, validator in enumerate(Committees.of(self.genesis).current.members)
+            for index, validator in enumerate(self.context.committees.current.members)
         ]
         return Committee(items=members, height=view.height)
 
@@ -253,12 +248,12 @@ def node_router(node: Node) -> APIRouter:
     @router.get("/evidence", responses=of(EvidenceList) | described())
     async def evidence(request: Request, query: NothingQ) -> Response:
         """What this node keeps against validators."""
-        return answer(request, EvidenceList(items=await asyncio.to_thread(_evidence, node.home.evidence)), None)
+        return answer(request, EvidenceList(items=await asyncio.to_thread(_evidence, node.context.home.evidence)), None)
 
     @router.get("/peers", responses=of(Peers) | described())
     async def heard(request: Request, query: NothingQ) -> Response:
         """The other nodes, as they announce themselves (docs/discovery.md)."""
-        known = await asyncio.to_thread(peers, node.home, node.settings.validator)
+        known = await asyncio.to_thread(peers, node.context)
         return answer(request, Peers.model_validate({"items": [asdict(peer) for peer in known]}), None)
 
     @router.get("/evidence/{name}", response_model=dict[str, Any], responses=described("not_found"))
@@ -268,7 +263,7 @@ def node_router(node: Node) -> APIRouter:
         query: NothingQ,
     ) -> Response:
         """One file: the signed messages."""
-        data = await asyncio.to_thread(_evidence_file, node.home.evidence / f"{name}.json")
+        data = await asyncio.to_thread(_evidence_file, node.context.home.evidence / f"{name}.json")
         return Response(data, media_type="application/json")
 
     return router

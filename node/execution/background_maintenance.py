@@ -11,16 +11,14 @@ import structlog
 
 from backbone.store import StoreDamaged, StoreReader
 from consensus.runtime.certification import fork_facts
-from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from consensus.wire.checkpoint_messages import CheckpointCertificate
 from ledger.checkpoint import Checkpoint
-from ledger.committee import Committees
-from ledger.genesis import Genesis
 from node.execution.session import CHECKPOINTS_MAX
 from node.execution.snapshots import is_offered
 from node.execution.store_pruning import prune_below
+from node.home.context import NodeContext
 from node.home.control import Control
 from node.home.evidence import FORK, EvidenceFolder
-from node.home.layout import Home
 from node.home.locks import removing
 from node.home.store_base import StoreUnusable
 from projections.database import Database, DatabaseUnavailable, DatabaseUnusable
@@ -50,8 +48,7 @@ class BackgroundMaintenance:
     def __init__(
         self,
         database_url: str,
-        home: Home,
-        genesis: Genesis,
+        context: NodeContext,
         keep: Keep,
         place: SnapshotStore,
         stop: threading.Event,
@@ -60,18 +57,18 @@ class BackgroundMaintenance:
     ) -> None:
         """`wanted`: what operators want, of which `prune_to` concerns it."""
         self._url = database_url
-        self._home = home
-        self._store = StoreReader(home.store)
+        self._home = context.home
+        self._store = StoreReader(context.home.store)
         self._keep = keep
         self._place = place
-        self._genesis = genesis
+        self._genesis = context.genesis
         self._on_measured = on_measured
         self._wanted = wanted
         self._pruned = 0
         self._kept_good: dict[int, bool] = {}
         self._stop = stop
         self._told = -1
-        self._wire = CheckpointWire(genesis, Committees.of(genesis))
+        self._wire = context.checkpoint_wire()
         self.fork: str | None = None
         """Why execution must not go on."""
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)

@@ -11,20 +11,19 @@ import structlog
 
 from ingest.pool import VerdictPool
 from ledger.errors import Halt
-from ledger.genesis import Genesis
 from ledger.state import Cursor
 from node.execution.background_maintenance import BackgroundMaintenance
 from node.execution.pipeline import PipelineLimits
 from node.execution.session import LogIdentity, Session
 from node.execution.snapshots import Snapshots
 from node.home.checkpoint_mailbox import MailboxWriter
+from node.home.context import NodeContext
 from node.home.control import ControlFile
-from node.home.layout import Home
 from node.home.progress import ProgressFile
 from node.metrics.execution import ExecutionMetrics
 from node.metrics.writing import writing
 from node.process.process import Process
-from node.settings.tree import ExecuteSettings, PruningSettings, Settings
+from node.settings.tree import ExecuteSettings, PruningSettings
 from node.wiring import database_url, snapshot_place
 from projections.database import CursorMoved, DatabaseUnavailable
 from projections.flush.checkpoints import StoredCheckpoint
@@ -59,9 +58,7 @@ def keep_of(settings: PruningSettings) -> Keep:
 class ExecuteProcess:
     """What the process is made of; `stop` is set by a signal and asks for a drain."""
 
-    home: Home
-    settings: Settings
-    genesis: Genesis
+    context: NodeContext
     identity: LogIdentity
     database_url: str
     stop: threading.Event
@@ -70,28 +67,29 @@ class ExecuteProcess:
 
     def run(self) -> None:
         """Until `stop`. Raises: Halt."""
-        progress = ProgressFile(self.home.progress_file)
+        home, settings, genesis = self.context.home, self.context.settings, self.context.genesis
+        progress = ProgressFile(home.progress_file)
         metrics = ExecutionMetrics()
         session = Session(
-            self.genesis,
+            genesis,
             self.identity,
-            self.home.store,
+            home.store,
             self.database_url,
-            limits_of(self.settings.execute),
+            limits_of(settings.execute),
             watch=metrics,
         )
-        place = snapshot_place(self.home, self.settings)
-        keep = keep_of(self.settings.pruning)
-        control = ControlFile(self.home.control_file)
+        place = snapshot_place(home, settings)
+        keep = keep_of(settings.pruning)
+        control = ControlFile(home.control_file)
         upkeep = BackgroundMaintenance(
-            self.database_url, self.home, self.genesis, keep, place, self.stop, metrics.measured, control.read
+            self.database_url, self.context, keep, place, self.stop, metrics.measured, control.read
         )
         upkeep.start()
-        snapshots = Snapshots(self.home, self.settings, self.genesis, place)
+        snapshots = Snapshots(self.context, place)
         try:
             with (
-                closing(VerdictPool(self.settings.worker_count(), self.genesis.digest, self.genesis.limits)) as pool,
-                writing(self.home, "execute", self.settings.metrics, metrics.values, partial(metrics.of_pool, pool)),
+                closing(VerdictPool(settings.worker_count(), genesis.digest, genesis.limits)) as pool,
+                writing(home, "execute", settings.metrics, metrics.values, partial(metrics.of_pool, pool)),
             ):
                 self._run_sessions(session, pool, progress, snapshots)
         finally:
@@ -125,7 +123,7 @@ class ExecuteProcess:
                     for notice in migrate(self.database_url):
                         log.warning("the database told", notice=notice)
                     is_migrated = True
-                session.run(pool, partial(flushed, MailboxWriter(self.home.claims_file)), stops)
+                session.run(pool, partial(flushed, MailboxWriter(self.context.home.claims_file)), stops)
             except DatabaseUnavailable as error:
                 session.watch.unavailable()
                 self.on_waiting(f"the database does not answer: {error}")
@@ -140,14 +138,11 @@ class ExecuteProcess:
 
 def run_execute(process: Process) -> None:
     """The execute process until SIGTERM. Raises: Halt, HomeUnusable."""
-    home, settings = process.home, process.settings
-    genesis = home.genesis()
+    context = process.context()
     executing = ExecuteProcess(
-        home=home,
-        settings=settings,
-        genesis=genesis,
-        identity=LogIdentity(settings.log.cluster_id, genesis.topic_id),
-        database_url=database_url(home, settings),
+        context=context,
+        identity=LogIdentity(context.settings.log.cluster_id, context.genesis.topic_id),
+        database_url=database_url(context.home, context.settings),
         stop=process.stop,
         on_running=process.on_running,
         on_waiting=process.on_waiting,

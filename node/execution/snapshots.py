@@ -18,15 +18,14 @@ import structlog
 
 from backbone.store import StoreDamaged, StoreReader
 from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
-from ledger.committee import Committees
 from ledger.genesis import Genesis
 from node import wiring
+from node.home.context import NodeContext
 from node.home.control import ControlFile
-from node.home.layout import Home
 from node.home.locks import removing
 from node.process.logging import start_logging
 from node.process.parent_death import die_with_parent
-from node.settings.tree import Settings, SnapshotSettings
+from node.settings.tree import SnapshotSettings
 from projections.flush.checkpoints import StoredCheckpoint
 from projections.session.connect import connect
 from projections.session.errors import DatabaseUnavailable, DatabaseUnusable, StateDiffers, translated
@@ -64,15 +63,15 @@ class _Kept:
 class Snapshots:
     """Of one execute process. Used by its main thread only."""
 
-    def __init__(self, home: Home, settings: Settings, genesis: Genesis, place: SnapshotStore) -> None:
-        self._home = home
-        self._settings = settings
-        self._genesis = genesis
+    def __init__(self, context: NodeContext, place: SnapshotStore) -> None:
+        self._context = context
+        self._settings = context.settings
+        self._genesis = context.genesis
         self._place = place
-        self._url = wiring.database_url(home, settings)
+        self._url = wiring.database_url(context.home, context.settings)
         self._due_ms: int | None = None
         self._making: threading.Thread | None = None
-        self._control = ControlFile(home.control_file)
+        self._control = ControlFile(context.home.control_file)
         self._made_from = 0
         self._last: StoredCheckpoint | None = None
         self._look_at = 0.0
@@ -145,7 +144,7 @@ class Snapshots:
     def _make(self, view: ExportedView, height: int) -> None:
         """By a process that dies with this one. Must be called by the main thread."""
         ours, theirs = get_context("spawn").Pipe()
-        arguments = self._home, self._settings, self._genesis, self._url, height, view.id, os.getpid(), theirs
+        arguments = self._context, self._url, height, view.id, os.getpid(), theirs
         process = get_context("spawn").Process(target=_run, args=arguments, name="snapshot", daemon=True)
         process.start()
         theirs.close()
@@ -162,27 +161,25 @@ class Snapshots:
         self._making.start()
 
 
-def _run(
-    home: Home, settings: Settings, genesis: Genesis, url: str, height: int, view: str, parent_pid: int, pipe: Pipe
-) -> None:
+def _run(context: NodeContext, url: str, height: int, view: str, parent_pid: int, pipe: Pipe) -> None:
     """The process that makes one."""
+    home, settings = context.home, context.settings
     die_with_parent(parent_pid)
     os.nice(_NICENESS)
     start_logging(settings.logging, home.path, "snapshot")
     place = wiring.snapshot_place(home, settings)
     try:
-        make_snapshot(home, genesis, place, url, height, view, lambda: pipe.send(None))
+        make_snapshot(context, place, url, height, view, lambda: pipe.send(None))
         with removing(home) as may_remove:
             # What is to go now goes after the next snapshot as well.
             if may_remove:
-                tidy(place, genesis, settings.snapshots)
+                tidy(place, context.genesis, settings.snapshots)
     except _TROUBLE as error:
         _log.warning("no snapshot was made", height=height, reason=str(error))
 
 
 def make_snapshot(
-    home: Home,
-    genesis: Genesis,
+    context: NodeContext,
     place: SnapshotStore,
     url: str,
     height: int,
@@ -194,6 +191,7 @@ def make_snapshot(
 
     Raises: StateDiffers, DatabaseUnavailable, DatabaseUnusable, StoreDamaged, SnapshotStoreUnavailable, OSError.
     """
+    genesis = context.genesis
     place.go_on()
     if height in place.heights() and is_offered(place, height, genesis):
         return True
@@ -205,8 +203,8 @@ def make_snapshot(
         on_imported()
         exported = export(connection, height, folder)
     took_s = time.monotonic() - began
-    with StoreReader(home.store) as store:
-        certificate = _certificate(store, genesis, exported, wait_s)
+    with StoreReader(context.home.store) as store:
+        certificate = _certificate(store, context.checkpoint_wire(), exported, wait_s)
         if certificate is None:
             _log.warning("no certificate of this state came for a snapshot", height=height)
             place.remove(height)
@@ -256,10 +254,9 @@ def is_offered(place: SnapshotStore, height: int, genesis: Genesis) -> bool:
     return True
 
 
-def _certificate(store: StoreReader, genesis: Genesis, exported: Exported, wait_s: float) -> bytes | None:
+def _certificate(store: StoreReader, wire: CheckpointWire, exported: Exported, wait_s: float) -> bytes | None:
     """That of the exported checkpoint, from the own store; None: none came in time, or it is of another state."""
     height = exported.checkpoint.height
-    wire = CheckpointWire(genesis, Committees.of(genesis))
     until = time.monotonic() + wait_s
     while True:
         found = store.certificates_after(height - 1, 1)

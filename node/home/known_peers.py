@@ -5,13 +5,13 @@ key.
 """
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
-from ledger.committee import Committee, Committees
+from ledger.committee import Committee
+from node.home.context import NodeContext
 from node.home.files import replace_file
 from node.home.layout import Home
 from sync.node_record import NodeRecord
@@ -61,11 +61,9 @@ class Known:
     sent_sequence: int = -1
 
 
-def peers(home: Home, own_name: str | None = None) -> list[Peer]:
-    """All validators of genesis, in its order, as they are known now. `own_name`: the validator of this home; where
-    it is not given, the settings say. Raises: HomeUnusable, BadSettings."""
-    name = home.settings(dict(os.environ)).validator if own_name is None else own_name
-    return peers_of(Committees.of(home.genesis()).current, read_known(home), name)
+def peers(context: NodeContext) -> list[Peer]:
+    """All validators of the committee, in its order, as they are known now."""
+    return peers_of(context.committees.current, read_known(context.home), context.settings.validator)
 
 
 def peers_of(committee: Committee, known: Known, own_name: str, now_ms: int = 0) -> list[Peer]:

@@ -15,15 +15,15 @@ from typing import Final
 import structlog
 
 from backbone.log import Log, LogBackPressure, LogUnavailable, PositionLost, TopicMissing
-from ledger.committee import Committees
+from ledger.committee import Committee
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
+from node.home.context import NodeContext
 from node.home.known_peers import FRESH, STATES, Known, peers_of, read_known, write_known
 from node.home.layout import Home
 from node.metrics.values import Values
 from node.ordering.own_record import Own, own_of
 from node.ordering.registry_topic import RegistryTopic
-from node.settings.tree import Settings
 from sync.node_record import SEQUENCE_MAX, NodeRecords
 from sync.registry import Registry
 
@@ -49,6 +49,7 @@ class Announcer:
         self,
         home: Home,
         genesis: Genesis,
+        committee: Committee,
         own: Own,
         topic: RegistryTopic,
         status: Status,
@@ -66,7 +67,7 @@ class Announcer:
         self._wall_ms = wall_ms
         self._records = NodeRecords(genesis.digest)
         known = read_known(home, now_ms())
-        self._committee = Committees.of(genesis).current
+        self._committee = committee
         keys = [member.consensus_key for member in self._committee.members]
         self._registry = Registry(self._records, keys, known.heard)
         self._sent_sequence = known.sent_sequence
@@ -166,15 +167,14 @@ class Announcer:
 
 
 @contextmanager
-def announcing(
-    home: Home, genesis: Genesis, settings: Settings, key: PrivateKey, log: Log, status: Status, values: Values
-) -> Iterator[None]:
+def announcing(context: NodeContext, key: PrivateKey, log: Log, status: Status, values: Values) -> Iterator[None]:
     """Announce and listen while the body runs, if the settings say so."""
+    home, settings, genesis = context.home, context.settings, context.genesis
     if not settings.discovery.every_ms:
         yield
         return
     topic = RegistryTopic(log, genesis.topic_name("registry"))
-    announcer = Announcer(home, genesis, own_of(settings, key), topic, status, values)
+    announcer = Announcer(home, genesis, context.committees.current, own_of(settings, key), topic, status, values)
     stop = threading.Event()
     thread = threading.Thread(target=partial(_run, announcer, stop), name="discovery", daemon=True)
     thread.start()

@@ -11,12 +11,12 @@ from consensus.core.timers import Settings as DriverSettings
 from consensus.runtime.driver import Driver, Ports
 from ledger import digests
 from ledger.block import FinalBlock
-from ledger.committee import Committees
 from ledger.errors import Halt, Unavailable
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from node import wiring
 from node.home.checkpoint_mailbox import MailboxReader
+from node.home.context import NodeContext
 from node.home.evidence import EvidenceFolder, settled_height
 from node.home.final_heads import final_heads, final_time_ms, sources
 from node.home.progress import ProgressFile
@@ -35,15 +35,14 @@ _BOOT_POLL_S = 0.02
 
 def run_order(process: Process) -> None:
     """Until SIGTERM. Raises: Halt, Unavailable, CallerError."""
-    home, settings = process.home, process.settings
-    genesis = home.genesis()
-    committees = Committees.of(genesis)
-    key = wiring.validator_key(home, settings, committees.current)
+    context = process.context()
+    home, settings, genesis, committee = context.home, context.settings, context.genesis, context.committees.current
+    key = wiring.validator_key(home, settings, committee)
     try:
         with wiring.open_log(home, settings) as log:
-            checks.check_log(log, genesis, committees.current, settings)
+            checks.check_log(log, genesis, committee, settings)
             with StoreWriter(home.store, settings.store.segment_bytes) as store:
-                _run(process, genesis, committees, key, log, store)
+                _run(process, context, key, log, store)
     except StoreFailed as error:
         raise Unavailable(f"{error} Check the disk and the space on it.") from error
     except PositionLost as error:
@@ -52,10 +51,8 @@ def run_order(process: Process) -> None:
         raise Halt(checks.missing_topic(error)) from error
 
 
-def _run(
-    process: Process, genesis: Genesis, committees: Committees, key: PrivateKey, log: Log, store: StoreWriter
-) -> None:
-    home, settings = process.home, process.settings
+def _run(process: Process, context: NodeContext, key: PrivateKey, log: Log, store: StoreWriter) -> None:
+    home, settings, genesis = context.home, context.settings, context.genesis
     peers = wiring.record_source(home, settings, genesis)
     progress = ProgressFile(home.progress_file)
     with StoreReader(home.store) as stored, StoreReader(home.store) as stored_for_intake:
@@ -64,7 +61,7 @@ def _run(
         intake = open_intake(parts, genesis, settings.order)
         ordered = Ordered(stored, genesis, progress.read()[0])
         clock = ToldClock(home.clock_file, final_time_ms(stored, genesis))
-        metrics = OrderMetrics(genesis, committees.current, home, clock.steady.time_ms)
+        metrics = OrderMetrics(genesis, context.committees.current, home, clock.steady.time_ms)
 
         def on_final(final: FinalBlock) -> None:
             ordered.on_final(final.header)
@@ -76,7 +73,7 @@ def _run(
 
         ports = Ports(
             genesis=genesis,
-            committees=committees,
+            committees=context.committees,
             key=key,
             log=log,
             store=store,
@@ -99,7 +96,7 @@ def _run(
             partial(metrics.of_clock, clock),
             partial(metrics.of_disk, log, intake.partitions, lag),
         )
-        discovery = announcing(home, genesis, settings, key, log, driver.status, metrics.values)
+        discovery = announcing(context, key, log, driver.status, metrics.values)
         try:
             with writing(home, "order", settings.metrics, metrics.values, *samples), discovery:
                 _drive(process, driver)

@@ -12,6 +12,7 @@ import structlog
 
 from ledger.errors import CallerError, Halt, Unavailable
 from node.home import exits, status
+from node.home.context import NodeContext
 from node.home.layout import Home
 from node.home.status import StatusFile
 from node.process.disk import refused
@@ -31,6 +32,10 @@ class Process:
     status: StatusFile
     stop: threading.Event = field(default_factory=threading.Event)
     """Set by SIGTERM and SIGINT: finish what is under way and return."""
+
+    def context(self) -> NodeContext:
+        """With what the genesis of the home says. Raises: HomeUnusable."""
+        return NodeContext.at(self.home, self.settings)
 
     def on_running(self) -> None:
         """Say once that the process does its work now; later calls change nothing."""

@@ -7,18 +7,16 @@ from functools import partial
 from typing import Final, TypeVar
 
 from backbone.store import StoreReader
-from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from consensus.wire.checkpoint_messages import CheckpointCertificate
 from consensus.wire.final_blocks import verify_block
-from ledger.committee import Committees
 from ledger.genesis import Genesis
 from node import wiring
+from node.home.context import NodeContext
 from node.home.final_heads import gap_above
-from node.home.layout import Home
 from node.home.locks import recovering
 from node.recovery.audit_store import StoreAudit, audit_certificates, audit_journal
 from node.recovery.rebuild import LOG, SNAPSHOT, STORE, Rebuilt, RecoveryFailed, RecoverySources, rebuild
 from node.recovery.replay import Step
-from node.settings.tree import Settings
 from node.wiring.databases import beside, drop_database, renew_database
 from projections.audit.audit import audit_chain, audit_state
 from projections.audit.chain import AuditedCheckpoint, CursorRow, block_digests, checkpoint_digests
@@ -56,27 +54,24 @@ class Audit:
 
     def __init__(
         self,
-        home: Home,
-        settings: Settings,
-        genesis: Genesis,
+        context: NodeContext,
         with_replay: bool,
         on_part: Callable[[Part], None],
         on_progress: OnProgress = lambda what, count: None,
     ) -> None:
-        self._home = home
-        self._settings = settings
-        self._genesis = genesis
+        self._context = context
+        self._home = context.home
+        self._genesis = context.genesis
         self._with_replay = with_replay
         self._on_part = on_part
         self._on_progress = on_progress
-        self._committees = Committees.of(genesis)
-        self._wire = CheckpointWire(genesis, self._committees)
+        self._wire = context.checkpoint_wire()
         self._certified = 0
         self._checkpoints = 0
 
     def run(self) -> list[Part]:
         """All parts, each told as it is done. Raises: DatabaseUnavailable, DatabaseUnusable."""
-        url = wiring.database_url(self._home, self._settings)
+        url = wiring.database_url(self._home, self._context.settings)
         with (
             recovering(self._home),
             translated(),
@@ -155,7 +150,7 @@ class Audit:
         audit.run(block_digests(connection), 0 if place is None else place.height)
         known = partial(checkpoint_digests, connection)
         certificates = audit_certificates(self._home.store, self._wire, known, part.findings)
-        audit_journal(self._home.journal_file, self._genesis, self._committees.current, part.findings)
+        audit_journal(self._home.journal_file, self._genesis, self._context.committees.current, part.findings)
         part.summary = (
             f"{audit.blocks:,} final blocks with their proofs, {audit.records:,} records, {certificates:,} "
             "certificates, the journal."
@@ -174,13 +169,9 @@ class Audit:
         above = oldest_height(connection)
         with StoreReader(self._home.store) as stored:
             is_pruned = gap_above(stored, 0) is not None
-        sources = RecoverySources(
-            self._home,
-            self._settings,
-            self._genesis,
-            self._home.store,
+        sources = RecoverySources.of_home(
+            self._context,
             spare,
-            wiring.snapshot_place(self._home, self._settings),
             ways=(SNAPSHOT, LOG) if is_pruned else (STORE, SNAPSHOT, LOG),
             snapshot_max=above,
             on_step=self._on_step,

@@ -19,21 +19,18 @@ from random import Random
 from typing import Final
 
 from backbone.store import StoreReader
-from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from consensus.wire.checkpoint_messages import CheckpointCertificate
 from consensus.wire.final_blocks import verify_block
-from ledger.committee import Committees
 from ledger.errors import CallerError
-from ledger.genesis import Genesis
 from node import wiring
+from node.home.context import NodeContext
 from node.home.final_heads import gap_above
-from node.home.layout import Home
 from node.home.locks import drill_lock, recovering
 from node.recovery.audit import audited
 from node.recovery.audit_store import StoreAudit
 from node.recovery.damage import OF_DATABASE, OF_STORE, Injection, damage_database, damage_snapshot, damage_store
 from node.recovery.rebuild import SNAPSHOT, WAYS, Rebuilt, RecoveryFailed, RecoverySources, newest_snapshot, rebuild
 from node.recovery.replay import OnStep
-from node.settings.tree import Settings
 from node.wiring.databases import beside, drop_database, renew_database
 from projections.audit.findings import Findings
 from projections.audit.fingerprint import Fingerprint, Image, compare, image
@@ -86,30 +83,26 @@ class Drill:
 
     def __init__(
         self,
-        home: Home,
-        settings: Settings,
-        genesis: Genesis,
+        context: NodeContext,
         injection: Injection | None,
         seed: int,
         ways: Sequence[str] = WAYS,
         on_step: OnStep = lambda step: None,
     ) -> None:
-        self._home = home
-        self._settings = settings
-        self._genesis = genesis
+        self._context = context
+        self._home = home = context.home
         self._injection = injection
         self._random = Random(seed)
         self._folder = home.path / "drill"
-        self._live = wiring.database_url(home, settings)
+        self._live = wiring.database_url(home, context.settings)
         self._url = beside(self._live, SCRATCH)
         spare = self._folder / "log-store"
-        place = wiring.snapshot_place(home, settings)
         with StoreReader(home.store) as store:
             self._is_pruned = gap_above(store, 0) is not None
         if injection in OF_STORE and not self._is_pruned:
             # What lies below a snapshot is not read on the way up from it, so damage there would not be seen.
             ways = [way for way in ways if way != SNAPSHOT]
-        self._sources = RecoverySources(home, settings, genesis, home.store, spare, place, ways, on_step=on_step)
+        self._sources = RecoverySources.of_home(context, spare, ways, on_step=on_step)
         self._detected: list[str] = []
         self._is_named: bool | None = None
         """Of a damage that is looked for by itself; None: what recovery reports names it."""
@@ -155,7 +148,7 @@ class Drill:
                 assert self._injection is not None
                 injected = damage_database(self._url, self._injection, self._random)
                 # What was executed upon since the newest checkpoint its root does not cover: the comparison does.
-                self._detected += [*audited(self._url, self._genesis), *self._differences(live.tables)]
+                self._detected += [*audited(self._url, self._context.genesis), *self._differences(live.tables)]
                 self._renew()
                 rebuilt = self._rebuilt(live.height)
         except RecoveryFailed as error:
@@ -170,7 +163,7 @@ class Drill:
             raise NothingToDamage("There is no snapshot yet.")
         assert self._sources.place is not None
         copy = Folder(self._folder / "snapshots")
-        copy_snapshot(open_snapshot(self._sources.place, height, self._genesis), copy)
+        copy_snapshot(open_snapshot(self._sources.place, height, self._context.genesis), copy)
         self._sources = replace(self._sources, place=copy)
         return damage_snapshot(copy.folder(height), self._random)
 
@@ -179,8 +172,9 @@ class Drill:
         if self._is_pruned:
             # From genesis it cannot be read, damaged or not: an audit must name the damage.
             findings = Findings()
-            verify = partial(verify_block, self._genesis)
-            StoreAudit(self._sources.store, self._genesis, verify, True, findings, _untold).run(iter(()), live.height)
+            genesis = self._context.genesis
+            verify = partial(verify_block, genesis)
+            StoreAudit(self._sources.store, genesis, verify, True, findings, _untold).run(iter(()), live.height)
             self._is_named = findings.count > 0
             self._detected += [f"{found.where}, {found.key}: {found.what}" for found in findings.kept]
         return injected
@@ -279,7 +273,7 @@ class Drill:
             found = [it for it in store.certificates_after(lowest - 1, _CERTIFICATES) if it.height <= height]
         if not found:
             return 0, None
-        wire = CheckpointWire(self._genesis, Committees.of(self._genesis))
+        wire = self._context.checkpoint_wire()
         message = wire.decode(found[-1].certificate)
         is_good = isinstance(message, CheckpointCertificate) and wire.is_certified(message)
         return found[-1].height, is_good and own.get(found[-1].height) == _digest(message)

@@ -8,8 +8,8 @@ from typing import Final
 import structlog
 
 from ledger.errors import Halt, Unavailable
-from ledger.genesis import Genesis
 from node import wiring
+from node.home.context import NodeContext
 from node.metrics.values import Values
 from node.metrics.writing import writing
 from node.process.process import Process
@@ -30,18 +30,18 @@ def run_drills(process: Process) -> None:
     What keeps a drill from running is logged, and the drill retried; only the verdict says that a drill failed.
     """
     os.nice(NICENESS)
-    genesis = process.home.genesis()
+    context = process.context()
     process.on_running()
     with writing(process.home, "drills", process.settings.metrics, Values("drills")):
-        _drill_until_stopped(process, genesis)
+        _drill_until_stopped(process, context)
 
 
-def _drill_until_stopped(process: Process, genesis: Genesis) -> None:
+def _drill_until_stopped(process: Process, context: NodeContext) -> None:
     while not process.stop.is_set():
         try:
             wait_s = _due_in_s(process)
             if wait_s <= 0:
-                _drill(process, genesis)
+                _drill(process, context)
                 continue
         except (Unavailable, Halt, OSError) as error:
             _log.warning("drill postponed", reason=str(error))
@@ -61,9 +61,9 @@ def _due_in_s(process: Process) -> float:
     return every_s - since_s
 
 
-def _drill(process: Process, genesis: Genesis) -> None:
-    report = Drill(process.home, process.settings, genesis, None, secrets.randbits(32)).run()
+def _drill(process: Process, context: NodeContext) -> None:
+    report = Drill(context, None, secrets.randbits(32)).run()
     tell = _log.error if report.verdict == FAILED else _log.info
     facts = {"way": report.way, "height": report.height, "seconds": report.seconds, "differing": report.differing}
     tell("drill", verdict=report.verdict, **facts)
-    write_page(process.home.drills_page, genesis.chain, wiring.database_url(process.home, process.settings))
+    write_page(process.home.drills_page, context.genesis.chain, wiring.database_url(process.home, process.settings))

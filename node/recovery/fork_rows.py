@@ -13,14 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from backbone.store.files import write_durably
-from ledger.genesis import Genesis
 from node import wiring
+from node.home.context import NodeContext
 from node.home.evidence import FORK, ROWS_OF_FORK, fork_reports
-from node.home.layout import Home
 from node.home.locks import recovering
 from node.recovery.rebuild import Rebuilt, RecoverySources, rebuild
 from node.recovery.replay import OnStep
-from node.settings.tree import Settings
 from node.wiring.databases import beside, drop_database, renew_database, running_postgres
 from projections.audit.findings import Finding, Findings
 from projections.audit.history import compare_history
@@ -54,11 +52,12 @@ class ForkRows:
     says: str
 
 
-def rows_of_fork(home: Home, settings: Settings, genesis: Genesis, on_step: OnStep) -> tuple[Path, ForkRows] | None:
+def rows_of_fork(context: NodeContext, on_step: OnStep) -> tuple[Path, ForkRows] | None:
     """Name the rows of the newest fork, in a file beside its report; None where none was reported, or that is done.
 
     Raises: RecoveryFailed, DatabaseUnavailable, DatabaseUnusable, PostgresUnusable, SnapshotStoreUnavailable, OSError.
     """
+    home, settings = context.home, context.settings
     reports = fork_reports(home.evidence)
     if not reports:
         return None
@@ -67,23 +66,20 @@ def rows_of_fork(home: Home, settings: Settings, genesis: Genesis, on_step: OnSt
         return None
     height = int(json.loads(reports[-1].read_bytes())["height"])
     with recovering(home), running_postgres(home, settings):
-        found = _compared(home, settings, genesis, height, on_step)
+        found = _compared(context, height, on_step)
     write_durably(file, json.dumps({"what": ROWS_OF_FORK, **asdict(found)}, indent=1).encode() + b"\n")
     return file, found
 
 
-def _compared(home: Home, settings: Settings, genesis: Genesis, height: int, on_step: OnStep) -> ForkRows:
-    url = wiring.database_url(home, settings)
+def _compared(context: NodeContext, height: int, on_step: OnStep) -> ForkRows:
+    url = wiring.database_url(context.home, context.settings)
     findings = Findings()
     with translated(), connect(url, "momus fork") as live, live.transaction():
         live.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         cursor, floor = read_cursor(live), oldest_height(live)
         reached = 0 if cursor is None else cursor.height
-        place = wiring.snapshot_place(home, settings)
-        spare = home.path / "fork-store"
-        sources = RecoverySources(
-            home, settings, genesis, home.store, spare, place, snapshot_max=height - 1, on_step=on_step
-        )
+        spare = context.home.path / "fork-store"
+        sources = RecoverySources.of_home(context, spare, snapshot_max=height - 1, on_step=on_step)
         try:
             rebuilt = _rebuilt(sources, url, reached)
             above = max(floor, rebuilt.above)

@@ -9,18 +9,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from backbone.log import LogUnavailable, PositionLost, TopicMissing
 from backbone.store import StoreDamaged, StoreFailed, StoreReader
 from ledger.errors import Halt
-from ledger.genesis import Genesis
 from node.execution.blocks import StoreInconsistent
-from node.home.layout import Home
+from node.home.context import NodeContext
 from node.home.store_base import StoreUnusable
 from node.recovery.follow import FollowError
 from node.recovery.replay import OnStep, ReplayTargetNotFresh, Step, replay, store_from_log
-from node.settings.tree import Settings
+from node.wiring import snapshot_place
 from projections.database import Database, DatabaseUnusable
 from projections.maintenance.migrate import migrate
 from projections.snapshots.restoring import RestoreTargetNotFresh
@@ -67,9 +66,7 @@ class RecoverySources:
     """What a database may be rebuilt from. `store` need not be the home's own; `spare`: a folder that does not exist
     yet, for a store from the log, None where the log is not to be asked; `place`: of snapshots, if there is one."""
 
-    home: Home
-    settings: Settings
-    genesis: Genesis
+    context: NodeContext
     store: Path
     spare: Path | None
     place: SnapshotStore | None
@@ -80,6 +77,20 @@ class RecoverySources:
     is_begun: bool = False
     """Whether the database holds a beginning already, from a recovery that was killed: go on from there."""
     on_step: OnStep = field(default=lambda step: None)
+
+    @classmethod
+    def of_home(
+        cls,
+        context: NodeContext,
+        spare: Path | None,
+        ways: Sequence[str] = WAYS,
+        snapshot_max: int | None = None,
+        on_step: OnStep = lambda step: None,
+    ) -> Self:
+        """What the home has: its own store, and the snapshots of its settings. Raises: SnapshotStoreUnavailable."""
+        home = context.home
+        place = snapshot_place(home, context.settings)
+        return cls(context, home.store, spare, place, ways, snapshot_max=snapshot_max, on_step=on_step)
 
 
 def rebuild(sources: RecoverySources, url: str, height: int | None, renew: Callable[[], None]) -> Rebuilt:
@@ -99,7 +110,7 @@ def rebuild(sources: RecoverySources, url: str, height: int | None, renew: Calla
             if snapshot is not None:
                 _restore(sources, snapshot, url)
             is_begun = sources.is_begun or snapshot is not None
-            reached, records = replay(sources.settings, sources.genesis, store, url, height, sources.on_step, is_begun)
+            reached, records = replay(sources.context, store, url, height, sources.on_step, is_begun)
         except _UNUSABLE as error:
             tried.append(f"{name}: {error}")
             continue
@@ -162,24 +173,25 @@ def _is_half_restored(url: str) -> bool:
 
 def _restore(sources: RecoverySources, height: int, url: str) -> None:
     assert sources.place is not None
-    migrate(url, partition_heights=sources.settings.projections.partition_heights)
+    migrate(url, partition_heights=sources.context.settings.projections.partition_heights)
     with Database(url) as database:
         if database.cursor() is not None and sources.is_begun:
             return
-    snapshot = open_snapshot(sources.place, height, sources.genesis)
-    cursor = snapshot.cursor(sources.genesis, sources.settings.log.cluster_id)
+    genesis = sources.context.genesis
+    snapshot = open_snapshot(sources.place, height, genesis)
+    cursor = snapshot.cursor(genesis, sources.context.settings.log.cluster_id)
 
     def told(done: int, total: int) -> None:
         sources.on_step(Step("restoring the snapshot", height, done, total))
 
-    restore(snapshot, sources.genesis, url, cursor, told)
+    restore(snapshot, genesis, url, cursor, told)
 
 
 @contextmanager
 def _store_from_log(sources: RecoverySources, spare: Path, tried: list[str]) -> Iterator[Path | None]:
     """Filled beside the own one, and gone afterwards; None where the log does not give one."""
     try:
-        store_from_log(sources.home, sources.settings, sources.genesis, spare, sources.on_step)
+        store_from_log(sources.context, spare, sources.on_step)
     except (*_UNUSABLE, *_NO_LOG) as error:
         tried.append(f"Skipped log: {error}")
         yield None

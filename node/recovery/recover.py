@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from backbone.store import StoreReader
-from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
-from ledger.committee import Committees
+from consensus.wire.checkpoint_messages import CheckpointCertificate
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 from ledger.state import Cursor
@@ -61,7 +60,7 @@ def recover(url: str, sources: RecoverySources, empty: Callable[[], None]) -> Re
 
 
 def _wrong(database: Database, url: str, cursor: Cursor, sources: RecoverySources) -> str | None:
-    genesis = sources.genesis
+    genesis = sources.context.genesis
     missing = database.missing_tables(ORDER)
     if missing:
         return f"tables are missing: {', '.join(missing)}"
@@ -74,7 +73,7 @@ def _wrong(database: Database, url: str, cursor: Cursor, sources: RecoverySource
         if begins is not None:
             return f"the store begins at height {begins}, with a gap to it"
         own = {stored.checkpoint.height: stored.digest for stored in database.newest_checkpoints(_NEWEST)}
-        return _contradicted(own, store, genesis) or _outvoted(own, sources) or _altered(url, genesis)
+        return _contradicted(own, store, sources) or _outvoted(own, sources) or _altered(url, genesis)
 
 
 def _altered(url: str, genesis: Genesis) -> str | None:
@@ -83,9 +82,9 @@ def _altered(url: str, genesis: Genesis) -> str | None:
     return f"the audit finds {len(found)} faults, the first: {found[0]}" if found else None
 
 
-def _contradicted(own: Mapping[int, bytes], store: StoreReader, genesis: Genesis) -> str | None:
+def _contradicted(own: Mapping[int, bytes], store: StoreReader, sources: RecoverySources) -> str | None:
     """A checkpoint of the database whose state root a quorum has certified to be another."""
-    wire = CheckpointWire(genesis, Committees.of(genesis))
+    wire = sources.context.checkpoint_wire()
     for height, certificate in store.certificates_after(min(own, default=1) - 1, _NEWEST):
         message = wire.decode(certificate)
         if height not in own or not isinstance(message, CheckpointCertificate):
@@ -98,9 +97,9 @@ def _contradicted(own: Mapping[int, bytes], store: StoreReader, genesis: Genesis
 def _outvoted(own: Mapping[int, bytes], sources: RecoverySources) -> str | None:
     """A checkpoint of the database of which the node has reported that somebody honest has signed another: it stopped
     before there was a certificate. What is settled is of a database that was built anew since."""
-    wire = CheckpointWire(sources.genesis, Committees.of(sources.genesis))
-    settled = settled_height(sources.home.evidence)
-    for report in fork_reports(sources.home.evidence)[-_REPORTS_MAX:]:
+    wire = sources.context.checkpoint_wire()
+    settled = settled_height(sources.context.home.evidence)
+    for report in fork_reports(sources.context.home.evidence)[-_REPORTS_MAX:]:
         if height_of(report) <= settled:
             continue
         behind: dict[bytes, set[int]] = {}

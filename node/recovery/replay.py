@@ -11,15 +11,13 @@ from backbone.store import StoreReader, StoreWriter
 from consensus.wire.final_blocks import verify_block
 from ingest.pool import VerdictPool
 from ledger.errors import CallerError
-from ledger.genesis import Genesis
 from node import wiring
 from node.execution.process import limits_of
 from node.execution.session import LogIdentity, Session
-from node.home.layout import Home
+from node.home.context import NodeContext
 from node.home.progress import records_of
 from node.ordering.ordered import Ordered
 from node.recovery.follow import Follower, FollowProgress
-from node.settings.tree import Settings
 from projections.database import Database
 from projections.maintenance.migrate import migrate
 
@@ -41,18 +39,19 @@ class Step:
 OnStep = Callable[[Step], None]
 
 
-def store_from_log(home: Home, settings: Settings, genesis: Genesis, folder: Path, on_step: OnStep) -> None:
+def store_from_log(context: NodeContext, folder: Path, on_step: OnStep) -> None:
     """Fill a store in `folder` from the log alone, everything verified. An earlier one there is deleted.
 
     Raises: FollowError, LogUnavailable, TopicMissing, StoreFailed.
     """
+    settings, genesis = context.settings, context.genesis
     shutil.rmtree(folder, ignore_errors=True)
 
     def report(progress: FollowProgress) -> None:
         on_step(Step("reading the log", progress.height, progress.records, 0))
 
     with (
-        wiring.open_log(home, settings) as log,
+        wiring.open_log(context.home, settings) as log,
         StoreWriter(folder, settings.store.segment_bytes) as writer,
         StoreReader(folder) as stored,
     ):
@@ -60,8 +59,7 @@ def store_from_log(home: Home, settings: Settings, genesis: Genesis, folder: Pat
 
 
 def replay(
-    settings: Settings,
-    genesis: Genesis,
+    context: NodeContext,
     store: Path,
     url: str,
     until_height: int | None,
@@ -72,6 +70,7 @@ def replay(
 
     Raises: ReplayTargetNotFresh, DatabaseUnavailable, StoreInconsistent, StoreDamaged, CursorMoved.
     """
+    settings, genesis = context.settings, context.genesis
     # The workers start while the tables are made: on a short replay that is a tenth of the time.
     with closing(VerdictPool(settings.worker_count(), genesis.digest, genesis.limits)) as pool:
         migrate(url, partition_heights=settings.projections.partition_heights)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from backbone.log import TopicMissing
-from ledger.committee import Committees
+from ledger.committee import Committee, Committees
 from ledger.errors import Halt
 from ledger.genesis import Genesis, Validator
 from ledger.keys import PrivateKey
@@ -26,13 +26,14 @@ def join_chain(path: Path, genesis_file: Path, key_file: Path, places: Endpoints
     """
     genesis = parse_genesis_file(genesis_file)
     key = load_key(key_file, wiring.passphrase_in(places.passphrase_file))
-    validator = _seat(genesis, genesis_file, key)
+    committee = Committees.of(genesis).current
+    validator = _seat(genesis, committee, genesis_file, key)
     with making(path.absolute()):
         new = NewHome(path, validator.name, places)
         with new.open_log() as log:
             cluster_id = log.cluster_id()
             try:
-                checks.check_log(log, genesis, Committees.of(genesis).current, new.settings)
+                checks.check_log(log, genesis, committee, new.settings)
             except TopicMissing as error:
                 raise Halt(f"{error} The topics are made by `momus genesis seal`; is this the same cluster?") from error
         new.put_key(key)
@@ -41,11 +42,10 @@ def join_chain(path: Path, genesis_file: Path, key_file: Path, places: Endpoints
         return Made((new.home,), digest, cluster_id, genesis.topic_id, None)
 
 
-def _seat(genesis: Genesis, file: Path, key: PrivateKey) -> Validator:
+def _seat(genesis: Genesis, committee: Committee, file: Path, key: PrivateKey) -> Validator:
     """The validator whose key this is. Raises: HomeUnusable."""
     if genesis.topic_id == UNSEALED:
         raise HomeUnusable(f"{file} is a draft: one party seals it with `momus genesis seal`, then all use the result.")
-    committee = Committees.of(genesis).current
     index = committee.index_of(key.public_key)
     if index is None:
         raise HomeUnusable(f"{file} names no validator with the key {key.public_key.hex()}.")

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from backbone.store import StoreDamaged, StoreReader
-from ledger.committee import Committee, Committees
+from ledger.committee import Committee
 from ledger.genesis import Genesis
 from ledger.header import Header, decode_header
 from node.home import status
+from node.home.context import NodeContext
 from node.home.control import ControlFile
 from node.home.known_peers import FRESH, Peer, peers
 from node.home.layout import Home, HomeUnusable
@@ -47,13 +48,13 @@ def health_of(home: Home, settings: Settings, is_public: bool = False) -> Health
     """
     reasons = _processes(home, settings, is_public)
     try:
-        genesis = home.genesis()
-        final, time_ms, executed = _heights(home, genesis)
+        context = NodeContext.at(home, settings)
+        final, time_ms, executed = _heights(home, context.genesis)
         reasons += what_is_wrong(time_ms, read_doubted_ms(home.clock_file), settings.order.drift_ms)
         if final - executed > BEHIND_BLOCKS_MAX:
             reasons.append(f"The database is {final - executed:,} blocks behind the chain.")
         if settings.discovery.every_ms:
-            reasons += _others(Committees.of(genesis).current, peers(home, settings.validator), final)
+            reasons += _others(context.committees.current, peers(context), final)
     except (OSError, StoreDamaged, HomeUnusable) as error:
         reasons.append("What the node keeps in its home cannot be read." if is_public else str(error))
     return Health(tuple(reasons[:REASONS_MAX]))

@@ -19,6 +19,7 @@ from lab.demo.local_committee import LocalCommittee
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from node import wiring
+from node.home.context import NodeContext
 from node.home.known_peers import Peer, peers, peers_of, read_known
 from node.home.layout import Home
 from node.metrics.values import Values
@@ -41,7 +42,7 @@ def test_nodes_know_of_each_other_who_runs(capsys: pytest.CaptureFixture[str]) -
         place = Path(folder) / "chain"
         assert run_line(["init", "--validators", "3", "--partitions", "2", "--dev", "--home", str(place)]) == 0
         homes = [Home(path) for path in sorted(place.glob("validator-*"))]
-        assert {row.state for row in peers(homes[0])} == {"never seen"}
+        assert {row.state for row in peers(context_of(homes[0]))} == {"never seen"}
         with LocalCommittee([home.path for home in homes], [QUICK] * 3) as committee:
             for home in homes:
                 rows = await_states(home, ["fresh"] * 3)
@@ -49,7 +50,7 @@ def test_nodes_know_of_each_other_who_runs(capsys: pytest.CaptureFixture[str]) -
                     f"http://{each.settings({}).peers.listen}" for each in homes
                 ]
                 assert {row.roles for row in rows} == {("records", "validator")}
-            await_that(lambda: min(row.height or 0 for row in peers(homes[0])) > 0)
+            await_that(lambda: min(row.height or 0 for row in peers(context_of(homes[0]))) > 0)
             said = told(capsys, homes[0])
             assert (said["fresh"], said["listening"], said["validator"]) == (3, True, "validator-1")
             committee.nodes[2].kill_9_all()
@@ -102,6 +103,10 @@ def test_nodes_know_of_each_other_on_kafka(kafka_bootstrap: str, tmp_path: Path)
             node.close()
 
 
+def context_of(home: Home) -> NodeContext:
+    return NodeContext.at(home, home.settings({}))
+
+
 def announcer(log: Log, genesis: Genesis, number: int, folder: Path) -> tuple[Announcer, Home]:
     folder.mkdir(exist_ok=True)
     home = Home(folder / f"v{number}")
@@ -109,7 +114,7 @@ def announcer(log: Log, genesis: Genesis, number: int, folder: Path) -> tuple[An
     own = Own(builders.validator_key(number), f"v{number}", "0.1.0", ("validator",), "", "", 500, 60_000)
     topic = RegistryTopic(log, genesis.topic_name("registry"))
     status = {"height": 1, "certified_height": 0}
-    return Announcer(home, genesis, own, topic, lambda: status, Values("order")), home
+    return Announcer(home, genesis, Committees.of(genesis).current, own, topic, lambda: status, Values("order")), home
 
 
 def states(node: Announcer, home: Home, genesis: Genesis) -> list[str]:
@@ -119,8 +124,8 @@ def states(node: Announcer, home: Home, genesis: Genesis) -> list[str]:
 
 
 def await_states(home: Home, states: list[str]) -> list[Peer]:
-    await_that(lambda: [row.state for row in peers(home)] == states)
-    rows = peers(home)
+    await_that(lambda: [row.state for row in peers(context_of(home))] == states)
+    rows = peers(context_of(home))
     assert not any("evil" in (row.api_address or "") for row in rows)
     return rows
 

@@ -8,6 +8,7 @@ import pytest
 
 from backbone.store import StoreReader, StoreWriter
 from node.execution.store_pruning import prune_below
+from node.home.context import NodeContext
 from node.home.layout import Home
 from node.recovery.audit import Audit
 from node.recovery.damage import Injection
@@ -31,7 +32,7 @@ class Pruned:
 
     def drill(self, injection: Injection | None = None, seed: int = 0) -> DrillReport:
         """One drill."""
-        return Drill(self.home, self.settings, self.chain.genesis, injection, seed).run()
+        return Drill(NodeContext.of(self.home, self.settings, self.chain.genesis), injection, seed).run()
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +69,7 @@ def test_damage_is_named_by_itself(pruned: Pruned) -> None:
 
 def test_history_is_audited_from_the_oldest_snapshot_on_where_nothing_older_is_left(pruned: Pruned) -> None:
     """The database has all of its history, and no log is there: that is no finding, and it is reported."""
-    history = Audit(pruned.home, pruned.settings, pruned.chain.genesis, True, lambda part: None).run()[-1]
+    context = NodeContext.of(pruned.home, pruned.settings, pruned.chain.genesis)
+    history = Audit(context, True, lambda part: None).run()[-1]
     assert history.findings.kept == []
     assert f"up to height {HEIGHT} could not be replayed" in history.summary

@@ -45,7 +45,7 @@ def test_state_that_a_quorum_has_not_certified_is_never_offered(
     with StoreWriter(home.store) as store:
         store.append_certificate(HEIGHT, chain.certificate(certified))
     with ExportedView(url) as view:
-        is_made = make_snapshot(home, chain.genesis, place, url, HEIGHT, view.id, lambda: None, 0.0)
+        is_made = make_snapshot(chain.context(home), place, url, HEIGHT, view.id, lambda: None, 0.0)
     assert (is_made, place.heights()) == ((False, []) if is_of_another_state else (True, [HEIGHT]))
 
 
@@ -58,7 +58,7 @@ def test_snapshot_that_is_there_is_not_made_again(
     chain.snapshot(url, place, HEIGHT)
     before = (place.folder(HEIGHT) / NAME).stat().st_mtime_ns
     with ExportedView(url) as view:
-        assert make_snapshot(Home(tmp_path), chain.genesis, place, url, HEIGHT, view.id, lambda: None, 0.0)
+        assert make_snapshot(chain.context(Home(tmp_path)), place, url, HEIGHT, view.id, lambda: None, 0.0)
     assert (place.folder(HEIGHT) / NAME).stat().st_mtime_ns == before
 
 
@@ -76,7 +76,7 @@ class Pruner:
             for stored in database.newest_checkpoints(9):
                 store.append_certificate(stored.checkpoint.height, chain.certificate(stored.checkpoint))
         chain.execute(url)
-        self._upkeep = BackgroundMaintenance(url, self.home, chain.genesis, Keep(heights=1), self.place, Event())
+        self._upkeep = BackgroundMaintenance(url, chain.context(self.home), Keep(heights=1), self.place, Event())
 
     def begins_at(self) -> int:
         """The height at which the store begins after a turn."""

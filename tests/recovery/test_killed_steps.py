@@ -27,7 +27,7 @@ from node.home.final_heads import sources
 from node.home.layout import Home
 from node.recovery.rebuild import RecoverySources
 from node.recovery.recover import recover
-from node.settings.tree import SnapshotSettings, read_settings
+from node.settings.tree import SnapshotSettings
 from node.wiring.databases import create_database, renew_database
 from projections.audit.audit import audit_chain, audit_state
 from projections.audit.findings import Findings
@@ -143,11 +143,11 @@ def test_checkpoint_is_written_whole_or_not_at_all(made: Made) -> None:
 
 def test_half_a_snapshot_is_never_offered(made: Made, tmp_path: Path) -> None:
     genesis = made.chain.genesis
-    places = [Folder(tmp_path / "0")]
+    places, context = [Folder(tmp_path / "0")], made.chain.context(made.home)
 
     def step() -> None:
         with ExportedView(made.at_checkpoint) as view:
-            make_snapshot(made.home, genesis, places[-1], made.at_checkpoint, HEIGHT, view.id, lambda: None, 0.0)
+            make_snapshot(context, places[-1], made.at_checkpoint, HEIGHT, view.id, lambda: None, 0.0)
 
     offered = 0
     for number, where in enumerate(killed_at_every_step(step), 1):
@@ -274,9 +274,8 @@ def test_recovery_goes_on_wherever_it_was_killed(
     monkeypatch.setattr(exporting, "CHUNK_LEAVES", 1_000)
     monkeypatch.setattr(exporting, "PIECE_DIGESTS", 1_000)
     monkeypatch.setattr(replaying, "VerdictPool", lambda *_: InlinePool(made.chain.genesis))
-    settings = read_settings(None, {"MOMUS_LOG__CLUSTER_ID": CLUSTER})
     place = snapshot(made, tmp_path)
-    sources = RecoverySources(made.home, settings, made.chain.genesis, made.chain.store, None, place)
+    sources = RecoverySources(made.chain.context(made.home), made.chain.store, None, place)
     urls = [damaged(made)]
 
     def step() -> None:

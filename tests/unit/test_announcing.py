@@ -81,7 +81,7 @@ class Node:
         self.values = Values("order")
         self.topic = RegistryTopic(self.log, TOPIC)
         self.announcer = Announcer(
-            self.home, GENESIS, own(self.number), self.topic, lambda: self.status, self.values,
+            self.home, GENESIS, COMMITTEE, own(self.number), self.topic, lambda: self.status, self.values,
             lambda: self.now_ms, lambda: self.wall_ms,
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ import pytest
 
 from ledger.committee import Committees
 from node.home import known_peers as discovery
+from node.home.context import NodeContext
 from node.home.known_peers import Known, Peer, peers, peers_of, read_known, write_known
 from node.home.layout import Home
 from sync.registry import Heard
@@ -28,6 +29,10 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
+def context(home: Home) -> NodeContext:
+    return NodeContext.at(home, home.settings({}))
+
+
 @pytest.fixture
 def wall(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The wall clock, ms; a test may set it."""
@@ -38,7 +43,7 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_every_validator_of_genesis_has_a_row_in_its_order(home: Home) -> None:
     write_known(home, Known({KEYS[1]: Heard(RECORD, 0, 20)}), now_ms=0)
-    rows = peers(home)
+    rows = peers(context(home))
     assert [(row.validator, row.is_self, row.state) for row in rows] == [
         ("v0", False, "never seen"), ("v1", True, "fresh"), ("v2", False, "never seen"),
     ]  # fmt: skip
@@ -52,15 +57,15 @@ def test_every_validator_of_genesis_has_a_row_in_its_order(home: Home) -> None:
 def test_age_goes_on_while_nobody_writes(home: Home, wall: list[int]) -> None:
     write_known(home, Known({KEYS[0]: Heard(RECORD, 1_000, 0)}), now_ms=11_000)
     wall[0] += 20_000
-    assert (peers(home)[0].age_ms, peers(home)[0].state) == (30_000, "fresh")
+    assert (peers(context(home))[0].age_ms, peers(context(home))[0].state) == (30_000, "fresh")
     wall[0] += 6_000
-    assert (peers(home)[0].age_ms, peers(home)[0].state) == (36_000, "expired")
+    assert (peers(context(home))[0].age_ms, peers(context(home))[0].state) == (36_000, "expired")
 
 
 def test_wall_clock_that_is_set_back_makes_nobody_younger(home: Home, wall: list[int]) -> None:
     write_known(home, Known({KEYS[0]: Heard(RECORD, 1_000, 0)}), now_ms=11_000)
     wall[0] -= 3_600_000
-    assert peers(home)[0].age_ms == 10_000
+    assert peers(context(home))[0].age_ms == 10_000
 
 
 def test_what_was_known_is_known_after_a_restart(home: Home, wall: list[int]) -> None:
@@ -82,7 +87,7 @@ def test_rows_can_be_made_of_what_is_in_memory() -> None:
 def test_file_that_is_damaged_is_as_none(home: Home, content: bytes) -> None:
     home.peers_file.write_bytes(content)
     assert read_known(home) == Known({})
-    assert {row.state for row in peers(home)} == {"never seen"}
+    assert {row.state for row in peers(context(home))} == {"never seen"}
 
 
 def test_home_without_the_file_knows_nobody(home: Home) -> None:

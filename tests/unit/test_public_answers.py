@@ -9,6 +9,7 @@ import pytest
 
 from api.app import Parts, make_app
 from node.home import status
+from node.home.context import NodeContext
 from node.home.layout import Home
 from node.home.status import StatusFile
 from node.settings.tree import Settings, read_settings
@@ -38,7 +39,7 @@ def answers(home: Home, settings: Settings) -> dict[str, str]:
     """By path: all that is asked without an argument."""
     unused: Any = None
     url = "postgresql://momus@127.0.0.1:9/momus"
-    parts = Parts(home, settings, genesis(), url, unused, unused, lambda: False)
+    parts = Parts(NodeContext.of(home, settings, genesis()), url, unused, unused, lambda: False)
     app = make_app(parts)
     paths = [path for path in app.openapi()["paths"] if "{" not in path and not path.endswith("stream")]
 
