@@ -13,6 +13,8 @@ from enum import IntEnum
 from re import sub
 from typing import TypeVar, get_args
 
+from ledger.errors import CallerError
+
 Row = TypeVar("Row")
 
 
@@ -128,7 +130,7 @@ Command = (
 )
 
 
-class IncompleteTable(Exception):
+class IncompleteTable(CallerError):
     """A table of commands lacks one, or has a row for what is none."""
 
 
