@@ -17,7 +17,7 @@ from api.reading.database import Database
 from api.reading.heights import Heights
 from api.reading.numbers import Numbers
 from api.reading.proving import HeaderAt, Prover
-from api.routes.health import health_router
+from api.routes.health import Readiness, health_router
 from api.routes.ledger import ledger_router
 from api.routes.lookup import lookup_router
 from api.routes.node import Node, node_router
@@ -82,9 +82,10 @@ def make_app(parts: Parts) -> FastAPI:
         lifespan=running,
         redirect_slashes=False,
     )
-    app.include_router(_routes(parts, database, heights), prefix=PREFIX)
+    readiness = Readiness(parts.context.home, parts.context.settings, database)
+    app.include_router(_routes(parts, database, heights, readiness), prefix=PREFIX)
     app.include_router(page_router())
-    app.include_router(health_router(parts.context.home, parts.context.settings, database))
+    app.include_router(health_router(readiness))
     app.mount("/page", PageFiles())
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     with_bounds(app, Rate(api.rate_per_s, api.burst))
@@ -92,7 +93,7 @@ def make_app(parts: Parts) -> FastAPI:
     return app
 
 
-def _routes(parts: Parts, database: Database, heights: Heights) -> APIRouter:
+def _routes(parts: Parts, database: Database, heights: Heights, readiness: Readiness) -> APIRouter:
     api, genesis = parts.context.settings.api, parts.context.genesis
     intake = Intake(genesis, parts.sender, heights, partial(parts.values.add, "momus_api_submitted_transactions_total"))
     streaming = Streaming(database, heights, api.streams_max, api.stream_ms / 1000, parts.is_ending, parts.streams)
@@ -105,7 +106,7 @@ def _routes(parts: Parts, database: Database, heights: Heights) -> APIRouter:
     routes.include_router(proof_router(prover))
     routes.include_router(lookup_router(database))
     routes.include_router(stream_router(streaming))
-    routes.include_router(node_router(Node(parts.context, database, Numbers(parts.context.home))))
+    routes.include_router(node_router(Node(parts.context, database, Numbers(parts.context.home), readiness)))
     return routes
 
 

@@ -15,13 +15,13 @@ from cli.typed import remedies
 from ledger.genesis import Genesis
 from node import wiring
 from node.home import exits
-from node.home.final_heads import final_heads, final_time_ms
+from node.home.final_heads import final_heads
 from node.home.layout import Home
 from node.home.progress import ProgressFile
 from node.home.status import StatusFile
-from node.ordering.clock import read_doubted_ms, what_is_wrong
 from node.ordering.ordered import Ordered
 from node.settings.tree import Settings
+from node.supervision.health import health_of
 from projections.session.connect import connect
 
 PROCESSES = ("supervisor", "order", "execute", "postgres")
@@ -31,8 +31,8 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     """Show the node: its processes, the last final height, the height in SQL, log heads and lag.
 
     --json prints chain, genesis_digest, home, processes {name: {state, pid, since_ms, detail, alive}}, final_height,
-    executed_height, sql_height (null where the database does not answer), lag_blocks, lag_records, clock
-    (sentences on what is wrong with it), heads [{partition, incarnation, end_offset, chain_digest}]. Exit code 3: the
+    executed_height, sql_height (null where the database does not answer), lag_blocks, lag_records, ready,
+    reasons (sentences why it is not), heads [{partition, incarnation, end_offset, chain_digest}]. Exit code 3: the
     node has halted.
     """
     place = Home(home.absolute())
@@ -49,7 +49,6 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
 def _facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
     with StoreReader(home.store) as store:
         final_height, heads = store.last_height(), final_heads(store, genesis)
-        time_ms = final_time_ms(store, genesis)
         progress = ProgressFile(home.progress_file)
         executed_height, executed_records = progress.read()
         progress.close()
@@ -67,7 +66,7 @@ def _facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
         "sql_height": _sql_height(home, settings),
         "lag_blocks": max(0, final_height - executed_height),
         "lag_records": max(0, ordered.total() - ordered.count(executed_height, executed_records)),
-        "clock": what_is_wrong(time_ms, read_doubted_ms(home.clock_file), settings.order.drift_ms),
+        **health_of(home, settings).document(),
         "heads": [
             {
                 "partition": head.partition,
@@ -81,14 +80,12 @@ def _facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
 
 
 def _process(home: Home, name: str) -> dict[str, Any]:
-    """What a process said last; one that died without saying so shows as `gone`."""
+    """What a process said last."""
     status = StatusFile(home.status_file(name)).read()
     if status is None:
         return {"state": "never started", "pid": None, "since_ms": None, "detail": "", "alive": False}
-    ended = status.state in ("stopped", "crashed", "halted")
-    state = status.state if ended or status.is_alive else "gone"
     return {
-        "state": state,
+        "state": status.seen,
         "pid": status.pid,
         "since_ms": status.since_ms,
         "detail": status.detail,
@@ -119,7 +116,7 @@ def _print(facts: dict[str, Any], home: Path = DEFAULT_HOME) -> None:
     sql_height = "the database does not answer" if facts["sql_height"] is None else str(facts["sql_height"])
     results.print(f"final height {facts['final_height']}, executed {facts['executed_height']}, in SQL {sql_height}")
     results.print(f"lag {facts['lag_blocks']} blocks, {facts['lag_records']} records")
-    for sentence in facts["clock"]:
+    for sentence in facts["reasons"]:
         results.print(sentence, markup=False)
     heads = [(str(h["partition"]), str(h["end_offset"]), h["chain_digest"][:16]) for h in facts["heads"]]
     results.print(table(["partition", "end offset", "chain digest"], heads))

@@ -16,7 +16,7 @@ from api.admin.actions import ADMIN_ACTIONS, ActionContext, AdminAction, Argumen
 from api.admin.auth import Needs, needs_in
 from api.admin.runner import WHY_MAX, ActionRunner
 from node.home.actions import Actions
-from node.home.status import StatusFile
+from node.home.status import statuses
 from node.home.tokens import OPERATOR, VIEWER, Token, Tokens
 from node.settings.redaction import changed, shown
 from node.supervision.health import health_of
@@ -91,14 +91,16 @@ def _add_reads(routes: APIRouter, parts: Parts, needs: Needs) -> None:
 
     @routes.get("/status")
     def status(token: Annotated[Token, Depends(needs(VIEWER))]) -> Response:
-        said = [StatusFile(file).read() for file in sorted(context.home.run.glob("*.json"))]
         return _answer(
             {
                 "validator": context.settings.validator,
                 "version": version("momus"),
                 **health_of(context.home, context.settings).document(),
                 "wanted": asdict(context.control.read()),
-                "processes": [{**asdict(each), "is_alive": each.is_alive} for each in said if each is not None],
+                "processes": [
+                    {**asdict(each), "state": each.seen, "is_alive": each.is_alive}
+                    for each in statuses(context.home.run)
+                ],
             }
         )
 

@@ -19,7 +19,7 @@ from node.home.context import NodeContext
 from node.home.control import ControlFile
 from node.home.known_peers import peers
 from node.home.layout import Home
-from node.home.status import StatusFile
+from node.home.status import statuses
 from node.metrics.page import metrics_page
 from node.settings.redaction import MASK, changed, shown
 from node.settings.tree import Settings
@@ -123,8 +123,7 @@ def _packages() -> dict[str, str]:
 
 
 def _processes(home: Home) -> dict[str, Any]:
-    files = sorted(home.run.glob("*.json"))[:FILES_MAX]
-    return {file.stem: asdict(said) for file in files if (said := StatusFile(file).read()) is not None}
+    return {each.process: asdict(each) for each in statuses(home.run)[:FILES_MAX]}
 
 
 def _chain(context: NodeContext) -> dict[str, Any]:

@@ -34,10 +34,10 @@ export async function node(into) {
   into.replaceChildren(el("h1", {}, "This node"), body);
   return refreshed(into, async () => {
     const [status, heads] = await Promise.all([get("/status"), get("/heads").catch(() => null)]);
-    const [kind, why] = health(status);
+    const [word, why] = health(status);
     body.replaceChildren(
       card("Health", facts([
-        ["State", el("span", {}, badge({ good: "well", warn: "behind", bad: "ill" }[kind], kind), " ", why)],
+        ["State", el("span", {}, word, " ", why)],
         ["Validator", status.validator],
         ["Chain", status.chain],
         ["Genesis", hash(status.genesis_digest, null, true)],

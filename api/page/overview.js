@@ -43,24 +43,20 @@ function quantile(values, part) {
   return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] : null;
 }
 
-/** What the processes say, in a word and in a sentence. */
+/** Whether the node is ready, as a badge and a sentence: what /readyz says. */
 export function health(status) {
-  const ended = status.processes.filter((each) => !each.is_alive && each.state !== "stopped");
-  if (ended.length) return ["bad", ended.map((each) => `${each.name}: ${each.state === "running" ? "gone" : each.state}`).join("; ")];
-  if (!status.database) return ["bad", "The database does not answer."];
-  if (status.database.lag_blocks > 10) return ["warn", `${whole(status.database.lag_blocks)} final blocks to execute.`];
-  return ["good", "All processes run; the database has every final block."];
+  if (!status.ready) return [badge("not ready", "bad"), status.reasons.join(" ")];
+  const lag = status.database?.lag_blocks ?? 0;
+  return [badge("ready", "good"), lag ? `${whole(lag)} final blocks to execute.` : "The database has every final block."];
 }
 
-const WORDS = { good: "well", warn: "behind", bad: "ill" };
-
 function tiles(status, blocks, ages, finality) {
-  const [kind, why] = health(status);
+  const [word, why] = health(status);
   const counts = perSecond(blocks, Date.now());
   const recent = counts.slice(-11, -1);
   const database = status.database;
   return [
-    tile("This node", badge(WORDS[kind], kind), "", why),
+    tile("This node", word, "", why),
     tile("Height", whole(database?.height), "blocks", database ? `final: ${whole(database.final_height)}, view ${whole(status.consensus?.view)}` : null),
     tile("Throughput", whole(Math.round(recent.reduce((a, b) => a + b, 0) / recent.length)), "tx/s", "over the last 10 s"),
     tile("Finality", finality.length ? whole(Math.round(finality.at(-1))) : "–", finality.length ? "ms" : "", "mean of the last 2 s, from proposal"),

@@ -50,10 +50,9 @@ class Readiness:
         return reasons
 
 
-def health_router(home: Home, settings: Settings, database: Database) -> APIRouter:
+def health_router(readiness: Readiness) -> APIRouter:
     """GET /healthz and /readyz."""
     router = APIRouter(include_in_schema=False)
-    readiness = Readiness(home, settings, database)
 
     @router.api_route(HEALTHZ, methods=_METHODS)
     async def healthz() -> Response:

@@ -19,10 +19,11 @@ from api.reading.listing import Listing, Page
 from api.reading.numbers import Numbers
 from api.reading.rows import Drill
 from api.reading.values import Count, Height, Hex32, Row, Time
+from api.routes.health import Readiness
 from api.routes.ledger import NothingQ, NumberPageQ
 from node.home.context import NodeContext
 from node.home.known_peers import peers
-from node.home.status import StatusFile
+from node.home.status import statuses
 from serving.problems import Problem, described
 
 BLOCKS_LOOKED_AT: Final = 1_000
@@ -83,6 +84,8 @@ class NodeStatus(Row):
     database: DatabaseState | None
     consensus: Consensus | None
     processes: list[ProcessState]
+    ready: bool
+    reasons: list[str] = Field(description="Why it is not ready, as /readyz has it.")
 
 
 class Member(Row):
@@ -156,6 +159,7 @@ class Node:
     context: NodeContext
     database: Database
     numbers: Numbers
+    readiness: Readiness
 
     async def status(self) -> NodeStatus:
         """As of now."""
@@ -165,6 +169,7 @@ class Node:
                 database = await _database(view)
         except Problem:
             database = None
+        reasons = await self.readiness.reasons()
         return NodeStatus(
             chain=genesis.chain,
             genesis_digest=genesis.digest.hex(),
@@ -177,7 +182,12 @@ class Node:
             batch_max=genesis.limits.batch_max,
             database=database,
             consensus=self._consensus(),
-            processes=[state for file in sorted(self.context.home.run.glob("*.json")) if (state := _process(file))],
+            processes=[
+                ProcessState(name=said.process, state=said.seen, since_ms=said.since_ms, is_alive=said.is_alive)
+                for said in statuses(self.context.home.run)
+            ],
+            ready=not reasons,
+            reasons=list(reasons),
         )
 
     async def committee(self, view: View) -> Committee:
@@ -283,13 +293,6 @@ async def _database(view: View) -> DatabaseState | None:
         history_floor=await view.history_floor(),
         certified_height=None if certified is None else certified["height"],
     )
-
-
-def _process(file: Path) -> ProcessState | None:
-    said = StatusFile(file).read()
-    if said is None:
-        return None
-    return ProcessState(name=said.process, state=said.state, since_ms=said.since_ms, is_alive=said.is_alive)
 
 
 def _evidence(folder: Path) -> list[Evidence]:

@@ -17,7 +17,10 @@ STOPPED: Final = "stopped"
 CRASHED: Final = "crashed"
 HALTED: Final = "halted"
 PAUSED: Final = "paused"
+GONE: Final = "gone"
+"""Ended without saying so. No process says this of itself."""
 STATES: Final = (STARTING, RUNNING, DRAINING, STOPPED, CRASHED, HALTED, PAUSED)
+_ALIVE: Final = (STARTING, RUNNING, DRAINING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,12 @@ class Status:
     @property
     def is_alive(self) -> bool:
         """Whether the state is one of a living process and the pid is there."""
-        return self.state in (STARTING, RUNNING, DRAINING) and is_running(self.pid)
+        return self.state in _ALIVE and is_running(self.pid)
+
+    @property
+    def seen(self) -> str:
+        """The state as others see it: GONE where the process is not there any more."""
+        return GONE if self.state in _ALIVE and not self.is_alive else self.state
 
 
 class StatusFile:
@@ -57,6 +65,16 @@ class StatusFile:
             return Status(**json.loads(self._path.read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
+
+    def is_alive(self) -> bool:
+        """Whether the process lives now."""
+        said = self.read()
+        return said is not None and said.is_alive
+
+
+def statuses(folder: Path) -> list[Status]:
+    """Of all processes that have a file in a home's `run`, by name."""
+    return [said for file in sorted(folder.glob("*.json")) if (said := StatusFile(file).read()) is not None]
 
 
 def is_running(pid: int) -> bool:

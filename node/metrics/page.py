@@ -27,14 +27,8 @@ def metrics_page(home: Home, own: bytes) -> bytes:
 def living(home: Home) -> Iterator[bytes]:
     """What each process that lives has written last."""
     for file in sorted(home.run.glob("*.metrics")):
-        if is_living(home, file.stem) and (text := _read(file)):
+        if StatusFile(home.status_file(file.stem)).is_alive() and (text := _read(file)):
             yield text
-
-
-def is_living(home: Home, process: str) -> bool:
-    """Whether a process of the node runs now."""
-    said = StatusFile(home.status_file(process)).read()
-    return said is not None and said.is_alive
 
 
 def age_s(home: Home, process: str) -> float | None:

@@ -1,4 +1,7 @@
-"""Whether the node is well, with reasons when it is not. Made of files that its processes write; asks nobody."""
+"""Whether the node is well, with reasons when it is not: for /readyz, `momus status`, management and the web UI.
+
+Made of files that its processes write; asks nobody.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +17,11 @@ from node.home.control import ControlFile
 from node.home.known_peers import FRESH, Peer, peers
 from node.home.layout import Home, HomeUnusable
 from node.home.progress import ProgressFile
-from node.home.status import StatusFile
+from node.home.status import Status, StatusFile
 from node.ordering.clock import read_doubted_ms, what_is_wrong
 from node.settings.tree import Settings
+from node.supervision.process_names import NEEDED, optional_processes
 
-NEEDED: Final = ("order", "execute")
-"""A node whose drills or API are paused takes part all the same."""
 BEHIND_BLOCKS_MAX: Final = 100
 """Fewer are on their way."""
 REASONS_MAX: Final = 16
@@ -70,11 +72,19 @@ def _processes(home: Home, settings: Settings, is_public: bool) -> list[str]:
             found.append(f"{name} is paused; `momus admin resume` lets it go on.")
         elif said is None:
             found.append(f"{name} was never started.")
-        elif said.state != status.RUNNING or not said.is_alive:
-            is_gone = said.state in (status.STARTING, status.RUNNING) and not said.is_alive
-            detail = f": {said.detail.rstrip('.')}" if said.detail and not is_public else ""
-            found.append(f"{name} is {'gone' if is_gone else said.state}{detail}.")
+        elif said.seen != status.RUNNING:
+            found.append(_sentence(said, is_public))
+    for name in optional_processes(settings):
+        # A node whose drills or API are paused or being started takes part all the same.
+        said = StatusFile(home.status_file(name)).read()
+        if said is not None and said.seen in (status.GONE, status.CRASHED, status.HALTED):
+            found.append(_sentence(said, is_public))
     return found
+
+
+def _sentence(said: Status, is_public: bool) -> str:
+    detail = f": {said.detail.rstrip('.')}" if said.detail and not is_public else ""
+    return f"{said.process} is {said.seen}{detail}."
 
 
 def _heights(home: Home, genesis: Genesis) -> tuple[int, int, int]:

@@ -12,7 +12,8 @@ from typing import Final
 from ledger.genesis import Genesis
 from node import wiring
 from node.home.layout import Home, HomeUnusable
-from node.metrics.page import age_s, is_living, metrics_page
+from node.home.status import StatusFile
+from node.metrics.page import age_s, metrics_page
 from node.metrics.values import Values
 from node.metrics.writing import text_of
 from node.settings.tree import MetricsSettings, Settings
@@ -96,7 +97,7 @@ class NodePage:
         values.set("momus_info", 1, self._chain(), self._validator)
         starts = self._starts()
         for name in (*starts, *self._services):
-            values.set("momus_process_up", is_living(self._home, name), name)
+            values.set("momus_process_up", StatusFile(self._home.status_file(name)).is_alive(), name)
         for name, count in starts.items():
             values.set("momus_process_starts_total", count, name)
             age = age_s(self._home, name)

@@ -10,6 +10,7 @@ from node.home.layout import Home
 from node.home.progress import ProgressFile
 from node.settings.tree import Settings
 from node.supervision.child import ChildSpec
+from node.supervision.process_names import optional_processes
 from node.supervision.supervisor import Supervisor
 
 
@@ -18,17 +19,8 @@ def supervisor_of(home: Home, settings: Settings, argv: Sequence[str]) -> Superv
     specs = [
         ChildSpec("order", [*argv, "order"]),
         ChildSpec("execute", [*argv, "execute"], partial(_has_caught_up, home)),
+        *(ChildSpec(name, [*argv, name]) for name in optional_processes(settings)),
     ]
-    if settings.peers.listen:
-        specs.append(ChildSpec("peers", [*argv, "peers"]))
-    if settings.drills.every_ms:
-        specs.append(ChildSpec("drills", [*argv, "drills"]))
-    if settings.api.port:
-        specs.append(ChildSpec("api", [*argv, "api"]))
-    if settings.effects.enabled:
-        specs.append(ChildSpec("effects", [*argv, "effects"]))
-    if settings.admin.listen:
-        specs.append(ChildSpec("admin", [*argv, "admin"]))
     return Supervisor(home, settings.supervisor, specs, wiring.postgres_service(home, settings))
 
 

@@ -33,7 +33,7 @@ def app_of(rate_per_s: float = 10**6, burst: int = 10**6) -> FastAPI:
     nobody: Any = None
     app = FastAPI()
     app.include_router(submit_router(GENESIS, Intake(GENESIS, sender, nobody, lambda: None), nobody))
-    app.include_router(health_router(nobody, nobody, nobody))
+    app.include_router(health_router(nobody))
     with_bounds(app, Rate(rate_per_s, burst))
     return app
 

@@ -85,6 +85,7 @@ def test_a_node_that_runs_and_is_where_the_others_are_is_ready(home: Home) -> No
         (status.CRASHED, None, "order is crashed: why."),
         (status.DRAINING, None, "order is draining: why."),
         (status.RUNNING, NO_SUCH_PID, "order is gone: why."),
+        (status.DRAINING, NO_SUCH_PID, "order is gone: why."),
     ],
 )
 def test_a_process_that_does_not_run_is_named_with_its_own_words(
@@ -92,6 +93,27 @@ def test_a_process_that_does_not_run_is_named_with_its_own_words(
 ) -> None:
     StatusFile(home.status_file("order")).write(state, "why.", pid)
     assert reasons(home) == [said]
+
+
+@pytest.mark.parametrize(
+    ("state", "pid", "said"),
+    [
+        (status.CRASHED, None, ["drills is crashed."]),
+        (status.RUNNING, NO_SUCH_PID, ["drills is gone."]),
+        (status.HALTED, None, ["drills is halted."]),
+        (status.PAUSED, None, []),
+        (status.STOPPED, None, []),
+        (status.STARTING, None, []),
+    ],
+)
+def test_a_process_that_ended_unasked_is_a_reason_where_the_settings_want_it(
+    home: Home, state: str, pid: int | None, said: list[str]
+) -> None:
+    StatusFile(home.status_file("drills")).write(state, pid=pid)
+    without = SETTINGS.model_copy(update={"drills": SETTINGS.drills.model_copy(update={"every_ms": 0})})
+    assert reasons(home, without) == []
+    every_hour = SETTINGS.model_copy(update={"drills": SETTINGS.drills.model_copy(update={"every_ms": 3_600_000})})
+    assert reasons(home, every_hour) == said
 
 
 def test_an_embedded_database_is_needed_and_one_elsewhere_is_not_looked_for(home: Home) -> None:

@@ -38,7 +38,7 @@ FACTS: dict[str, Any] = {
 
 def show_status(text: str) -> None:
     process = {"state": text, "pid": 1, "alive": True, "since_ms": None, "detail": text}
-    facts = {"chain": text, "validator": text, "backbone": text, "processes": {text: process}, "clock": [text]}
+    facts = {"chain": text, "validator": text, "backbone": text, "processes": {text: process}, "reasons": [text]}
     status._print(FACTS | facts, Path("home"))
 
 
