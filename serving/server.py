@@ -14,12 +14,12 @@ from typing import Final, Protocol
 
 import structlog
 
+from ledger.backoff import Backoff
 from serving.answers import Application
 from serving.connection import Connection, Serving
 from serving.limits import Connections, Limits
 
-RETRY_S: Final = 0.5
-RETRY_S_MAX: Final = 30.0
+RETRY_S: Final = Backoff(0.5, 30.0)
 BACKLOG: Final = 256
 DRAIN_S: Final = 3.0
 
@@ -58,17 +58,18 @@ class Listener:
 
 def listening(process: Process, bound: Callable[[], Listener], where: str) -> Listener | None:
     """What `bound` makes, once it can be had, listening; None where the process is to stop before that."""
-    wait_s = RETRY_S
+    failures = 0
     while not process.stop.is_set():
         try:
             found = bound()
             found.socket.listen(BACKLOG)
         except OSError as error:
+            wait_s = RETRY_S.wait(failures)
+            failures += 1
             what = f"cannot answer at {where}: {error}"
             process.on_waiting(what)
             _log.warning("not served", reason=what, again_in_s=wait_s)
             process.stop.wait(wait_s)
-            wait_s = min(RETRY_S_MAX, 2 * wait_s)
             continue
         _log.info("served", where=where)
         return found

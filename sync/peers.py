@@ -17,15 +17,14 @@ from typing import Final
 import httpx
 
 from backbone.store import StoredRecord
+from ledger.backoff import Backoff
 from ledger.header import Head
 from sync.address import checked_address
 from sync.asked import PATH, Asked
 from sync.records import MEDIA_TYPE, RangeLimits, RangeReader, Wrong
 
-FAILED_S: Final = 1.0
-FAILED_S_MAX: Final = 60.0
-WRONG_S: Final = 60.0
-WRONG_S_MAX: Final = 3_600.0
+FAILED_S: Final = Backoff(1.0, 60.0)
+WRONG_S: Final = Backoff(60.0, 3_600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +185,11 @@ class PeerRecords:
             case Wrong(why, is_too_large=True) | _Failed(why):
                 # What is too large for us may still be what was asked for.
                 peer.failures += 1
-                self._leave(peer, why, min(FAILED_S_MAX, FAILED_S * 2.0 ** min(peer.failures_in_a_row, 10)))
+                self._leave(peer, why, FAILED_S.wait(peer.failures_in_a_row))
                 peer.failures_in_a_row += 1
             case Wrong(why):
                 peer.wrongs += 1
-                self._leave(peer, why, min(WRONG_S_MAX, WRONG_S * 2.0 ** min(peer.wrongs - 1, 10)))
+                self._leave(peer, why, WRONG_S.wait(peer.wrongs - 1))
 
     def _leave(self, peer: Peer, why: str, for_s: float) -> None:
         peer.again_at_s, peer.last_trouble = self._now_s() + for_s, why

@@ -9,10 +9,11 @@ from backbone.intake.parts import IntakeParts
 from backbone.intake.probe import look_at
 from backbone.intake.reports import Shown
 from backbone.log import LogUnavailable
+from ledger.backoff import Backoff
 
 PROBE_MS: Final = 1_000
 """How soon a suspect partition is looked at again; later and later while nothing changes."""
-PROBE_MS_MAX: Final = 16_000
+PROBE: Final = Backoff(PROBE_MS, 16_000)
 SILENCE: Final = 4
 """After looks that were not answered there are none for so many times as long, whoever asks: others are read then."""
 SILENCE_MS_MAX: Final = 60_000
@@ -60,7 +61,7 @@ class Suspects:
         seen = look_at(state, self._log, self._topic, self._stored)
         state.on_look(seen.source, seen.opening, seen.diverged_at, is_readable=seen.is_readable, asked=asked)
         state.looks = state.looks + 1 if state.shown == before else 0
-        state.probe_due_ms = now_ms + min(PROBE_MS << state.looks, PROBE_MS_MAX)
+        state.probe_due_ms = now_ms + PROBE.wait(state.looks)
         if was_open != state.is_open:
             self._reader.close()
         if asked == state.answered and state.shown == before and state.diverged_at is None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from consensus.wire.final_blocks import BlockReader, Proven
 from consensus.wire.messages import Block
+from ledger.backoff import Backoff
 
 EARLY_MAX: Final = 4_096
 WAITING_MAX: Final = 2_048
@@ -23,9 +24,9 @@ class BlockPublisher:
         self._reader = reader
         self._publish = publish
         self._stored = stored
-        self._delay_ms = delay_ms
+        self._delay = Backoff(delay_ms, PAUSE_MS_MAX)
         self._waiting: dict[int, tuple[bytes, int, int]] = {}
-        """By height: digest, when to publish it, and the pause after that."""
+        """By height: digest, when to publish it, and how often that was done."""
         self._values: dict[int, bytes] = {}
         self._early: dict[int, bytes] = {}
         self._height = 0
@@ -84,9 +85,9 @@ class BlockPublisher:
     def on_time(self, now_ms: int) -> None:
         """Publish what has been missed for too long; again after as long, and ever more rarely."""
         self._take_up(now_ms)
-        for height, (digest, due_ms, pause_ms) in self._waiting.items():
+        for height, (digest, due_ms, times) in self._waiting.items():
             if now_ms >= due_ms:
-                self._waiting[height] = (digest, now_ms + pause_ms, min(2 * pause_ms, PAUSE_MS_MAX))
+                self._waiting[height] = (digest, now_ms + self._delay.wait(times), times + 1)
                 self._publish(self._values[height])
 
     def _take_up(self, now_ms: int) -> None:
@@ -100,7 +101,7 @@ class BlockPublisher:
         self._unwatched_from = last + 1 if last < self._height else None
 
     def _watch(self, height: int, digest: bytes, value: bytes, now_ms: int) -> None:
-        self._waiting[height] = (digest, now_ms + self._delay_ms, self._delay_ms)
+        self._waiting[height] = (digest, now_ms + self._delay.wait(0), 0)
         self._values[height] = value
 
     def next_ms(self) -> int | None:

@@ -9,6 +9,8 @@ is read forward from there. A log may have withheld a record for a while, so who
 
 from typing import Final
 
+from ledger.backoff import Backoff
+
 UNDELIVERED_MAX: Final = 4_096
 PATIENCE_MS: Final = 2_000
 """How long the next header may be missing before it is looked for; also between two stretches."""
@@ -124,7 +126,7 @@ class BlocksPosition:
         pause_ms = PATIENCE_MS
         if self._low == 0:
             search_ms = max(PATIENCE_MS, now_ms - self._search_began_ms)
-            pause_ms = min(search_ms << min(self._searches, 20), PAUSE_MS_MAX)
+            pause_ms = Backoff(search_ms, PAUSE_MS_MAX).wait(self._searches)
             self._searches += 1
         self._due_ms = now_ms + pause_ms
         return self._go_to(self._high)

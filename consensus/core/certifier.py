@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire, Claim
+from ledger.backoff import Backoff
 from ledger.checkpoint import Checkpoint
 from ledger.rejection import Rejection
 
@@ -120,8 +121,9 @@ class Certifier:
     ) -> None:
         self._wire = wire
         self._own_key = own_key
-        self._resend_ms = self._resend_next_ms = resend_ms
-        self._publish_ms = self._publish_next_ms = publish_ms
+        self._resend = Backoff(resend_ms, RESEND_MS_MAX)
+        self._publish = Backoff(publish_ms, RESEND_MS_MAX)
+        self._resends = self._publishes = 0
         self._signed = signed
         self._certified = certified
         self._settled_height = settled_height
@@ -155,8 +157,8 @@ class Certifier:
     def on_signed(self, message: CheckpointSignature, now_ms: int) -> Iterator[Action]:
         """What a `SignClaim` asked for."""
         self._signed = message
-        self._resend_next_ms = self._resend_ms
-        self._resend_at_ms = now_ms + self._resend_next_ms
+        self._resends = 0
+        self._resend_at_ms = now_ms + self._resend.wait(0)
         yield from self._take(message, now_ms)
 
     def on_value(self, value: bytes | None, now_ms: int) -> Iterator[Action]:
@@ -177,8 +179,8 @@ class Certifier:
     def on_time(self, now_ms: int) -> Iterator[Action]:
         """Say again what nobody seems to have heard."""
         if self._unseen is not None and now_ms >= self._unseen[1]:
-            self._unseen = (self._unseen[0], now_ms + self._publish_next_ms)
-            self._publish_next_ms = min(2 * self._publish_next_ms, RESEND_MS_MAX)
+            self._unseen = (self._unseen[0], now_ms + self._publish.wait(self._publishes))
+            self._publishes += 1
             yield Publish(self._unseen[0])
         if self._resend_at_ms is not None and now_ms >= self._resend_at_ms:
             if (
@@ -188,8 +190,8 @@ class Certifier:
             ):
                 self._resend_at_ms = None
                 return
-            self._resend_next_ms = min(2 * self._resend_next_ms, RESEND_MS_MAX)
-            self._resend_at_ms = now_ms + self._resend_next_ms
+            self._resends += 1
+            self._resend_at_ms = now_ms + self._resend.wait(self._resends)
             yield SayAgain(self._signed)
 
     def next_ms(self) -> int | None:
@@ -306,8 +308,8 @@ class Certifier:
         is_turn = int.from_bytes(certificate.claim.digest[:4], "big") % len(committee) == self._own_index(
             certificate.claim
         )
-        self._publish_next_ms = self._publish_ms
-        self._unseen = None if is_seen else (certificate, now_ms if is_turn else now_ms + self._publish_ms)
+        self._publishes = 0
+        self._unseen = None if is_seen else (certificate, now_ms if is_turn else now_ms + self._publish.wait(0))
         yield Certified(certificate)
         own = self._own.get(height)
         if own is not None and own.digest != certificate.claim.digest:

@@ -9,6 +9,7 @@ from consensus.core.heads import LocalHeads, Outcome
 from consensus.core.timers import Settings
 from consensus.core.views import Views
 from consensus.wire.messages import Block, Kind
+from ledger.backoff import Backoff
 from ledger.header import Head, Opening
 
 VAIN_DOUBLINGS_MAX: Final = 5
@@ -28,6 +29,8 @@ class RecordRepair:
 
     def __init__(self, settings: Settings, views: Views, chain: Chain, heads: LocalHeads) -> None:
         self._settings = settings
+        self._pause = Backoff(settings.reread_ms, settings.reread_ms << VAIN_DOUBLINGS_MAX)
+        """How long not to look again after looks in vain."""
         self._views = views
         self._chain = chain
         self._heads = heads
@@ -110,7 +113,7 @@ class RecordRepair:
         """What to look at since a view of our own was nullified: nobody contradicts us but by not voting for us."""
         if now_ms < self._doubt_due_ms:
             return []
-        self._doubt_due_ms = now_ms + self._pause_ms(self._doubts)
+        self._doubt_due_ms = now_ms + self._pause.wait(self._doubts)
         self._doubts += 1
         return [Probe(partition) for partition in range(len(self._heads)) if self._heads.holds_any(partition)]
 
@@ -176,11 +179,7 @@ class RecordRepair:
             self._vain.pop(ask.proposer, None)
         else:
             count = self._vain.get(ask.proposer, (0, 0))[0]
-            self._vain[ask.proposer] = (count + 1, now_ms + self._pause_ms(count))
-
-    def _pause_ms(self, vain: int) -> int:
-        """How long not to look again after so many looks in vain before this one."""
-        return self._settings.reread_ms << min(vain, VAIN_DOUBLINGS_MAX)
+            self._vain[ask.proposer] = (count + 1, now_ms + self._pause.wait(count))
 
     def _fetch(self, base: Head, head: Head, now_ms: int) -> Reread | Fetch:
         """Others' records behind ours; in place of ours where theirs were seen to be others."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ledger.backoff import Backoff
 from ledger.committee import Committee
 
 
@@ -101,8 +102,8 @@ class Timers:
         """
         self._resends += 1
         self._pages += 1
-        interval = self._settings.resend_ms << min(self._resends, 16)
-        self.resend_at_ms = now_ms + min(interval, self._settings.resend_max_ms)
+        backoff = Backoff(self._settings.resend_ms, self._settings.resend_max_ms)
+        self.resend_at_ms = now_ms + backoff.wait(self._resends)
         return self._pages - 1
 
     def record_activity(self, member: int, view: int) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from ingest.pool import VerdictPool
+from ledger.backoff import Backoff
 from ledger.errors import Halt
 from ledger.state import Cursor
 from node.execution.background_maintenance import BackgroundMaintenance
@@ -30,8 +31,7 @@ from projections.flush.checkpoints import StoredCheckpoint
 from projections.maintenance.migrate import migrate
 from projections.maintenance.pruning import Keep
 
-RETRY_MS_MIN: Final = 100
-RETRY_MS_MAX: Final = 5_000
+RETRY_MS: Final = Backoff(100, 5_000)
 
 log = structlog.get_logger()
 
@@ -101,12 +101,12 @@ class ExecuteProcess:
 
     def _run_sessions(self, session: Session, pool: VerdictPool, progress: ProgressFile, snapshots: Snapshots) -> None:
         """One session after the other: each starts from the cursor, a lost database ends it and the next one waits."""
-        wait_ms = RETRY_MS_MIN
+        failures = 0
         is_migrated = False
 
         def flushed(claims: MailboxWriter, cursor: Cursor, checkpoints: Sequence[StoredCheckpoint]) -> None:
-            nonlocal wait_ms
-            wait_ms = RETRY_MS_MIN
+            nonlocal failures
+            failures = 0
             progress.write(cursor.height, cursor.heads)
             if checkpoints:
                 claims.add(stored.checkpoint for stored in checkpoints)
@@ -127,9 +127,10 @@ class ExecuteProcess:
             except DatabaseUnavailable as error:
                 session.watch.unavailable()
                 self.on_waiting(f"the database does not answer: {error}")
+                wait_ms = RETRY_MS.wait(failures)
+                failures += 1
                 log.warning("database unavailable, trying again", reason=str(error), wait_ms=wait_ms)
                 self.stop.wait(wait_ms / 1000)
-                wait_ms = min(2 * wait_ms, RETRY_MS_MAX)
             except CursorMoved as error:
                 raise Halt(
                     f"{error} Another execute process writes this database: stop one of the two, then start again."

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from backbone.log import Log, LogBackPressure, LogUnavailable, PositionLost, TopicMissing
+from ledger.backoff import Backoff
 from ledger.committee import Committee
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
@@ -33,6 +34,7 @@ CATCH_UP_MS_MAX: Final = 10_000
 """So long the first announcement waits until what is in the topic has been read."""
 WRITE_MS: Final = 5_000
 RETRY_S_MAX: Final = 30.0
+_RETRY: Final = Backoff(TICK_S, RETRY_S_MAX)
 COST_DIVISOR: Final = 50
 JOIN_S: Final = 2.0
 
@@ -138,7 +140,7 @@ class Announcer:
     def _failed(self, error: Exception) -> float:
         self._failures += 1
         self._failures_in_a_row += 1
-        wait_s = min(RETRY_S_MAX, TICK_S * 2.0 ** min(self._failures_in_a_row, 10))
+        wait_s = _RETRY.wait(self._failures_in_a_row)
         if self._failures_in_a_row == 1:
             _log.warning("discovery", reason=str(error), again_in_s=wait_s)
         self._topic.close()

@@ -156,13 +156,13 @@ def test_a_liar_is_left_for_a_long_time_and_the_honest_one_asked(name: str, addr
         peers = PeerRecords([lying, address], QUICK, now_s=clock)
         assert peers.fetch(START, WHOLE) == RECORDS
         assert (peers.peers[0].wrongs, peers.peers[0].failures) == (1, 0), peers.peers[0].last_trouble
-        assert peers.peers[0].again_at_s == peers_module.WRONG_S
-        clock.now_s = peers_module.WRONG_S - 1
+        assert peers.peers[0].again_at_s == peers_module.WRONG_S.first
+        clock.now_s = peers_module.WRONG_S.first - 1
         assert all(peers.fetch(START, WHOLE) == RECORDS for _ in range(2))
         assert peers.peers[0].wrongs == 1, "it was not asked"
-        clock.now_s = peers_module.WRONG_S
+        clock.now_s = peers_module.WRONG_S.first
         assert all(peers.fetch(START, WHOLE) == RECORDS for _ in range(2))
-        assert peers.peers[0].again_at_s == 3 * peers_module.WRONG_S, "twice as long"
+        assert peers.peers[0].again_at_s == 3 * peers_module.WRONG_S.first, "twice as long"
 
 
 @pytest.mark.parametrize("name", FAILING)
@@ -173,7 +173,7 @@ def test_one_that_does_not_answer_is_left_for_a_short_time_and_the_honest_one_as
         peers = PeerRecords([failing, address], limits, now_s=clock)
         assert peers.fetch(START, WHOLE) == RECORDS
         assert (peers.peers[0].wrongs, peers.peers[0].failures) == (0, 1), peers.peers[0].last_trouble
-        assert peers.peers[0].again_at_s == peers_module.FAILED_S
+        assert peers.peers[0].again_at_s == peers_module.FAILED_S.first
 
 
 def test_all_liars_together_do_not_keep_the_honest_one_from_answering(address: str) -> None:
