@@ -126,6 +126,8 @@ def driver_settings(settings: OrderSettings) -> DriverSettings:
         drift_ms=settings.drift_ms,
         lag_max=settings.lag_max,
         blocks_delay_ms=settings.blocks_delay_ms,
+        fetch_ms=settings.fetch_ms,
+        reread_ms=settings.reread_ms,
         depth_max=settings.depth_max,
         views_ahead_max=settings.views_ahead_max,
         resend_ms=settings.resend_ms,

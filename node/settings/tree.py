@@ -100,6 +100,20 @@ class OrderSettings(Part):
     blocks_delay_ms: int = _whole(
         500, 1, 600_000, "ms", "A final block that its proposer did not publish is published by others after this."
     )
+    fetch_ms: int = _whole(
+        1_000,
+        100,
+        600_000,
+        "ms",
+        "Records that the log lacks for this long, while a quorum has them, are fetched from others.",
+    )
+    reread_ms: int = _whole(
+        2_000,
+        100,
+        600_000,
+        "ms",
+        "Records of a partition that contradict a block are read again at most this often, and others are asked again.",
+    )
     depth_max: int = _whole(64, 1, 10_000, "blocks", "Notarized and not final; beyond it, no child is proposed.")
     views_ahead_max: int = _whole(64, 2, 10_000, "views", "Votes this far above the own view are kept.")
     resend_ms: int = _whole(1_000, 50, 600_000, "ms", "On a stall, own messages are sent again, first after this.")
