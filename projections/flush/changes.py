@@ -13,8 +13,7 @@ from ledger.leaves import Kind, Leaf
 from ledger.state import Effects, Wanted
 from projections.rows.prefetch import prefetch
 from projections.session.connect import Connection
-from projections.session.copying import copy
-from projections.session.packing import pack_columns, pack_rows
+from projections.session.packing import copy, pack_columns, pack_rows
 
 _TABLES: Final = "ledger.changed_balances, ledger.changed_keys"
 _HASH: Final = rf"sha256('\x{leaves.TAG_KEY.hex()}'::bytea || {{}})"

@@ -12,11 +12,11 @@ from projections.flush.changes import note_changes
 from projections.rows.heads import heads_to_json
 from projections.rows.object_rows import object_fields
 from projections.session.connect import Connection
-from projections.session.copying import copy
 from projections.session.errors import StateDiffers
 from projections.session.packing import (
     boolean,
     bytes_array,
+    copy,
     digests_array,
     in_pieces,
     int2,

@@ -8,9 +8,8 @@ from itertools import chain
 from ledger import leaves
 from projections.flush.node_cache import NodeCache
 from projections.session.connect import Connection
-from projections.session.copying import copy
 from projections.session.errors import StateDiffers
-from projections.session.packing import boolean, bytes_array, int8, int8_array, pack_rows
+from projections.session.packing import boolean, bytes_array, copy, int8, int8_array, pack_rows
 from tree.hashing import EMPTY
 from tree.nodes import Child, NodeKey, TreeDamaged, decode_child, encode_child
 from tree.update import Update, update_in_parts

@@ -6,11 +6,13 @@ All big-endian; https://www.postgresql.org/docs/18/sql-copy.html and array_send 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from struct import Struct
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg import Connection
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
@@ -175,3 +177,13 @@ class PackedArrayDumper(_PackedDumper):
         dumper = _PackedDumper(self.cls)
         dumper.oid = obj.oid
         return dumper
+
+
+def copy(connection: Connection[Any], table: str, pieces: Iterator[bytes] | Iterator[memoryview]) -> None:
+    """COPY packed rows into a table: whole rows, in pieces; nothing is sent where there are none."""
+    first = next(pieces, b"")
+    if not first:
+        return
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT binary)") as writing:
+        for piece in chain((COPY_HEADER, first), pieces, (COPY_TRAILER,)):
+            writing.write(piece)

@@ -20,8 +20,7 @@ from projections.flush.tree import set_root, write_nodes
 from projections.maintenance.pruning import note_pruned
 from projections.rows.object_rows import object_fields
 from projections.session.connect import Connection
-from projections.session.copying import copy
-from projections.session.packing import int4, int8, pack_rows
+from projections.session.packing import copy, int4, int8, pack_rows
 from tree.nodes import Child, NodeKey
 
 _BEGUN: Final = "SELECT height, snapshot FROM ledger.restoring"
