@@ -6,17 +6,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from backbone.store import Entry
+from backbone.store.prune import PartitionEnd
 
 
-class HeadLike(Protocol):
+class HeadLike(PartitionEnd, Protocol):
     """A log head, of whichever layer."""
 
-    @property
-    def partition(self) -> int: ...
-    @property
-    def incarnation(self) -> int: ...
-    @property
-    def end_offset(self) -> int: ...
     @property
     def chain_digest(self) -> bytes: ...
 

@@ -12,8 +12,8 @@ from typing import Protocol
 from backbone.store.files import certificate_folder, final_folder, partition_folder, segments, sync_folder
 
 
-class PruneHead(Protocol):
-    """A head below which nobody reads any more."""
+class PartitionEnd(Protocol):
+    """Where the records of a partition end that somebody has read."""
 
     @property
     def partition(self) -> int: ...
@@ -23,7 +23,7 @@ class PruneHead(Protocol):
     def end_offset(self) -> int: ...
 
 
-def prune_store(store: Path, height: int, heads: Sequence[PruneHead]) -> int:
+def prune_store(store: Path, height: int, heads: Sequence[PartitionEnd]) -> int:
     """Remove what lies at or below the block of a height, whose heads are given; how many bytes. Raises: OSError."""
     removed = _prune(final_folder(store), (0, height + 1)) + _prune(certificate_folder(store), (0, height + 1))
     for head in heads:
