@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from fastapi import Query as Parameters
 from psycopg import sql
 from pydantic import BaseModel
@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from api.reading.answers import answer, of
 from api.reading.database import Database, View, columns_of
-from api.reading.listing import Listing, NumberPageQuery, Page, PageQuery, PlacePageQuery, R
+from api.reading.listing import Listing, Page, PageQuery, PlacePageQuery, R
+from api.reading.parameters import AddressFilter, AssetFilter, HeightPath, NothingQ, NumberPageQ, id_path
 from api.reading.rows import Block, Checkpoint, Executed, Head, Rejected, Transfer
-from api.reading.values import Height, Hex32, Query
+from api.reading.values import Height, Hex32
 from serving.problems import Problem, described
 
 BLOCKS: Final = Listing("blocks", Block, ("height",))
@@ -22,17 +23,6 @@ REJECTIONS: Final = Listing("rejections", Rejected, ("height", "index"))
 TRANSFERS: Final = Listing("transfers", Transfer, ("height", "index"))
 CHECKPOINTS: Final = Listing("checkpoints", Checkpoint, ("height",))
 _PARTY: Final = "(sender = %(address)s OR recipient = %(address)s)"
-
-HeightPath = Annotated[Height, Path(description="Height of a block.")]
-
-
-def id_path(what: str) -> object:
-    """A path's last part that is the hex of an id."""
-    return Path(pattern="^[0-9a-f]{64}$", description=f"{what}, 64 hex digits in lower case.")
-
-
-class Nothing(Query):
-    """No parameters."""
 
 
 class HeightQuery(PlacePageQuery):
@@ -44,13 +34,13 @@ class HeightQuery(PlacePageQuery):
 class TransactionsQuery(HeightQuery):
     """A page of transactions."""
 
-    signer: Annotated[str, Parameters(pattern="^[0-9a-f]{64}$", description="Only of this address.")] | None = None
+    signer: AddressFilter = None
 
 
 class TransfersQuery(HeightQuery):
     """A page of transfers."""
 
-    asset: Annotated[str, Parameters(pattern="^[0-9a-f]{64}$", description="Only of this asset.")] | None = None
+    asset: AssetFilter = None
 
 
 class Heads(BaseModel):
@@ -59,10 +49,6 @@ class Heads(BaseModel):
     height: Height
     digest: Hex32
     items: list[Head]
-
-
-NumberPageQ = Annotated[NumberPageQuery, Parameters()]
-NothingQ = Annotated[Nothing, Parameters()]
 
 
 def ledger_router(database: Database) -> APIRouter:

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from api.reading.answers import answer, of
 from api.reading.database import Database
+from api.reading.parameters import NothingQ, id_path
 from api.reading.transactions import transaction_of
-from api.routes.ledger import NothingQ, id_path
 from serving.problems import described
 
 Kind = Literal["transaction", "asset", "object", "address"]

@@ -17,10 +17,10 @@ from api.reading.answers import answer, of
 from api.reading.database import Database, View
 from api.reading.listing import Listing, Page
 from api.reading.numbers import Numbers
+from api.reading.parameters import NothingQ, NumberPageQ
 from api.reading.rows import Drill
 from api.reading.values import Count, Height, Hex32, Row, Time
 from api.routes.health import Readiness
-from api.routes.ledger import NothingQ, NumberPageQ
 from node.home.context import NodeContext
 from node.home.known_peers import peers
 from node.home.status import statuses

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.reading.answers import answer, of
+from api.reading.parameters import NothingQ, id_path
 from api.reading.proving import Proof, Prover
-from api.routes.ledger import NothingQ, id_path
 from ledger import leaves
 from serving.problems import described
 

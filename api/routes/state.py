@@ -12,10 +12,11 @@ from starlette.responses import Response
 from api.reading.answers import answer, of
 from api.reading.database import Database, Statement, columns_of
 from api.reading.listing import ID_DIGITS, HolderPageQuery, IdPageQuery, Listing, Page, WritePageQuery
+from api.reading.parameters import AssetFilter, NumberPageQ, id_path
 from api.reading.proving import Proof, Prover
 from api.reading.rows import Asset, Balance, Object, ObjectSummary, ObjectVersion, Write
 from api.reading.values import Query, Row
-from api.routes.ledger import NumberPageQ, id_path, page_of
+from api.routes.ledger import page_of
 from ledger import leaves
 from serving.problems import Problem, described
 
@@ -59,7 +60,7 @@ class BalanceAnswer(Balance):
 class BalancesQuery(HolderPageQuery):
     """A page of balances."""
 
-    asset: Annotated[str, Parameters(pattern="^[0-9a-f]{64}$", description="Only of this asset.")] | None = None
+    asset: AssetFilter = None
 
 
 IdPageQ = Annotated[IdPageQuery, Parameters()]

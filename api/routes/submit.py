@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from api.reading.answers import answer, of
 from api.reading.database import Database
+from api.reading.parameters import Nothing, id_path
 from api.reading.transactions import Transaction, transaction_of
 from api.reading.values import Hex32, Query
-from api.routes.ledger import Nothing, id_path
 from api.submission.intake import Intake, rejected
 from api.submission.working import Workers
 from ledger import transaction as ledger
