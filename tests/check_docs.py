@@ -17,6 +17,8 @@ from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent
 WORDS: Final = "tests/old_words.toml"
+DECISIONS: Final = "docs/decisions/"
+"""Each names the code of its day."""
 UNCHECKED: Final = frozenset(
     {WORDS, *(f"tests/{it}.py" for it in ("check_docs", "unit/test_check_docs", "unit/test_one_name"))}
 )
@@ -89,8 +91,11 @@ def faults(repository: Repository, words: Mapping[str, str]) -> Iterator[Fault]:
     for path, text in sorted(repository.texts.items()):
         if path in UNCHECKED:
             continue
-        checks = [_documents, _files, _names, _decisions, _outside]
-        checks += [_links, _paths] if path.endswith(".md") else []
+        is_page, is_decision = path.endswith(".md"), path.startswith(DECISIONS)
+        checks = [_documents, _decisions, _outside]
+        checks += [_links] if is_page else []
+        checks += [] if is_decision else [_files, _names]
+        checks += [_paths] if is_page and not is_decision else []
         found = {(at, sentence) for check in checks for at, sentence in check(repository, path, text)}
         found |= {(at, sentence) for at, sentence in _words(path, text, old)}
         for line, sentence in sorted({(text.count("\n", 0, at) + 1, sentence) for at, sentence in found}):
