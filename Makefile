@@ -43,7 +43,7 @@ check: setup
 test: setup
 	$(BIN)/python -m tests.all_tests
 
-# Walks the page on a live chain; needs chromium with its driver (Debian: apt install chromium chromium-driver).
+# Walks the web UI on a live chain; needs chromium with its driver (Debian: apt install chromium chromium-driver).
 browser: setup
 	$(BIN)/pytest -m browser tests/browser
 

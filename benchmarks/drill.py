@@ -28,7 +28,7 @@ from node.wiring.databases import drop_database, running_postgres
 STEP = 50_000
 WAIT_S = 600.0
 SETTINGS = "\n[snapshots]\nevery_ms = {}\n"
-WAYS = ("snapshot", "store", "log")
+SOURCES = ("snapshot", "store", "log")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -53,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             seconds = fill(home, given.transactions, given.accounts, console)
             console.print(f"{given.transactions:,} transactions executed in {seconds:,.0f} s")
             wait_for_snapshot(home, console)
-            for way in WAYS:
-                show(console, momus("drill", "--home", str(home.path), "--from", way))
+            for source in SOURCES:
+                show(console, momus("drill", "--home", str(home.path), "--from", source))
         recovered(home, console)
 
 
@@ -93,7 +93,7 @@ def wait_for_snapshot(home: Home, console: Console) -> None:
 def show(console: Console, report: dict[str, Any]) -> None:
     """One drill."""
     console.print(
-        f"{report['way']:>8}: {report['verdict']}, root certified {report['is_root_certified']}, "
+        f"{report['source']:>8}: {report['verdict']}, root certified {report['is_root_certified']}, "
         f"{report['rows_compared']:,} rows equal, {report['records']:,} records in {report['seconds']:,.1f} s "
         f"({report['records_per_s']:,.0f} records/s)"
     )
@@ -105,7 +105,7 @@ def recovered(home: Home, console: Console) -> None:
     with running_postgres(home, settings):
         drop_database(database_url(home, settings).replace(f"/{DATABASE}?", "/postgres?"), DATABASE)
         found = momus("recover", "--home", str(home.path))
-    console.print(f" recover: from the {found['way']} to height {found['height']:,} in {found['seconds']:,.1f} s")
+    console.print(f" recover: from the {found['source']} to height {found['height']:,} in {found['seconds']:,.1f} s")
     with LocalNode(home.path), Client.at_home(home.path) as client:
         maker = Maker(home.genesis(), time.time_ns() // 1_000_000 + VALID_FOR_MS)
         payment = client.submit_all(list(maker.payments(1, 10**9)))

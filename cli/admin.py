@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.admin_client import Access, AdminRefused, AdminUnreachable, admin_client
-from cli.drill import Way
+from cli.drill import Source
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import Failure, note, results, show, show_rows
 from cli.typed import remedies
@@ -195,11 +195,11 @@ def drill(
     context: typer.Context,
     why: WhyOption,
     inject: Annotated[Injection | None, typer.Option(help="Damage the copy first.")] = None,
-    way: Annotated[Way | None, typer.Option("--from", help="The only recovery path to take.")] = None,
+    source: Annotated[Source | None, typer.Option("--from", help="The only recovery path to take.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rehearse recovery on the node's own machine, as `momus drill` does there."""
-    _act(context, "drill", why, as_json, {"inject": inject and inject.value, "way": way and way.value})
+    _act(context, "drill", why, as_json, {"inject": inject and inject.value, "source": source and source.value})
 
 
 @app.command("log-level")

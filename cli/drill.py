@@ -20,11 +20,11 @@ from node.home.layout import Home
 from node.recovery.damage import Injection
 from node.recovery.drill import FAILED, Drill, DrillReport
 from node.recovery.drill_page import kept_drills, page_of
-from node.recovery.rebuild import LOG, SNAPSHOT, STORE, WAYS
+from node.recovery.rebuild import LOG, SNAPSHOT, SOURCES, STORE
 from node.wiring.databases import running_postgres
 
 
-class Way(StrEnum):
+class Source(StrEnum):
     """Recovery paths, light to heavy."""
 
     SNAPSHOT = SNAPSHOT
@@ -39,8 +39,8 @@ def command(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Where exactly the damage is done; else by chance.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write what all drills showed to this file, as a page.")] = None,
-    way: Annotated[
-        Way | None, typer.Option("--from", help="The only recovery path to take; else the lightest that works.")
+    source: Annotated[
+        Source | None, typer.Option("--from", help="The only recovery path to take; else the lightest that works.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,7 +48,7 @@ def command(
 
     The live node goes on meanwhile. Results are kept in api.drills. Verdicts: passed; healed (damage was named, and
     recovery worked all the same); detected (damage was named, and nothing was left to recover from); failed. Exit
-    codes: 1 failed, 4 another drill is under way. --json prints started_at, verdict, injected, way, height, above,
+    codes: 1 failed, 4 another drill is under way. --json prints started_at, verdict, injected, source, height, above,
     certified_height, records, seconds, records_per_s, is_root_certified, rows_compared, differing [sentences],
     detected [sentences].
     """
@@ -59,8 +59,8 @@ def command(
         stack.enter_context(running_postgres(place, settings))
         chance = secrets.randbits(32) if seed is None else seed
         on_step = shown_steps(stack, as_json)
-        ways = WAYS if way is None else (way.value,)
-        report = Drill(context, inject, chance, ways, on_step).run()
+        allowed = SOURCES if source is None else (source.value,)
+        report = Drill(context, inject, chance, allowed, on_step).run()
         if page is not None:
             drills = kept_drills(wiring.database_url(place, settings))
             write_file(page, page_of(context.genesis.chain, drills).encode(), "--page")
@@ -72,8 +72,8 @@ def command(
 def _lines(report: DrillReport) -> list[str]:
     lines = [f"Injected: {report.injected}"] if report.injected else []
     lines += [f"Detected: {sentence}" for sentence in report.detected]
-    if report.way is not None:
-        begun = f"snapshot of height {report.above} and the store" if report.above else report.way
+    if report.source is not None:
+        begun = f"snapshot of height {report.above} and the store" if report.above else report.source
         lines.append(
             f"Recovered height {report.height} from the {begun}: {report.records:,} records in "
             f"{report.seconds:.1f} s ({report.records_per_s:,.0f} records/s)."
@@ -82,5 +82,5 @@ def _lines(report: DrillReport) -> list[str]:
         lines.append(f"The state root at height {report.certified_height} is the one that a quorum has certified.")
     elif report.is_root_certified is False:
         lines.append(f"The state root at height {report.certified_height} is NOT the certified one.")
-    lines += report.differing or ([f"All {report.rows_compared:,} rows equal the live ones."] if report.way else [])
+    lines += report.differing or ([f"All {report.rows_compared:,} rows equal the live ones."] if report.source else [])
     return [*lines, f"Verdict: {report.verdict}."]

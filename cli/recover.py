@@ -39,7 +39,7 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     """Recover a stopped node's database by the lightest path that works, and say which and why.
 
     Light to heavy: the database as it is; a snapshot and the blocks of the store above it; the store, executed from
-    genesis; a store filled from the log, and executed. Whatever is used is verified. --json prints way,
+    genesis; a store filled from the log, and executed. Whatever is used is verified. --json prints source,
     height, above (the snapshot's height), records, seconds, tried [sentences].
     """
     place = Home(home.absolute())
@@ -54,21 +54,21 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
         began = time.monotonic()
         url = wiring.database_url(place, settings)
         done = recover_database(url, sources, partial(empty_database, place, settings))
-        if done.way != CURSOR:
+        if done.source != CURSOR:
             # What the order process would sign, or stop over, is of the database that is gone.
             place.claims_file.unlink(missing_ok=True)
         settled = settle(place.evidence)
     seconds = round(time.monotonic() - began, 3)
-    facts = {"way": done.way, "height": done.height, "above": done.above}
+    facts = {"source": done.source, "height": done.height, "above": done.above}
     facts |= {"records": done.records, "seconds": seconds, "tried": done.tried}
     lines = [*done.tried]
     if settled is not None:
         lines.append(f"The fork at height {settled} is settled: this node stops again only if they differ above it.")
-    if done.way == CURSOR:
+    if done.source == CURSOR:
         lines.append(f"The database is intact at height {done.height}. Start the node: it continues from there.")
     else:
         pace = f"{done.records:,} records in {seconds:.1f} s"
-        begun = f"snapshot of height {done.above} and the store" if done.above else done.way
+        begun = f"snapshot of height {done.above} and the store" if done.above else done.source
         lines.append(f"Recovered the database to height {done.height} from the {begun}: {pace}.")
     lines += ["Next:", f"  {typed('run', '--home', place.path)}"]
     show(as_json, facts, lines)
@@ -85,8 +85,8 @@ def at(
 ) -> None:
     """Make a database with the state as of a height or a time, beside the live one.
 
-    An earlier database of that name is dropped if this command made it. --json prints url, height, way, above, records,
-    seconds.
+    An earlier database of that name is dropped if this command made it. --json prints url, height, source, above,
+    records, seconds.
     """
     if (height is None) == (time_ms is None):
         raise Failure(exits.USAGE, "give --height or --time.")
@@ -124,7 +124,7 @@ def at(
     facts = {
         "url": beside(live, into),
         "height": done.height,
-        "way": done.way,
+        "source": done.source,
         "above": done.above,
         "records": done.records,
         "seconds": round(time.monotonic() - began, 3),

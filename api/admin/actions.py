@@ -23,7 +23,7 @@ from node.home.layout import Home
 from node.home.status import StatusFile
 from node.home.tokens import ADMIN, OPERATOR
 from node.recovery.damage import Injection
-from node.recovery.rebuild import WAYS
+from node.recovery.rebuild import SOURCES
 from node.settings.tree import Settings
 from projections.session.connect import Connection, connect
 from projections.session.errors import translated
@@ -76,7 +76,9 @@ class DrillArguments(Arguments):
     """As `momus drill` takes them."""
 
     inject: Injection | None = None
-    way: Annotated[str | None, Field(json_schema_extra={"enum": [*WAYS, None]}, pattern=f"^({'|'.join(WAYS)})$")] = None
+    source: Annotated[
+        str | None, Field(json_schema_extra={"enum": [*SOURCES, None]}, pattern=f"^({'|'.join(SOURCES)})$")
+    ] = None
 
 
 class LevelArguments(Arguments):
@@ -196,7 +198,7 @@ def _prune(context: ActionContext, arguments: PruneArguments, number: int) -> Re
 def _drill(context: ActionContext, arguments: DrillArguments, number: int) -> Result:
     argv = [sys.executable, "-P", "-m", "momus", "drill", "--home", str(context.home.path), "--json"]
     argv += ["--inject", arguments.inject.value] if arguments.inject else []
-    argv += ["--from", arguments.way] if arguments.way else []
+    argv += ["--from", arguments.source] if arguments.source else []
     drill = subprocess.Popen(
         ["nice", "-n", str(_NICENESS), *argv],
         stdout=subprocess.PIPE,

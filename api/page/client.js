@@ -1,4 +1,4 @@
-// What the page asks of its node.
+// What the web UI asks of its node.
 
 const BASE = "/v1";
 

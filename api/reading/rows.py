@@ -182,7 +182,7 @@ class Drill(Row):
     started_at: Time
     verdict: str
     injected: str | None
-    way: str | None
+    source: str | None
     height: Height | None
     records: Count | None
     seconds: Whole | None

@@ -1,4 +1,4 @@
-"""The page: files of this package, served with a policy under which nothing but them runs."""
+"""The web UI: files of this package, served with a policy under which nothing but them runs."""
 
 from pathlib import Path
 from typing import Final
@@ -42,7 +42,7 @@ def page_router() -> APIRouter:
 
 
 class PageFiles:
-    """The files below /page, with the headers of the page."""
+    """The files below /page, with the headers of the web UI."""
 
     def __init__(self) -> None:
         self._files = StaticFiles(directory=FOLDER)

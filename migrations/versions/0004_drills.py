@@ -36,7 +36,7 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
     "drills": (
         "Drills: recoveries of this node's database, rehearsed into a scratch database.",
         """SELECT d.id AS drill, d.started_at, d.report ->> 'verdict' AS verdict, d.report ->> 'injected' AS injected,
-            d.report ->> 'way' AS way, (d.report ->> 'height')::bigint AS height,
+            d.report ->> 'source' AS source, (d.report ->> 'height')::bigint AS height,
             (d.report ->> 'records')::bigint AS records, (d.report ->> 'seconds')::numeric AS seconds,
             (d.report ->> 'records_per_s')::numeric AS records_per_s, d.report
         FROM ledger.drills AS d""",
@@ -45,7 +45,7 @@ VIEWS: dict[str, tuple[str, str, dict[str, str]]] = {
             "started_at": "When it began, by the node's clock.",
             "verdict": "passed, healed, detected or failed.",
             "injected": "The damage that was done to the copy first; NULL: none.",
-            "way": "The recovery path that worked: snapshot, store or log.",
+            "source": "What the database was recovered from: snapshot, store or log.",
             "height": "The height that was rebuilt and compared.",
             "records": "Records of the log that were executed.",
             "seconds": "How long recovery took, without the comparison.",

@@ -97,7 +97,7 @@ class Home:
 
     @property
     def drills_page(self) -> Path:
-        """What drills by the clock have shown."""
+        """Results of drills on schedule."""
         return self.path / "drills.html"
 
     @property

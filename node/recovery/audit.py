@@ -172,7 +172,7 @@ class Audit:
         sources = RecoverySources.of_home(
             self._context,
             spare,
-            ways=(SNAPSHOT, LOG) if is_pruned else (STORE, SNAPSHOT, LOG),
+            allowed=(SNAPSHOT, LOG) if is_pruned else (STORE, SNAPSHOT, LOG),
             snapshot_max=above,
             on_step=self._on_step,
         )
@@ -183,9 +183,8 @@ class Audit:
             begins = max(above, rebuilt.above)
             with connect(scratch) as replayed, replayed.transaction():
                 rows = compare_history(connection, replayed, begins, part.findings)
-            part.summary = (
-                f"{rows:,} rows against {rebuilt.records:,} records replayed from the {rebuilt.way} to height {height}."
-            )
+            replays = f"{rebuilt.records:,} records replayed from the {rebuilt.source} to height {height}"
+            part.summary = f"{rows:,} rows against {replays}."
             if begins > above:
                 part.summary += f" What history has up to height {begins} could not be replayed: the store was pruned."
         except RecoveryFailed as error:
@@ -208,7 +207,7 @@ class Audit:
             if not kept:
                 raise
             renew()
-            return rebuild(replace(sources, ways=(SNAPSHOT,), snapshot_max=kept[0]), scratch, height, renew)
+            return rebuild(replace(sources, allowed=(SNAPSHOT,), snapshot_max=kept[0]), scratch, height, renew)
 
 
 def audited(url: str, genesis: Genesis) -> list[str]:

@@ -29,7 +29,7 @@ from node.home.locks import drill_lock, recovering
 from node.recovery.audit import audited
 from node.recovery.audit_store import StoreAudit
 from node.recovery.damage import OF_DATABASE, OF_STORE, Injection, damage_database, damage_snapshot, damage_store
-from node.recovery.rebuild import SNAPSHOT, WAYS, Rebuilt, RecoveryFailed, RecoverySources, newest_snapshot, rebuild
+from node.recovery.rebuild import SNAPSHOT, SOURCES, Rebuilt, RecoveryFailed, RecoverySources, newest_snapshot, rebuild
 from node.recovery.replay import OnStep
 from node.wiring.databases import beside, drop_database, renew_database
 from projections.audit.findings import Findings
@@ -57,7 +57,7 @@ class DrillReport:
     started_at: str
     verdict: str
     injected: str | None
-    way: str | None
+    source: str | None
     height: int
     above: int
     """The height of the snapshot that it began with; 0: genesis."""
@@ -86,7 +86,7 @@ class Drill:
         context: NodeContext,
         injection: Injection | None,
         seed: int,
-        ways: Sequence[str] = WAYS,
+        allowed: Sequence[str] = SOURCES,
         on_step: OnStep = lambda step: None,
     ) -> None:
         self._context = context
@@ -101,8 +101,8 @@ class Drill:
             self._is_pruned = gap_above(store, 0) is not None
         if injection in OF_STORE and not self._is_pruned:
             # What lies below a snapshot is not read on the way up from it, so damage there would not be seen.
-            ways = [way for way in ways if way != SNAPSHOT]
-        self._sources = RecoverySources.of_home(context, spare, ways, on_step=on_step)
+            allowed = [source for source in allowed if source != SNAPSHOT]
+        self._sources = RecoverySources.of_home(context, spare, allowed, on_step=on_step)
         self._detected: list[str] = []
         self._is_named: bool | None = None
         """Of a damage that is looked for by itself; None: what recovery reports names it."""
@@ -242,7 +242,7 @@ class Drill:
             started_at=started_at,
             verdict=self._verdict(is_back, injected is not None, rebuilt is None and bool(differing)),
             injected=injected,
-            way=None if rebuilt is None else rebuilt.way,
+            source=None if rebuilt is None else rebuilt.source,
             height=height,
             above=0 if rebuilt is None else rebuilt.above,
             certified_height=certified_height,

@@ -61,7 +61,7 @@ def write_page(file: Path, chain: str, url: str) -> None:
 def page_of(chain: str, drills: Sequence[Kept]) -> str:
     """The document."""
     newest = drills[-1] if drills else None
-    said = "No drill has been walked yet." if newest is None else _summary(newest)
+    said = "No drill has run yet." if newest is None else _summary(newest)
     rows = "\n".join(map(_row, reversed(drills)))
     heads = "".join(f'<th scope="col">{head}</th>' for head in _HEADS)
     return f"""<!doctype html>
@@ -81,7 +81,7 @@ def page_of(chain: str, drills: Sequence[Kept]) -> str:
 _HEADS: Final = (
     "Started",
     "Verdict",
-    "Way",
+    "Source",
     "Height",
     "Records",
     "Time to recover",
@@ -92,8 +92,8 @@ _HEADS: Final = (
 
 
 def _summary(newest: Kept) -> str:
-    at, way = newest.started_at.isoformat(sep=" ", timespec="seconds"), newest.report["way"]
-    came = f"recovered from the {escape(str(way))} in {newest.seconds:,.1f} s" if way else "did not recover"
+    at, source = newest.started_at.isoformat(sep=" ", timespec="seconds"), newest.report["source"]
+    came = f"recovered from the {escape(str(source))} in {newest.seconds:,.1f} s" if source else "did not recover"
     return (
         f'The last one, of {at}, <strong class="{escape(newest.verdict)}">{escape(newest.verdict)}</strong>: it {came}.'
     )
@@ -131,7 +131,7 @@ def _row(drill: Kept) -> str:
     cells = (
         f'<td class="when">{drill.started_at:%Y-%m-%d %H:%M:%S}</td>',
         f'<td class="{escape(drill.verdict)}">{escape(drill.verdict)}</td>',
-        f"<td>{escape(str(report['way'] or 'none'))}</td>",
+        f"<td>{escape(str(report['source'] or 'none'))}</td>",
         *(f'<td class="number">{value}</td>' for value in _numbers(drill)),
         f"<td>{escape(' '.join(str(part) for part in said if part))}</td>",
     )

@@ -64,6 +64,6 @@ def _due_in_s(process: Process) -> float:
 def _drill(process: Process, context: NodeContext) -> None:
     report = Drill(context, None, secrets.randbits(32)).run()
     tell = _log.error if report.verdict == FAILED else _log.info
-    facts = {"way": report.way, "height": report.height, "seconds": report.seconds, "differing": report.differing}
+    facts = {"source": report.source, "height": report.height, "seconds": report.seconds, "differing": report.differing}
     tell("drill", verdict=report.verdict, **facts)
     write_page(process.home.drills_page, context.genesis.chain, wiring.database_url(process.home, process.settings))

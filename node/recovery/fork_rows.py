@@ -45,7 +45,7 @@ class ForkRows:
 
     height: int
     compared_height: int
-    way: str
+    source: str
     above: int
     count: int
     rows: tuple[Finding, ...]
@@ -88,7 +88,7 @@ def _compared(context: NodeContext, height: int, on_step: OnStep) -> ForkRows:
         finally:
             drop_database(url, SCRATCH)
     says = _ALTERED if findings.count else _ALIKE.format(height=height)
-    return ForkRows(height, reached, rebuilt.way, above, findings.count, tuple(findings.kept), says)
+    return ForkRows(height, reached, rebuilt.source, above, findings.count, tuple(findings.kept), says)
 
 
 def _rebuilt(sources: RecoverySources, url: str, height: int) -> Rebuilt:

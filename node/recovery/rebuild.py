@@ -29,7 +29,7 @@ from sync.snapshots.stores import SnapshotStore, SnapshotStoreUnavailable
 SNAPSHOT: Final = "snapshot"
 STORE: Final = "store"
 LOG: Final = "log"
-WAYS: Final = (SNAPSHOT, STORE, LOG)
+SOURCES: Final = (SNAPSHOT, STORE, LOG)
 
 _UNUSABLE: Final = (
     StoreDamaged,
@@ -54,7 +54,7 @@ class Rebuilt:
     """What a recovery came to: `records` were executed, above the height `above`. `tried`: a sentence for each path
     that was skipped."""
 
-    way: str
+    source: str
     height: int
     records: int
     above: int = 0
@@ -70,7 +70,7 @@ class RecoverySources:
     store: Path
     spare: Path | None
     place: SnapshotStore | None
-    ways: Sequence[str] = WAYS
+    allowed: Sequence[str] = SOURCES
     """Tried in this order."""
     snapshot_max: int | None = None
     """Above this height no snapshot is used."""
@@ -83,14 +83,14 @@ class RecoverySources:
         cls,
         context: NodeContext,
         spare: Path | None,
-        ways: Sequence[str] = WAYS,
+        allowed: Sequence[str] = SOURCES,
         snapshot_max: int | None = None,
         on_step: OnStep = lambda step: None,
     ) -> Self:
         """What the home has: its own store, and the snapshots of its settings. Raises: SnapshotStoreUnavailable."""
         home = context.home
         place = snapshot_place(home, context.settings)
-        return cls(context, home.store, spare, place, ways, snapshot_max=snapshot_max, on_step=on_step)
+        return cls(context, home.store, spare, place, allowed, snapshot_max=snapshot_max, on_step=on_step)
 
 
 def rebuild(sources: RecoverySources, url: str, height: int | None, renew: Callable[[], None]) -> Rebuilt:
@@ -101,8 +101,8 @@ def rebuild(sources: RecoverySources, url: str, height: int | None, renew: Calla
     """
     tried: list[str] = []
     is_fresh = not sources.is_begun
-    for way, store, snapshot in _ways(sources, height, tried):
-        name = f"Skipped {way}" if snapshot is None else f"Skipped snapshot of height {snapshot}"
+    for source, store, snapshot in _paths(sources, height, tried):
+        name = f"Skipped {source}" if snapshot is None else f"Skipped snapshot of height {snapshot}"
         if not is_fresh and (tried or (snapshot is None and _is_half_restored(url))):
             renew()
         is_fresh = False
@@ -115,23 +115,23 @@ def rebuild(sources: RecoverySources, url: str, height: int | None, renew: Calla
             tried.append(f"{name}: {error}")
             continue
         if height in (None, reached):
-            return Rebuilt(way, reached, records, snapshot or 0, tuple(tried))
+            return Rebuilt(source, reached, records, snapshot or 0, tuple(tried))
         tried.append(f"{name}: the store ends at height {reached}, below {height}.")
     raise RecoveryFailed(" ".join(tried))
 
 
 def newest_snapshot(sources: RecoverySources, height: int | None) -> int:
     """The height of the snapshot that `rebuild` begins with; 0: none."""
-    return next((it for it in _heights(sources, height, []) if SNAPSHOT in sources.ways), 0)
+    return next((it for it in _heights(sources, height, []) if SNAPSHOT in sources.allowed), 0)
 
 
-def _ways(sources: RecoverySources, height: int | None, tried: list[str]) -> Iterator[tuple[str, Path, int | None]]:
-    """(way, the store that it executes, the height of the snapshot that it begins with)"""
-    for way in sources.ways:
-        if way == SNAPSHOT:
+def _paths(sources: RecoverySources, height: int | None, tried: list[str]) -> Iterator[tuple[str, Path, int | None]]:
+    """(source, the store that it executes, the height of the snapshot that it begins with)"""
+    for source in sources.allowed:
+        if source == SNAPSHOT:
             for snapshot in _heights(sources, height, tried):
                 yield SNAPSHOT, sources.store, snapshot
-        elif way == STORE:
+        elif source == STORE:
             if height != 0 and _is_empty(sources.store):
                 tried.append("Skipped store: it holds no final block.")
             else:

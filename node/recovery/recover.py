@@ -1,4 +1,4 @@
-"""Recovery of a stopped node's database by the lightest way that works."""
+"""Recovery of a stopped node's database by the lightest path that works."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -220,7 +220,7 @@ class SnapshotSettings(Part):
 
 
 class DrillSettings(Part):
-    """Drills by the clock; `momus drill` walks one by hand."""
+    """Drills on schedule; `momus drill` runs one by hand."""
 
     every_ms: int = _whole(0, 0, 10**12, "ms", "Time from one drill to the next; 0: none, and no process for them.")
 
@@ -239,7 +239,7 @@ class MetricsSettings(Part):
 
 
 class ApiSettings(Part):
-    """The HTTP API and the page, for applications and people."""
+    """The HTTP API and the web UI."""
 
     host: str = _words("127.0.0.1", "Address at which it is answered. Whoever reaches it may read everything.")
     port: int = _whole(8464, 0, 65_535, "", "Its port; 0: nothing is answered, and no process for it.")

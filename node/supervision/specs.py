@@ -1,4 +1,4 @@
-"""What `momus run` supervises: order, execute, peers where it is to listen, drills by the clock, the API, management,
+"""What `momus run` supervises: order, execute, peers where it is to listen, drills on schedule, the API, management,
 Postgres."""
 
 from collections.abc import Sequence

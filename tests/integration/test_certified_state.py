@@ -50,7 +50,7 @@ def test_state_is_certified_and_who_has_another_finds_out_at_the_next_checkpoint
             query = "select from ledger.certificates where height = %s"
             assert database.execute(query, [check_reports(homes[LIAR], before)]).rowcount == 1
         told = momus("recover", "--home", str(homes[LIAR]))
-        assert told["way"] == "store"
+        assert told["source"] == "store"
         assert any(why in told["tried"][0] for why in ("is not the certified one", "signed another state")), told
         committee.nodes[LIAR].start()
         until(lambda: certified(committee.urls[LIAR]) >= certified(committee.urls[0]))

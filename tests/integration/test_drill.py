@@ -58,19 +58,19 @@ def test_recovery_comes_to_the_certified_root_and_the_same_rows_and_is_kept(home
     report = drill(home)
     assert report["verdict"] == "passed", report
     assert report["is_root_certified"] is True
-    assert (report["way"], report["differing"], report["detected"]) == ("snapshot", [], [])
+    assert (report["source"], report["differing"], report["detected"]) == ("snapshot", [], [])
     assert report["above"] in [snapshot["height"] for snapshot in snapshots(home)]
     assert report["rows_compared"] > 400
     kept = momus(
-        "sql", "select verdict, height, report->>'way' from drills order by drill desc limit 1", "--home", str(home)
+        "sql", "select verdict, height, report->>'source' from drills order by drill desc limit 1", "--home", str(home)
     )
     assert kept["rows"] == [["passed", report["height"], "snapshot"]]
 
 
-@pytest.mark.parametrize("way", ["store", "log"])
-def test_heavier_way_that_is_asked_for_comes_to_the_same(home: Path, way: str) -> None:
-    report = drill(home, "--from", way)
-    assert (report["verdict"], report["way"], report["above"]) == ("passed", way, 0), report
+@pytest.mark.parametrize("source", ["store", "log"])
+def test_heavier_source_that_is_asked_for_comes_to_the_same(home: Path, source: str) -> None:
+    report = drill(home, "--from", source)
+    assert (report["verdict"], report["source"], report["above"]) == ("passed", source, 0), report
     assert report["rows_compared"] > 800
 
 
@@ -110,8 +110,8 @@ def test_every_damage_is_named_and_heals(home: Path, injection: Injection) -> No
     assert report["is_root_certified"] is True
     if injection in NAMED:
         assert NAMED[injection] in " ".join(report["detected"])
-    ways = {Injection.TAIL: "log", Injection.SEGMENT: "log", Injection.CHUNK: "store"}
-    assert report["way"] == ways.get(injection, "snapshot")
+    sources = {Injection.TAIL: "log", Injection.SEGMENT: "log", Injection.CHUNK: "store"}
+    assert report["source"] == sources.get(injection, "snapshot")
     assert not (home / "drill").exists()
 
 

@@ -55,7 +55,7 @@ def pruned(tmp_path_factory: pytest.TempPathFactory, new_databases: Callable[[],
 
 def test_recovery_goes_over_the_snapshot(pruned: Pruned) -> None:
     report = pruned.drill()
-    assert (report.verdict, report.way, report.above) == (PASSED, "snapshot", HEIGHT), report
+    assert (report.verdict, report.source, report.above) == (PASSED, "snapshot", HEIGHT), report
 
 
 def test_damage_is_named_by_itself(pruned: Pruned) -> None:
@@ -64,7 +64,7 @@ def test_damage_is_named_by_itself(pruned: Pruned) -> None:
     assert any(sentence.startswith(("partition 0, offset", "partition 0, from")) for sentence in report.detected), (
         report
     )
-    assert report.verdict == HEALED or report.way is None
+    assert report.verdict == HEALED or report.source is None
 
 
 def test_history_is_audited_from_the_oldest_snapshot_on_where_nothing_older_is_left(pruned: Pruned) -> None:

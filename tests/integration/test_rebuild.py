@@ -18,7 +18,7 @@ def test_database_that_holds_a_ledger_is_skipped(new_database: Callable[[], str]
     url = new_database()
     chain.execute(url, 1)
     context = chain.context(Home(tmp_path / "home"))
-    sources = RecoverySources(context, chain.store, None, None, ways=[STORE])
+    sources = RecoverySources(context, chain.store, None, None, allowed=[STORE])
     with pytest.raises(RecoveryFailed, match="Skipped store: The database holds a ledger already"):
         rebuild(sources, url, None, lambda: None)
     with Database(url) as database:

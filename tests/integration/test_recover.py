@@ -78,7 +78,7 @@ def execute(path: Path, statement: str) -> None:
 def test_whole_database_is_left_as_it_is(made: tuple[Path, dict[str, Fingerprint]]) -> None:
     path, before = made
     told = recover(path)
-    assert (told["way"], told["records"], told["tried"]) == ("cursor", 0, [])
+    assert (told["source"], told["records"], told["tried"]) == ("cursor", 0, [])
     assert fingerprint(url_of(path)) == before
 
 
@@ -100,7 +100,7 @@ def test_damaged_database_is_executed_again_from_the_store(
     path, before = made
     execute(path, damage.replace("@unchanged", UNCHANGED))
     told = recover(path)
-    assert told["way"] == "store"
+    assert told["source"] == "store"
     assert why in told["tried"][0]
     assert fingerprint(url_of(path)) == before
 
@@ -109,7 +109,7 @@ def test_database_that_is_gone_is_made_anew(made: tuple[Path, dict[str, Fingerpr
     path, before = made
     drop_database(beside(url_of(path), "postgres"), "momus")
     told = recover(path)
-    assert told["way"] == "store"
+    assert told["source"] == "store"
     assert "the schema is missing" in told["tried"][0]
     assert fingerprint(url_of(path)) == before
 
@@ -122,7 +122,7 @@ def test_damaged_store_is_passed_over_for_the_log(made: tuple[Path, dict[str, Fi
     segment.write_bytes(whole[:-40] + bytes([whole[-40] ^ 1]) + whole[-39:])
     told = recover(path)
     segment.write_bytes(whole)
-    assert told["way"] == "log"
+    assert told["source"] == "log"
     assert "Skipped store: " in told["tried"][1]
     assert fingerprint(url_of(path)) == before
     assert not (path / "recover-store").exists()
@@ -136,7 +136,7 @@ def test_store_that_is_gone_is_passed_over_for_the_log(made: tuple[Path, dict[st
         told = recover(path)
     finally:
         aside.rename(path / "store")
-    assert told["way"] == "log"
+    assert told["source"] == "log"
     assert "holds no final block" in told["tried"][1]
     assert fingerprint(url_of(path)) == before
 
@@ -150,7 +150,7 @@ def test_beginning_of_a_snapshot_that_is_gone_does_not_stand_in_the_way(
     with connect(url_of(path)) as database:
         begin_restoring(database, 7, bytes(32))
     told = recover(path)
-    assert told["way"] == "store"
+    assert told["source"] == "store"
     assert fingerprint(url_of(path)) == before
 
 

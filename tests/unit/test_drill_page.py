@@ -16,7 +16,7 @@ def drill(number: int, verdict: str = "passed", seconds: float = 1.5, **more: An
     report: dict[str, Any] = {
         "verdict": verdict,
         "injected": None,
-        "way": "snapshot",
+        "source": "snapshot",
         "height": 41_000 + number,
         "records": 12_345,
         "seconds": seconds,
@@ -58,7 +58,7 @@ def read(page: str) -> Reader:
 
 
 def test_page_has_a_bar_and_a_row_for_each_drill_with_units() -> None:
-    page = read(page_of("payments", [drill(0), drill(1, "failed", 0.0, way=None), drill(2, "healed", 60.25)]))
+    page = read(page_of("payments", [drill(0), drill(1, "failed", 0.0, source=None), drill(2, "healed", 60.25)]))
     assert page.seen.count("rect") == 3
     assert page.seen.count("tr") == 1 + 3
     for words in ("Drills of payments", "41,002", "60.2 s", "8,230", "12,345", "99,999", "2026-03-03"):
@@ -69,7 +69,7 @@ def test_page_has_a_bar_and_a_row_for_each_drill_with_units() -> None:
 @pytest.mark.parametrize("hostile", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&lt;b&gt;"])
 def test_nothing_in_a_report_becomes_markup(hostile: str) -> None:
     said: dict[str, Any] = {
-        "way": hostile,
+        "source": hostile,
         "injected": hostile,
         "detected": [hostile],
         "differing": [hostile],
@@ -82,5 +82,5 @@ def test_nothing_in_a_report_becomes_markup(hostile: str) -> None:
 
 def test_without_any_drill_the_page_says_so() -> None:
     page = read(page_of("payments", []))
-    assert "No drill has been walked yet." in page.text
+    assert "No drill has run yet." in page.text
     assert "svg" not in page.seen

@@ -1,8 +1,8 @@
 """The protocol sentence by sentence: first the paper's, then what ours says beyond it (`consensus/core/core.py`).
 
 Each test is named by its sentence and plays it on one core. Cases of a rule lie beside it: R1 to R3 in
-`test_core_leading`, R4 and R5 in `test_core_voting`, R6 to R10 and R13 in `test_core_certificates`, R11 in `test_core_records`,
-R12 in `test_core_openings`; the leader table in `test_leader_table`, the quorum in `test_tally`.
+`test_core_leading`, R4 and R5 in `test_core_voting`, R6 to R10 and R13 in `test_core_certificates`, R11 in
+`test_core_records`, R12 in `test_core_openings`; the leader table in `test_leader_table`, the quorum in `test_tally`.
 """
 
 from dataclasses import replace
