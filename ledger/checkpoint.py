@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from ledger import digests
-from ledger.codec import Codec
+from ledger.encoding.codec import Codec
 from ledger.genesis import Genesis
 from ledger.header import Epoch, Head, header_bytes_max, is_head
 from ledger.rejection import Reason, Rejection

@@ -8,11 +8,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
-from ledger import digests, strict_json
+from ledger import digests
+from ledger.encoding import strict_json
+from ledger.encoding.strict_json import Fields, StrictJsonError
 from ledger.errors import CallerError
 from ledger.header import PROTOCOL_VERSION, Head
 from ledger.keys import is_acceptable_key
-from ledger.strict_json import Fields, StrictJsonError
 
 
 @dataclass(frozen=True, slots=True)

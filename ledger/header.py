@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Final, NewType
 
-from ledger.codec import Codec
+from ledger.encoding.codec import Codec
 from ledger.rejection import Reason, Rejection
 
 Epoch = NewType("Epoch", int)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from ledger import digests
-from ledger.canonical import Refused, read_bytes, read_long
-from ledger.codec import PREFIX_SIZE, Codec
 from ledger.commands import Command
 from ledger.commands.avro import from_avro, to_avro
 from ledger.commands.costs import is_too_costly
 from ledger.commands.rules import check_command
+from ledger.encoding.canonical import Refused, read_bytes, read_long
+from ledger.encoding.codec import PREFIX_SIZE, Codec
 from ledger.genesis import Limits
 from ledger.keys import PrivateKey
 from ledger.rejection import Reason, Rejection

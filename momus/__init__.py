@@ -16,7 +16,6 @@ if _IS_COMMAND and not sys.flags.safe_path and sys.path[0] != __file__.removesuf
 
 from typing import TYPE_CHECKING  # noqa: E402
 
-from ledger.codec import load_schema  # noqa: E402
 from ledger.commands import (  # noqa: E402
     Burn,
     CreateAsset,
@@ -29,6 +28,7 @@ from ledger.commands import (  # noqa: E402
     TransferObject,
     UpdateObject,
 )
+from ledger.encoding.codec import load_schema  # noqa: E402
 from ledger.genesis import Genesis, parse_genesis  # noqa: E402
 from ledger.keys import PrivateKey  # noqa: E402
 from ledger.transaction import Transaction  # noqa: E402

@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from consensus.wire.checkpoint_messages import CheckpointWire
-from ledger.codec import Codec
 from ledger.commands.rules import ADDRESS_SIZE, TYPE_SIZE_MAX, WRITERS_MAX
 from ledger.committee import Committees
+from ledger.encoding.codec import Codec
 from ledger.genesis import Genesis
 from ledger.header import header_bytes_max
 from ledger.leaf_reading import KEY_BYTES_MAX, VALUE_BYTES_MAX

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ledger.codec import Codec
+from ledger.encoding.codec import Codec
 from ledger.keys import verify
 from ledger.rejection import Reason, Rejection
 

@@ -33,7 +33,7 @@ Run = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Subtree:
     """What stands at a path, in bytes, and which keys lie below it."""
 
     path: bytes
@@ -61,7 +61,7 @@ class Loaded:
 def load(root: Child | None, key_hashes: Iterable[bytes], read: Read) -> dict[bytes, Children]:
     """The nodes on the way to some keys, by path. Raises: TreeDamaged."""
     keys = sorted(key_hashes)
-    top = [Place(b"", encode_child(root), 0, len(keys))] if is_node(root) else []
+    top = [Subtree(b"", encode_child(root), 0, len(keys))] if is_node(root) else []
     nodes = StoredNodes(read, lambda key: None).load(keys, top)
     for path, node in nodes.items():
         above = encode_child(root) if not path and root is not None else nodes[path[:-1]].children[path[-1]]
@@ -91,7 +91,7 @@ class StoredNodes:
         self._read = read
         self._known = known
 
-    def load(self, keys: Sequence[bytes], tops: Iterable[Place]) -> dict[bytes, Loaded]:
+    def load(self, keys: Sequence[bytes], tops: Iterable[Subtree]) -> dict[bytes, Loaded]:
         """The nodes `tops`, and all below them on the way to their keys, by path; hashes are not checked yet.
 
         Raises: TreeDamaged.
@@ -99,17 +99,17 @@ class StoredNodes:
         nodes: dict[bytes, Loaded] = {}
         level = list(tops)
         while level:
-            below: list[Place] = []
+            below: list[Subtree] = []
             for place, node in zip(level, self.one_level(keys, level), strict=True):
                 nodes[place.path] = node
                 for number, first, last in node.runs:
                     child = node.children[number]
                     if child is not None and len(child) != LEAF_SIZE:
-                        below.append(Place(place.path + NIBBLE_BYTES[number], child, first, last))
+                        below.append(Subtree(place.path + NIBBLE_BYTES[number], child, first, last))
             level = below
         return nodes
 
-    def one_level(self, keys: Sequence[bytes], level: Sequence[Place]) -> Iterator[Loaded]:
+    def one_level(self, keys: Sequence[bytes], level: Sequence[Subtree]) -> Iterator[Loaded]:
         """These nodes alone. Raises: TreeDamaged."""
         if len(level[0].path) >= NIBBLES:
             raise TreeDamaged("The state tree is deeper than its keys are long.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tree.hashing import DIGEST_SIZE, leaf_hash
-from tree.loading import NIBBLE_BYTES, Known, Loaded, Place, Read, StoredNodes, runs_of
+from tree.loading import NIBBLE_BYTES, Known, Loaded, Read, StoredNodes, Subtree, runs_of
 from tree.nodes import (
     LEAF_SIZE,
     Child,
@@ -81,7 +81,7 @@ def update_in_parts(
     Raises: TreeDamaged. Then some of it has been written, which must be undone.
     """
     batch = _Batch(version, keys, value_hashes, StoredNodes(read, known), write, part_max)
-    top = batch.change(Place(b"", None if root is None else encode_child(root), 0, len(keys)))
+    top = batch.change(Subtree(b"", None if root is None else encode_child(root), 0, len(keys)))
     batch.hand_over()
     return None if top is None else decode_child(top)
 
@@ -109,7 +109,7 @@ class _Batch:
         self._nodes: dict[bytes, Loaded] = {}  # of the part
         self.done = Update()
 
-    def change(self, place: Place) -> bytes | None:
+    def change(self, place: Subtree) -> bytes | None:
         """What stands there after its changes, made part by part: where there are too many for one, by children."""
         if place.end - place.start <= self._part_max or _is_lone(place.child):
             return self._change_part([place])[0]
@@ -127,12 +127,12 @@ class _Batch:
         done, self.done = self.done, Update()
         self._write(done)
 
-    def _above(self, place: Place) -> Loaded:
+    def _above(self, place: Subtree) -> Loaded:
         if place.child is not None:
             return next(self._stored.one_level(self._keys, [place]))
         return Loaded([None] * 16, list(runs_of(self._keys, place.start, place.end, len(place.path))), True)
 
-    def _change_part(self, places: Sequence[Place]) -> list[bytes | None]:
+    def _change_part(self, places: Sequence[Subtree]) -> list[bytes | None]:
         self._changes = self._value_hashes(self._keys[places[0].start : places[-1].end])
         tops = [place for place in places if place.child is not None and not _is_lone(place.child)]
         self._nodes = self._stored.load(self._keys, tops)
@@ -236,12 +236,12 @@ def _is_lone(child: bytes | None) -> bool:
     return child is not None and len(child) == LEAF_SIZE
 
 
-def _parts(path: bytes, node: Loaded, part_max: int) -> Iterator[list[Place]]:
+def _parts(path: bytes, node: Loaded, part_max: int) -> Iterator[list[Subtree]]:
     """The children of a node below which there are changes: neighbours together as far as `part_max` goes."""
-    part: list[Place] = []
+    part: list[Subtree] = []
     for number, first, last in node.runs:
         if part and last - part[0].start > part_max:
             yield part
             part = []
-        part.append(Place(path + NIBBLE_BYTES[number], node.children[number], first, last))
+        part.append(Subtree(path + NIBBLE_BYTES[number], node.children[number], first, last))
     yield part

@@ -6,7 +6,7 @@ from typing import Any, Final
 from api.reading.rows import ObjectChange, Rejected, Transfer
 from api.reading.streams import Event, RejectedEvent, StreamPosition
 from api.reading.transactions import TRANSFERS_MAX, Transaction
-from ledger.codec import Codec
+from ledger.encoding.codec import Codec
 from ledger.rejection import Rejection
 
 RECORD_BYTES_MAX: Final = 1 << 20

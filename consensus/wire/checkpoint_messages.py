@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from consensus.wire.messages import Verify
 from ledger.checkpoint import Checkpoint, checkpoint_digest, decode_checkpoint, encode_checkpoint
-from ledger.codec import PREFIX_SIZE, Codec
 from ledger.committee import Committee, Committees
+from ledger.encoding.codec import PREFIX_SIZE, Codec
 from ledger.genesis import Genesis
 from ledger.header import header_bytes_max
 from ledger.keys import verify

@@ -8,9 +8,9 @@ from typing import Final
 from consensus.wire.messages import Block, Certificate, Kind, Verify, Wire
 from ledger import digests
 from ledger.block import FinalBlock
-from ledger.canonical import Refused, read_bytes, read_long
-from ledger.codec import Codec
 from ledger.committee import Committees
+from ledger.encoding.canonical import Refused, read_bytes, read_long
+from ledger.encoding.codec import Codec
 from ledger.genesis import Genesis
 from ledger.keys import verify
 from ledger.rejection import Reason, Rejection

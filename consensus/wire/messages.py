@@ -11,8 +11,8 @@ from struct import Struct
 from typing import Any, Final
 
 from ledger import digests
-from ledger.codec import PREFIX_SIZE, Codec
 from ledger.committee import FIRST_EPOCH, Committee, Committees
+from ledger.encoding.codec import PREFIX_SIZE, Codec
 from ledger.genesis import Genesis
 from ledger.header import Epoch, Header, decode_header, encode_header, header_bytes_max
 from ledger.keys import verify

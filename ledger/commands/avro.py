@@ -2,8 +2,8 @@
 
 from typing import Any, Final, get_args
 
-from ledger.codec import load_schema
 from ledger.commands import Command, complete
+from ledger.encoding.codec import load_schema
 
 AvroCommand = tuple[str, dict[str, Any]]
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from backbone.intake.intake import Source
 from backbone.store.files import write_durably
-from ledger import strict_json
+from ledger.encoding import strict_json
 from ledger.errors import Halt
 from ledger.genesis import Genesis
 

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, Final
 
 from fastavro import writer
 
-from ledger.canonical import Refused, read_long, reader
-from ledger.codec import load_schema
+from ledger.encoding.canonical import Refused, read_long, reader
+from ledger.encoding.codec import load_schema
 from ledger.errors import PeerError
 
 BLOCK_BYTES: Final = 64_000

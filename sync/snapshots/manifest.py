@@ -14,10 +14,10 @@ from itertools import pairwise
 from typing import Any, Final
 
 from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
-from ledger import strict_json
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.digests import block_digest
+from ledger.encoding import strict_json
 from ledger.errors import PeerError
 from ledger.genesis import Genesis
 from ledger.header import Header, decode_header

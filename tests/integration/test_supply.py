@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 from api.effects.record import encode_effect
 from api.reading.database import View
 from api.reading.streams import EffectFeed, StreamPosition
-from ledger.codec import Codec
+from ledger.encoding.codec import Codec
 from tests.random_ledger import ZEROS
 from tests.snapshots import small_chain
 

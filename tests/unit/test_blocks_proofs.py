@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from consensus.wire.final_blocks import DESCENDANTS_MAX, BlockReader, encode_block, verify_block
 from consensus.wire.messages import Block, Certificate, Kind
 from ledger.block import FinalBlock
-from ledger.codec import Codec
 from ledger.committee import Committees
+from ledger.encoding.codec import Codec
 from ledger.rejection import Rejection
 from tests.builders import genesis
 from tests.core_bench import Bench

@@ -19,8 +19,8 @@ from consensus.wire.checkpoint_messages import (
 )
 from consensus.wire.messages import NO_DIGEST, Kind, Vote, Wire
 from ledger.checkpoint import Checkpoint, checkpoint_digest, decode_checkpoint, encode_checkpoint
-from ledger.codec import Codec
 from ledger.committee import Committees
+from ledger.encoding.codec import Codec
 from ledger.header import Epoch, Head, header_bytes_max
 from ledger.keys import verify
 from ledger.rejection import Reason, Rejection

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.canonical import UnfitSchema, read_long, reader
-from ledger.codec import Codec, load_schema
+from ledger.encoding.canonical import UnfitSchema, read_long, reader
+from ledger.encoding.codec import Codec, load_schema
 from ledger.rejection import Reason, Rejection
 
 SCHEMAS = ["Transaction", "TransactionBatch", "Body", "Header"]

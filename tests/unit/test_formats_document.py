@@ -7,8 +7,8 @@ from typing import get_args
 import pytest
 
 from ledger import digests
-from ledger.codec import Codec
 from ledger.commands import Command
+from ledger.encoding.codec import Codec
 from ledger.genesis import DEFAULT_LIMITS, LIMITS_MAX
 from ledger.header import Header
 from ledger.rejection import Reason

@@ -13,7 +13,6 @@ import pytest
 
 from ledger import digests
 from ledger.checkpoint import Checkpoint, decode_checkpoint, encode_checkpoint
-from ledger.codec import Codec
 from ledger.commands import (
     Burn,
     Command,
@@ -26,6 +25,7 @@ from ledger.commands import (
     TransferObject,
     UpdateObject,
 )
+from ledger.encoding.codec import Codec
 from ledger.genesis import DEFAULT_LIMITS, parse_genesis
 from ledger.header import Epoch, Head, Header, Opening, decode_header, encode_header
 from ledger.keys import PrivateKey

@@ -7,7 +7,7 @@ from api.reading.transactions import TRANSFERS_MAX
 from backbone.store.values import VALUE_BYTES_MAX
 from backbone.topics import chain_topics, effects_topic
 from ledger import leaf_reading
-from ledger.codec import Codec
+from ledger.encoding.codec import Codec
 from ledger.genesis import LIMITS_MAX
 from ledger.transaction import REFERENCE_SIZE_MAX
 from sync.records import RangeLimits

@@ -9,8 +9,8 @@ import pytest
 
 from consensus.wire.final_blocks import BlockReader, encode_block
 from consensus.wire.messages import Kind, Message
-from ledger.codec import Codec
 from ledger.committee import Committees
+from ledger.encoding.codec import Codec
 from tests.core_bench import Bench
 
 GOLDEN = json.loads((Path(__file__).parent / "golden_consensus.json").read_text())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from consensus.wire.checkpoint_messages import TAG_CERTIFY
 from consensus.wire.messages import _TAG_PROPOSAL, _TAGS
 from ledger import digests
-from ledger.codec import Codec
+from ledger.encoding.codec import Codec
 from ledger.keys import verify
 from ledger.rejection import Reason, Rejection
 from sync import node_record

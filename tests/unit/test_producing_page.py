@@ -15,7 +15,7 @@ from fastavro.schema import parse_schema, to_parsing_canonical_form
 
 from client import partition_of
 from ledger import digests
-from ledger.codec import Codec, load_schema
+from ledger.encoding.codec import Codec, load_schema
 from ledger.genesis import Genesis, parse_genesis
 from ledger.keys import PrivateKey
 from ledger.transaction import Body, decode_body, decode_record, encode_transaction, sign_body

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger import digests
-from ledger.codec import Codec
 from ledger.commands import Command, DeleteObject
+from ledger.encoding.codec import Codec
 from ledger.genesis import DEFAULT_LIMITS
 from ledger.keys import verify
 from ledger.rejection import Reason, Rejection

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.verdicts import join, judge
-from ledger.codec import Codec
 from ledger.columns import KIND_OTHER, KIND_TRANSFER, Verdicts
 from ledger.commands import Burn, Command, CreateObject, Mint
+from ledger.encoding.codec import Codec
 from ledger.genesis import Limits, parse_genesis
 from ledger.rejection import Reason
 from ledger.transaction import Transaction, digest_of, encode_batch, encode_body

@@ -25,7 +25,7 @@ class UnfitSchema(CallerError):
 
 
 class Refused(PeerError):
-    """The bytes are not canonical Avro of the schema. Never leaves :class:`ledger.codec.Codec`."""
+    """The bytes are not canonical Avro of the schema. Never leaves :class:`ledger.encoding.codec.Codec`."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(detail)

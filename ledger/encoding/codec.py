@@ -11,12 +11,12 @@ from typing import Any, Final
 from fastavro import schemaless_writer
 from fastavro.schema import fingerprint, parse_schema, to_parsing_canonical_form
 
-from ledger.canonical import Refused, reader
+from ledger.encoding.canonical import Refused, reader
 from ledger.rejection import Reason, Rejection
 
 MARKER: Final = b"\xc3\x01"
 PREFIX_SIZE: Final = 10
-_PARTS: Final = Path(__file__).resolve().parents[1]
+_PARTS: Final = Path(__file__).resolve().parents[2]
 
 
 def load_schema(name: str, package: str = "ledger") -> Any:
