@@ -4,17 +4,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from backbone.store import StoreReader
-from consensus.wire.checkpoint_messages import CheckpointCertificate
 from consensus.wire.final_blocks import verify_block
 from ledger.genesis import Genesis
 from node import wiring
 from node.home.context import NodeContext
 from node.home.final_heads import gap_above
 from node.home.locks import recovering
-from node.recovery.audit_store import StoreAudit, audit_certificates, audit_journal
+from node.recovery.audit_checks import CHECKPOINTS, HISTORY, PARTS, STATE
+from node.recovery.audit_checks import STORE as STORE_PART
+from node.recovery.audit_store import StoreAudit, audit_certificates, audit_journal, certificate_fault
 from node.recovery.rebuild import LOG, SNAPSHOT, STORE, Rebuilt, RecoveryFailed, RecoverySources, rebuild
 from node.recovery.replay import Step
 from node.wiring.databases import beside, drop_database, renew_database
@@ -29,8 +30,6 @@ from projections.session.errors import DatabaseUnusable, translated
 
 SCRATCH: Final = "momus_audit"
 _STORE_PRUNED: Final = "SELECT coalesce(max(store_bytes_removed), 0) > 0 FROM ledger.pruning"
-
-T = TypeVar("T")
 
 OnProgress = Callable[[str, int], None]
 """(what is done, how many so far)"""
@@ -66,77 +65,60 @@ class Audit:
         self._on_part = on_part
         self._on_progress = on_progress
         self._wire = context.checkpoint_wire()
+        self._url = wiring.database_url(context.home, context.settings)
+        self._changed: frozenset[bytes] = frozenset()
+        self._place: CursorRow | None = None
+        self._newest: AuditedCheckpoint | None = None
         self._certified = 0
         self._checkpoints = 0
 
     def run(self) -> list[Part]:
         """All parts, each told as it is done. Raises: DatabaseUnavailable, DatabaseUnusable."""
-        url = wiring.database_url(self._home, self._context.settings)
         with (
             recovering(self._home),
             translated(),
-            connect(url, "momus audit") as connection,
+            connect(self._url, "momus audit") as connection,
             connection.transaction(),
         ):
-            changed = begin(connection)
-            chain, (place, newest) = self._timed("checkpoints", partial(self._chain, connection))
-            is_at_checkpoint = place is not None and newest is not None and place.height == newest.height
-            state = partial(self._state, connection, newest, changed, is_at_checkpoint)
-            parts = [chain, self._timed("state", state)[0]]
-            parts.append(self._timed("store", partial(self._store, connection, place))[0])
-            if self._with_replay:
-                parts.append(self._timed("history", partial(self._history, connection, url, place))[0])
-        return parts
+            self._changed = begin(connection)
+            return [self._part(name, connection) for name in PARTS if name != HISTORY or self._with_replay]
 
-    def _timed(self, name: str, check: Callable[[Part], T]) -> tuple[Part, T]:
+    def _part(self, name: str, connection: Connection) -> Part:
         part = Part(name)
         started = time.monotonic()
-        result = check(part)
+        self.RUNS[name](self, connection, part)
         part.seconds = round(time.monotonic() - started, 3)
         self._on_part(part)
-        return part, result
+        return part
 
-    def _chain(self, connection: Connection, part: Part) -> tuple[CursorRow | None, AuditedCheckpoint | None]:
-        found = audit_chain(connection, self._genesis, part.findings, partial(self._on_checkpoint, part))
+    def _chain(self, connection: Connection, part: Part) -> None:
+        on_checkpoint = partial(self._on_checkpoint, part)
+        self._place, self._newest = audit_chain(connection, self._genesis, part.findings, on_checkpoint)
         part.summary = (
             f"{self._checkpoints:,} checkpoints, {self._certified:,} of them certified, "
             f"{self._checkpoints - self._certified:,} not certified."
         )
-        return found
 
     def _on_checkpoint(self, part: Part, checkpoint: AuditedCheckpoint) -> None:
         self._checkpoints += 1
         self._on_progress("checkpoints", self._checkpoints)
         if checkpoint.certificate is None:
             return
-        message = self._wire.decode(checkpoint.certificate)
-        key = f"height {checkpoint.height}"
-        if not isinstance(message, CheckpointCertificate):
-            part.findings.add("certificates", key, "The certificate does not read.")
-        elif message.claim.digest != checkpoint.digest:
-            claim = message.claim.checkpoint
-            what = f"It is of another checkpoint: of height {claim.height}, with the root {claim.state_root.hex()}."
-            part.findings.add("certificates", key, what)
-        elif not self._wire.is_certified(message):
-            part.findings.add("certificates", key, "It has no quorum of good signatures.")
-        else:
+        fault = certificate_fault(self._wire, checkpoint, checkpoint.certificate)
+        if fault is None:
             self._certified += 1
+        else:
+            part.findings.add("certificates", f"height {checkpoint.height}", fault)
 
-    def _state(
-        self,
-        connection: Connection,
-        newest: AuditedCheckpoint | None,
-        changed: frozenset[bytes],
-        is_at_checkpoint: bool,
-        part: Part,
-    ) -> None:
-        on_row = partial(self._on_progress, "rows")
-        it = audit_state(connection, self._genesis, newest, changed, is_at_checkpoint, part.findings, on_row)
+    def _state(self, connection: Connection, part: Part) -> None:
+        place, newest, on_row = self._place, self._newest, partial(self._on_progress, "rows")
+        is_at_checkpoint = place is not None and newest is not None and place.height == newest.height
+        it = audit_state(connection, self._genesis, newest, self._changed, is_at_checkpoint, part.findings, on_row)
         part.summary = f"{it.rows:,} rows against the root of height {it.checkpoint_height}"
         part.summary += f"; {it.changed:,} changed since, which replay alone checks" if it.changed else ""
         part.summary += f"; {it.unknown:,} cannot be compared, the tree above them is damaged." if it.unknown else "."
 
-    def _store(self, connection: Connection, place: CursorRow | None, part: Part) -> None:
+    def _store(self, connection: Connection, part: Part) -> None:
         row = connection.execute(_STORE_PRUNED).fetchone()
         is_pruned = row is not None and bool(row[0])
         audit = StoreAudit(
@@ -147,7 +129,7 @@ class Audit:
             part.findings,
             lambda height, records: self._on_progress("records", records),
         )
-        audit.run(block_digests(connection), 0 if place is None else place.height)
+        audit.run(block_digests(connection), self._height())
         known = partial(checkpoint_digests, connection)
         certificates = audit_certificates(self._home.store, self._wire, known, part.findings)
         audit_journal(self._home.journal_file, self._genesis, self._context.committees.current, part.findings)
@@ -156,12 +138,16 @@ class Audit:
             "certificates, the journal."
         )
 
+    def _height(self) -> int:
+        """Of the database."""
+        return 0 if self._place is None else self._place.height
+
     def _on_step(self, step: Step) -> None:
         self._on_progress("records replayed", step.records)
 
-    def _history(self, connection: Connection, url: str, place: CursorRow | None, part: Part) -> None:
+    def _history(self, connection: Connection, part: Part) -> None:
         """Replayed from the store, or where that does not work from the log, to the height that is audited."""
-        height = 0 if place is None else place.height
+        url, height = self._url, self._height()
         scratch = beside(url, SCRATCH)
         renew = partial(renew_database, url, SCRATCH)
         renew()
@@ -208,6 +194,9 @@ class Audit:
                 raise
             renew()
             return rebuild(replace(sources, allowed=(SNAPSHOT,), snapshot_max=kept[0]), scratch, height, renew)
+
+    RUNS: Final = {CHECKPOINTS: _chain, STATE: _state, STORE_PART: _store, HISTORY: _history}
+    """What does the checks of each part."""
 
 
 def audited(url: str, genesis: Genesis) -> list[str]:

@@ -19,6 +19,7 @@ from ledger.committee import Committee
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, decode_header
 from ledger.rejection import Rejection
+from projections.audit.chain import AuditedCheckpoint
 from projections.audit.findings import Findings
 
 BLOCKS_AT_ONCE: Final = 256
@@ -201,6 +202,17 @@ def _wrong_certificate(wire: CheckpointWire, stored: StoredCertificate, own: tup
         return f"A quorum has certified another checkpoint than the database has, with the root {root}."
     is_missing = own is not None and not own[1]
     return "The database has the checkpoint and later certificates, but not this one." if is_missing else None
+
+
+def certificate_fault(wire: CheckpointWire, checkpoint: AuditedCheckpoint, certificate: bytes) -> str | None:
+    """What is wrong with the certificate that a database has of a checkpoint."""
+    message = wire.decode(certificate)
+    if not isinstance(message, CheckpointCertificate):
+        return "The certificate does not read."
+    if message.claim.digest != checkpoint.digest:
+        claim = message.claim.checkpoint
+        return f"It is of another checkpoint: of height {claim.height}, with the root {claim.state_root.hex()}."
+    return None if wire.is_certified(message) else "It has no quorum of good signatures."
 
 
 def audit_journal(path: Path, genesis: Genesis, committee: Committee, findings: Findings) -> None:
