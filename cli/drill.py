@@ -18,8 +18,9 @@ from node.home import exits
 from node.home.context import NodeContext
 from node.home.layout import Home
 from node.recovery.damage import Injection
-from node.recovery.drill import FAILED, Drill, DrillReport
+from node.recovery.drill import Drill
 from node.recovery.drill_page import kept_drills, page_of
+from node.recovery.drill_report import FAILED, DrillReport
 from node.recovery.rebuild import LOG, SNAPSHOT, SOURCES, STORE
 from node.wiring.databases import running_postgres
 

@@ -13,9 +13,10 @@ from node import wiring
 from node.home.context import NodeContext
 from node.home.final_heads import gap_above
 from node.home.locks import recovering
+from node.recovery.audit_certificates import audit_certificates, certificate_fault
 from node.recovery.audit_checks import CHECKPOINTS, HISTORY, PARTS, STATE
 from node.recovery.audit_checks import STORE as STORE_PART
-from node.recovery.audit_store import StoreAudit, audit_certificates, audit_journal, certificate_fault
+from node.recovery.audit_store import StoreAudit, audit_journal
 from node.recovery.rebuild import LOG, SNAPSHOT, STORE, Rebuilt, RecoveryFailed, RecoverySources, rebuild
 from node.recovery.replay import Step
 from node.wiring.databases import beside, drop_database, renew_database

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from node.recovery.audit_store import StoreAudit, audit_certificates, audit_journal, certificate_fault
+from node.recovery.audit_certificates import audit_certificates, certificate_fault
+from node.recovery.audit_store import StoreAudit, audit_journal
 from projections.audit.audit import audit_state
 from projections.audit.chain import check_checkpoints, check_cursor
 from projections.audit.history import compare_history

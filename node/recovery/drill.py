@@ -5,13 +5,12 @@ quorum has certified, and to the same rows. With an injection the copy is damage
 damage, and come back all the same where anything is left to come back from.
 """
 
-import json
 import os
 import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import get_context
@@ -29,6 +28,7 @@ from node.home.locks import drill_lock, recovering
 from node.recovery.audit import audited
 from node.recovery.audit_store import StoreAudit
 from node.recovery.damage import OF_DATABASE, OF_STORE, Injection, damage_database, damage_snapshot, damage_store
+from node.recovery.drill_report import DETECTED, FAILED, HEALED, PASSED, DrillReport
 from node.recovery.rebuild import SNAPSHOT, SOURCES, Rebuilt, RecoveryFailed, RecoverySources, newest_snapshot, rebuild
 from node.recovery.replay import OnStep
 from node.wiring.databases import beside, drop_database, renew_database
@@ -43,39 +43,10 @@ from sync.snapshots.restore import copy_snapshot, open_snapshot
 from sync.snapshots.stores import Folder
 
 SCRATCH: Final = "momus_drill"
-PASSED, HEALED, DETECTED, FAILED = "passed", "healed", "detected", "failed"
 _WATCH_S: Final = 0.05
 _CERTIFICATES: Final = 1_000
 
 _INSERT: Final = "INSERT INTO ledger.drills (started_at, report) VALUES (%s, %s)"
-
-
-@dataclass(frozen=True, slots=True)
-class DrillReport:
-    """What a drill showed. Seconds are those of recovery, without the comparison."""
-
-    started_at: str
-    verdict: str
-    injected: str | None
-    source: str | None
-    height: int
-    above: int
-    """The height of the snapshot that it began with; 0: genesis."""
-    certified_height: int
-    records: int
-    seconds: float
-    records_per_s: float
-    is_root_certified: bool | None
-    """None where there is no certificate yet."""
-    rows_compared: int
-    differing: tuple[str, ...]
-    """A sentence per table of the rebuilt database that is not the live one's."""
-    detected: tuple[str, ...]
-    """What recovery reported of the damage."""
-
-    def to_json(self) -> str:
-        """One line."""
-        return json.dumps(asdict(self), sort_keys=True)
 
 
 class Drill:

@@ -13,8 +13,9 @@ from node.home.context import NodeContext
 from node.metrics.values import Values
 from node.metrics.writing import writing
 from node.process.process import Process
-from node.recovery.drill import FAILED, Drill
+from node.recovery.drill import Drill
 from node.recovery.drill_page import write_page
+from node.recovery.drill_report import FAILED
 from projections.session.connect import connect
 from projections.session.errors import translated
 

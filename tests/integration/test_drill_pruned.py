@@ -12,7 +12,8 @@ from node.home.context import NodeContext
 from node.home.layout import Home
 from node.recovery.audit import Audit
 from node.recovery.damage import Injection
-from node.recovery.drill import HEALED, PASSED, Drill, DrillReport
+from node.recovery.drill import Drill
+from node.recovery.drill_report import HEALED, PASSED, DrillReport
 from node.settings.tree import Settings, read_settings
 from projections.database import Database
 from sync.snapshots.stores import Folder

@@ -14,7 +14,8 @@ from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.header import Epoch, Header
 from ledger.rejection import Reason, Rejection
-from node.recovery.audit_store import StoreAudit, audit_certificates, audit_journal
+from node.recovery.audit_certificates import audit_certificates
+from node.recovery.audit_store import StoreAudit, audit_journal
 from projections.audit.findings import FINDINGS_MAX, Findings
 from tests import builders
 from tests.chain_builder import even_cuts, write_store
