@@ -18,6 +18,7 @@ from ledger.commands import (
     Transfer,
     TransferObject,
     UpdateObject,
+    complete,
 )
 from ledger.commands.costs import COST_MAX, ENVELOPE_BYTES, is_too_costly, transaction_cost
 from ledger.genesis import DEFAULT_LIMITS
@@ -40,6 +41,7 @@ SMALLEST: dict[str, Command] = {
     "freeze_object": FreezeObject(ID, 0),
     "delete_object": DeleteObject(ID, 0),
 }
+complete({type(command): command for command in SMALLEST.values()}, "SMALLEST")
 
 
 @pytest.mark.parametrize("name", SMALLEST)
