@@ -19,7 +19,7 @@ _log = structlog.get_logger()
 
 
 class ActionRunner:
-    """Of one admin process; `changed` is told after each line that was written."""
+    """Of one admin process; `changed` is called after each line that was written."""
 
     def __init__(self, context: ActionContext, actions: Actions, changed: Callable[[], None]) -> None:
         self._context = context

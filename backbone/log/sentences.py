@@ -1,4 +1,4 @@
-"""What the adapters of the log say, in the same words, where a caller erred or something is gone."""
+"""What the adapters of the log say, in the same words, of errors of a caller, or where something is gone."""
 
 
 def missing(topic: str) -> str:
