@@ -1,4 +1,4 @@
-"""Concrete parts from settings: the log, the validator's key, the database's URL. Nothing else builds them."""
+"""Concrete parts from settings: the log, the validator's key, the database's URL, the snapshot store."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
