@@ -50,7 +50,7 @@ def test_a_taken_address_keeps_nobody_from_running_and_is_used_once_it_is_free()
             home.settings_file.write_text(home.settings_file.read_text() + f'\n[peers]\nlisten = "{listen}"\n')
             node = LocalNode(home.path)
             node.start()
-            assert _said_of_peers(node, "cannot serve") == "starting"
+            assert _said_of_peers(node, "cannot answer") == "starting"
         try:
             node.wait_running(["order", "execute", "peers"], 60)
             header = _final_with_records(home)
