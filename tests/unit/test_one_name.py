@@ -38,7 +38,7 @@ PROJECT: Final = {
     "momus/__init__.py": "from ledger.codec import Codec\n",
     "momus/alone.py": "import os\n",
     "ledger/__init__.py": "",
-    "ledger/encoding/codec.py": "class Codec: ...\n",
+    "ledger/codec.py": "class Codec: ...\n",
     "api/reads.py": 'import ledger.codec as codec\nQUERY = """select *\nfrom api.balances"""\n',
     "api/schemas/Effect.avsc": '"from ledger.codec import"',
 }
