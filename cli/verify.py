@@ -8,6 +8,7 @@ import typer
 from cli.options import JsonOption
 from cli.output import Failure, show
 from cli.proof_text import proven_lines
+from ledger.committee import Committees
 from ledger.genesis import Genesis, GenesisError, parse_genesis
 from node.home import exits
 from proofs.facts import proven_facts
@@ -30,7 +31,7 @@ def command(
     power_total.
     """
     chain = _genesis(genesis)
-    proven = verify_state_proof(_read(file, file_bytes_max(chain)), chain)
+    proven = verify_state_proof(_read(file, file_bytes_max(chain)), chain, Committees.of(chain))
     if isinstance(proven, NotProven):
         raise Failure(exits.FAILED, f"not proven: {proven.why}")
     facts = proven_facts(proven, chain)

@@ -55,7 +55,7 @@ def make_state_proof(url: str, genesis: Genesis, key: bytes, header_at: HeaderAt
     if header is not None and block_digest(genesis.digest, header) != checkpoint.block_digest:
         raise StateDiffers(f"The store's block {checkpoint.height} is not the one that the certificate names.")
     data = encode_state_proof(StateProof(key, row.value, row.details, encode_proof(row.proof), header, found[1]))
-    proven = verify_state_proof(data, genesis)
+    proven = verify_state_proof(data, genesis, Committees.of(genesis))
     if isinstance(proven, NotProven):
         raise StateDiffers(f"The proof that this database gives is no good: {proven.why}")
     return Made(data, proven, row.value, row.live)

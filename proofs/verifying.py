@@ -39,8 +39,8 @@ class NotProven:
     why: str
 
 
-def verify_state_proof(data: bytes, genesis: Genesis, committees: Committees | None = None) -> Proven | NotProven:
-    """What a file proves to somebody who trusts this genesis and nothing else. Never raises on any bytes."""
+def verify_state_proof(data: bytes, genesis: Genesis, committees: Committees) -> Proven | NotProven:
+    """What a file proves to somebody who trusts this genesis, its committees and nothing else. Never raises."""
     proof = decode_state_proof(data, genesis)
     if isinstance(proof, Rejection):
         return NotProven(f"It is no proof file: {_words(proof)}.")
@@ -49,7 +49,7 @@ def verify_state_proof(data: bytes, genesis: Genesis, committees: Committees | N
         return NotProven(f"Its value is none that this kind of row can have: {_words(row)}.")
     if not _are_of(proof.object, row):
         return NotProven("Its type, writers, media type and content are not those that the row has the hashes of.")
-    wire = CheckpointWire(genesis, committees or Committees.of(genesis))
+    wire = CheckpointWire(genesis, committees)
     certificate = _certificate(proof, wire)
     if isinstance(certificate, NotProven):
         return certificate

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -32,9 +33,16 @@ from ledger.committee import Committee, Committees, leader_table
 from ledger.header import Epoch, Header
 from ledger.keys import PrivateKey
 from ledger.rejection import Reason, Rejection
+from node.home.known_peers import FRESH, Known, peers_of
+from node.home.layout import Home
+from node.metrics.ordering import OrderMetrics
+from node.supervision.health import _others
+from proofs.proof_file import encode_state_proof
+from proofs.verifying import NotProven, Proven, verify_state_proof
 from simulation.checkers.leaders import leader as leader_of_checkers
 from tests.builders import genesis, validator_key
 from tests.core_bench import Bench
+from tests.proof_files import ROWS, State
 
 CHAIN = genesis(4, powers=(1, 1, 1, 1), partitions=1)
 NAMED = genesis(6).validators
@@ -239,6 +247,51 @@ def test_a_validator_signs_as_the_member_that_it_is_in_the_epoch(number: int, se
             if isinstance(it, SignClaim)
         ]
         assert asked == ([] if seat is None else [seat])
+
+
+@pytest.mark.parametrize(("members", "keys", "proven"), [((0, 2), (5, 0), True), ((1, 2, 3, 4), (2, 0, 3, 4), False)])
+def test_a_proof_of_state_stands_on_a_quorum_of_the_checkpoints_epoch(
+    members: tuple[int, ...], keys: tuple[int, ...], proven: bool
+) -> None:
+    state = State(powers=(1, 1, 1, 1))
+    state.checkpoint = replace(state.checkpoint, epoch=Epoch(1))
+    committees = Committees([Committee(Epoch(0), state.genesis.validators), committee(Epoch(1))])
+    wire = CheckpointWire(state.genesis, committees)
+    claim = wire.claim(state.checkpoint)
+    signed = [
+        (index, validator_key(key).sign(wire.signing_bytes(claim))) for index, key in zip(members, keys, strict=True)
+    ]
+    proof = state.proof(next(iter(ROWS)))
+    file = encode_state_proof(replace(proof, certificate=wire.encode(CheckpointCertificate(claim, tuple(signed)))))
+    found = verify_state_proof(file, state.genesis, committees)
+    assert isinstance(found, Proven) is proven
+    if isinstance(found, Proven):
+        assert ([it.name for it in found.signers], found.power, found.power_total) == (["v5", "v0"], 9, 12)
+    assert isinstance(verify_state_proof(file, state.genesis, Committees.of(state.genesis)), NotProven)
+
+
+# --- what a node shows of it ---
+
+
+def test_metrics_name_the_members_and_leaders_of_the_epoch(tmp_path: Path) -> None:
+    metrics = OrderMetrics(CHAIN, committee(Epoch(1)), Home(tmp_path), lambda: 0)
+    metrics.on_final(replace(block(Epoch(1), view=2).header, proposer=4))
+    blocks = metrics.values.numbers("momus_consensus_blocks_total")
+    failed = metrics.values.numbers("momus_consensus_nullified_views_total")
+    assert {name for (name,), count in blocks.items() if count} == {"v4"}
+    assert {name for (name,), count in failed.items() if count} == {
+        committee(Epoch(1)).names[committee(Epoch(1)).leader(1)]
+    }
+    power = metrics.values.numbers("momus_consensus_power")
+    assert power == {(f"v{number}",): float(of) for number, of in zip(SECOND, POWERS, strict=True)}
+
+
+@pytest.mark.parametrize(("heard", "quorum"), [((0, 2), True), ((1, 2, 3, 4), False)])
+def test_health_counts_the_power_of_the_epoch(heard: tuple[int, ...], quorum: bool) -> None:
+    rows = peers_of(committee(Epoch(1)), Known({}), "nobody")
+    assert [row.validator for row in rows] == [f"v{number}" for number in SECOND]
+    rows = [replace(row, state=FRESH if index in heard else row.state, height=7) for index, row in enumerate(rows)]
+    assert (_others(committee(Epoch(1)), rows, 7) == []) is quorum
 
 
 # --- the core ---

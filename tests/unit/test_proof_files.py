@@ -33,7 +33,8 @@ BALANCE = balance_key(ASSET, address(1))
 
 
 def ours(data: bytes, genesis_file: bytes = STATE.genesis_file) -> bool:
-    return isinstance(verify_state_proof(data, parse_genesis(genesis_file)), Proven)
+    genesis = parse_genesis(genesis_file)
+    return isinstance(verify_state_proof(data, genesis, Committees.of(genesis)), Proven)
 
 
 def strangers(data: bytes, genesis_file: bytes = STATE.genesis_file) -> bool:
@@ -81,7 +82,7 @@ def test_absences_are_shown_by_both_kinds_of_ends() -> None:
 
 def test_both_verifiers_read_the_same() -> None:
     for key in (*ROWS, *ABSENT):
-        proven = verify_state_proof(STATE.file(key), STATE.genesis)
+        proven = verify_state_proof(STATE.file(key), STATE.genesis, Committees.of(STATE.genesis))
         told = stranger_verifier.verify(STATE.file(key), STATE.genesis_file)
         assert isinstance(proven, Proven)
         assert (told["key"], told["height"], told["time_ms"]) == (key, HEIGHT, TIME_MS)
@@ -108,7 +109,7 @@ def test_both_verifiers_read_the_same() -> None:
 def test_without_its_header_a_file_proves_the_row_and_no_time(verifies: Verifies) -> None:
     data = encode_state_proof(STATE.proof(BALANCE, with_header=False))
     assert verifies(data)
-    proven = verify_state_proof(data, STATE.genesis)
+    proven = verify_state_proof(data, STATE.genesis, Committees.of(STATE.genesis))
     assert isinstance(proven, Proven)
     assert proven.time_ms is None
 
