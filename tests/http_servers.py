@@ -36,6 +36,7 @@ LARGE: Final = 24
 class Served:
     """A running server: its port, and targets with a short and with a large answer."""
 
+    name: str
     port: int
     short: str
     large: str
@@ -50,7 +51,7 @@ def served(name: str, limits: Limits, folder: Path) -> Iterator[Served]:
     """The server of this name; a folder for what it serves, which is made there once."""
     app, short, large = _MADE[name](folder)
     with running(app, limits) as port:
-        yield Served(port, short, large)
+        yield Served(name, port, short, large)
 
 
 @contextmanager
