@@ -22,6 +22,7 @@ from ledger.transaction import Body, Transaction, sign_body
 from node.embedded.broker import free_ports
 from node.home.keystore import load_key
 from node.home.layout import Home
+from tests.patience import WAIT_S
 
 BODY_BYTES_MAX = 1 << 18
 RATE_PER_S = 400
@@ -48,12 +49,12 @@ class ApiNode:
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         """One read."""
-        return httpx.get(self.base + path, params=parameters or None, timeout=30)
+        return httpx.get(self.base + path, params=parameters or None, timeout=WAIT_S)
 
     def post(self, transaction: Transaction, wait: str = "executed", **more: Any) -> httpx.Response:
         """Submit as JSON."""
         return httpx.post(
-            self.base + "/transactions", json=document(transaction), params={"wait": wait, **more}, timeout=60
+            self.base + "/transactions", json=document(transaction), params={"wait": wait, **more}, timeout=WAIT_S
         )
 
     def sign(self, *commands: Command, valid_for_ms: int = 600_000, key: PrivateKey | None = None) -> Transaction:
@@ -69,7 +70,7 @@ class ApiNode:
     @cached_property
     def asset(self) -> bytes:
         """The dev asset, once it is there."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + WAIT_S
         while not (items := self.get("/assets").json().get("items")):
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -105,6 +106,6 @@ def api_node() -> Iterator[ApiNode]:
             client = ApiNode(
                 node, f"http://127.0.0.1:{port}/v1", place.genesis(), load_key(place.client_key_file, None)
             )
-            node.wait_running(["api"], 60)
+            node.wait_running(["api"], WAIT_S)
             assert client.asset
             yield client

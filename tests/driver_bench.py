@@ -19,8 +19,7 @@ from ledger.committee import Committees
 from ledger.genesis import Genesis
 from tests.builders import validator_key
 from tests.flaky_log import FlakyLog
-
-WAIT_S = 20
+from tests.patience import WAIT_S
 
 
 class QuietIntake:

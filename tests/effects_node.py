@@ -24,6 +24,7 @@ from node import wiring
 from node.home.keystore import load_key
 from node.home.layout import Home
 from node.settings.tree import Settings
+from tests.patience import WAIT_S
 
 BATCH = 20
 SETTINGS = {
@@ -37,7 +38,6 @@ PAYMENTS = 10
 """At once; more, and a writer that is killed again and again falls behind by what takes it minutes."""
 PAUSE_S = 0.1
 ACTIVE_S_MAX = 0.4
-READ_S = 60
 
 _IN_SQL = """SELECT height, 0, index, digest FROM api.transactions
 UNION ALL SELECT height, 1, index, coalesce(digest, '') FROM api.rejections ORDER BY 1, 2, 3"""
@@ -91,11 +91,11 @@ class EffectsNode:
         """SIGKILL the process again and again, soon after it has begun to write; where the topic ended each time."""
         pid, ends = None, []
         for _ in range(kills):
-            self.node.wait_running(["effects"], 60, not_pid=pid)
+            self.node.wait_running(["effects"], WAIT_S, not_pid=pid)
             time.sleep(random.uniform(0, ACTIVE_S_MAX))
             pid = self.node.kill_9("effects")
             ends.append(self.ends())
-        self.node.wait_running(["effects"], 60, not_pid=pid)
+        self.node.wait_running(["effects"], WAIT_S, not_pid=pid)
         return ends
 
 
@@ -111,7 +111,7 @@ def effects_node(folder: Path, options: Sequence[str] = ()) -> Iterator[EffectsN
         paying = threading.Thread(target=_pay, args=(Home(home), stop))
         paying.start()
         try:
-            node.wait_running(["effects"], 60)
+            node.wait_running(["effects"], WAIT_S)
             yield running
         finally:
             stop.set()
@@ -131,9 +131,9 @@ def _committed(bootstrap: str, topic: str) -> list[tuple[bytes | None, bytes | N
     )
     consumer.assign([TopicPartition(topic, 0, 0)])
     found: list[tuple[bytes | None, bytes | None]] = []
-    deadline = time.monotonic() + READ_S
+    deadline = time.monotonic() + WAIT_S
     try:
-        _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), READ_S)
+        _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), WAIT_S)
         while time.monotonic() < deadline:
             for message in consumer.consume(1_000, 0.2):
                 error = message.error()
@@ -145,7 +145,7 @@ def _committed(bootstrap: str, topic: str) -> list[tuple[bytes | None, bytes | N
                     return found
     finally:
         consumer.close()
-    raise AssertionError(f"{topic} cannot be read to {end} in {READ_S} s")
+    raise AssertionError(f"{topic} cannot be read to {end} in {WAIT_S} s")
 
 
 def _pay(home: Home, stop: threading.Event) -> None:

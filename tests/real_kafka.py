@@ -15,6 +15,7 @@ from backbone.log import LogUnavailable
 from backbone.log.kafka import KafkaLog
 from node.embedded.broker import LocalBroker, free_ports
 from node.embedded.broker_files import KAFKA_VERSION, BrokerUnusable
+from tests.patience import WAIT_S
 
 START_S_MAX = 120
 
@@ -24,7 +25,7 @@ def real_kafka() -> Iterator[str]:
     """The address of a broker that answers; without one, the tests that need it fail with one sentence."""
     given = os.environ.get("MOMUS_KAFKA")
     if given:
-        wait_for(given, 20)
+        wait_for(given, WAIT_S)
         yield given
     elif _docker_answers():
         with _container() as address:
@@ -61,7 +62,7 @@ def _docker_answers() -> bool:
         return False
     asked = [docker, "version", "--format", "{{.Server.Version}}"]
     try:
-        return subprocess.run(asked, capture_output=True, check=False, timeout=20).returncode == 0
+        return subprocess.run(asked, capture_output=True, check=False, timeout=WAIT_S).returncode == 0
     except subprocess.TimeoutExpired:
         return False
 

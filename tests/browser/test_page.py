@@ -31,8 +31,9 @@ from node.embedded.broker import free_ports
 from node.home.keystore import load_key
 from node.home.layout import Home
 from tests.api_node import TO, ApiNode, document
+from tests.patience import WAIT_S
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser]
 HOSTILE = "</td><script>document.title='owned'</script><img src=x onerror=document.title='owned'>\u202e"
 MENU = (
     "Overview",
@@ -124,7 +125,7 @@ def chain() -> Iterator[Chain]:
         with LocalCommittee(homes, environments) as committee:
             place = Home(homes[0])
             key = load_key(next(home.rglob("client.json")), None)
-            committee.nodes[0].wait_running(["api"], 60)
+            committee.nodes[0].wait_running(["api"], WAIT_S)
             page = f"http://127.0.0.1:{ports[0]}/"
             api = ApiNode(committee.nodes[0], page + "v1", place.genesis(), key)
             yield from _filled(api, page, homes[0])
@@ -201,7 +202,7 @@ class Walker:
         """What the browser has logged since it was asked last."""
         return list(self.driver.get_log("browser"))  # type: ignore[no-untyped-call]
 
-    def until(self, condition: Callable[[], Any], seconds: float = 20) -> None:
+    def until(self, condition: Callable[[], Any], seconds: float = WAIT_S) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, self.text("main")[:2_000]
@@ -428,6 +429,6 @@ def test_a_node_that_is_gone_is_told_of(walker: Walker) -> None:
     walker.until(lambda: walker.text("#live") == "live")
     pid = walker.chain.api.node.kill_9("api")
     walker.until(lambda: walker.text("#live") == "reconnecting")
-    walker.until(lambda: walker.text("#live") == "live", 60)
+    walker.until(lambda: walker.text("#live") == "live", WAIT_S)
     assert pid > 0
     walker.complaints()  # that a connection was refused, which is so

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.oracle_berka import balances
+from tests.patience import WAIT_S
 
 ROWS = 600
 KEYS = {
@@ -42,7 +43,7 @@ def scratch() -> Iterator[Path]:
 
 def _momus(*arguments: str) -> "subprocess.CompletedProcess[str]":
     argv = [sys.executable, "-m", "momus", *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=WAIT_S, check=False)
 
 
 def _demo(scratch: Path, *options: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ _END: Final = "end-of-command"
 _VARIES: Final = re.compile(r"(?!0{8})[0-9a-f]{8,}|\d+(?:[.,]\d+)*|\s+")
 _FENCE: Final = re.compile(r"^```(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 
-pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.postgres, pytest.mark.processes]
 
 
 def fences(text: str) -> list[tuple[str, str]]:

@@ -20,9 +20,9 @@ from backbone.log import (
     TopicSpec,
 )
 from backbone.topics import chain_topics, check_topic, registry_topic
+from tests.patience import WAIT_S
 
 VALUE_BYTES_MAX = 1_500_000
-WAIT_S = 30
 
 
 def spec_of(name: str, partitions: int = 2) -> TopicSpec:

@@ -10,6 +10,7 @@ from backbone.log import Log
 from backbone.log.kafka import KafkaLog
 from tests.contract.log_contract import LogContract
 from tests.contract.log_extras import Durable, NullValues
+from tests.patience import WAIT_S
 
 
 @pytest.mark.kafka
@@ -33,7 +34,7 @@ class TestKafkaLog(LogContract, NullValues, Durable):
     def prune(self, log: Log, topic: str, partition: int, first_offset: int) -> None:
         admin = AdminClient({"bootstrap.servers": self.servers, "log_level": "0"})
         for future in admin.delete_records([TopicPartition(topic, partition, first_offset)]).values():
-            assert future.result(20).low_watermark == first_offset
+            assert future.result(WAIT_S).low_watermark == first_offset
 
     def append_null(self, log: Log, topic: str, key: bytes) -> None:
         producer = Producer({"bootstrap.servers": self.servers, "log_level": "0"})

@@ -13,7 +13,8 @@ from node.home import exits
 from tests.faults.disk import no_room
 from tests.faults.proxy import Link, afflicted
 from tests.faults.signals import pid_of, stopped
-from tests.faults.world import WAIT_S, World
+from tests.faults.world import World
+from tests.patience import WAIT_S
 
 DELAY_MS: Final = 200
 BYTES_PER_S: Final = 20_000

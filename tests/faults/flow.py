@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from client import Client, ClientSettings, Submission
+from tests.patience import WAIT_S
 from tests.recovery.payments import Payments
 
-SETTLE_S: Final = 180.0
 VALID_MS: Final = 50 * 60 * 1000
 IN_FLIGHT_MAX: Final = 3_000
 
@@ -32,7 +32,7 @@ class Flow:
 
     def open(self) -> None:
         """The asset and everybody's funds are final, so what follows can be paid in any order."""
-        self._client.wait(self._client.submit_all(self.payments.opening()), SETTLE_S)
+        self._client.wait(self._client.submit_all(self.payments.opening()), WAIT_S)
 
     def start(self, per_s: float) -> None:
         """Payments at this rate from now on; `inf`: as fast as IN_FLIGHT_MAX lets them."""
@@ -46,37 +46,37 @@ class Flow:
         """No more payments; those submitted are on their way."""
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(SETTLE_S)
+            self._thread.join(WAIT_S)
             assert not self._thread.is_alive(), "nothing becomes final any more, so the client takes nothing more"
             self._thread = None
 
     def until_delivered(self) -> None:
         """Pause, and wait until the log has acknowledged every payment, whether it is final or not."""
         self.pause()
-        self._client.wait(self.submissions, SETTLE_S, until="delivered")
+        self._client.wait(self.submissions, WAIT_S, until="delivered")
 
     def until_final(self, further: int) -> None:
         """Wait until as many of the payments submitted from now on are final."""
         first = len(self.submissions)
-        deadline = time.monotonic() + SETTLE_S
+        deadline = time.monotonic() + WAIT_S
         while True:
             if sum(payment.height is not None for payment in self.submissions[first:]) >= further:
                 return
-            assert time.monotonic() < deadline, f"no {further} further payments final within {SETTLE_S:g} s"
+            assert time.monotonic() < deadline, f"no {further} further payments final within {WAIT_S:g} s"
             time.sleep(0.02)
 
     def until_submitted(self, further: int) -> None:
         """Wait until as many further payments were submitted, whether they become final or not."""
         first = len(self.submissions)
-        deadline = time.monotonic() + SETTLE_S
+        deadline = time.monotonic() + WAIT_S
         while len(self.submissions) < first + further:
-            assert time.monotonic() < deadline, f"no {further} further payments submitted within {SETTLE_S:g} s"
+            assert time.monotonic() < deadline, f"no {further} further payments submitted within {WAIT_S:g} s"
             time.sleep(0.02)
 
     def settle(self) -> int:
         """Pause, and wait until every payment is final; how many there are."""
         self.pause()
-        self._client.wait(self.submissions, SETTLE_S)
+        self._client.wait(self.submissions, WAIT_S)
         failed = [payment.failure for payment in self.submissions if payment.failure is not None]
         assert failed == []
         return len(self.submissions)
@@ -92,7 +92,7 @@ class Flow:
         self._stop.set()
         self._client.close(0.0)
         if self._thread is not None:
-            self._thread.join(SETTLE_S)
+            self._thread.join(WAIT_S)
 
     def _run(self) -> None:
         start, first = time.monotonic(), len(self.submissions)

@@ -9,7 +9,8 @@ from lab.demo.local_node import PROCESSES
 from tests.faults.faults import Fault
 from tests.faults.flow import IN_FLIGHT_MAX
 from tests.faults.watch import Recovered
-from tests.faults.world import WAIT_S, WITHOUT_LIMIT, World
+from tests.faults.world import WITHOUT_LIMIT, World
+from tests.patience import WAIT_S
 
 PER_S: Final = 40
 """Payments a second while faults are measured."""

@@ -24,7 +24,7 @@ from ledger.rejection import Rejection
 from node.embedded.broker import LocalBroker
 from node.home.layout import Home
 from tests.faults.kafka import LinkedKafka
-from tests.faults.world import WAIT_S
+from tests.patience import WAIT_S
 
 READ_MS: Final = 200
 POLL_S: Final = 0.2

@@ -10,11 +10,11 @@ from tests.faults.disk import no_room
 from tests.faults.proxy import Link, afflicted
 from tests.faults.signals import detail_of, pid_of, stopped
 from tests.faults.world import NewDatabase, World, running_world
+from tests.patience import WAIT_S
 
-pytestmark = [pytest.mark.processes, pytest.mark.postgres, pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.processes, pytest.mark.postgres, pytest.mark.kafka]
 PER_S = 40
 VIEWS_MAX = 3
-WAIT_S = 60.0
 
 
 def test_a_committee_survives_a_cut_a_process_that_stands_still_and_a_full_disk(

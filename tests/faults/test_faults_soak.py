@@ -16,7 +16,8 @@ from tests.faults.disk import SmallDisk
 from tests.faults.faults import faults_of_brokers, faults_of_links, faults_of_processes
 from tests.faults.measure import PER_S, Healed, suffer
 from tests.faults.signals import detail_of
-from tests.faults.world import WAIT_S, NewDatabase, running_world
+from tests.faults.world import NewDatabase, running_world
+from tests.patience import WAIT_S
 
 pytestmark = [pytest.mark.processes, pytest.mark.postgres, pytest.mark.soak]
 SEED = 20261123

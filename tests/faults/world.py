@@ -16,11 +16,11 @@ from tests.faults.flow import Flow
 from tests.faults.kafka import LinkedKafka, linked_kafka
 from tests.faults.proxy import Link, Network, Target
 from tests.faults.watch import Watch
+from tests.patience import WAIT_S
 from tests.recovery.outcome import check_payments, differing_blocks
 from tests.recovery.statements import conflicts
 
 VALIDATORS: Final = 4
-WAIT_S: Final = 180.0
 WITHOUT_LIMIT: Final = inf
 
 NewDatabase = Callable[[], str]

@@ -31,8 +31,9 @@ from node.home.status import PAUSED
 from node.home.tokens import ADMIN, OPERATOR, ROLES, VIEWER, Tokens
 from node.wiring import database_url
 from tests.certificates import certificate
+from tests.patience import WAIT_S
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 WHY = "because the test wants it"
 
 READS = {
@@ -92,7 +93,7 @@ class Managed:
         """A connection to the socket, with a token or without."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         transport = httpx.HTTPTransport(uds=str(self.home.admin_socket))
-        with httpx.Client(transport=transport, base_url="http://node", headers=headers, timeout=30) as client:
+        with httpx.Client(transport=transport, base_url="http://node", headers=headers, timeout=WAIT_S) as client:
             yield client
 
     def query(self, statement: str) -> list[tuple[Any, ...]]:
@@ -115,11 +116,11 @@ def managed() -> Iterator[Managed]:
             "MOMUS_SNAPSHOTS__EVERY_MS": "0",
         }
         with LocalNode(place, environment) as node:
-            node.wait_running(["order", "execute", "admin"], 60)
+            node.wait_running(["order", "execute", "admin"], WAIT_S)
             yield Managed(node, f"http://127.0.0.1:{port}", made, Path(folder))
 
 
-def until(is_so: Any, what: str, timeout_s: float = 60) -> None:
+def until(is_so: Any, what: str, timeout_s: float = WAIT_S) -> None:
     deadline = time.monotonic() + timeout_s
     while not is_so():
         assert time.monotonic() < deadline, what
@@ -330,7 +331,7 @@ def test_a_killed_admin_process_tells_of_what_it_did_not_end(managed: Managed, t
     with managed.home.actions_file.open("ab") as file:  # as if the killed process had begun it
         file.write((tmp_path / "actions.jsonl").read_bytes()[len(written) :])
     pid = managed.node.kill_9("admin")
-    managed.node.wait_running(["admin"], 60, not_pid=pid)
+    managed.node.wait_running(["admin"], WAIT_S, not_pid=pid)
     until(lambda: _can_ask(managed), "management does not answer")
     with admin_client(managed.access(VIEWER)) as client:
         assert client.get(f"/actions/{begun.number}")["outcome"] == BROKEN_OFF
@@ -356,7 +357,7 @@ def test_over_the_network_both_sides_show_certificates_and_stop_ends_the_node(tm
             "MOMUS_ADMIN__CLIENT_CA_FILE": str(own.certificate_file),
         }
         with LocalNode(place.path, environment) as node:
-            node.wait_running(["admin"], 60)
+            node.wait_running(["admin"], WAIT_S)
             address = f"https://127.0.0.1:{port}"
             access = Access(place, address, place.own_token_file, own.certificate_file)
             with admin_client(access) as bare, pytest.raises(AdminUnreachable):
@@ -368,21 +369,21 @@ def test_over_the_network_both_sides_show_certificates_and_stop_ends_the_node(tm
                 assert client.get("/whoami") == {"name": "owner", "role": "admin", "expires_at_ms": None}
                 _pauses_over_a_restart(client, node)
                 assert client.act("stop", WHY)["outcome"] == DONE
-            assert node.wait_ended(60) == 0
+            assert node.wait_ended(WAIT_S) == 0
 
 
 def _pauses_over_a_restart(client: AdminClient, node: LocalNode) -> None:
     assert client.act("pause", WHY, {"processes": ["execute"]})["outcome"] == DONE
     assert node.stop() == 0
     node.launch()
-    node.wait_running(["order", "admin"], 60)
+    node.wait_running(["order", "admin"], WAIT_S)
     said = node.status("execute")
     assert said is not None
     assert said.state == PAUSED
     until(lambda: _answers(client), "management does not answer")
     assert client.get("/status")["reasons"] == ["execute is paused; `momus admin resume` lets it go on."]
     client.act("resume", WHY)
-    node.wait_running(["execute"], 60)
+    node.wait_running(["execute"], WAIT_S)
     with pytest.raises(AdminRefused, match="no such action"):
         client.get("/actions/77")
 

@@ -27,8 +27,9 @@ from ledger.keys import PrivateKey
 from ledger.transaction import Transaction, digest_of, encode_batch, encode_transaction
 from serving.problems import CODES
 from tests.api_node import BODY_BYTES_MAX, BURST, TO, ApiNode, api_node, document
+from tests.patience import WAIT_S
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 CUTS = 50
 CONTENT_BYTES = 50_000
 BATCH = BODY_BYTES_MAX // CONTENT_BYTES - 1
@@ -213,7 +214,7 @@ def test_an_id_is_looked_up_whatever_it_is_of(node: ApiNode) -> None:
 
 def test_a_proof_verifies_offline(node: ApiNode, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = node.new_object()["object"]
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + WAIT_S
     while True:
         node.post(node.sign())
         proof = node.get(f"/objects/{made}", proof=True).json().get("proof") or {}
@@ -301,7 +302,7 @@ def test_numbers_are_ascii_digits_within_their_range(node: ApiNode, digit: str) 
 )
 def test_nothing_but_the_files_of_the_page_is_given_below_page(node: ApiNode, path: str) -> None:
     at = urlsplit(node.base)
-    with socket.create_connection((at.hostname, at.port), timeout=30) as connection:
+    with socket.create_connection((at.hostname, at.port), timeout=WAIT_S) as connection:
         connection.sendall(f"GET /page/{path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
         assert connection.recv(100).startswith(b"HTTP/1.1 404 ")
 
@@ -352,7 +353,7 @@ def test_a_body_without_end_is_cut_off(node: ApiNode) -> None:
 
 def test_a_body_that_does_not_come_is_not_waited_for(node: ApiNode) -> None:
     at = urlsplit(node.base)
-    with socket.create_connection((at.hostname, at.port), timeout=30) as connection:
+    with socket.create_connection((at.hostname, at.port), timeout=WAIT_S) as connection:
         head = (
             b"POST /v1/transactions HTTP/1.1\r\nHost: a\r\nContent-Type: application/avro\r\nContent-Length: 9\r\n\r\n"
         )
@@ -386,7 +387,7 @@ class Reader:
 
     def read(self, events_max: int) -> None:
         """Until this connection ends, or that many events later."""
-        with httpx.stream("GET", self._url, headers={"Last-Event-ID": self._last}, timeout=30) as stream:
+        with httpx.stream("GET", self._url, headers={"Last-Event-ID": self._last}, timeout=WAIT_S) as stream:
             assert stream.status_code == 200, stream.read()
             taken = 0
             for line in stream.iter_lines():
@@ -424,7 +425,7 @@ def test_streams_that_are_cut_off_50_times_miss_and_repeat_nothing(node: ApiNode
             effects.read(chance.randrange(1, 40))
         ended.set()
         sent = sending.result()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + WAIT_S
     while len(effects.ids) < len(sent):
         effects.read(1_000)
         blocks.read(1_000)
@@ -454,7 +455,7 @@ def test_transactions_become_final_during_a_flood(node: ApiNode) -> None:
     """How many are let through is a matter of the clock: tests/unit/test_api_bounds.py."""
 
     def flood(_: int) -> set[int]:
-        with httpx.Client(timeout=60) as client:
+        with httpx.Client(timeout=WAIT_S) as client:
             return {client.get(node.base + "/heads").status_code for _ in range(BURST // 16)}
 
     with ThreadPoolExecutor(16) as pool:

@@ -19,10 +19,10 @@ from node.home.layout import Home
 from node.wiring import database_url
 from node.wiring.databases import running_postgres
 from projections.session.connect import connect
+from tests.patience import WAIT_S
 from tests.recovery.payments import Payments
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
-WAIT_S = 60.0
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,11 @@ from ledger.transaction import Transaction, digest_of, encode_transaction
 from node.home.layout import Home
 from node.wiring import database_url
 from tests.builders import address, genesis, key, record, transaction, transfer
+from tests.patience import WAIT_S
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 
 MONEY = 1_000
-TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Running:
 
     def wait_for(self, signed: Transaction) -> None:
         """Until the transaction has executed."""
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + WAIT_S
         self.database.execute("LISTEN momus_flush")
         query = "SELECT 1 FROM ledger.transactions WHERE digest = %s"
         while not self.database.execute(query, (digest_of(self.genesis.digest, signed),)).fetchone():

@@ -13,7 +13,7 @@ MODULES: Final = sorted(file.stem for file in FOLDER.glob("*.py"))
 MORE: Final = {"flush": ["{url}"], "state_tree": ["postgres", "1000", "{url}"]}
 """Arguments, with the URL of a database of the test's own."""
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.postgres]
 
 
 def imported_by(name: str) -> set[str]:

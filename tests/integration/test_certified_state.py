@@ -17,10 +17,10 @@ from ledger.committee import Committees
 from node.home.exits import HALT
 from node.wiring import open_log
 from projections.session.connect import connect
+from tests.patience import WAIT_S
 from tests.recovery.payments import KEYS, Payments
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
-WAIT_S = 90.0
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 LIAR = 2
 
 

@@ -11,13 +11,13 @@ from client import Client, ClientSettings
 from lab.demo.local_committee import LocalCommittee
 from lab.demo.local_node import PROCESSES, momus
 from lab.demo.rebuild import rebuild
+from tests.patience import WAIT_S
 from tests.recovery.outcome import check_payments
 from tests.recovery.payments import Payments
 from tests.recovery.statements import conflicts
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 PER_S = 100
-WAIT_S = 90.0
 
 
 @pytest.fixture

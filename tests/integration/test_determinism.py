@@ -14,6 +14,7 @@ from ledger.genesis import parse_genesis
 from projections.audit.fingerprint import Fingerprint, fingerprint
 from tests.builders import genesis_bytes
 from tests.chain_builder import even_cuts, write_store
+from tests.patience import WAIT_S
 from tests.random_ledger import RandomLedger
 
 pytestmark = pytest.mark.postgres
@@ -40,7 +41,7 @@ def _execute(
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=WAIT_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -29,10 +29,9 @@ from node.ordering.registry_topic import RegistryTopic
 from sync.node_record import NodeRecord, NodeRecords
 from tests import builders
 from tests.builders import key
+from tests.patience import WAIT_S
 
-pytestmark = pytest.mark.timeout(240)
 QUICK = {"MOMUS_DISCOVERY__EVERY_MS": "400", "MOMUS_DISCOVERY__VALID_MS": "4000"}
-WAIT_S = 60.0
 
 
 @pytest.mark.postgres

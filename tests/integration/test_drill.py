@@ -19,10 +19,10 @@ from node.home.layout import Home
 from node.recovery.damage import Injection
 from node.recovery.drill_page import kept_drills
 from node.wiring import database_url
+from tests.patience import WAIT_S
 from tests.recovery.payments import Payments
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
-WAIT_S = 60.0
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 
 
 @pytest.fixture(scope="module")

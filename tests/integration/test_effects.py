@@ -17,11 +17,11 @@ from api.reading.streams import StreamPosition
 from backbone.log.embedded import EmbeddedLog
 from cli.main import run_line
 from tests.effects_node import EffectsNode, effects_node
+from tests.patience import WAIT_S
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 KILLS = 6
 KILLS_MANY = 50
-WAIT_S = 120
 SOAK_S = 1_800
 LOOK_S = 1.0
 """Between two readings of the whole topic."""

@@ -25,8 +25,9 @@ from node.home.status import RUNNING, StatusFile
 from node.wiring.databases import running_postgres
 from projections.session.connect import connect
 from tests.integration.test_sessions import VARIABLES
+from tests.patience import WAIT_S
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.postgres]
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def test_postgres_that_does_not_answer_is_said_in_one_sentence(
 
 def wait_running(home: Home) -> None:
     """As a person would, who looks at the other terminal first."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + WAIT_S
     file = StatusFile(home.status_file("execute"))
     while (status := file.read()) is None or status.state != RUNNING:
         assert time.monotonic() < deadline
@@ -145,14 +146,15 @@ def wait_running(home: Home) -> None:
 
 
 @pytest.mark.processes
-@pytest.mark.timeout(400)
 def test_commands_that_init_names_work_when_they_are_pasted_in_another_folder(folder: Path) -> None:
     elsewhere, place = folder / "elsewhere", '-it\'s $HOME, "x" дом'
     elsewhere.mkdir()
     environment = {**os.environ, "COLUMNS": "80", "PATH": "/usr/bin:/bin"}
 
     def said(*argv: str, cwd: Path = elsewhere) -> str:
-        done = subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=WAIT_S, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -14,7 +14,7 @@ from ledger.committee import Committees
 from node import wiring
 from node.home.layout import Home
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.postgres]
 PARTIES = ("apple", "pear", "plum")
 
 Run = Callable[..., Any]

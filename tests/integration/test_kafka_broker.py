@@ -14,8 +14,8 @@ from backbone.log import Delivery, LogRecord, LogUnavailable, TopicSpec
 from backbone.log.kafka import KafkaLog
 from node.embedded.broker import LocalBroker, LocalCluster
 from node.embedded.broker_files import BrokerUnusable
+from tests.patience import WAIT_S
 
-WAIT_S = 180
 ROOT = Path(__file__).parents[2]
 
 

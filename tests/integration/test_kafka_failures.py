@@ -9,8 +9,7 @@ import pytest
 
 from backbone.log import LogProducer, LogReader, LogUnavailable, PositionLost, TopicSpec
 from backbone.log.kafka import KafkaLog
-
-WAIT_S = 60
+from tests.patience import WAIT_S
 
 
 @pytest.mark.kafka

@@ -18,7 +18,7 @@ PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "joining.md"
 SECTION: Final = re.compile(r"^## Who may fill the topic.*?(?=^## )", re.MULTILINE | re.DOTALL)
 COMMAND: Final = re.compile(r"^kafka-configs\.sh .*$", re.MULTILINE)
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka]
 
 
 def commands() -> list[list[str]]:

@@ -19,10 +19,10 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from backbone.log import LogUnavailable, TopicMissing, TopicSpec
 from backbone.log.kafka import KafkaLog
 from backbone.topics import chain_topics, check_topic
+from tests.patience import WAIT_S
 
 pytestmark = pytest.mark.kafka
 
-WAIT_S = 30
 HARMFUL = {
     "cleanup.policy": "compact",
     "retention.ms": "86400000",
@@ -58,7 +58,7 @@ def alter(admin: AdminClient, topic: str, settings: dict[str, str]) -> None:
     ]
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
     for future in admin.incremental_alter_configs([resource]).values():
-        assert future.result(20) is None
+        assert future.result(WAIT_S) is None
 
 
 def problems_once_they_are(log: KafkaLog, spec: TopicSpec, count: int) -> list[str]:
@@ -96,7 +96,7 @@ def test_record_that_is_small_only_while_it_is_packed_is_refused(spec: TopicSpec
 
 def test_added_partitions_are_noticed(log: KafkaLog, spec: TopicSpec, admin: AdminClient) -> None:
     (future,) = admin.create_partitions([NewPartitions(spec.name, 3)]).values()
-    assert future.result(20) is None
+    assert future.result(WAIT_S) is None
     (problem,) = problems_once_they_are(log, spec, 1)
     assert "3 partitions, not 2" in problem
 

@@ -16,6 +16,7 @@ from lab.demo.local_node import LocalNode, momus
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, Opening, decode_header
 from node.home.layout import Home
+from tests.patience import WAIT_S
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 
@@ -59,7 +60,7 @@ class Case:
             env={name: value for name, value in os.environ.items() if not name.startswith("MOMUS_")},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=WAIT_S,
             check=False,
         )
         return done.returncode, done.stdout + done.stderr

@@ -20,7 +20,7 @@ from node.home.locks import command_lock
 from tests.fresh_machine import ORDINARY, on_fresh_machine
 from tests.home_modes import open_to_others
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.postgres]
 ROOT = Path(__file__).parents[2]
 
 

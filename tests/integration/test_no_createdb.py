@@ -14,7 +14,7 @@ import pytest
 
 from cli.main import run_line
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.postgres]
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,9 @@ from ledger.header import Header, decode_header
 from node.home.layout import Home
 from node.wiring import record_source
 from sync.peers import PeerRecords
+from tests.patience import WAIT_S
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 
 
 def test_records_of_final_blocks_come_from_every_other_validator() -> None:
@@ -29,7 +30,7 @@ def test_records_of_final_blocks_come_from_every_other_validator() -> None:
         assert len(set(listens)) == 3
         with LocalCommittee([home.path for home in homes]) as committee:
             for node in committee.nodes:
-                node.wait_running(["peers"], 60)
+                node.wait_running(["peers"], WAIT_S)
             header = _final_with_records(homes[0])
             for home in homes:
                 _ask_each(home, header)
@@ -52,7 +53,7 @@ def test_a_taken_address_keeps_nobody_from_running_and_is_used_once_it_is_free()
             node.start()
             assert _said_of_peers(node, "cannot answer") == "starting"
         try:
-            node.wait_running(["order", "execute", "peers"], 60)
+            node.wait_running(["order", "execute", "peers"], WAIT_S)
             header = _final_with_records(home)
             _check(PeerRecords([f"http://{listen}"]), home, header)
         finally:
@@ -60,7 +61,7 @@ def test_a_taken_address_keeps_nobody_from_running_and_is_used_once_it_is_free()
 
 
 def _said_of_peers(node: LocalNode, detail: str) -> str:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         status = node.status("peers")
         if status is not None and detail in status.detail:
@@ -71,7 +72,7 @@ def _said_of_peers(node: LocalNode, detail: str) -> str:
 
 def _final_with_records(home: Home) -> Header:
     """The newest final block, once there is one."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + WAIT_S
     with StoreReader(home.store) as stored:
         while time.monotonic() < deadline:
             height = stored.last_height()
@@ -97,7 +98,7 @@ def _ask_each(home: Home, header: Header) -> None:
 def _counted(home: Home) -> None:
     """Until the process' own numbers tell of an answer."""
     answered = re.compile(rb'^momus_peers_requests_total\{outcome="answered",process="peers"\} [1-9]', re.MULTILINE)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         file = home.metrics_file("peers")
         if file.exists() and answered.search(file.read_bytes()):

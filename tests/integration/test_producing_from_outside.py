@@ -17,11 +17,11 @@ from lab.demo.local_node import LocalNode, momus
 from ledger.keys import PrivateKey
 from node.embedded.broker_files import jars
 from node.wiring import database_url
+from tests.patience import WAIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "producing.md"
 SEED = "07" * 32
-WAIT_S = 60.0
 
 pytestmark = [pytest.mark.kafka, pytest.mark.processes]
 
@@ -38,7 +38,7 @@ def node(kafka_bootstrap: str) -> Iterator[LocalNode]:
 
 def _run(argv: list[str]) -> tuple[str, int]:
     """The transaction's digest and partition, as the program printed them."""
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert done.returncode == 0, done.stderr
     found = re.fullmatch(r"digest ([0-9a-f]{64})\nposition (\d+) \d+\n", done.stdout)
     assert found is not None, done.stdout

@@ -19,6 +19,7 @@ from projections.rows.object_rows import parts_of
 from projections.session.connect import connect
 from tests import flush_effects as effects
 from tests.flush_effects import ALICE, BOB, CAROL, COIN, THING, TRAILING_ZEROS, cursor_at, name
+from tests.patience import WAIT_S
 from tests.whole_objects import Whole, made
 
 pytestmark = pytest.mark.postgres
@@ -200,7 +201,7 @@ def test_a_backend_killed_in_the_middle_of_a_flush_changes_nothing(database: Dat
         while not admin.execute(_KILL_WAITING).fetchall():
             assert not flush.done()
         with pytest.raises(DatabaseUnavailable):
-            flush.result(60)
+            flush.result(WAIT_S)
     assert fingerprint(url) == before
     database.flush(effects.second(), 1, cursor_at(2))
 
@@ -223,7 +224,7 @@ def test_a_flush_notifies_with_its_height(database: Database, url: str) -> None:
     with psycopg.connect(url, autocommit=True) as listener:
         listener.execute(f"listen {CHANNEL}")
         database.flush(effects.first(), 0, cursor_at(1))
-        assert [note.payload for note in listener.notifies(timeout=10, stop_after=1)] == ["1"]
+        assert [note.payload for note in listener.notifies(timeout=WAIT_S, stop_after=1)] == ["1"]
 
 
 def test_a_database_that_is_not_there_is_unavailable(postgres: str) -> None:

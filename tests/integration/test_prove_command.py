@@ -16,10 +16,10 @@ from node.wiring import database_url
 from node.wiring.databases import running_postgres
 from projections.session.connect import connect
 from tests import stranger_verifier
+from tests.patience import WAIT_S
 from tests.recovery.payments import FUNDS, KEYS, Payments
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
-WAIT_S = 60.0
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 BANK_LESS = "77" * 32
 
 

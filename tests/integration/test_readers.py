@@ -24,7 +24,7 @@ from tests.builders import genesis_bytes
 from tests.flush_effects import cursor_at
 from tests.integration.test_projections_maintenance import HEIGHTS, history
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.postgres]
 
 UNBOUND = "set default_transaction_read_only = off; set statement_timeout = 0; set work_mem = '64kB'"
 REFUSED = (

@@ -15,12 +15,12 @@ from lab.demo.local_committee import LocalCommittee
 from lab.demo.local_node import PROCESSES, momus
 from node.home.layout import Home
 from node.wiring import make_log
+from tests.patience import WAIT_S
 from tests.recovery.outcome import check_payments
 from tests.recovery.payments import Payments
 from tests.recovery.statements import conflicts
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
-WAIT_S = 90.0
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 LATE = 3
 """The validator that is down meanwhile, by index."""
 

@@ -22,10 +22,10 @@ from node.wiring.databases import beside, drop_database, make_database, running_
 from projections.audit.fingerprint import Fingerprint, fingerprint
 from projections.session.connect import connect
 from projections.snapshots.restoring import begin as begin_restoring
+from tests.patience import WAIT_S
 from tests.recovery.payments import Payments
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(240)]
-WAIT_S = 60.0
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from cli.main import run_line
 from tests.fresh_machine import module_on_fresh_machine
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.postgres]
 
 
 @pytest.fixture(scope="module")

@@ -26,8 +26,9 @@ from node.embedded.broker import free_ports
 from node.home.layout import Home
 from node.home.status import is_running
 from node.metrics.catalogue import METRICS
+from tests.patience import WAIT_S
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 YOU = "ab" * 32
 METRICS_PORT, API_PORT = free_ports(2)
 DASHBOARDS = Path(__file__).parents[2] / "deploy" / "grafana" / "dashboards"
@@ -73,7 +74,7 @@ def node(running: tuple[Path, LocalNode], capsys: pytest.CaptureFixture[str]) ->
     return Node(*running, capsys)
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 60.0) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline
@@ -236,7 +237,7 @@ def test_sql_reads_one_statement_and_only_reads(node: Node, query: str, why: str
 )
 def test_sql_without_a_query_is_psql_that_only_reads(node: Node, typed: str, code: int, said: str) -> None:
     command = [sys.executable, "-m", "momus", "sql", "--home", str(node.path)]
-    done = subprocess.run(command, input=typed, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, input=typed, capture_output=True, text=True, timeout=WAIT_S)
     assert done.returncode == code, done.stderr
     assert said in done.stdout + done.stderr
     assert "gone on" not in done.stdout
@@ -258,7 +259,7 @@ def test_live_database_is_not_replaced_while_the_node_runs(node: Node) -> None:
 @pytest.mark.parametrize("victim", ["order", "execute", "postgres"])
 def test_killed_process_comes_back_and_goes_on(node: Node, victim: str) -> None:
     pid = node.process.kill_9(victim)
-    node.process.wait_running([victim, "order", "execute"], 60, not_pid=pid)
+    node.process.wait_running([victim, "order", "execute"], WAIT_S, not_pid=pid)
     until(lambda: run_line(["submit", "mint", "dev", "1", "--home", str(node.path)]) == 0)
     assert not is_running(pid)
     if victim != "postgres":

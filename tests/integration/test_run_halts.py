@@ -15,8 +15,9 @@ from node.embedded.postgres import EmbeddedPostgres
 from node.home.layout import Home
 from node.wiring import DATABASE
 from node.wiring.databases import drop_database
+from tests.patience import WAIT_S
 
-pytestmark = [pytest.mark.postgres, pytest.mark.processes, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.postgres, pytest.mark.processes]
 HALT, USAGE = 3, 2
 
 
@@ -38,7 +39,7 @@ def run(home: Home, **variables: str) -> tuple[int, str]:
         env={name: value for name, value in os.environ.items() if not name.startswith("MOMUS_")} | variables,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=WAIT_S,
         check=False,
     )
     return done.returncode, done.stdout + done.stderr

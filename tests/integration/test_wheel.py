@@ -22,6 +22,7 @@ from hatchling.builders.wheel import WheelBuilder
 
 from node.home.layout import Home
 from tests.integration.test_init import wait_running
+from tests.patience import WAIT_S
 
 ROOT: Final = Path(__file__).parents[2]
 THEIRS: Final = ("api", "node", "tree", "sync", "ledger", "client")
@@ -66,11 +67,9 @@ import {", ".join(THEIRS)}
 from momus import Client, CreateObject, PrivateKey
 with Client.at_home(Path(sys.argv[1])) as momus:
     sent = momus.submit(momus.sign(PrivateKey.generate(), CreateObject("note", "application/json", b"{{}}", None)))
-    momus.wait([sent], timeout_s=60)
+    momus.wait([sent], timeout_s={WAIT_S})
 assert sent.height
 """
-
-pytestmark = [pytest.mark.timeout(300)]
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ class Installed:
 
     def said(self, *argv: str | Path) -> str:
         process = self.start(*argv)
-        out, errors = process.communicate(timeout=240)
+        out, errors = process.communicate(timeout=WAIT_S)
         assert process.returncode == 0, (argv, out, errors)
         return out
 
@@ -201,6 +200,6 @@ def test_a_chain_runs_from_a_folder_of_hostile_files(installed: Installed, postg
             installed.python(installed.user / "client_of_momus.py", home)
         finally:
             node.terminate()
-            _, errors = node.communicate(timeout=60)
+            _, errors = node.communicate(timeout=WAIT_S)
     assert node.returncode == 0, errors
     assert installed.imported() == {*THEIRS}

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import TextIO
 
 from client import Client, ClientSettings, Submission
+from tests.patience import WAIT_S
 from tests.recovery.payments import Payments
 
 AHEAD_MAX = 200
-WAIT_S = 120.0
 
 
 def main(home: Path, per_s: int, file: Path, stop: Path) -> None:

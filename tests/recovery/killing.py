@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from lab.demo.local_node import LocalNode
 from node.embedded.postgres import EmbeddedPostgres
+from tests.patience import WAIT_S
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_S = 90.0
 
 Kill = Callable[[], None]
 T = TypeVar("T")

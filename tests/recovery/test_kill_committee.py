@@ -19,6 +19,7 @@ from client import Client
 from lab.demo.local_committee import LocalCommittee
 from lab.demo.local_node import PROCESSES, LocalNode, momus
 from lab.demo.rebuild import rebuild
+from tests.patience import WAIT_S
 from tests.recovery.kill_client import noted
 from tests.recovery.killing import ClientProcess, Kill, kill_postgres, kill_process, kill_worker
 from tests.recovery.outcome import check_payments
@@ -30,7 +31,6 @@ SEED = 20261123
 KILLS = ("order", "order", "order", "execute", "execute", "worker", "postgres", "everything")
 PER_S = 60
 BETWEEN_KILLS_MAX = 120
-WAIT_S = 180.0
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from lab.demo.local_node import LocalNode, momus
 from lab.demo.rebuild import rebuild
 from node.embedded.broker import LocalBroker
 from node.wiring import database_url
+from tests.patience import WAIT_S
 from tests.recovery.kill_client import noted
 from tests.recovery.killing import ClientProcess, Kill, deck, kill_postgres, kill_process, kill_worker
 from tests.recovery.payments import Payments, balances_after
@@ -28,7 +29,6 @@ SEED = 20260731
 KILLS_EACH = 3
 PER_S = 120
 BETWEEN_KILLS_MAX = 150
-WAIT_S = 120.0
 
 
 @pytest.fixture

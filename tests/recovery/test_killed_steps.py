@@ -43,7 +43,7 @@ from sync.snapshots.stores import Folder
 from tests.fail_points import killed_at_every_step
 from tests.snapshots import CLUSTER, SmallChain, small_chain
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.postgres]
 HEIGHT = 20
 SPAN = 4
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from backbone.store import StoredFinal, StoreReader
+from tests.patience import WAIT_S
 from tests.store_records import chain, start
 
 BLOCKS = 400
@@ -77,10 +78,10 @@ def test_a_reader_in_another_process_sees_every_final_block_with_all_its_records
     slow, fast = Follower(tmp_path), Follower(tmp_path)
     with _writing(tmp_path) as process:
         while fast.height < BLOCKS:
-            assert fast.reader.wait(30_000)
+            assert fast.reader.wait(WAIT_S * 1_000)
             fast.follow(fast.reader.final_after(fast.height, 3))
             if fast.height % 50 == 0:
                 slow.follow(slow.reader.final_after(slow.height, 1000))
-        assert process.wait(30) == 0
+        assert process.wait(WAIT_S) == 0
     slow.follow(slow.reader.final_after(slow.height, 1000))
     assert slow.height == fast.reader.last_height() == BLOCKS

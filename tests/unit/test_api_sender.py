@@ -11,8 +11,7 @@ from cli.main import run_line
 from node.home.layout import Home
 from node.home.status import StatusFile
 from node.process.process import Process
-
-WAIT_S = 60
+from tests.patience import WAIT_S
 
 
 @pytest.mark.usefixtures("capsys")

@@ -21,11 +21,11 @@ from ledger.transaction import Body, Transaction, sign_body
 from serving.charging import Rate
 from serving.handlers import with_bounds
 from tests.builders import genesis, record
+from tests.patience import WAIT_S
 
 GENESIS = genesis(1)
 KEY = PrivateKey.generate()
 BATCH = 200
-WAIT_S = 10
 
 
 def app_of(rate_per_s: float = 10**6, burst: int = 10**6) -> FastAPI:

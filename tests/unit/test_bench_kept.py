@@ -178,7 +178,6 @@ time.sleep(600)
 """
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_node_ends_when_who_started_it_is_gone(number: int, tmp_path: Path) -> None:
     home = Home(tmp_path / "home")

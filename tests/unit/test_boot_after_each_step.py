@@ -25,6 +25,7 @@ from ledger.genesis import Genesis
 from ledger.header import Head
 from node.home.final_heads import final_heads, sources
 from tests.builders import genesis, validator_key
+from tests.patience import WAIT_S
 from tests.unit.test_driver_threads import NoSource, chain_after, wait_for
 
 TOPIC = "momus.test.transactions"
@@ -131,7 +132,7 @@ class Life:
 
     def end(self) -> None:
         self.driver.stop()
-        self.thread.join(20)
+        self.thread.join(WAIT_S)
         self.intake.close()
         self.store.close()
 

@@ -22,7 +22,6 @@ from node.home.tokens import Tokens
 from node.setup.draft import UNSEALED
 from tests.builders import genesis
 
-pytestmark = pytest.mark.timeout(60)
 PROCESSES = 6
 TIMES = 25
 

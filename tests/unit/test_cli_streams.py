@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from cli.main import run_line
+from tests.patience import WAIT_S
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_closed_stream_is_as_the_null_device(closed: str) -> None:
     command = f'exec "$0" -P -m momus --help {closed}'
-    done = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["sh", "-c", command, sys.executable], capture_output=True, text=True, timeout=WAIT_S)
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -10,8 +10,8 @@ from ledger.genesis import Genesis
 from ledger.transaction import decode_record
 from tests.builders import genesis, key, transfer
 from tests.flaky_log import FlakyLog, MiniValidator
+from tests.patience import WAIT_S
 
-WAIT_S = 20.0
 SETTINGS = ClientSettings(linger_ms=1)
 
 

@@ -15,7 +15,6 @@ from node.home.status import StatusFile
 from node.settings.tree import SupervisorSettings
 from node.supervision.local_committee import Committee, homes_below
 
-pytestmark = pytest.mark.timeout(20)
 QUICK = SupervisorSettings(backoff_ms=1, backoff_max_ms=4, drain_ms=2_000)
 STARTS = "import os, signal, sys; open(sys.argv[1] + '/starts', 'a').write(f'{os.getpid()} '); "
 WAITS = STARTS + "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); signal.pause()"

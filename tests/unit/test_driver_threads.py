@@ -29,8 +29,7 @@ from ledger.header import Epoch, Head, Header, decode_header
 from ledger.keys import PrivateKey
 from tests.builders import genesis, validator_key
 from tests.flaky_log import FlakyLog
-
-WAIT_S = 20
+from tests.patience import WAIT_S
 
 
 class NoSource:

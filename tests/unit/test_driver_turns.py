@@ -10,8 +10,9 @@ import pytest
 from backbone.intake.intake import Advance
 from backbone.store import Entry, StoreFailed
 from tests.builders import genesis
-from tests.driver_bench import WAIT_S, DriverBench, QuietIntake
+from tests.driver_bench import DriverBench, QuietIntake
 from tests.flaky_log import FlakyLog
+from tests.patience import WAIT_S
 
 
 def advance(number: int) -> Advance:

@@ -11,8 +11,9 @@ from backbone.intake.intake import Advance
 from backbone.log import LogRecord
 from backbone.store import Entry
 from tests.builders import genesis
-from tests.driver_bench import WAIT_S, DriverBench, QuietIntake
+from tests.driver_bench import DriverBench, QuietIntake
 from tests.flaky_log import FlakyLog, FlakyReader
+from tests.patience import WAIT_S
 
 FLOOD = 20_000
 """Records: more than any queue holds."""

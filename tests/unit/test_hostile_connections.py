@@ -11,7 +11,6 @@ from serving.exchange import READ_AHEAD_BYTES_MAX
 from serving.limits import TOLD_MAX, Limits
 from tests.http_servers import API, LARGE, METRICS, NAMES, PIECE, Served, connected, rest_of, served
 
-pytestmark = pytest.mark.timeout(60)
 PATIENT = Limits(connections_max=4, head_s=30, body_bytes_max=0, body_s=30, answer_s=30, idle_s=5, stall_s=30)
 BODY_MAX = 1_000
 WITH_BODIES = Limits(connections_max=4, head_s=30, body_bytes_max=BODY_MAX, body_s=30, idle_s=5)

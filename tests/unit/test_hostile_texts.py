@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from cli import main as cli
 from cli import output, status
 from cli.output import Failure
+from tests.patience import WAIT_S
 
 ROOT = Path(__file__).parents[2]
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -175,7 +176,7 @@ def noise(format_: str) -> list[str]:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=WAIT_S,
     )
     assert done.stdout == ""
     assert done.returncode == 1

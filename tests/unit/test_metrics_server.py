@@ -13,8 +13,8 @@ from node.embedded.broker import free_ports
 from node.settings.tree import MetricsSettings
 from node.supervision.metrics_server import MetricsServer, Pages
 from serving.answers import Answer
+from tests.patience import WAIT_S
 
-pytestmark = pytest.mark.timeout(30)
 LOOPBACK = "127.0.0.1"
 GET = b"GET /metrics HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
 
@@ -44,7 +44,7 @@ def connected(port: int) -> socket.socket:
     """A connection, as soon as somebody listens."""
     while True:
         try:
-            return socket.create_connection((LOOPBACK, port), timeout=20)
+            return socket.create_connection((LOOPBACK, port), timeout=WAIT_S)
         except ConnectionRefusedError:
             threading.Event().wait(0.005)
 

@@ -16,6 +16,7 @@ from ingest.pool import VerdictPool, VerdictWorkersLost
 from ingest.verdicts import Record, judge
 from ledger.columns import Verdicts
 from tests.builders import TIME_MS, address, genesis, key, record, transaction, transfer
+from tests.patience import WAIT_S
 
 GENESIS = genesis()
 
@@ -46,33 +47,33 @@ def pool() -> Iterator[VerdictPool]:
 
 def test_the_pool_gives_what_judge_gives_in_the_order_of_the_records(pool: VerdictPool) -> None:
     given = records(100)
-    assert_equal(pool.submit(given).result(30), judge(given, GENESIS.digest, GENESIS.limits))
+    assert_equal(pool.submit(given).result(WAIT_S), judge(given, GENESIS.digest, GENESIS.limits))
 
 
 def test_no_records_give_no_verdicts(pool: VerdictPool) -> None:
-    assert len(pool.submit([]).result(30).items) == 0
+    assert len(pool.submit([]).result(WAIT_S).items) == 0
 
 
 def test_workers_that_are_killed_are_replaced_and_nothing_is_lost(pool: VerdictPool) -> None:
     given = records(300)
     expected = judge(given, GENESIS.digest, GENESIS.limits)
-    pool.submit(given[:1]).result(30)
+    pool.submit(given[:1]).result(WAIT_S)
     before = pool.pids()
     futures = [pool.submit(given) for _ in range(4)]
     for pid in before:
         os.kill(pid, signal.SIGKILL)
     for future in futures:
-        assert_equal(future.result(30), expected)
+        assert_equal(future.result(WAIT_S), expected)
     assert not set(before) & set(pool.pids())
 
 
 def test_workers_ignore_the_signals_that_end_their_node(pool: VerdictPool) -> None:
-    pool.submit(records(40)).result(30)
+    pool.submit(records(40)).result(WAIT_S)
     before = pool.pids()
     for pid in before:
         os.kill(pid, signal.SIGINT)
         os.kill(pid, signal.SIGTERM)
-    pool.submit(records(40)).result(30)
+    pool.submit(records(40)).result(WAIT_S)
     assert pool.pids() == before
 
 
@@ -81,21 +82,21 @@ def test_records_over_which_every_worker_dies_fail_their_future(monkeypatch: pyt
     pool = VerdictPool(1, GENESIS.digest, GENESIS.limits)
     try:
         with pytest.raises(VerdictWorkersLost):
-            pool.submit(records(1)).result(30)
+            pool.submit(records(1)).result(WAIT_S)
     finally:
         pool.close()
 
 
 def test_a_closed_pool_has_no_processes_and_refuses_records() -> None:
     pool = VerdictPool(1, GENESIS.digest, GENESIS.limits)
-    pool.submit(records(1)).result(30)
+    pool.submit(records(1)).result(WAIT_S)
     (pid,) = pool.pids()
     pool.close()
     assert pool.pids() == ()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     with pytest.raises(VerdictWorkersLost):
-        pool.submit(records(1)).result(30)
+        pool.submit(records(1)).result(WAIT_S)
 
 
 def test_workers_die_with_a_node_that_is_killed() -> None:
@@ -104,7 +105,7 @@ def test_workers_die_with_a_node_that_is_killed() -> None:
         "from ingest.pool import VerdictPool\n"
         "from tests.builders import genesis\n"
         "pool = VerdictPool(1, genesis().digest, genesis().limits)\n"
-        "pool.submit([(0, 0, 0, None)]).result(30)\n"
+        "pool.submit([(0, 0, 0, None)]).result(WAIT_S)\n"
         "print(pool.pids()[0], flush=True)\n"
         "sys.stdin.read()\n"
     )

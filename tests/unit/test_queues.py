@@ -25,6 +25,7 @@ from ledger.committee import Committees
 from ledger.header import Epoch
 from tests.builders import genesis, validator_key
 from tests.loop_bench import LoopBench
+from tests.patience import WAIT_S
 
 CHAIN = genesis(2)
 INPUTS = (*voting_topics(CHAIN, Committees.of(CHAIN).current), "intake", CHAIN.topic_name("blocks"))
@@ -238,7 +239,7 @@ def test_who_waits_for_room_is_let_go_at_the_end() -> None:
     writer = Thread(target=queues.put, args=("topic", [record("topic", 1)]))
     writer.start()
     queues.close()
-    writer.join(20)
+    writer.join(WAIT_S)
     assert not writer.is_alive()
     assert len(queues) == 1
 

@@ -8,6 +8,7 @@ import pytest
 from backbone.store import StoreDamaged, StoredRecord, StoreFailed, StoreReader, StoreWriter
 from backbone.store.files import DiskFile
 from backbone.store.format import SYNCED_BEFORE, encode_record
+from tests.patience import WAIT_S
 from tests.store_records import chained, numbered
 
 
@@ -136,7 +137,7 @@ def test_a_torn_final_block_is_not_there_until_it_is_written_again(tmp_path: Pat
     with StoreWriter(tmp_path) as writer:
         assert writer.last_height() == 2
         writer.append_final(3, b"again", b"proof")
-    assert reader.wait(10_000)
+    assert reader.wait(WAIT_S * 1_000)
     assert reader.final_after(2, 9) == [(3, b"again", b"proof")]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from backbone.store import StoreReader, StoreWriter
 from backbone.store.format import HEADER_SIZE
+from tests.patience import WAIT_S
 
 
 def _block(height: int) -> tuple[int, bytes, bytes]:
@@ -50,8 +51,8 @@ def test_waiting_ends_at_once_with_a_block_and_after_the_time_without(tmp_path: 
     with StoreWriter(tmp_path, segment_bytes=60) as writer:
         for height in range(1, 6):
             writer.append_final(*_block(height))
-            assert reader.wait(10_000)
-            assert reader.wait(10_000)
+            assert reader.wait(WAIT_S * 1_000)
+            assert reader.wait(WAIT_S * 1_000)
             assert reader.final_after(height - 1, 9) == [_block(height)]
             assert not reader.wait(0)
 
@@ -69,7 +70,7 @@ def test_waiting_ends_when_a_block_comes_meanwhile(tmp_path: Path) -> None:
     with StoreWriter(tmp_path) as writer:
         thread = threading.Thread(target=writer.append_final, args=_block(1))
         thread.start()
-        assert reader.wait(10_000)
+        assert reader.wait(WAIT_S * 1_000)
         thread.join()
 
 

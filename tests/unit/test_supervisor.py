@@ -19,7 +19,6 @@ from node.supervision.backoff import Restarts
 from node.supervision.child import ChildSpec
 from node.supervision.supervisor import SERVICE_TRIES, Supervisor
 
-pytestmark = pytest.mark.timeout(20)
 QUICK = SupervisorSettings(backoff_ms=1, backoff_max_ms=4, drain_ms=2_000)
 WAITS = (
     "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); open({ready!r}, 'w'); signal.pause()"
