@@ -1,10 +1,11 @@
-"""Signatures in the simulator: real ones, each made once and checked once per process.
+"""Signatures in the simulator: real ones, each made once per process.
 
-Ed25519 signatures are deterministic, so what a key of ours has signed is known to be good; whatever else turns up is
-verified for real. Both memories are keyed by everything that the answer depends on.
+Ed25519 signatures are deterministic and nobody else makes them, so of a key of ours the good ones are known: what it
+has signed, and nothing besides. Signatures of strangers' keys are verified for real.
 """
 
 from functools import lru_cache
+from typing import Final
 
 from consensus.wire.messages import Message, Wire
 from ledger.committee import Committees
@@ -12,8 +13,25 @@ from ledger.genesis import Genesis
 from ledger.keys import PrivateKey, verify
 from ledger.rejection import Rejection
 
-_MEMORY_MAX = 200_000
-_made: dict[tuple[bytes, bytes], bytes] = {}
+_MEMORY_MAX: Final = 200_000
+
+
+class _Memory:
+    """What our keys have signed: key, then message, to signature. Forgets all when full, and says so."""
+
+    def __init__(self) -> None:
+        self.made: dict[bytes, dict[bytes, bytes]] = {}
+        self.has_forgotten = False
+        self._count = 0
+
+    def keep(self, public_key: bytes, message: bytes, signature: bytes) -> None:
+        if self._count == _MEMORY_MAX:
+            self.made, self._count, self.has_forgotten = {}, 0, True
+        self.made.setdefault(public_key, {})[message] = signature
+        self._count += 1
+
+
+_memory: Final = _Memory()
 
 
 class MemoKey(PrivateKey):
@@ -22,19 +40,20 @@ class MemoKey(PrivateKey):
     __slots__ = ()
 
     def sign(self, message: bytes) -> bytes:
-        known = _made.get((self.public_key, message))
+        known = _memory.made.get(self.public_key, {}).get(message)
         if known is None:
-            if len(_made) > _MEMORY_MAX:
-                _made.clear()
-            known = _made[self.public_key, message] = super().sign(message)
+            known = super().sign(message)
+            _memory.keep(self.public_key, message, known)
         return known
 
 
 def verify_memoised(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """As `ledger.keys.verify`."""
-    if _made.get((public_key, message)) == signature:
-        return True
-    return _verify(public_key, message, signature)
+    made = _memory.made.get(public_key)
+    known = None if made is None else made.get(message)
+    if known is None and (made is None or _memory.has_forgotten):
+        return _verify(public_key, message, signature)
+    return known == signature
 
 
 @lru_cache(_MEMORY_MAX)
