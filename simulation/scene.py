@@ -24,6 +24,7 @@ from simulation.parts.disk import Crashed
 from simulation.parts.faults import Faults, chance
 from simulation.parts.intake import SeatLog
 from simulation.parts.log import SimLog
+from simulation.parts.signatures import MemoWire
 from simulation.parts.validator import SimValidator
 from simulation.trace import Trace, sentence
 
@@ -46,6 +47,7 @@ class Scene:
         self._trace = trace
         self._keys = make_keys(cast.validators)
         self.genesis: Final = make_genesis(random, self._keys, cast.unsafe)
+        self._wire = MemoWire(self.genesis)
         self._shared = (self.genesis.topic_name("blocks"), self.genesis.topic_name("checkpoints"))
         self._topics = consensus_topics(self.genesis, Committees.of(self.genesis).current)
         topics = dict.fromkeys(self._topics, True)
@@ -78,7 +80,7 @@ class Scene:
         clock = DriftingClock(random.randint(-offset_ms, offset_ms), random.randint(-drift_ppm, drift_ppm))
         loop_class = ByzantineLoop if index >= first else Loop
         key = self._keys[index]
-        validator = SimValidator(self.genesis, index, seat, key, SETTINGS, clock, random, self, loop_class)
+        validator = SimValidator(self.genesis, self._wire, index, seat, key, SETTINGS, clock, random, self, loop_class)
         self.validators.append(validator)
         self._busy_until_ms.append(0)
         self._turn_at_ms.append(None)

@@ -62,7 +62,7 @@ def _verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
 
 
 class MemoWire(Wire):
-    """For those who watch and those who lie: reads each record once. Validators read all of theirs."""
+    """Reads each record once: decoding is a pure function of the bytes, and all of a world read the same ones."""
 
     def __init__(self, genesis: Genesis) -> None:
         super().__init__(genesis, Committees.of(genesis), verify_memoised)

@@ -76,6 +76,7 @@ class SimValidator:
     def __init__(
         self,
         genesis: Genesis,
+        wire: Wire,
         index: int,
         seat: int,
         key: MemoKey,
@@ -106,6 +107,7 @@ class SimValidator:
         self.waiting: list[object] = []
         """What was read and not taken yet."""
         self._genesis = genesis
+        self._wire = wire
         self._settings = settings
         self._world = world
         self._loop_class = loop_class
@@ -132,11 +134,8 @@ class SimValidator:
         self.positions = positions = all_positions(genesis, committees.current, journal.positions)
         own_topic = consensus_topics(genesis, committees.current)[index]
         own = world.own_values(seat, own_topic, positions[own_topic])
-        wire, reader = (
-            Wire(genesis, committees, verify_memoised),
-            BlockReader(genesis, committees, verify_memoised),
-        )
-        boot = Booter(genesis, self.key.public_key, wire, reader, journal).boot(self.store, own, positions)
+        reader = BlockReader(genesis, committees, verify_memoised)
+        boot = Booter(genesis, self.key.public_key, self._wire, reader, journal).boot(self.store, own, positions)
         self.store.on_durable = self.store.aside.on_durable = on_durable
         intake = open_intake(genesis, self.store, world.brokers(seat), lambda: self.clock.read_ms(world.now_ms()))
         intake.on_final(boot.restored.delivered.header.heads, ())
