@@ -4,6 +4,7 @@
 have ended. Exit code 0 if all passed. `pytest` alone runs the same tests one after the other.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -34,7 +35,9 @@ def main() -> int:
 
 def _start(folders: Sequence[str], out: IO[str] | None) -> subprocess.Popen[bytes]:
     errors = None if out is None else subprocess.STDOUT
-    return subprocess.Popen([sys.executable, "-m", "pytest", *folders], stdout=out, stderr=errors)
+    # Processes of nodes start by the hundred: each would compile all of the project for itself.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return subprocess.Popen([sys.executable, "-m", "pytest", *folders], stdout=out, stderr=errors, env=environment)
 
 
 if __name__ == "__main__":

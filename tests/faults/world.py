@@ -11,7 +11,8 @@ from typing import Final
 from psycopg.conninfo import conninfo_to_dict
 
 from lab.demo.local_committee import LocalCommittee
-from lab.demo.local_node import PROCESSES, LocalNode, momus
+from lab.demo.local_node import PROCESSES, LocalNode
+from tests.command_here import momus
 from tests.faults.flow import Flow
 from tests.faults.kafka import LinkedKafka, linked_kafka
 from tests.faults.proxy import Link, Network, Target

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from backbone.log.embedded import EmbeddedLog
-from lab.demo.local_node import LocalNode, momus
+from lab.demo.local_node import LocalNode
 from ledger.commands import Command, CreateAsset, CreateObject, Mint, UpdateObject
 from ledger.digests import asset_id, object_id
 from ledger.genesis import Genesis
@@ -19,6 +19,7 @@ from ledger.transaction import Transaction, digest_of, encode_transaction
 from node.home.layout import Home
 from node.wiring import database_url
 from tests.builders import address, genesis, key, record, transaction, transfer
+from tests.command_here import momus
 from tests.patience import WAIT_S
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes]

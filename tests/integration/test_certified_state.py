@@ -12,11 +12,12 @@ from backbone.store import StoreReader
 from client import Client
 from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
 from lab.demo.local_committee import LocalCommittee
-from lab.demo.local_node import PROCESSES, LocalNode, momus
+from lab.demo.local_node import PROCESSES, LocalNode
 from ledger.committee import Committees
 from node.home.exits import HALT
 from node.wiring import open_log
 from projections.session.connect import connect
+from tests.command_here import momus
 from tests.patience import WAIT_S
 from tests.recovery.payments import KEYS, Payments
 

@@ -9,8 +9,9 @@ import pytest
 
 from client import Client, ClientSettings
 from lab.demo.local_committee import LocalCommittee
-from lab.demo.local_node import PROCESSES, momus
+from lab.demo.local_node import PROCESSES
 from lab.demo.rebuild import rebuild
+from tests.command_here import momus
 from tests.patience import WAIT_S
 from tests.recovery.outcome import check_payments
 from tests.recovery.payments import Payments

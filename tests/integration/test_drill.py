@@ -14,11 +14,12 @@ import pytest
 
 from cli.main import run_line
 from client import Client
-from lab.demo.local_node import LocalNode, momus
+from lab.demo.local_node import LocalNode
 from node.home.layout import Home
 from node.recovery.damage import Injection
 from node.recovery.drill_page import kept_drills
 from node.wiring import database_url
+from tests.command_here import momus
 from tests.patience import WAIT_S
 from tests.recovery.payments import Payments
 

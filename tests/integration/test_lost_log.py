@@ -12,10 +12,11 @@ import pytest
 from backbone.log import TopicSpec
 from backbone.log.embedded import EmbeddedLog
 from backbone.store import StoreReader
-from lab.demo.local_node import LocalNode, momus
+from lab.demo.local_node import LocalNode
 from ledger.genesis import Genesis
 from ledger.header import Head, Header, Opening, decode_header
 from node.home.layout import Home
+from tests.command_here import momus
 from tests.patience import WAIT_S
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes]

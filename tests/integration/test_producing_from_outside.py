@@ -13,10 +13,11 @@ import psycopg
 import pytest
 
 from client import HeightWatch, partition_of
-from lab.demo.local_node import LocalNode, momus
+from lab.demo.local_node import LocalNode
 from ledger.keys import PrivateKey
 from node.embedded.broker_files import jars
 from node.wiring import database_url
+from tests.command_here import momus
 from tests.patience import WAIT_S
 
 ROOT = Path(__file__).resolve().parents[2]

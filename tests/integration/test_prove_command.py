@@ -9,13 +9,14 @@ import pytest
 
 from cli.main import run_line
 from client import Client
-from lab.demo.local_node import LocalNode, NodeFailed, momus
+from lab.demo.local_node import LocalNode, NodeFailed
 from node.home import exits
 from node.home.layout import Home
 from node.wiring import database_url
 from node.wiring.databases import running_postgres
 from projections.session.connect import connect
 from tests import stranger_verifier
+from tests.command_here import momus
 from tests.patience import WAIT_S
 from tests.recovery.payments import FUNDS, KEYS, Payments
 

@@ -12,9 +12,10 @@ from backbone.log.embedded import EmbeddedLog
 from backbone.store import StoreReader
 from client import Client, ClientSettings
 from lab.demo.local_committee import LocalCommittee
-from lab.demo.local_node import PROCESSES, momus
+from lab.demo.local_node import PROCESSES
 from node.home.layout import Home
 from node.wiring import make_log
+from tests.command_here import momus
 from tests.patience import WAIT_S
 from tests.recovery.outcome import check_payments
 from tests.recovery.payments import Payments

@@ -13,7 +13,7 @@ from backbone.store import StoreReader
 from backbone.store.files import partition_folder, segments
 from cli.main import run_line
 from client import Client
-from lab.demo.local_node import LocalNode, NodeFailed, momus
+from lab.demo.local_node import LocalNode, NodeFailed
 from node.home import exits
 from node.home.layout import Home
 from node.home.locks import node_lock
@@ -22,6 +22,7 @@ from node.wiring.databases import beside, drop_database, make_database, running_
 from projections.audit.fingerprint import Fingerprint, fingerprint
 from projections.session.connect import connect
 from projections.snapshots.restoring import begin as begin_restoring
+from tests.command_here import momus
 from tests.patience import WAIT_S
 from tests.recovery.payments import Payments
 

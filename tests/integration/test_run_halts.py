@@ -10,11 +10,12 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from cli.main import run_line
-from lab.demo.local_node import LocalNode, momus
+from lab.demo.local_node import LocalNode
 from node.embedded.postgres import EmbeddedPostgres
 from node.home.layout import Home
 from node.wiring import DATABASE
 from node.wiring.databases import drop_database
+from tests.command_here import momus
 from tests.patience import WAIT_S
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes]

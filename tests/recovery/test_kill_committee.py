@@ -17,8 +17,9 @@ import pytest
 
 from client import Client
 from lab.demo.local_committee import LocalCommittee
-from lab.demo.local_node import PROCESSES, LocalNode, momus
+from lab.demo.local_node import PROCESSES, LocalNode
 from lab.demo.rebuild import rebuild
+from tests.command_here import momus
 from tests.patience import WAIT_S
 from tests.recovery.kill_client import noted
 from tests.recovery.killing import ClientProcess, Kill, kill_postgres, kill_process, kill_worker

@@ -16,10 +16,11 @@ import psycopg
 import pytest
 
 from client import Client, HeightWatch
-from lab.demo.local_node import LocalNode, momus
+from lab.demo.local_node import LocalNode
 from lab.demo.rebuild import rebuild
 from node.embedded.broker import LocalBroker
 from node.wiring import database_url
+from tests.command_here import momus
 from tests.patience import WAIT_S
 from tests.recovery.kill_client import noted
 from tests.recovery.killing import ClientProcess, Kill, deck, kill_postgres, kill_process, kill_worker
