@@ -12,7 +12,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
-from api.counting import PREFIX, Counted
+from api.counting import PREFIX
 from api.reading.database import Database
 from api.reading.heights import Heights
 from api.reading.numbers import Numbers
@@ -89,7 +89,6 @@ def make_app(parts: Parts) -> FastAPI:
     app.mount("/page", PageFiles())
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     with_bounds(app, Rate(api.rate_per_s, api.burst))
-    app.add_middleware(Counted, values=parts.values)
     return app
 
 

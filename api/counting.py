@@ -1,11 +1,10 @@
 """What is asked of the API, counted for its metrics: by path of the document and status, and how long answers took."""
 
-import time
 from typing import Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
 from node.metrics.values import Values
+from serving.answers import Scope
+from serving.connection import OnAnswer
 
 PREFIX: Final = "/v1"
 OTHER: Final = "other"
@@ -14,29 +13,16 @@ STREAMS: Final = "/streams/"
 """They end when their consumers like; how many are open says more."""
 
 
-class Counted:
-    """ASGI middleware, around all others."""
+def counting(values: Values) -> OnAnswer:
+    """What counts an answer."""
 
-    def __init__(self, app: ASGIApp, values: Values) -> None:
-        self._app = app
-        self._values = values
+    def count(scope: Scope | None, status: int, took_s: float) -> None:
+        path = _path(scope or {})
+        values.add("momus_api_requests_total", 1, path, str(status))
+        if not path.startswith(STREAMS):
+            values.observe("momus_api_answer_seconds", took_s)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                path = _path(scope)
-                self._values.add("momus_api_requests_total", 1, path, str(message["status"]))
-                if not path.startswith(STREAMS):
-                    self._values.observe("momus_api_answer_seconds", time.perf_counter() - began)
-            await send(message)
-
-        await self._app(scope, receive, sending)
+    return count
 
 
 def _path(scope: Scope) -> str:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from api.counting import counting
 from node import wiring
 from node.home.final_heads import header_bytes_at
 from node.metrics.values import Values
@@ -45,7 +46,7 @@ def run_api(process: Process, make_sender: MakeSender) -> None:
         writing(process.home, "api", process.settings.metrics, values, count_streams),
     ):
         app = _app(process, sender, values, streams)
-        serve(process, app, on, connection_limits(api), app.router.lifespan_context(app))
+        serve(process, app, on, connection_limits(api), app.router.lifespan_context(app), counting(values))
 
 
 def connection_limits(api: ApiSettings) -> Limits:

@@ -24,11 +24,14 @@ class Answer:
     media_type: str = _JSON
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """Its headers as they are sent."""
+        fixed = {"content-type": self.media_type, "content-length": str(len(self.body))}
+        return [(name.lower().encode(), value.encode()) for name, value in {**fixed, **self.headers}.items()]
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-        fixed = {"content-type": self.media_type, "content-length": str(len(self.body))}
-        headers = [(name.lower().encode(), value.encode()) for name, value in {**fixed, **self.headers}.items()]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.start", "status": self.status, "headers": self.fields()})
         await send({"type": "http.response.body", "body": self.body})
 
 

@@ -1,8 +1,6 @@
-"""What a request costs is charged to its caller's address; and headers that every answer gets."""
+"""What a request costs is charged to its caller's address."""
 
 from typing import Final
-
-from starlette.datastructures import MutableHeaders
 
 from serving.answers import Application, Message, Receive, Scope, Send
 from serving.charging import PIECE_BYTES, Charge, Rate, charged
@@ -11,11 +9,6 @@ from serving.problems import Problem
 
 UNBOUNDED: Final = frozenset(("/healthz", "/readyz"))
 """They cost next to nothing, however often they are asked for."""
-_HEADERS: Final = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 
 
 class Bounds:
@@ -30,7 +23,6 @@ class Bounds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sending = _with_headers(send)
         charge = Charge(self._rate, payer((scope.get("client") or ("",))[0]))
         try:
             with charged(charge):
@@ -38,9 +30,9 @@ class Bounds:
                     charge.begin()
                 paid = max(PIECE_BYTES, int(dict(scope["headers"]).get(b"content-length", b"0")))
                 charge.take(paid / PIECE_BYTES - 1)
-                await self._app(scope, _charged_body(receive, charge, paid), _paid(sending, charge))
+                await self._app(scope, _charged_body(receive, charge, paid), _paid(send, charge))
         except Problem as problem:
-            await problem.answer()(scope, receive, sending)
+            await problem.answer()(scope, receive, send)
 
 
 def _charged_body(receive: Receive, charge: Charge, paid: int) -> Receive:
@@ -72,16 +64,5 @@ def _paid(send: Send, charge: Charge) -> Send:
         await send(message)
         if message.get("more_body", False):
             await charge.settle()
-
-    return sending
-
-
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in _HEADERS.items():
-                headers.setdefault(name, value)
-        await send(message)
 
     return sending

@@ -1,6 +1,7 @@
 """One request and its answer, as an application receives the one and sends the other (ASGI 3, HTTP alone)."""
 
 import asyncio
+from collections.abc import Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Final, Protocol
@@ -14,6 +15,13 @@ from serving.problems import Problem
 
 READ_AHEAD_BYTES_MAX: Final = 64 << 10
 """Of a body, beyond what the application has taken."""
+WRITE_BYTES_MAX: Final = 64 << 10
+"""Of an answer, before the caller has taken what was written."""
+_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
 _ASGI: Final = {"version": "3.0", "spec_version": "2.3"}
 
 _log = structlog.get_logger()
@@ -22,7 +30,7 @@ _log = structlog.get_logger()
 class Line(Protocol):
     """The connection below, as far as an exchange needs it."""
 
-    def write(self, event: h11.Event) -> None:
+    def write(self, *events: h11.Event) -> None:
         """Raises: h11.LocalProtocolError, where the answer contradicts itself."""
 
     async def drained(self) -> None:
@@ -50,7 +58,9 @@ class Exchange:
         self.is_over = False
         """Nobody waits for the answer, or it is sent: what the application says from now on goes nowhere."""
         self._is_left = False
-        self.body_bytes = 0
+        self.body_bytes = self.body_pieces = 0
+        self._head: list[h11.Event] = []
+        """Of the answer, which goes out with the first of its body."""
 
     @property
     def is_full(self) -> bool:
@@ -60,6 +70,7 @@ class Exchange:
     def feed(self, data: bytes | bytearray) -> None:
         """Some of the body."""
         self.body_bytes += len(data)
+        self.body_pieces += 1
         if not self.is_over:
             self._body += data
             self._changed.set()
@@ -105,37 +116,40 @@ class Exchange:
     async def send(self, message: Message) -> None:
         """More of the answer. Raises: h11.LocalProtocolError, where it contradicts itself."""
         if self.is_over:
+            await asyncio.sleep(0)  # who writes without end to nobody lets others have their turn
             return
         if message["type"] == "http.response.start":
-            self._line.write(_response(message))
-        else:
-            body = message.get("body", b"")
-            if body and not self._is_head:
-                self._line.write(h11.Data(body))
-            if not message.get("more_body", False):
-                self._line.write(h11.EndOfMessage())
-                self.end()
-                self._line.on_answered()
-                return
+            self._head = [response(message["status"], message.get("headers", ()))]
+            return
+        body = b"" if self._is_head else message.get("body", b"")
+        ahead = max(0, len(body) - 1) // WRITE_BYTES_MAX * WRITE_BYTES_MAX
+        for at in range(0, ahead, WRITE_BYTES_MAX):
+            await self._write(h11.Data(body[at : at + WRITE_BYTES_MAX]))
+        last = [h11.Data(body[ahead:])] if body else []
+        if message.get("more_body", False):
+            await self._write(*last)
+        elif not self.is_over:
+            self._line.write(*self._head, *last, h11.EndOfMessage())
+            self.end()
+            self._line.on_answered()
+
+    async def _write(self, *events: h11.Event) -> None:
+        if self.is_over:
+            return
+        self._line.write(*self._head, *events)
+        self._head = []
         await self._line.drained()
 
 
-def _response(message: Message) -> h11.Response:
-    status = HTTPStatus(message["status"])
-    headers = list(message.get("headers", ()))
-    if not any(name.lower() == b"date" for name, _ in headers):
-        headers.append((b"date", formatdate(usegmt=True).encode()))
-    return h11.Response(status_code=status, headers=headers, reason=status.phrase.encode())
+def response(code: int, headers: Iterable[tuple[bytes, bytes]]) -> h11.Response:
+    """The head of an answer, with what every answer says."""
+    status = HTTPStatus(code)
+    date = () if any(name.lower() == b"date" for name, _ in headers) else ((b"date", formatdate(usegmt=True).encode()),)
+    return h11.Response(status_code=status, headers=[*headers, *date, *_HEADERS], reason=status.phrase.encode())
 
 
 def scope_of(request: h11.Request, scheme: str, server: object, client: object) -> Scope:
     """The request as an application knows it. Raises: Problem, where it asks for nothing that a server has."""
-    if request.http_version not in (b"1.0", b"1.1"):
-        raise Problem("malformed", "Only HTTP/1.0 and HTTP/1.1 are spoken here.")
-    names = [name for name, _ in request.headers]
-    if b"content-length" in names and b"transfer-encoding" in names:
-        # Where a proxy believes one and this server the other, a body can hold a request of somebody else.
-        raise Problem("malformed", "A body has one length.")
     raw_path, _, query = _origin_form(request.target).partition(b"?")
     return {
         "type": "http",

@@ -16,7 +16,7 @@ import structlog
 
 from ledger.backoff import Backoff
 from serving.answers import Application
-from serving.connection import Connection, Serving
+from serving.connection import Connection, OnAnswer, Serving, nothing
 from serving.limits import Connections, Limits
 
 RETRY_S: Final = Backoff(0.5, 30.0)
@@ -95,25 +95,20 @@ def serve(
     on: Listener,
     limits: Limits,
     running: AbstractAsyncContextManager[object] | None = None,
+    on_answer: OnAnswer = nothing,
 ) -> None:
     """Answer on a listening socket, which is closed then, until the process is to stop. `running` is entered before the
-    first request and left after the last."""
-    asyncio.run(_serve(process, app, on, limits, running or nullcontext()))
+    first request and left after the last; `on_answer` is told of each answer, refusals too."""
+    serving = Serving(app, limits, Connections(limits.connections_max), on.tls, on_answer)
+    asyncio.run(_serve(process, serving, on.socket, running or nullcontext()))
 
 
 async def _serve(
-    process: Process, app: Application, on: Listener, limits: Limits, running: AbstractAsyncContextManager[object]
+    process: Process, serving: Serving, bound: socket.socket, running: AbstractAsyncContextManager[object]
 ) -> None:
     loop = asyncio.get_running_loop()
-    serving = Serving(app, limits, Connections(limits.connections_max))
     async with running:
-        server = await loop.create_server(
-            lambda: Connection(serving),
-            sock=on.socket,
-            ssl=on.tls,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=None if on.tls is None else limits.head_s,
-        )
+        server = await loop.create_server(lambda: Connection(serving), sock=bound, backlog=BACKLOG)
         process.on_running()
         try:
             await _stopped(process.stop)

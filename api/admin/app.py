@@ -61,7 +61,7 @@ class Parts:
     runner: ActionRunner
 
 
-def make_admin_app(parts: Parts) -> FastAPI:
+def make_admin_app(parts: Parts, rate: Rate | None = None) -> FastAPI:
     """The application."""
     app = FastAPI(
         title="Momus management",
@@ -78,7 +78,7 @@ def make_admin_app(parts: Parts) -> FastAPI:
     for action in ADMIN_ACTIONS:
         _add_action(routes, parts, needs, action)
     app.include_router(routes, prefix=PREFIX)
-    with_bounds(app, Rate(RATE_PER_S, BURST))
+    with_bounds(app, rate or Rate(RATE_PER_S, BURST))
     return app
 
 

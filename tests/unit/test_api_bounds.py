@@ -59,4 +59,3 @@ def test_what_is_beyond_the_rate_is_told_when_to_come_again() -> None:
     assert (first.status_code, second.status_code, health.status_code) == (200, 429, 200)
     assert second.json()["code"] == "rate_limited"
     assert int(second.headers["Retry-After"]) >= 1
-    assert first.headers["X-Content-Type-Options"] == second.headers["X-Content-Type-Options"] == "nosniff"

@@ -1,16 +1,24 @@
 """What the API counts of requests: nothing that a caller writes becomes the name of a series."""
 
-import asyncio
 from collections.abc import Mapping
 
 import httpx
 from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
-from api.counting import OTHER, Counted
+from api.counting import OTHER, counting
 from node.metrics.values import Values
 from serving.charging import Rate
 from serving.handlers import with_bounds
+from serving.limits import Limits
+from serving.server import Listener, tcp_socket
+from tests.http_servers import LOOPBACK, running
+
+LIMITS = Limits(connections_max=4, head_s=30)
+
+
+def listener() -> Listener:
+    return Listener(tcp_socket(LOOPBACK, 0))
 
 
 def counted(paths: list[str], burst: int = 100) -> tuple[Mapping[tuple[str, ...], float], int]:
@@ -29,14 +37,12 @@ def counted(paths: list[str], burst: int = 100) -> tuple[Mapping[tuple[str, ...]
     app = FastAPI(openapi_url="/v1/openapi.json")
     app.include_router(routes, prefix="/v1")
     with_bounds(app, Rate(1e-9, burst))
-    app.add_middleware(Counted, values=values)
-
-    async def ask() -> None:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://node") as client:
-            for path in paths:
-                await client.get(path)
-
-    asyncio.run(ask())
+    with (
+        running(app, LIMITS, listener, counting(values)) as port,
+        httpx.Client(base_url=f"http://{LOOPBACK}:{port}") as client,
+    ):
+        for path in paths:
+            client.get(path)
     (answers,) = values.distributions("momus_api_answer_seconds").values()
     return values.numbers("momus_api_requests_total"), sum(answers.counts)
 
@@ -54,6 +60,11 @@ def test_paths_that_are_none_of_ours_share_one_series() -> None:
 def test_what_is_refused_at_the_door_is_counted_too() -> None:
     requests, _ = counted(["/v1/things/1"] * 3, burst=1)
     assert requests == {("/things/{thing}", "200"): 1, (OTHER, "429"): 2}
+
+
+def test_what_is_no_request_is_counted_too() -> None:
+    requests, _ = counted(["/v1/things/1", "/v1/things/" + "1" * LIMITS.head_bytes_max])
+    assert requests == {("/things/{thing}", "200"): 1, (OTHER, "431"): 1}
 
 
 def test_streams_are_not_timed() -> None:

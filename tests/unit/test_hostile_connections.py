@@ -2,19 +2,25 @@
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from math import ceil
 from pathlib import Path
 
 import pytest
 
+import serving.connection as connection_module
 from serving.exchange import READ_AHEAD_BYTES_MAX
-from serving.limits import TOLD_MAX, Limits
-from tests.http_servers import API, LARGE, METRICS, NAMES, PIECE, Served, connected, rest_of, served
+from serving.limits import PIECES_MAX, SHARE, TOLD_MAX, Limits
+from tests.http_servers import API, LARGE, METRICS, NAMES, OTHER, PIECE, TCP, TLS, UNIX, Served, rest_of, served
 
 PATIENT = Limits(connections_max=4, head_s=30, body_bytes_max=0, body_s=30, answer_s=30, idle_s=5, stall_s=30)
 BODY_MAX = 1_000
 WITH_BODIES = Limits(connections_max=4, head_s=30, body_bytes_max=BODY_MAX, body_s=30, idle_s=5)
 SOON_S = 0.1
+IN_CLEAR = [name for name in NAMES if name[1] != TLS]
+"""Over TLS nobody can end one side alone."""
+BY_ADDRESS = [name for name in NAMES if name[1] != UNIX]
+"""At a Unix socket all are one caller."""
 
 Serve = Callable[[Limits], Served]
 
@@ -25,16 +31,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("served")
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=NAMES, ids=" over ".join)
 def serve(request: pytest.FixtureRequest, folder: Path) -> Iterator[Serve]:
     """Starts the server of a name, with limits."""
+    name, through = request.param
     with ExitStack() as stack:
-        yield lambda limits: stack.enter_context(served(request.param, limits, folder))
+        yield lambda limits: stack.enter_context(served(name, through, limits, folder))
 
 
 def answers(at: Served, *sent: bytes, is_half_closed: bool = False) -> list[tuple[int, bytes]]:
     """(status, body) of what comes back until the server closes."""
-    with connected(at.port) as connection:
+    with at.connect() as connection:
         for part in sent:
             connection.sendall(part)
         if is_half_closed:
@@ -64,25 +71,37 @@ def is_served(at: Served) -> bool:
     return answers(at, at.get(headers="Connection: close\r\n"))[0][0] == 200
 
 
+def is_served_soon(at: Served) -> bool:
+    """The same where the time for a head is short."""
+    try:
+        return is_served(at)
+    except (OSError, IndexError):
+        return False
+
+
+@pytest.mark.parametrize("serve", IN_CLEAR, indirect=True, ids=" over ".join)
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: a\r\nX: "])
 def test_a_head_that_does_not_become_whole_is_not_waited_for(serve: Serve, sent: bytes) -> None:
     at = serve(Limits(connections_max=4, head_s=SOON_S))
     with ExitStack() as stack:
-        held = [stack.enter_context(connected(at.port)) for _ in range(3)]
+        held = [stack.enter_context(at.connect()) for _ in range(3)]
         for each in held:
-            each.sendall(sent)
+            with suppress(ConnectionError):
+                each.sendall(sent)
         assert [rest_of(each) for each in held] == [b""] * 3
-    assert is_served(at)
+    assert any(is_served_soon(at) for _ in range(100))
 
 
+@pytest.mark.parametrize("serve", IN_CLEAR, indirect=True, ids=" over ".join)
 def test_a_second_head_that_does_not_become_whole_is_not_waited_for(serve: Serve) -> None:
     at = serve(Limits(connections_max=4, head_s=SOON_S))
     assert [status for status, _ in answers(at, at.get() + b"GET / HT")] == [200]
 
 
+@pytest.mark.parametrize("serve", IN_CLEAR, indirect=True, ids=" over ".join)
 def test_a_head_in_drops_is_not_waited_for_any_longer(serve: Serve) -> None:
     at = serve(Limits(connections_max=4, head_s=SOON_S))
-    with connected(at.port) as connection:
+    with at.connect() as connection:
         connection.settimeout(0.01)
         sent = 0
         while True:
@@ -115,23 +134,70 @@ def test_a_head_beyond_its_bound_is_refused(serve: Serve, part: str) -> None:
 def test_connections_beyond_the_last_place_get_an_answer_and_many_more_are_closed(serve: Serve) -> None:
     at = serve(PATIENT)
     with ExitStack() as stack:
-        held = [stack.enter_context(connected(at.port)) for _ in range(3)]  # three quarters: this caller's places
-        told = [stack.enter_context(connected(at.port)) for _ in range(TOLD_MAX)]
+        held = [stack.enter_context(at.connect()) for _ in range(3)]  # three quarters: this caller's places
+        told = [stack.enter_context(at.connect()) for _ in range(ceil(SHARE * TOLD_MAX))]
         told[0].sendall(at.get())
         told[-1].sendall(at.get())
         assert [code(parsed(rest_of(each))[0]) for each in (told[0], told[-1])] == [(503, "back_pressure")] * 2
-        last = [stack.enter_context(connected(at.port)) for _ in range(3)]
+        last = [stack.enter_context(at.reached()) for _ in range(3)]
         assert rest_of(last[2]) == b""
         held[0].sendall(at.get())
         assert held[0].recv(100).startswith(b"HTTP/1.1 200 ")
     assert is_served(at)
 
 
+@pytest.mark.parametrize("serve", BY_ADDRESS, indirect=True, ids=" over ".join)
+def test_a_caller_who_takes_all_that_he_can_takes_no_place_of_another(serve: Serve) -> None:
+    at = serve(PATIENT)
+    with ExitStack() as stack:
+        for _ in range(3 + ceil(SHARE * TOLD_MAX)):
+            stack.enter_context(at.connect())
+        assert rest_of(stack.enter_context(at.reached())) == b""
+        other = stack.enter_context(at.connect(caller=OTHER))
+        other.sendall(at.get())
+        assert other.recv(100).startswith(b"HTTP/1.1 200 ")
+        told = stack.enter_context(at.connect(caller=OTHER))
+        told.sendall(at.get("/healthz"))
+        assert parsed(rest_of(told)) == [(200, b'{"alive":true}')]
+
+
+@pytest.mark.parametrize("serve", [name for name in NAMES if name[1] == TLS], indirect=True, ids=" over ".join)
+def test_handshakes_that_do_not_end_take_no_more_than_the_places_of_their_caller(serve: Serve) -> None:
+    at = serve(PATIENT)
+    with ExitStack() as stack:
+        held = [stack.enter_context(at.reached()) for _ in range(3 + ceil(SHARE * TOLD_MAX))]
+        assert rest_of(stack.enter_context(at.reached())) == b""
+        assert at.tls is not None
+        first = stack.enter_context(at.tls.wrap_socket(held[0]))
+        first.sendall(at.get())
+        assert first.recv(100).startswith(b"HTTP/1.1 200 ")
+        for each in held[1:4]:
+            each.close()
+        wait_until_free(at)
+
+
+@pytest.mark.parametrize("serve", [name for name in NAMES if name[1] == TLS], indirect=True, ids=" over ".join)
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"])
+def test_a_handshake_that_is_none_is_not_waited_for(serve: Serve, sent: bytes) -> None:
+    at = serve(Limits(connections_max=4, head_s=SOON_S))
+    with ExitStack() as stack:
+        for each in [stack.enter_context(at.reached()) for _ in range(3)]:
+            with suppress(ConnectionError):
+                each.sendall(sent)
+            rest_of(each)
+    assert any(is_served_soon(at) for _ in range(100))
+
+
+def test_who_was_refused_and_leaves_gives_his_place_back(serve: Serve) -> None:
+    at = serve(Limits(connections_max=16, head_s=30))
+    assert {code(answers(at, b"?\r\n\r\n")[0]) for _ in range(40)} == {(400, "malformed")}
+
+
 def test_that_it_lives_is_answered_where_all_places_are_taken(serve: Serve) -> None:
     at = serve(PATIENT)
     with ExitStack() as stack:
         for _ in range(4):
-            stack.enter_context(connected(at.port))
+            stack.enter_context(at.connect())
         assert answers(at, at.get("/healthz")) == [(200, b'{"alive":true}')]
 
 
@@ -167,6 +233,13 @@ def test_requests_one_after_another_are_all_answered_in_order(serve: Serve) -> N
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET / HTTP/1.1\nHost: a\n\n",
+        b"GET / HTTP/1.1\r\nHost: a\nX: a\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: a\rY: b\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\tchunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ],
 )
 def test_what_is_no_request_is_refused_and_the_next_is_served(serve: Serve, sent: bytes) -> None:
@@ -183,6 +256,50 @@ def test_two_lengths_of_a_body_do_not_hide_a_second_request(serve: Serve) -> Non
     lengths = f"Content-Length: {5 + len(hidden)}\r\nTransfer-Encoding: chunked\r\n"
     sent = at.get(method="POST", headers=lengths) + b"0\r\n\r\n" + hidden
     assert [code(each) for each in answers(at, sent)] == [(400, "malformed")]
+
+
+@pytest.mark.parametrize(
+    "end", [b"0\r\n\n", b"0\r\nX: a\r\n\r\n", b"0\r\nX: a\n\n", b"1\r\nx\r\n0\r\nX: a\r\n\n", b"1\r\nx\n0\r\n\r\n"]
+)
+def test_chunks_that_end_in_any_other_way_hide_no_second_request(serve: Serve, end: bytes) -> None:
+    at = serve(WITH_BODIES)
+    sent = at.get(method="POST", headers="Transfer-Encoding: chunked\r\n")
+    found = answers(at, sent + end + at.get())
+    assert (len(found), found[0][0]) in {(1, 400), (1, 405)}
+    assert is_served(at)
+
+
+def test_a_refusal_after_a_request_for_the_head_alone_has_its_body(serve: Serve) -> None:
+    at = serve(PATIENT)
+    with at.connect() as connection:
+        connection.sendall(at.get("/nothing", method="HEAD") + b"?\r\n\r\n")
+        last = rest_of(connection).rpartition(b"\r\n\r\n")[2]
+    assert json.loads(last)["code"] == "malformed"
+
+
+def test_nothing_that_follows_the_last_request_is_read(serve: Serve) -> None:
+    at = serve(WITH_BODIES)
+    for last in (at.get(headers="Connection: close\r\n"), at.get(version="1.0")):
+        for more in (b"\r\n", b"?\r\n\r\n", at.get()):
+            assert [status for status, _ in answers(at, last + more)] == [200]
+            assert [status for status, _ in answers(at, last, more)] == [200]
+
+
+@pytest.mark.parametrize("to", ["websocket", "h2c", "TLS/1.2"])
+def test_no_other_protocol_is_changed_to(serve: Serve, to: str) -> None:
+    at = serve(PATIENT)
+    sent = at.get(headers=f"Upgrade: {to}\r\nConnection: Upgrade\r\n"), at.get(headers="Connection: close\r\n")
+    assert [status for status, _ in answers(at, b"".join(sent))] == [200, 200]
+
+
+def test_an_answer_to_who_waits_with_his_body_is_the_last(serve: Serve) -> None:
+    """Nobody knows whether what follows is that body or the next request."""
+    at = serve(WITH_BODIES)
+    with at.connect() as connection:
+        connection.sendall(at.get("/nothing", method="POST", headers="Content-Length: 5\r\nExpect: 100-continue\r\n"))
+        head, _, _ = rest_of(connection).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 404 ")
+    assert b"connection: close" in head.lower()
 
 
 @pytest.mark.parametrize("authority", ["http://a", "HTTPS://other:9"])
@@ -220,6 +337,15 @@ def test_a_body_in_chunks_beyond_its_bound_is_cut_off(serve: Serve) -> None:
     assert len(found) == 1
 
 
+def test_a_body_in_tiny_pieces_is_cut_off(serve: Serve) -> None:
+    """Each costs as much work as a large one."""
+    at = serve(Limits(connections_max=4, head_s=30, body_bytes_max=10**6, body_s=30))
+    sent = at.get(method="POST", headers="Transfer-Encoding: chunked\r\n") + 2 * PIECES_MAX * b"1\r\nx\r\n"
+    found = answers(at, sent)
+    assert found[0][0] in statuses(at, 413)
+    assert len(found) == 1
+
+
 def test_a_body_that_does_not_become_whole_is_not_waited_for(serve: Serve) -> None:
     at = serve(Limits(connections_max=4, head_s=30, body_bytes_max=BODY_MAX, body_s=SOON_S, idle_s=30))
     (found,) = answers(at, at.get(method="POST", headers="Content-Length: 9\r\n") + b"123")
@@ -233,11 +359,13 @@ def test_a_body_that_nobody_reads_is_thrown_away_and_the_next_request_answered(s
     assert [status for status, _ in answers(at, sent, b"123", b"456789" + last)] == [404, 200]
 
 
+@pytest.mark.parametrize("serve", IN_CLEAR, indirect=True, ids=" over ".join)
 def test_who_says_that_he_ends_still_gets_his_answer(serve: Serve) -> None:
     at = serve(PATIENT)
     assert [status for status, _ in answers(at, at.get(), is_half_closed=True)] == [200]
 
 
+@pytest.mark.parametrize("serve", IN_CLEAR, indirect=True, ids=" over ".join)
 def test_who_ends_in_the_middle_of_a_head_is_closed(serve: Serve) -> None:
     at = serve(PATIENT)
     assert answers(at, at.get()[:-2], is_half_closed=True) == []
@@ -247,10 +375,10 @@ def test_who_ends_in_the_middle_of_a_head_is_closed(serve: Serve) -> None:
 @pytest.mark.parametrize("limits", [Limits(4, 30, stall_s=SOON_S), Limits(4, 30, answer_s=SOON_S)])
 def test_who_takes_nothing_of_an_answer_is_let_go(serve: Serve, limits: Limits) -> None:
     at = serve(limits)
-    with connected(at.port, receive_bytes=4_096) as connection:
+    with at.connect(receive_bytes=4_096) as connection:
         connection.sendall(at.get(at.large))
         with ExitStack() as stack:
-            others = [stack.enter_context(connected(at.port, 4_096)) for _ in range(2)]
+            others = [stack.enter_context(at.connect(4_096)) for _ in range(2)]
             for each in others:
                 each.sendall(at.get(at.large))
             wait_until_free(at)
@@ -265,7 +393,7 @@ def wait_until_free(at: Served) -> None:
 
 def test_who_takes_an_answer_in_drops_is_let_go_when_its_time_is_over(serve: Serve) -> None:
     at = serve(Limits(connections_max=1, head_s=30, answer_s=SOON_S, stall_s=30))
-    with connected(at.port, receive_bytes=4_096) as connection:
+    with at.connect(receive_bytes=4_096) as connection:
         connection.sendall(at.get(at.large))
         taken = 0
         while not is_served(at):
@@ -286,7 +414,7 @@ def test_an_older_version_of_http_is_answered_and_closed(serve: Serve) -> None:
 
 @pytest.mark.parametrize("name", [API, METRICS])
 def test_who_asks_for_the_head_alone_gets_it(name: str, folder: Path) -> None:
-    with served(name, PATIENT, folder) as at, connected(at.port) as connection:
+    with served(name, TCP, PATIENT, folder) as at, at.connect() as connection:
         connection.sendall(at.get(method="HEAD", headers="Connection: close\r\n"))
         head, _, body = rest_of(connection).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
@@ -296,9 +424,60 @@ def test_who_asks_for_the_head_alone_gets_it(name: str, folder: Path) -> None:
 def test_a_body_is_waited_for_only_once_it_is_wanted(folder: Path) -> None:
     size = 2 * READ_AHEAD_BYTES_MAX
     limits = Limits(connections_max=4, head_s=30, body_bytes_max=size)
-    with served(API, limits, folder) as at, connected(at.port) as connection:
+    with served(API, TCP, limits, folder) as at, at.connect() as connection:
         headers = f"Content-Length: {size}\r\nExpect: 100-continue\r\nConnection: close\r\n"
         connection.sendall(at.get(method="POST", headers=headers))
         assert connection.recv(1_000).startswith(b"HTTP/1.1 100 ")
         connection.sendall(bytes(size))
         assert rest_of(connection).endswith(str(size).encode())
+
+
+def test_an_answer_that_goes_out_before_the_body_is_in_is_whole(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "LINGER_S", SOON_S)
+    at = serve(WITH_BODIES)
+    with at.connect(receive_bytes=4_096) as connection:
+        connection.sendall(at.get(at.large, headers="Content-Length: 9\r\nConnection: close\r\n") + b"123")
+        assert len(rest_of(connection)) > LARGE * PIECE
+
+
+# --- what is counted, and what every answer says ---
+
+REFUSED: dict[str, tuple[bytes, int]] = {
+    "malformed": (b"?\r\n\r\n", 400),
+    "head": (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * (2 * PATIENT.head_bytes_max) + b"\r\n\r\n", 431),
+    "large body": (b"POST /v1/short HTTP/1.1\r\nHost: a\r\nContent-Length: 9999\r\n\r\n", 413),
+    "slow body": (b"POST /v1/short HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123", 408),
+    "bad chunk": (b"POST /v1/short HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_each_answer_counts_once_and_with_its_status(what: str, folder: Path) -> None:
+    sent, status = REFUSED[what]
+    counted: list[int] = []
+    limits = Limits(connections_max=4, head_s=30, body_bytes_max=BODY_MAX, body_s=SOON_S)
+    with served(API, TCP, limits, folder, lambda scope, status, took_s: counted.append(status)) as at:
+        assert [status for status, _ in answers(at, at.get() + sent)] == [200, status]
+    assert counted == [200, status]
+
+
+def test_who_finds_no_place_counts(folder: Path) -> None:
+    counted: list[int] = []
+    with ExitStack() as stack:
+        at = stack.enter_context(
+            served(API, TCP, PATIENT, folder, lambda scope, status, took_s: counted.append(status))
+        )
+        for _ in range(3):
+            stack.enter_context(at.connect())
+        assert code(answers(at, at.get())[0]) == (503, "back_pressure")
+    assert counted == [503]
+
+
+@pytest.mark.parametrize("sent", [None, b"?\r\n\r\n", b"GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"])
+def test_every_answer_says_that_its_type_is_not_to_be_guessed(serve: Serve, sent: bytes | None) -> None:
+    at = serve(PATIENT)
+    with at.connect() as connection:
+        connection.sendall(sent or at.get(headers="Connection: close\r\n"))
+        head = rest_of(connection).partition(b"\r\n\r\n")[0].lower()
+    assert head.count(b"x-content-type-options: nosniff") == 1
+    assert head.count(b"date: ") == 1
