@@ -93,7 +93,9 @@ class Booter:
         message = self._wire.decode(value)
         if not isinstance(message, Proposal | Vote) or message.view <= self._journal.floor:
             return
-        if self._wire.is_signed_with(self._key, message):
+        # A signature does not cover its voter's index: a vote of ours under another's is not ours, whoever wrote it.
+        is_renamed = isinstance(message, Vote) and not self._wire.is_authentic(message)
+        if self._wire.is_signed_with(self._key, message) and not is_renamed:
             raise SecondInstance(
                 f"Our topic holds a statement of view {message.view} under our key that the journal does not: the "
                 "journal was rolled back, or the key is in use elsewhere. Stop the other instance and put the newest "
