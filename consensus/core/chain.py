@@ -91,12 +91,18 @@ class Chain:
         return last
 
     def finalize(self, finalization: Certificate) -> None:
-        """Mark the finalized block and its ancestors final, as far as they are known. Raises: BlockFork."""
+        """Mark the finalized block and its ancestors final, as far as they are known; `finalization` is of the highest
+        view that there is. Raises: BlockFork.
+
+        A block that is finalized in a later view than the delivered one is that or a descendant of it.
+        """
         gap = self._first_gap()
         self.awaited = finalization.digest
         block = self._blocks.get(finalization.digest)
         if block is None and finalization.proposal is not None:
             block = finalization.proposal.block
+        if block is not None and block.header.height < self.delivered.header.height:
+            raise BlockFork(_fork(self.delivered, block))
         descendants: tuple[Block, ...] = ()
         while block is not None and len(descendants) <= DESCENDANTS_MAX:
             known = self._finals.get(block.header.height)
