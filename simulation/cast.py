@@ -53,9 +53,10 @@ def make_keys(validators: int) -> list[MemoKey]:
 
 
 def make_genesis(random: Random, keys: Sequence[MemoKey], unsafe: int) -> Genesis:
-    """A small chain: in some worlds few records a block; a checkpoint every seven heights or ten seconds."""
+    """A small chain: in some worlds few records or bytes a block; a checkpoint every seven heights or ten seconds."""
     powers = draw_powers(random, len(keys), unsafe)
-    limits = replace(DEFAULT_LIMITS, records_max=random.choice((2, 1_000)))
+    bytes_max = random.choice((96, DEFAULT_LIMITS.bytes_max, DEFAULT_LIMITS.bytes_max))
+    limits = replace(DEFAULT_LIMITS, records_max=random.choice((2, 1_000)), bytes_max=bytes_max)
     return parse_genesis(
         render_genesis(
             chain="simulated",

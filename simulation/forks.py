@@ -16,7 +16,7 @@ from simulation.trace import Trace
 from simulation.world import World
 
 HEALED_MS: Final = 30_000
-WATCHING: Final = ("Honesty", "Durability", "Certificates", "Memory", "CompleteEvidence", "RightHalts")
+WATCHING: Final = ("Honesty", "Quorums", "Durability", "Certificates", "Memory", "CompleteEvidence", "RightHalts")
 """What still holds of honest validators when agreement does not."""
 
 
@@ -70,6 +70,9 @@ class DividedWorld(World):
         powers = [validator.power for validator in self.genesis.validators]
         power = 1000 * sum(powers[index] for index in named) // sum(powers)
         return ForkReport(min(apart, default=None), halted, named, power)
+
+    def _lose_topics(self) -> None:
+        """Who made a fork is read from the topics."""
 
     def _judge(self, fork: ForkReport) -> None:
         innocent = [index for index in fork.culprits if index < self.cast.honest]

@@ -2,13 +2,14 @@
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from hashlib import sha256
 from multiprocessing import get_context
 from random import Random
+from types import MappingProxyType
 from typing import Final
 
 from simulation.adversaries.kinds import ADVERSARIES
@@ -154,18 +155,20 @@ class Kill:
 def kill(mutant: str, checker: str | None = None, worlds_max: int = KILL_WORLDS_MAX) -> Kill:
     """Run worlds under a mutant until one is violated, in the eyes of one checker or (None) of any."""
     planted = next(known for known in MUTANTS if known.name == mutant)
-    for seed in range(worlds_max):
-        plan = Plan(seed, 4, planted.byzantine, planted.adversary, planted.faults, mutant, checker)
+    for world in range(worlds_max):
+        seed, size = planted.seed + world, planted.validators
+        plan = Plan(seed, size, planted.byzantine, planted.adversary, planted.faults, mutant, checker)
         verdict = run(plan)
         if verdict.violation is not None:
-            return Kill(mutant, seed + 1, verdict.violation)
+            return Kill(mutant, world + 1, verdict.violation)
     return Kill(mutant, None)
 
 
-def kill_all(jobs: int | None = None) -> Iterator[Kill]:
-    """Every mutant's end."""
+def kill_all(jobs: int | None = None, checkers: Mapping[str, str] = MappingProxyType({})) -> Iterator[Kill]:
+    """Every mutant's end. `checkers`: the only one that watches, by mutant."""
+    names = [mutant.name for mutant in MUTANTS]
     with ProcessPoolExecutor(jobs or os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        yield from pool.map(kill, [mutant.name for mutant in MUTANTS])
+        yield from pool.map(kill, names, [checkers.get(name) for name in names])
 
 
 def trace_digest(plan: Plan) -> str:

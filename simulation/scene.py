@@ -23,7 +23,7 @@ from simulation.parts.agenda import START_MS, Agenda, DriftingClock
 from simulation.parts.disk import Crashed
 from simulation.parts.faults import Faults, chance
 from simulation.parts.intake import SeatLog
-from simulation.parts.log import SimLog
+from simulation.parts.log import SimLog, Told
 from simulation.parts.signatures import MemoWire
 from simulation.parts.validator import SimValidator
 from simulation.trace import Trace, sentence
@@ -74,7 +74,9 @@ class Scene:
             kind = self.cast.adversaries[index - first]
             adversary = self.adversaries[seat] = kind(self.genesis, index, self._keys[index], random)
             adversary.copy = int(seat != index)
-            adversary.send = partial(self._send, seat)
+            adversary.send_to = partial(self._send, seat)
+            adversary.send = partial(self._send, seat, self._topics[index])
+            adversary.records = lambda partition: self.validators[seat].store.kept[partition]
             adversary.side_of = self._side_of
         offset_ms, drift_ppm = self.faults.clock_offset_ms_max, self.faults.clock_drift_ppm_max
         clock = DriftingClock(random.randint(-offset_ms, offset_ms), random.randint(-drift_ppm, drift_ppm))
@@ -101,6 +103,7 @@ class Scene:
         """Let adversaries hear the log, and keep records from readers."""
 
         def on_append(topic: str, value: bytes) -> None:
+            self.checkers.on_appended(topic, value)
             for adversary in self.adversaries.values():
                 adversary.on_record(topic, value)
 
@@ -172,15 +175,10 @@ class Scene:
             self.log.send(seat, topic, word, lambda: validator.life == life, late_ms)
         self.checkers.on_send(validator, topic, value)
 
-    def _send(self, seat: int, value: bytes) -> None:
+    def _send(self, seat: int, topic: str, value: bytes) -> None:
         """An adversary says something that its validator never said."""
         self._note(seat, "sends", value)
-        self.log.send(
-            seat,
-            self._topics[self.validators[seat].index],
-            value,
-            lambda: True,
-        )
+        self.log.send(seat, topic, value, lambda: True)
 
     def on_durable(self, seat: int, name: str) -> None:
         if not chance(self._random, self.faults.crash):
@@ -218,7 +216,7 @@ class Scene:
         if validator.is_up:
             self.log.fetch_records(validator.seat, take)
 
-    def _deliver(self, validator: SimValidator, record: LogRecord) -> None:
+    def _deliver(self, validator: SimValidator, record: Told) -> None:
         if validator.loop is None:
             return
         if record.topic == self.genesis.topic_name("blocks") and not validator.loop.has_room_for_blocks():
@@ -228,7 +226,7 @@ class Scene:
         validator.waiting.append(record)
         self._wake(validator, self.agenda.now_ms)
 
-    def _deliver_later(self, validator: SimValidator, life: int, record: LogRecord) -> None:
+    def _deliver_later(self, validator: SimValidator, life: int, record: Told) -> None:
         if validator.life == life:
             self._deliver(validator, record)
 

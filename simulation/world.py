@@ -15,6 +15,7 @@ from simulation.parts.agenda import START_MS
 from simulation.parts.clients import Clients
 from simulation.parts.faults import CALM, Faults, chance, draw
 from simulation.parts.mishaps import Mishap, damaged
+from simulation.parts.store import SimStore
 from simulation.parts.validator import SimValidator
 from simulation.scene import Scene
 from simulation.trace import Trace
@@ -25,6 +26,9 @@ SETTLE_MS: Final = 40_000
 QUIET_MS: Final = 60_000
 WAKE_MS_MAX: Final = 4_000
 RECORDS: Final = 40
+SMALL: Final = 2
+"""Records of a block, in a world where one turn of a partition is not all it needs."""
+BURST_BLOCKS: Final = 16
 LAGGING: Final = 100
 
 
@@ -61,13 +65,24 @@ class World(Scene):
         before = self.log.appended.copy()
         self.agenda.run_until(self.agenda.now_ms + QUIET_MS)
         checkers.on_quiet(self.log.appended - before)
-        self._produce(RECORDS)
+        self._wake_chain()
         self._note_heal()
         views_max = self.views_max()
-        self.agenda.run_until(self.agenda.now_ms + WAKE_MS_MAX + self._patience_ms(), is_all_final)
+        patience_ms = (1 + checkers.progress.blocks_pending()) * self._patience_ms()
+        self.agenda.run_until(self.agenda.now_ms + WAKE_MS_MAX + patience_ms, is_all_final)
         checkers.on_end("after the chain was woken", views_max)
         if self._clients is not None:
             checkers.on_executable()
+
+    def _wake_chain(self) -> None:
+        """One record; or, where blocks are small, one, and in front of it so many of another partition that only its
+        turn brings it into a block soon."""
+        self._produce(RECORDS)
+        if self.genesis.limits.records_max == SMALL and self._random.randrange(4) == 0:
+            busy = self._random.randrange(PARTITIONS)
+            for number in range(SMALL * (BURST_BLOCKS + len(self.validators) * PARTITIONS)):
+                self._produce(RECORDS + 1 + number, busy)
+            self._produce(RECORDS - 1, 1 - busy)
 
     def _patience_ms(self) -> int:
         """What leaders that say nothing may cost: a timer each, of the length in force."""
@@ -82,7 +97,7 @@ class World(Scene):
 
     def views_max(self) -> int:
         """How many views it may take to make final what is pending, once nothing goes wrong any more."""
-        blocks = self.checkers.progress.records_pending() // self.genesis.limits.records_max
+        blocks = self.checkers.progress.blocks_pending()
         return 2 * len(self.validators) + 2 * blocks + 2
 
     def _live_badly(self) -> None:
@@ -113,6 +128,7 @@ class World(Scene):
             self.log.split(side, now_ms + random.randrange(faults.split_ms_max))
             self._note(min(side), "is split off with", sorted(side))
         self._rewrite_log()
+        self._lose_topics()
         if chance(random, faults.outage):
             until_ms = now_ms + random.randrange(faults.outage_ms_max)
             for validator in self.validators:
@@ -144,6 +160,26 @@ class World(Scene):
                 view.recreate(topic_id)
             self._note(0, "sees the topic recreated as", topic_id)
 
+    def _lose_topics(self) -> None:
+        """Safety never rests on what validators said to each other; here it is gone."""
+        random, spoken = self._random, (*self._topics, self._shared[1])
+        if chance(random, self.faults.retain):
+            topic = random.choice(spoken)
+            self.log.retain(topic, random.choice((0.5, 0.9, 1.0)))
+            self._note(0, "sees records retained no longer, and the topic", topic)
+        if chance(random, self.faults.remake):
+            topic = random.choice((*spoken, self._shared[0], self._shared[0]))
+            self.log.remake(topic)
+            self._note(0, "sees a topic made anew", topic)
+        if chance(random, self.faults.rebuild):
+            self._note(0, "sees the cluster built anew", None)
+            for topic in (*spoken, self._shared[0]):
+                self.log.remake(topic)
+            for validator in self.validators:
+                if validator.is_up:
+                    self._bury(validator)
+                    self.agenda.plan(self.agenda.now_ms + random.randrange(1, 2_000), self._boot, validator)
+
     def _heal(self) -> None:
         self._note(0, "sees the world heal", None)
         self.faults = CALM
@@ -162,9 +198,10 @@ class World(Scene):
         self._healed_ms = self.agenda.now_ms
         self.checkers.on_heal()
 
-    def _produce(self, number: int) -> None:
-        value = b"record %d" % number if self._clients is None else self._clients.draw(self.agenda.now_ms)
-        self.log.produce(self._random.randrange(PARTITIONS), value)
+    def _produce(self, number: int, partition: int | None = None) -> None:
+        rubbish = b"record %d %s" % (number, b"x" * self._random.choice((0, 20, 40, 120)))
+        value = rubbish if self._clients is None else self._clients.draw(self.agenda.now_ms)
+        self.log.produce(self._random.randrange(PARTITIONS) if partition is None else partition, value)
         for validator in self.validators:
             self._fetch_records(validator)
 
@@ -175,7 +212,7 @@ class World(Scene):
         for number, mishap in enumerate(self.cast.mishaps):
             validator = self.validators[self.cast.honest + number]
             times = sorted(START_MS + 1_000 + self._random.randrange(BAD_MS - 2_000) for _ in range(2))
-            if mishap in (Mishap.OLD, Mishap.TWICE):
+            if mishap in (Mishap.OLD, Mishap.TWICE, Mishap.OLD_STORE):
                 self.agenda.plan(times[0], self._copy_home, validator, mishap, times[1])
             else:
                 self.agenda.plan(times[1], self._suffer, validator, mishap, validator.journal.data)
@@ -185,18 +222,24 @@ class World(Scene):
         data = validator.journal.data
         if mishap is Mishap.OLD:
             self.agenda.plan(then_ms, self._suffer, validator, mishap, data)
+        elif mishap is Mishap.OLD_STORE:
+            store = SimStore(self.genesis, lambda final: None)
+            store.copy_from(validator.store)
+            self.agenda.plan(then_ms, self._suffer, validator, mishap, store)
         else:
             second = self._enter(validator.index)
             second.journal.data = data
             second.store.copy_from(validator.store)
             self.agenda.plan(then_ms, self._start_second, validator, second)
 
-    def _suffer(self, validator: SimValidator, mishap: Mishap, old: bytes | None) -> None:
-        """A process ends; when it starts again its journal is not what it was."""
+    def _suffer(self, validator: SimValidator, mishap: Mishap, old: bytes | SimStore | None) -> None:
+        """A process ends; when it starts again its journal, or its store, is not what it was."""
         self._note(validator.seat, "meets with a mishap:", mishap.value)
         self._bury(validator)
         if mishap is Mishap.LOST:
             validator.journal.data = None
+        elif isinstance(old, SimStore):
+            validator.store.copy_from(old)
         elif mishap is Mishap.OLD:
             validator.journal.data = old
         else:

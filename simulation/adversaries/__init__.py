@@ -1,10 +1,11 @@
 """Byzantine validators: an honest one whose words are changed on their way out. One file each, named by misdeed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 from typing import ClassVar
 
+from backbone.store import StoredRecord
 from consensus.wire.messages import Proposal, Statement, Wire
 from ledger.genesis import Genesis
 from ledger.header import Header
@@ -22,11 +23,15 @@ class Adversary:
         self.index = index
         self.random = random
         self.copy = 0
-        """Which of its copies this one is; set by the world, like the next two."""
+        """Which of its copies this one is; set by the world, like the callables below."""
         self.send: Callable[[bytes], None] = lambda value: None
         """Sends a record of its own accord, on its own topic."""
         self.side_of: Callable[[int], int | None] = lambda seat: None
         """The half of the validators (0: even seats, 1: odd ones) that a process lives with; None: with all."""
+        self.send_to: Callable[[str, bytes], None] = lambda topic, value: None
+        """The same on any topic: where no broker keeps validators from writing into others' topics."""
+        self.records: Callable[[int], Sequence[StoredRecord]] = lambda partition: ()
+        """What its validator's store holds of a partition."""
         self.wire: Wire = MemoWire(genesis)
         self._key = key
 

@@ -4,19 +4,24 @@ from typing import Final
 
 from simulation.adversaries import Adversary
 from simulation.adversaries.accomplice import Accomplice
+from simulation.adversaries.block_forger import BlockForger
 from simulation.adversaries.censor import Censor
 from simulation.adversaries.double_voter import DoubleVoter
 from simulation.adversaries.equivocator import Equivocator
+from simulation.adversaries.false_opener import FalseOpener
 from simulation.adversaries.far_future import FarFuture
 from simulation.adversaries.flooder import Flooder
 from simulation.adversaries.foreigner import Foreigner
 from simulation.adversaries.forger import Duplicator, Forger, Impersonator
-from simulation.adversaries.garbage import Garbage
+from simulation.adversaries.garbage import Garbage, GarbageBurst
 from simulation.adversaries.late_equivocator import LateEquivocator
 from simulation.adversaries.liar import EmptyBlocks, HeadsLiar, TimeLiar
+from simulation.adversaries.malformed import Malformed, Overfull
 from simulation.adversaries.nullify_and_finalize import NullifyAndFinalize
 from simulation.adversaries.outsider import Outsider
 from simulation.adversaries.payload_withholder import PayloadWithholder
+from simulation.adversaries.probe_provoker import ProbeProvoker
+from simulation.adversaries.relabeller import Relabeller
 from simulation.adversaries.replayer import Replayer
 from simulation.adversaries.silent import Silent, SilentLeader
 from simulation.adversaries.skipper import Orphan, Skipper, WrongReproposer
@@ -55,4 +60,11 @@ ADVERSARIES: Final[dict[str, type[Adversary]]] = {
     "twins": Twins,
     "accomplice": Accomplice,
     "state-liar": StateLiar,
+    "false-opener": FalseOpener,
+    "malformed": Malformed,
+    "overfull": Overfull,
+    "relabeller": Relabeller,
+    "block-forger": BlockForger,
+    "probe-provoker": ProbeProvoker,
+    "garbage-burst": GarbageBurst,
 }

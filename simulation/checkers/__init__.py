@@ -7,22 +7,27 @@ from backbone.log import LogRecord
 from backbone.store import StoredFinal
 from consensus.wire.checkpoint_messages import CheckpointSignature, speaks_of_checkpoints
 from consensus.wire.final_blocks import BlockReader, Proven, encode_block
-from consensus.wire.messages import Proposal, Statement, Vote
+from consensus.wire.messages import Message, Proposal, Statement, Vote
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 from simulation.checkers.agreement import Agreement
-from simulation.checkers.availability import Availability, Holders
-from simulation.checkers.bounds import Memory, NoFalseAlarm
+from simulation.checkers.availability import Availability, Holders, Keeping
+from simulation.checkers.bounds import Memory, NoFalseAlarm, Rest
 from simulation.checkers.certificates import Certificates
 from simulation.checkers.certification import Certification, checkpoint_wire
 from simulation.checkers.checker import Checker, Evidence, Stored, Subject, Violation
 from simulation.checkers.durability import Durability
 from simulation.checkers.evidence import CompleteEvidence
 from simulation.checkers.execution import EqualState
+from simulation.checkers.fairness import Fairness
 from simulation.checkers.halts import RightHalts
+from simulation.checkers.headers import Headers
 from simulation.checkers.honesty import Honesty
+from simulation.checkers.lag import Lag
 from simulation.checkers.progress import Progress
+from simulation.checkers.publication import Publication
+from simulation.checkers.quorums import Quorums
 from simulation.checkers.validity import Validity
 from simulation.parts.log import SimLog
 from simulation.parts.signatures import MemoWire, verify_memoised
@@ -33,17 +38,24 @@ __all__ = ["CHECKERS", "Checkers", "Violation"]
 CHECKERS: Final = (
     "Agreement",
     "Validity",
+    "Headers",
     "Honesty",
+    "Quorums",
     "Durability",
     "Certificates",
     "Availability",
     "Holders",
+    "Lag",
+    "Keeping",
     "Memory",
+    "Rest",
     "NoFalseAlarm",
     "CompleteEvidence",
     "RightHalts",
     "EqualState",
     "Certification",
+    "Publication",
+    "Fairness",
     "Progress",
 )
 
@@ -72,17 +84,24 @@ class Checkers:
         self._all: tuple[Checker, ...] = (
             self.agreement,
             Validity(subject),
+            Headers(subject),
             Honesty(subject),
+            Quorums(subject),
             Durability(subject),
             Certificates(subject),
             Availability(subject),
             Holders(subject),
+            Lag(subject),
+            Keeping(subject),
             Memory(subject),
+            Rest(subject),
             NoFalseAlarm(subject),
             CompleteEvidence(subject),
             RightHalts(subject),
             EqualState(subject),
             Certification(subject),
+            Publication(subject),
+            Fairness(subject),
             self.progress,
         )
         self._all = tuple(checker for checker in self._all if type(checker).__name__ in names)
@@ -99,6 +118,18 @@ class Checkers:
             raise Violation(f"v{validator.index} sends what nobody can read: {message}")
         for checker in self._all:
             checker.on_send(validator, value, message)
+
+    def on_appended(self, topic: str, value: bytes) -> None:
+        """A record of anybody has come to the log."""
+        message: Message | Rejection
+        if topic == self._blocks_topic:
+            proven = self._reader.read(value)
+            message = proven.finalization if isinstance(proven, Proven) else proven
+        else:
+            message = self.wire.decode(value)
+        if not isinstance(message, Rejection):
+            for checker in self._all:
+                checker.on_appended(topic, value, message)
 
     def _on_checkpoint(self, validator: SimValidator, value: bytes) -> None:
         message = self._checkpoint_wire.decode(value)

@@ -1,4 +1,5 @@
-"""Availability: who votes for a block holds its records, and of every final block enough honest ones do."""
+"""Availability: who votes for a block holds its records, of every final block enough honest ones do, and what the log
+shows is kept."""
 
 from consensus.wire.messages import Kind, Message, Proposal, Vote
 from ledger.header import Head
@@ -37,3 +38,15 @@ class Holders(Checker):
         held = sum(powers[honest.index] for honest in self.subject.honest if honest.store.holds(heads))
         if 3 * held <= sum(powers):
             raise Violation(f"height {stored.final.height} is final, but only {held} of {sum(powers)} hold its records")
+
+
+class Keeping(Checker):
+    """What is dropped must be read again, by all whom one liar talked into it: a log that was never rewritten, and that
+    withheld nothing, gives no reason for it."""
+
+    def on_second(self) -> None:
+        if not self.subject.log.is_faithful:
+            return
+        for validator in self.subject.honest:
+            if validator.store.dropped:
+                raise Violation(f"{validator.name} dropped {validator.store.dropped} records that the log still shows")

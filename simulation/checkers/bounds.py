@@ -1,13 +1,24 @@
 """Bounded memory, and no false alarm: what an honest validator keeps, whom it accuses, and that it lives."""
 
-from typing import Final
+from array import array
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
+from consensus.wire.messages import Block, Certificate, Proposal, Vote
 from simulation.checkers.checker import Checker, Evidence, Violation
 from simulation.parts.validator import SimValidator
 
 VIEWS_MAX: Final = 400
 BLOCKS_MAX: Final = 400
 JOURNAL_BYTES_MAX: Final = 400_000
+
+_ROOMS: Final = ("consensus.", "backbone.", "ledger.backoff")
+"""Modules whose objects are looked into."""
+_AHEAD: Final = {"._states": 66, "._held[]": 1_024}
+"""What adversaries may make a validator keep, by the end of the path: views that have not come, and what was read of
+them."""
+_LEAVES: Final = (Block, Certificate, Proposal, Vote, str, bytes, int, float, type(None))
 
 
 class Memory(Checker):
@@ -25,6 +36,20 @@ class Memory(Checker):
                 raise Violation(f"v{validator.index} keeps views that are over")
 
 
+class Rest(Checker):
+    """Looks at every container in an idle memory: what is kept once per view, block, record or word that was
+    heard grows with the run, and shows there."""
+
+    def on_quiet(self, appended: Mapping[int, int]) -> None:
+        validators = len(self.subject.genesis.validators)
+        ahead = {} if len(self.subject.honest) == validators else _AHEAD
+        for validator in self.subject.honest:
+            for path, size in sizes({"loop": validator.loop, "intake": validator.intake}):
+                may_be = next((size_max for end, size_max in ahead.items() if path.endswith(end)), 2 * validators + 8)
+                if size > may_be:
+                    raise Violation(f"{validator.name} keeps {size} items in {path} while nothing is pending")
+
+
 class NoFalseAlarm(Checker):
     """Evidence speaks only against those who are not honest; an honest validator whose disk is whole never halts."""
 
@@ -38,3 +63,31 @@ class NoFalseAlarm(Checker):
 
     def on_death(self, validator: SimValidator, error: Exception) -> None:
         raise Violation(f"v{validator.index} dies of {error!r}") from error
+
+
+def sizes(root: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    """(path, items) of every container that can be reached from production objects."""
+    seen: set[int] = set()
+    waiting: list[tuple[str, Any]] = list(root.items())
+    while waiting:
+        path, value = waiting.pop()
+        if isinstance(value, _LEAVES) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, dict | list | set | frozenset | deque | array | bytearray):
+            yield path, len(value)
+        if isinstance(value, dict):
+            waiting.extend((f"{path}[]", item) for item in value.values())
+        elif isinstance(value, list | set | frozenset | deque | tuple):
+            waiting.extend((f"{path}[]", item) for item in value)
+        elif type(value).__module__.startswith(_ROOMS):
+            waiting.extend((f"{path}.{name}", item) for name, item in _attributes(value))
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    yield from getattr(value, "__dict__", {}).items()
+    for kind in type(value).__mro__:
+        slots = getattr(kind, "__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(value, name):
+                yield name, getattr(value, name)

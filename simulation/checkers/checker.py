@@ -63,6 +63,9 @@ class Checker:
     def on_send(self, validator: SimValidator, value: bytes, message: Message) -> None:
         """An honest validator sends a message on its own topic; called when the record leaves it."""
 
+    def on_appended(self, topic: str, value: bytes, message: Message) -> None:
+        """A message that anybody at all wrote has come to the log; of a final block the finalization."""
+
     def on_checkpoint(self, validator: SimValidator, value: bytes, message: CheckpointMessage) -> None:
         """An honest validator says something of a checkpoint; called when the record leaves it."""
 

@@ -4,6 +4,7 @@ journal holds. What disk and topic prove is read here from their bytes."""
 from collections.abc import Sequence
 from typing import Final
 
+from consensus.runtime.loop import Loop
 from consensus.wire.final_blocks import BlockReader, Proven
 from consensus.wire.messages import Proposal, Vote
 from ledger.committee import Committees
@@ -45,6 +46,7 @@ class RightHalts(Checker):
     def on_heard(self, validator: SimValidator, values: Sequence[bytes], view: int) -> None:
         loop, data = validator.loop, validator.journal.data
         assert loop is not None
+        self._check_fork(validator, loop)
         for value in values:
             if data is not None and value in data:
                 continue
@@ -52,6 +54,15 @@ class RightHalts(Checker):
             state = loop.core.state
             if message is not None and state.floor < message.view <= view + state.settings.views_ahead_max:
                 raise Violation(f"{validator.name} goes on after a message of view {message.view} that it never signed")
+
+    def _check_fork(self, validator: SimValidator, loop: Loop) -> None:
+        """Whoever takes a block for final beside one that its store holds has the proof of a fork."""
+        proposal = None if loop.core.state.finalization is None else loop.core.state.finalization.proposal
+        if proposal is None or not 0 < proposal.block.header.height <= validator.store.last_height():
+            return
+        height = proposal.block.header.height
+        if validator.store.finals[height - 1].header_bytes != proposal.block.header_bytes:
+            raise Violation(f"{validator.name} goes on, and holds the proof of a fork at height {height}")
 
     def _proof(
         self, validator: SimValidator, data: bytes | None, fresh: bytes, own_topic: Sequence[bytes]
@@ -63,32 +74,40 @@ class RightHalts(Checker):
         *_, (_, end) = batches(data)
         if any(True for at in range(end + 1, len(data)) if data.startswith(b"mjb1", at) and any(batches(data[at:]))):
             return "its journal is damaged in the middle"
-        floor, height, own = self._read(data)
+        floor, heights, own = self._read(data)
+        height = heights[-1] if heights else 0
         if validator.store.last_height() > height:
             return f"its store holds height {validator.store.last_height()}, its journal only {height}"
+        if heights and validator.store.last_height() + 1 < heights[0]:
+            return f"its store ends with height {validator.store.last_height()}, its journal begins with {heights[0]}"
         for value in own_topic:
             message = None if value in own else self._own(validator, value)
             if message is not None and message.view > floor:
                 return f"its topic holds a message of view {message.view} that its journal does not"
         return None
 
-    def _read(self, data: bytes) -> tuple[int, int, set[bytes]]:
-        """Floor, highest final block, and own statements of a journal."""
-        floor, height, own = 0, 0, set()
+    def _read(self, data: bytes) -> tuple[int, list[int], set[bytes]]:
+        """Floor, heights of final blocks, and own statements of a journal."""
+        floor = 0
+        heights: list[int] = []
+        own: set[bytes] = set()
         for kind, body in entries(data):
             if kind == _OWN:
                 own.add(body[8:])
             elif kind == _FINAL:
                 proven = self._reader.read(body[8:])
                 assert isinstance(proven, Proven)
-                floor, height = max(floor, int.from_bytes(body[:8], "big")), proven.block.header.height
+                floor = max(floor, int.from_bytes(body[:8], "big"))
+                heights.append(proven.block.header.height)
             elif kind == _FINALIZATION:
                 floor = max(floor, int.from_bytes(body[:8], "big"))
-        return floor, height, own
+        return floor, heights, own
 
     def _own(self, validator: SimValidator, value: bytes) -> Proposal | Vote | None:
         """A statement that bears the validator's key, whoever made it."""
         message = self.subject.wire.decode(value)
         if not isinstance(message, Proposal | Vote):
+            return None
+        if isinstance(message, Vote) and message.validator != validator.index:
             return None
         return message if self.subject.wire.is_signed_with(validator.key.public_key, message) else None

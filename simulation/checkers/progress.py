@@ -47,6 +47,14 @@ class Progress(Checker):
         """How many records of the log are not in a final block of anybody; an opening that is due counts as one."""
         return min(self._pending(validator) for validator in self.subject.honest)
 
+    def blocks_pending(self) -> int:
+        """How many blocks these may take, all full of records or of bytes: no two that follow each other fit into one
+        of the latter."""
+        limits = self.subject.genesis.limits
+        records = self.records_pending()
+        sizes = [len(record.value) for view in self.subject.log.views for record in view.records[-records:]]
+        return records // limits.records_max + 2 * sum(sizes) // limits.bytes_max
+
     def _pending(self, validator: SimValidator) -> int:
         """Asked after every event: it is counted anew only where something has changed."""
         views = self.subject.log.views

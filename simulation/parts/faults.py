@@ -33,6 +33,12 @@ class Faults:
     outage: int = 0
     """Per second: the brokers stop for everybody."""
     outage_ms_max: int = 0
+    retain: int = 0
+    """Per second: a topic in which validators speak loses its oldest records, as retention takes them."""
+    remake: int = 0
+    """Per second: such a topic, or that of blocks, is deleted and made anew."""
+    rebuild: int = 0
+    """Per second: the cluster is built anew. All these topics are empty, and all processes start again."""
     crash: int = 0
     """Per durable write: before it, after it, or in the middle of it."""
     down_ms_max: int = 0
@@ -65,6 +71,9 @@ FAULTS: Final[Mapping[str, Mapping[str, int]]] = {
     "truncate": {"truncate": 200},
     "recreate": {"recreate": 100},
     "outage": {"outage": 60, "outage_ms_max": 4_000},
+    "retain": {"retain": 500},
+    "remake": {"remake": 200},
+    "rebuild": {"rebuild": 100, "down_ms_max": 2_000},
     "crash": {"crash": 30, "down_ms_max": 2_000},
     "cut": {"cut": 200, "cut_ms_max": 3_000},
     "split": {"split": 200, "split_ms_max": 4_000},
@@ -109,6 +118,9 @@ def draw(random: Random) -> Faults:
         lag=some(100),
         clock_offset_ms_max=random.choice((0, 50, 2_000)),
         clock_drift_ppm_max=random.choice((0, 100, 20_000)),
+        retain=random.choice((0, 0, 0, 500)),
+        remake=random.choice((0, 0, 0, 0, 0, 0, 0, 200)),
+        rebuild=random.choice((0, 0, 0, 0, 0, 0, 0, 100)),
     )
 
 

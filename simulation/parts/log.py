@@ -10,12 +10,15 @@ from random import Random
 from typing import TypeVar
 
 from backbone.log import LogRecord
+from consensus.runtime.loop import TopicRestarted
 from simulation.parts.agenda import Agenda
 from simulation.parts.faults import Faults, chance
 from simulation.parts.intake import SeatLog
 from simulation.parts.partitions import BrokerView
 
 Asked = TypeVar("Asked")
+Told = LogRecord | TopicRestarted
+"""What a process is told of a topic."""
 
 
 @dataclass(slots=True, eq=False)
@@ -33,14 +36,14 @@ class TopicReader:
 
     __slots__ = ("cursor", "deliver", "is_open", "on_way", "ready_ms", "seat", "topic")
 
-    def __init__(self, seat: int, topic: str, cursor: int, deliver: Callable[[LogRecord], None]) -> None:
+    def __init__(self, seat: int, topic: str, cursor: int, deliver: Callable[[Told], None]) -> None:
         self.seat = seat
         self.topic = topic
         self.cursor = cursor
         self.deliver = deliver
         self.ready_ms = 0
         self.is_open = True
-        self.on_way: deque[LogRecord] = deque()
+        self.on_way: deque[Told] = deque()
         """Fetched and not delivered yet, in order."""
 
 
@@ -70,11 +73,24 @@ class SimLog:
         self._random = random
         self._is_own = dict(topics)
         self._topics: dict[str, list[tuple[bytes, int]]] = {topic: [] for topic in topics}
+        self._begins = dict.fromkeys(topics, 0)
+        """The first offset of each topic that is still there."""
         self._readers: dict[str, list[TopicReader]] = {topic: [] for topic in topics}
         self._sendings: dict[Sending, None] = {}
         self._cut_until_ms: dict[int, int] = {}
         self._split_until_ms = 0
         self._side: frozenset[int] = frozenset()
+
+    @property
+    def now_ms(self) -> int:
+        """Virtual time."""
+        return self._agenda.now_ms
+
+    @property
+    def is_faithful(self) -> bool:
+        """Whether it has shown to everybody what clients wrote, as they wrote it, up to now."""
+        is_whole = not any(view.truncations or len(view.topic_ids) > 1 for view in self.views)
+        return is_whole and not self.lies and not self.struck["a record is withheld"]
 
     # --- faults ---
 
@@ -101,8 +117,33 @@ class SimLog:
     # --- consensus topics and blocks ---
 
     def values(self, topic: str, position: int) -> list[bytes]:
-        """Everything in a topic from a position on."""
-        return [value for value, _ in self._topics[topic][position:]]
+        """Everything in a topic from a position on; from its beginning, where that position is gone."""
+        return [value for value, _ in self._topics[topic][self._found(topic, position) :]]
+
+    def retain(self, topic: str, share: float) -> None:
+        """The oldest records of a topic, so many of those that it has, are deleted."""
+        begin = self._begins[topic]
+        self._begins[topic] = begin + int(share * (len(self._topics[topic]) - begin))
+        self._restart_lost(topic)
+
+    def remake(self, topic: str) -> None:
+        """A topic is deleted, and made anew under its name."""
+        self._topics[topic], self._begins[topic] = [], 0
+        self._restart_lost(topic)
+
+    def _found(self, topic: str, position: int) -> int:
+        """A position that is there: where it is gone, the beginning."""
+        return position if self._begins[topic] <= position <= len(self._topics[topic]) else self._begins[topic]
+
+    def _restart_lost(self, topic: str) -> None:
+        """Processes whose position is gone begin anew, behind what they have fetched already."""
+        for reader in self._readers[topic]:
+            if (found := self._found(topic, reader.cursor)) != reader.cursor:
+                self._restart(reader, found)
+
+    def _restart(self, reader: TopicReader, position: int) -> None:
+        reader.cursor = position
+        self._bring(reader, TopicRestarted(reader.topic, position), self._agenda.now_ms)
 
     def all_values(self) -> list[bytes]:
         """Everything in all topics, as whoever looks into a fork would read it."""
@@ -122,18 +163,20 @@ class SimLog:
             at_ms = self._agenda.now_ms + late_ms + held_up_ms + self._delay_ms()
             self._agenda.plan(at_ms, self._arrive, sending)
 
-    def read(self, seat: int, positions: Mapping[str, int], deliver: Callable[[LogRecord], None]) -> None:
+    def read(self, seat: int, positions: Mapping[str, int], deliver: Callable[[Told], None]) -> None:
         """Read every topic for a process, from its positions on, until `stop`."""
-        for topic, values in self._topics.items():
-            reader = TopicReader(seat, topic, min(positions[topic], len(values)), deliver)
+        for topic in self._topics:
+            reader = TopicReader(seat, topic, positions[topic], deliver)
             self._readers[topic].append(reader)
+            if (found := self._found(topic, reader.cursor)) != reader.cursor:
+                self._restart(reader, found)
             self._fetch(reader)
 
     def read_again(self, seat: int, topic: str, position: int) -> None:
         """Let a process read a topic on from an earlier position."""
         for reader in self._readers[topic]:
             if reader.seat == seat:
-                reader.cursor = min(reader.cursor, position)
+                reader.cursor = max(min(reader.cursor, position), self._begins[topic])
                 self._fetch(reader)
 
     def stop(self, seat: int) -> None:
@@ -166,9 +209,13 @@ class SimLog:
                 self.struck["a record is kept from a reader"] += 1
                 continue
             blocked_ms = self._blocked_ms(writer if is_own else None, reader.seat)
-            reader.ready_ms = max(reader.ready_ms, self._agenda.now_ms + self._delay_ms(), blocked_ms)
-            reader.on_way.append(LogRecord(reader.topic, 0, offset, None, value))
-            self._agenda.plan(reader.ready_ms, self._deliver, reader)
+            self._bring(reader, LogRecord(reader.topic, 0, offset, None, value), blocked_ms)
+
+    def _bring(self, reader: TopicReader, told: Told, blocked_ms: int) -> None:
+        """Behind all that is on its way to a reader."""
+        reader.ready_ms = max(reader.ready_ms, self._agenda.now_ms + self._delay_ms(), blocked_ms)
+        reader.on_way.append(told)
+        self._agenda.plan(reader.ready_ms, self._deliver, reader)
 
     def _deliver(self, reader: TopicReader) -> None:
         """The next record of those on their way; none, if the heal has delivered it already."""
@@ -209,8 +256,13 @@ class SimLog:
             lambda: self.faults.mislead,
             self.lies,
             lambda: self._agenda.now_ms < self._cut_until_ms.get(seat, 0),
-            lambda topic_id, partition, offset: self.is_withheld(topic_id, partition, offset, seat),
+            lambda topic_id, partition, offset: self._withholds(topic_id, partition, offset, seat),
         )
+
+    def _withholds(self, topic_id: str, partition: int, offset: int, seat: int) -> bool:
+        is_withheld = self.is_withheld(topic_id, partition, offset, seat)
+        self.struck["a record is withheld"] += is_withheld
+        return is_withheld
 
     def carry_out(self, act: Callable[[Asked], None], request: Asked) -> None:
         """Call `act(request)` when an intake has come to it."""

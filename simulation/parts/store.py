@@ -37,6 +37,8 @@ class SimStore:
         self.finals: list[StoredFinal] = []
         self.certificates: list[tuple[int, bytes]] = []
         self.aside = SimAside(genesis.partitions)
+        self.dropped = 0
+        """Records that others were to take the place of."""
         self.on_durable: Callable[[str], None] = lambda name: None
         self._starts = genesis.empty_heads()
         self._on_stored = on_stored
@@ -73,8 +75,9 @@ class SimStore:
         return LogHead(partition, held[-1].incarnation, held[-1].offset + 1, held[-1].chain_digest)
 
     def replace_suffix(self, partition: int, from_offset: int, incarnation: int = 0) -> None:
-        end = (incarnation, from_offset)
-        self.kept[partition] = [it for it in self.kept[partition] if (it.incarnation, it.offset) < end]
+        end, held = (incarnation, from_offset), self.kept[partition]
+        self.kept[partition] = [it for it in held if (it.incarnation, it.offset) < end]
+        self.dropped += len(held) - len(self.kept[partition])
 
     def append_final(self, height: int, header_bytes: bytes, proof: bytes) -> None:
         assert height == self.last_height() + 1, "the loop gives blocks in order of height"

@@ -1,12 +1,7 @@
-"""Planted protocol bugs. A kit that does not kill every one of them within a few worlds proves nothing.
+"""Planted bugs in the rules of consensus, in journals, and in what is said of states."""
 
-Each is a small change to the production code, made for the time of a `with` block.
-"""
-
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from types import ModuleType
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from consensus.core import certifier, events
@@ -31,32 +26,7 @@ from consensus.wire.checkpoint_messages import CheckpointCertificate, Checkpoint
 from consensus.wire.messages import NO_DIGEST, Block, Certificate, Kind, Proposal, Vote, Wire
 from executor.state import State as ExecutorState
 from ledger.committee import Committee
-
-Change = tuple[type | ModuleType, str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A planted bug: its name, what is put in the place of what, and the adversary or faults that find it soonest."""
-
-    name: str
-    changes: tuple[Change, ...]
-    adversary: str = "any"
-    faults: str = "any"
-
-    @property
-    def byzantine(self) -> int | None:
-        """How many adversaries its worlds of four have; None: the seed says."""
-        return None if (self.adversary, self.faults) == ("any", "any") else int(self.adversary != "any")
-
-    @contextmanager
-    def planted(self) -> Iterator[None]:
-        """While this lasts, the bug is in the code."""
-        with ExitStack() as stack:
-            for owner, name, new in self.changes:
-                stack.callback(setattr, owner, name, getattr(owner, name))
-                setattr(owner, name, new)
-            yield
+from simulation.mutants.mutant import Change, Mutant
 
 
 def _quorum_of_half(self: Committee, members: Iterable[int]) -> bool:
@@ -292,7 +262,7 @@ def _forget_certificate(self: Certification, certificate: CheckpointCertificate)
 _CARRY_OUT: Callable[..., None] = Certification._carry_out
 _KEEP: Callable[..., None] = Certification._keep
 
-MUTANTS: tuple[Mutant, ...] = (
+RULES: tuple[Mutant, ...] = (
     Mutant("a quorum of half", ((Committee, "is_quorum", _quorum_of_half),), "equivocator"),
     Mutant("sends before it persists", ((Loop, "_let_out", _send_first),)),
     Mutant("stores before it persists", ((Loop, "_let_out", _store_first),)),

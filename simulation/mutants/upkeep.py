@@ -1,0 +1,98 @@
+"""Planted bugs in what is kept, published, read again and shared out."""
+
+from collections.abc import Callable
+from typing import Any
+
+from consensus.core.block_publisher import BlockPublisher
+from consensus.core.blocks_position import BlocksPosition
+from consensus.core.chain import BlockFork, Chain
+from consensus.core.proposer import Proposer
+from consensus.core.topic_positions import TopicPositions
+from consensus.runtime import boot
+from consensus.runtime.journal import Journal
+from consensus.runtime.loop import Loop
+from consensus.wire.messages import Block
+from simulation.mutants.mutant import Mutant
+
+_CHECK_STORE: Callable[..., None] = boot._check_store
+_FINALIZE: Callable[..., None] = Chain.finalize
+_ON_TOPIC_RESTARTED: Callable[..., None] = Loop._on_topic_restarted
+_ON_BLOCK: Callable[..., None] = Loop._on_block
+_ON_FINAL: Callable[..., None] = BlockPublisher.on_final
+
+
+def _always_the_first(self: Any, view: int, parent: Block) -> Any:
+    limits = self._genesis.limits
+    records_max = max(1, limits.records_max >> self._halvings)
+    return self._heads.prefix(parent.header.heads, 0, records_max, limits.bytes_max)
+
+
+def _keep_positions(self: Any, floor: int) -> dict[str, int]:
+    return {topic: self._held[topic][0][0] if self._held[topic] else at for topic, at in self._next.items()}
+
+
+def _seen_as_claimed(self: Any, offset: int, value: bytes | None, now_ms: int) -> None:
+    """Takes a block for published once somebody writes its header, whatever proof is beside it."""
+    claimed: Any = self._reader.look(value)
+    keeper = self._keeper
+    if hasattr(claimed, "block") and keeper.wants(claimed.block):
+        keeper._waiting.pop(claimed.block.header.height, None)
+        keeper._values.pop(claimed.block.header.height, None)
+    _ON_BLOCK(self, offset, value, now_ms)
+
+
+def _keep_early(self: Any, height: int, digest: bytes, value: bytes, is_own: bool, now_ms: int) -> None:
+    early = dict(self._early)
+    _ON_FINAL(self, height, digest, value, is_own, now_ms)
+    self._early.update(early)
+
+
+def _swallow_forks(method: Callable[..., Any]) -> Callable[..., Any]:
+    def swallowing(self: Any, *facts: Any) -> Any:
+        try:
+            return method(self, *facts)
+        except BlockFork:
+            return None
+
+    return swallowing
+
+
+def _finalize_below(self: Any, finalization: Any) -> None:
+    """As it once was: what is final below the delivered block is looked past."""
+    block = self.get(finalization.digest) or (finalization.proposal and finalization.proposal.block)
+    if block is None or block.header.height >= self.delivered.header.height:
+        _FINALIZE(self, finalization)
+
+
+def _topic_of_blocks_is_whole(self: Any, topic: str, position: int) -> None:
+    if topic == self._blocks_topic:
+        self._blocks_position = BlocksPosition(position)
+    else:
+        _ON_TOPIC_RESTARTED(self, topic, position)
+
+
+def _store_may_be_old(finals: list[Any], store: Any) -> None:
+    if finals and store.last_height() > finals[-1].block.header.height:
+        _CHECK_STORE(finals, store)
+
+
+UPKEEP: tuple[Mutant, ...] = (
+    Mutant("always begins with the first partition", ((Proposer, "_longer_heads", _always_the_first),)),
+    Mutant("keeps every block that it heard of", ((Chain, "prune", lambda self, view, digest: None),)),
+    Mutant("keeps the places of blocks that it has", ((BlocksPosition, "_forget", lambda self, height: None),)),
+    Mutant("keeps what it read of topics", ((TopicPositions, "positions", _keep_positions),)),
+    Mutant("keeps the digests of blocks that came early", ((BlockPublisher, "on_final", _keep_early),)),
+    Mutant("takes what is said to be a block for one", ((Loop, "_on_block", _seen_as_claimed),), "block-forger"),
+    Mutant("links no header that comes late", ((Chain, "may_link", lambda self: False),)),
+    Mutant("keeps certificates in memory only", ((Journal, "add_certificate", lambda self, view, value: None),)),
+    Mutant(
+        "goes on after a fork",
+        tuple((Chain, name, _swallow_forks(getattr(Chain, name))) for name in ("finalize", "add_final", "next_final")),
+        "accomplice",
+        "none",
+        liars=2,
+    ),
+    Mutant("looks past a fork below", ((Chain, "finalize", _finalize_below),), "accomplice", "none", liars=2),
+    Mutant("takes a lost topic of blocks for whole", ((Loop, "_on_topic_restarted", _topic_of_blocks_is_whole),)),
+    Mutant("starts with an old store", ((boot, "_check_store", _store_may_be_old),), faults="crash,old-store"),
+)
