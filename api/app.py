@@ -99,7 +99,7 @@ def _routes(parts: Parts, database: Database, heights: Heights, readiness: Readi
     routes = APIRouter()
     # GET /transactions/{digest} is the submitter's: it knows also what is under way.
     routes.include_router(submit_router(genesis, intake, database))
-    prover = Prover(parts.url, genesis, parts.header_at)
+    prover = Prover(parts.url, genesis, parts.context.committees, parts.header_at)
     routes.include_router(ledger_router(database))
     routes.include_router(state_router(database, prover))
     routes.include_router(proof_router(prover))

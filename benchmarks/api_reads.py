@@ -40,6 +40,7 @@ from lab.bench.run import VALID_FOR_MS, make_chain
 from lab.bench.watch import FinalWatch
 from lab.demo.local_node import LocalNode
 from ledger.commands import CreateObject
+from ledger.committee import Committees
 from ledger.transaction import Transaction
 from node.embedded.broker import free_ports
 from node.home.layout import Home
@@ -210,7 +211,10 @@ def node(scratch: Path, count: int) -> Iterator[tuple[Home, LocalNode, int, Make
                 sent = client.submit_all([*load.opening, *objects(maker)])
                 client.wait(sent, WAIT_S)
                 executed(heights, max(each.height or 0 for each in sent), WAIT_S)
-            with open_log(home, settings) as log, FinalWatch(log, home.genesis()) as watch:
+            with (
+                open_log(home, settings) as log,
+                FinalWatch(log, home.genesis(), Committees.of(home.genesis())) as watch,
+            ):
                 injector = Injector(log, home.genesis(), watch, [heights])
                 for at in range(0, len(load.entries), BLOCK_RECORDS):
                     injector.run(load.entries[at : at + BLOCK_RECORDS])

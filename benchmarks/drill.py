@@ -21,6 +21,7 @@ from lab.bench.watch import FinalWatch
 from lab.demo.backbone import running_broker
 from lab.demo.local_node import LocalNode, momus
 from lab.demo.scratch import fresh_scratch
+from ledger.committee import Committees
 from node.home.layout import Home
 from node.wiring import DATABASE, database_url, open_log
 from node.wiring.databases import drop_database, running_postgres
@@ -69,7 +70,10 @@ def fill(home: Home, transactions: int, accounts: int, console: Console) -> floa
             executed(heights, max(submission.height or 0 for submission in opening), WAIT_S)
         for first in range(0, transactions, STEP):
             load = maker.single(min(STEP, transactions - first), first, accounts)
-            with open_log(home, home.settings({})) as log, FinalWatch(log, home.genesis()) as watch:
+            with (
+                open_log(home, home.settings({})) as log,
+                FinalWatch(log, home.genesis(), Committees.of(home.genesis())) as watch,
+            ):
                 took += Injector(log, home.genesis(), watch, [heights]).run(load.entries).executed_s
             console.print(f"  {first + STEP:,} after {took:,.0f} s")
     return took

@@ -32,6 +32,7 @@ from lab.bench.run import VALID_FOR_MS, make_chain
 from lab.bench.watch import FinalWatch
 from lab.demo.local_node import LocalNode
 from lab.demo.scratch import fresh_scratch
+from ledger.committee import Committees
 from node.wiring import database_url, open_log
 from projections.session.connect import connect
 
@@ -69,7 +70,7 @@ class Site:
         self._url = database_url(home, settings)
         self._heights = stack.enter_context(HeightWatch(self._url))
         log = stack.enter_context(open_log(home, settings))
-        watch = stack.enter_context(FinalWatch(log, home.genesis()))
+        watch = stack.enter_context(FinalWatch(log, home.genesis(), Committees.of(home.genesis())))
         self._injector = Injector(log, home.genesis(), watch, [self._heights])
         self._partitions = home.genesis().partitions
         self.objects = Objects(home.genesis(), time.time_ns() // 1_000_000 + VALID_FOR_MS)

@@ -27,6 +27,7 @@ from lab.bench.load import Load, Maker
 from lab.bench.run import VALID_FOR_MS, make_chain
 from lab.bench.watch import FinalWatch
 from lab.demo.local_node import LocalNode
+from ledger.committee import Committees
 from node.embedded.broker import free_ports
 from node.home.layout import Home
 from node.wiring import database_url, open_log
@@ -58,7 +59,7 @@ def run(scratch: Path, name: str, transactions: int, port: int, figures: Figures
         _open(home, load, heights)
         with (
             open_log(home, home.settings({})) as log,
-            FinalWatch(log, home.genesis()) as watch,
+            FinalWatch(log, home.genesis(), Committees.of(home.genesis())) as watch,
             scraping(port, figures, pause_s),
         ):
             before = processor_s(node)

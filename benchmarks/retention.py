@@ -25,6 +25,7 @@ from lab.bench.run import make_chain
 from lab.bench.watch import FinalWatch
 from lab.demo.local_node import LocalNode
 from lab.demo.scratch import fresh_scratch
+from ledger.committee import Committees
 from node.home.layout import Home
 from node.wiring import database_url, open_log
 from node.wiring.databases import running_postgres
@@ -94,7 +95,7 @@ def run(
             client.wait(opening, WAIT_S)
             executed(heights, max(submission.height or 0 for submission in opening), WAIT_S)
         log = stack.enter_context(open_log(home, settings))
-        watch = stack.enter_context(FinalWatch(log, home.genesis()))
+        watch = stack.enter_context(FinalWatch(log, home.genesis(), Committees.of(home.genesis())))
         injector = Injector(log, home.genesis(), watch, [heights])
         sampler = Sampler(home, node, stack.enter_context(connect(url)))
         report.checkpoints = sampler.checkpoints

@@ -35,6 +35,7 @@ from lab.demo.backbone import running_broker
 from lab.demo.latency import finality, visibility
 from lab.demo.local_committee import LocalCommittee
 from lab.demo.local_node import momus
+from ledger.committee import Committees
 from node.home.layout import Home
 from node.wiring import database_url, open_log
 from node.wiring.databases import running_postgres
@@ -87,7 +88,10 @@ class Running:
 
     def _loaded(self, load: Load) -> Figures:
         step = self._knob.step * len(load.entries) // load.transfers or len(load.entries)
-        with open_log(self._home, self._home.settings({})) as log, FinalWatch(log, self._home.genesis()) as watch:
+        with (
+            open_log(self._home, self._home.settings({})) as log,
+            FinalWatch(log, self._home.genesis(), Committees.of(self._home.genesis())) as watch,
+        ):
             injector = Injector(log, self._home.genesis(), watch, [self._heights])
             began = time.monotonic()
             for at in range(0, len(load.entries), step):

@@ -14,6 +14,7 @@ from cli.proof_text import proven_lines
 from ledger import leaves
 from node import wiring
 from node.home import exits
+from node.home.context import NodeContext
 from node.home.final_heads import header_bytes_at
 from node.home.layout import Home
 from node.wiring.databases import running_postgres
@@ -75,11 +76,11 @@ def _digest(text: str, what: str) -> bytes:
 
 def _prove(key: bytes, home: Path, out: Path, as_json: bool) -> None:
     place = Home(home.absolute())
-    settings, genesis = place.settings(dict(os.environ)), place.genesis()
+    context = NodeContext.at(place, place.settings(dict(os.environ)))
+    settings, genesis = context.settings, context.genesis
     with running_postgres(place, settings):
-        made = make_state_proof(
-            wiring.database_url(place, settings), genesis, key, partial(header_bytes_at, place.store)
-        )
+        url = wiring.database_url(place, settings)
+        made = make_state_proof(url, genesis, context.committees, key, partial(header_bytes_at, place.store))
     if made is None:
         raise Failure(exits.UNAVAILABLE, "this node has no certified checkpoint yet; try again after the next one.")
     write_file(out, made.data, "--out")

@@ -9,6 +9,7 @@ from cli.options import DEFAULT_HOME, HomeOption, JsonOption
 from cli.output import Failure, show
 from node import wiring
 from node.home import exits
+from node.home.context import NodeContext
 from node.home.layout import Home
 from sync.snapshots.restore import BadSnapshot, open_snapshot, verify_snapshot
 
@@ -24,14 +25,14 @@ def command(
     --json prints snapshots [height, time_ms, rows, bytes, state_root, wrong].
     """
     place = Home(home.absolute())
-    settings, genesis = place.settings(dict(os.environ)), place.genesis()
-    kept = wiring.snapshot_place(place, settings)
+    context = NodeContext.at(place, place.settings(dict(os.environ)))
+    kept = wiring.snapshot_place(place, context.settings)
     found: list[dict[str, Any]] = []
     for height in kept.heights():
         facts: dict[str, Any] = {"height": height, "wrong": None}
         found.append(facts)
         try:
-            snapshot = open_snapshot(kept, height, genesis)
+            snapshot = open_snapshot(kept, height, context.genesis, context.committees)
             facts["time_ms"] = snapshot.certified.header.time_ms
             facts["rows"], facts["bytes"] = snapshot.rows, snapshot.manifest.size_bytes
             facts["state_root"] = snapshot.certified.checkpoint.state_root.hex()

@@ -31,7 +31,8 @@ def command(
     power_total.
     """
     chain = _genesis(genesis)
-    proven = verify_state_proof(_read(file, file_bytes_max(chain)), chain, Committees.of(chain))
+    committees = Committees.of(chain)
+    proven = verify_state_proof(_read(file, file_bytes_max(chain, committees)), chain, committees)
     if isinstance(proven, NotProven):
         raise Failure(exits.FAILED, f"not proven: {proven.why}")
     facts = proven_facts(proven, chain)

@@ -17,6 +17,7 @@ from client.sender import Sender
 from client.tracker import Tracker
 from client.values import ClientSettings, ClientStopped, NotFinal, Progress
 from ledger.commands import Command
+from ledger.committee import Committees
 from ledger.genesis import Genesis, parse_genesis
 from ledger.header import Header
 from ledger.keys import PrivateKey
@@ -61,7 +62,13 @@ class Client:
             self._on_stopped,
         )
         self._follower = Follower(
-            log, genesis, self.settings.blocks_from, self._is_awaited, self._on_header, self._on_stopped
+            log,
+            genesis,
+            Committees.of(genesis),
+            self.settings.blocks_from,
+            self._is_awaited,
+            self._on_header,
+            self._on_stopped,
         )
         self._owned_log: Log | None = None
         self._sender.start()

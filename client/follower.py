@@ -27,13 +27,14 @@ class Follower:
         self,
         log: Log,
         genesis: Genesis,
+        committees: Committees,
         from_offset: int,
         is_awaited: Callable[[], bool],
         on_header: Callable[[Header], None],
         on_stopped: Callable[[str], None],
     ) -> None:
         self._log = log
-        self._blocks = BlockReader(genesis, Committees.of(genesis))
+        self._blocks = BlockReader(genesis, committees)
         self._topic = genesis.topic_name("blocks")
         self._offset = from_offset
         self._is_awaited = is_awaited

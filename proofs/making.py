@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
+from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.digests import block_digest
 from ledger.genesis import Genesis
@@ -36,7 +37,9 @@ class Made:
         return self.value != self.live
 
 
-def make_state_proof(url: str, genesis: Genesis, key: bytes, header_at: HeaderAt) -> Made | None:
+def make_state_proof(
+    url: str, genesis: Genesis, committees: Committees, key: bytes, header_at: HeaderAt
+) -> Made | None:
     """The proof of a leaf key from the database at `url`; None: no checkpoint is certified yet.
 
     Raises: DatabaseUnavailable, DatabaseUnusable; StateDiffers, where what is stored does not follow from what was
@@ -48,22 +51,22 @@ def make_state_proof(url: str, genesis: Genesis, key: bytes, header_at: HeaderAt
             found = newest_certified(connection)
             if found is None:
                 return None
-            certificate = _certificate(found[1], genesis)
-            checkpoint = certificate.claim.checkpoint
+            checkpoint = certified_checkpoint(found[1], genesis, committees)
             row = proven_row(connection, key, checkpoint.height, checkpoint.state_root)
     header = header_at(checkpoint.height)
     if header is not None and block_digest(genesis.digest, header) != checkpoint.block_digest:
         raise StateDiffers(f"The store's block {checkpoint.height} is not the one that the certificate names.")
     data = encode_state_proof(StateProof(key, row.value, row.details, encode_proof(row.proof), header, found[1]))
-    proven = verify_state_proof(data, genesis, Committees.of(genesis))
+    proven = verify_state_proof(data, genesis, committees)
     if isinstance(proven, NotProven):
         raise StateDiffers(f"The proof that this database gives is no good: {proven.why}")
     return Made(data, proven, row.value, row.live)
 
 
-def _certificate(data: bytes, genesis: Genesis) -> CheckpointCertificate:
-    wire = CheckpointWire(genesis, Committees.of(genesis))
+def certified_checkpoint(data: bytes, genesis: Genesis, committees: Committees) -> Checkpoint:
+    """What a certificate of this node's database is of. Raises: StateDiffers, where it is not good."""
+    wire = CheckpointWire(genesis, committees)
     message = wire.decode(data)
     if not isinstance(message, CheckpointCertificate) or not wire.is_certified(message):
         raise StateDiffers("The newest certificate in the database is none. Somebody has changed it by hand.")
-    return message
+    return message.claim.checkpoint

@@ -45,10 +45,10 @@ class StateProof:
         return Kind(self.key[0])
 
 
-def file_bytes_max(genesis: Genesis) -> int:
+def file_bytes_max(genesis: Genesis, committees: Committees) -> int:
     """No proof file of this chain is larger; a larger one is refused unread."""
     parts = KEY_BYTES_MAX, VALUE_BYTES_MAX, _DETAILS_BYTES_MAX, PROOF_SIZE_MAX, header_bytes_max(genesis.partitions)
-    return sum(parts) + CheckpointWire(genesis, Committees.of(genesis)).message_bytes_max + _FRAME_SIZE_MAX
+    return sum(parts) + CheckpointWire(genesis, committees).message_bytes_max + _FRAME_SIZE_MAX
 
 
 def encode_state_proof(proof: StateProof) -> bytes:
@@ -56,9 +56,9 @@ def encode_state_proof(proof: StateProof) -> bytes:
     return _STATE_PROOF.encode_single(asdict(proof))
 
 
-def decode_state_proof(data: bytes, genesis: Genesis) -> StateProof | Rejection:
+def decode_state_proof(data: bytes, genesis: Genesis, committees: Committees) -> StateProof | Rejection:
     """The parts of a file, of a kind that is proven, with a key of the right size; nothing else is checked."""
-    value = _STATE_PROOF.decode_single(data, file_bytes_max(genesis))
+    value = _STATE_PROOF.decode_single(data, file_bytes_max(genesis, committees))
     if isinstance(value, Rejection):
         return value
     proof = StateProof(**{**value, "object": value["object"] and ObjectDetails(**value["object"])})

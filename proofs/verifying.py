@@ -41,7 +41,7 @@ class NotProven:
 
 def verify_state_proof(data: bytes, genesis: Genesis, committees: Committees) -> Proven | NotProven:
     """What a file proves to somebody who trusts this genesis, its committees and nothing else. Never raises."""
-    proof = decode_state_proof(data, genesis)
+    proof = decode_state_proof(data, genesis, committees)
     if isinstance(proof, Rejection):
         return NotProven(f"It is no proof file: {_words(proof)}.")
     row = None if proof.value is None else read_leaf(proof.key, proof.value)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from api.reading.values import Count, Height, Row
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from projections.session.errors import DatabaseUnavailable, DatabaseUnusable
 from proofs.facts import proven_facts
@@ -41,6 +42,7 @@ class Prover:
 
     url: str
     genesis: Genesis
+    committees: Committees
     header_at: HeaderAt
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     _waiting: int = 0
@@ -65,7 +67,7 @@ class Prover:
 
     def _make(self, key: bytes) -> Made | None:
         try:
-            return make_state_proof(self.url, self.genesis, key, self.header_at)
+            return make_state_proof(self.url, self.genesis, self.committees, key, self.header_at)
         except DatabaseUnavailable as error:
             raise Problem("database_unavailable", "It did not answer while the proof was made.") from error
         except DatabaseUnusable as error:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Final
 
 from consensus.wire.messages import Block, Certificate, Kind, Verify, Wire
@@ -146,13 +145,3 @@ def is_child(block: Block, parent: Block) -> bool:
         and header.height == parent.header.height + 1
         and header.view > header.parent_view >= parent.header.view
     )
-
-
-@lru_cache(16)
-def _reader(genesis: Genesis) -> BlockReader:
-    return BlockReader(genesis, Committees.of(genesis))
-
-
-def verify_block(genesis: Genesis, value: bytes | None) -> FinalBlock | Rejection:
-    """The final block of a record of `blocks`, verified: canonical, linked, a quorum of distinct good signatures."""
-    return _reader(genesis).verify(value)

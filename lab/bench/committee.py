@@ -25,6 +25,7 @@ from lab.demo.latency import Latency, finality, visibility
 from lab.demo.local_committee import LocalCommittee
 from lab.demo.local_node import PROCESSES
 from lab.demo.scratch import fresh_scratch
+from ledger.committee import Committees
 from node.home.layout import Home
 from node.wiring import open_log
 
@@ -105,7 +106,8 @@ def running(homes: list[Home]) -> Iterator[Parts]:
         committee = stack.enter_context(LocalCommittee([home.path for home in homes]))
         databases = [stack.enter_context(HeightWatch(url)) for url in committee.urls]
         log = stack.enter_context(open_log(homes[0], homes[0].settings({})))
-        watch = stack.enter_context(FinalWatch(log, homes[0].genesis()))
+        genesis = homes[0].genesis()
+        watch = stack.enter_context(FinalWatch(log, genesis, Committees.of(genesis)))
         client = stack.enter_context(Client.at_home(homes[0].path, UNBATCHED))
         yield Parts(homes, committee, databases, log, watch, client)
 
@@ -128,6 +130,7 @@ class Run:
         self._sizes = sizes
         self._console = console
         self._genesis = parts.homes[0].genesis()
+        self._committees = Committees.of(self._genesis)
         self._maker = Maker(self._genesis, time.time_ns() // 1_000_000 + VALID_FOR_MS)
         self._paid = 0
 
@@ -173,7 +176,7 @@ class Run:
     def _idle(self) -> Idle:
         self._say(f"nothing to do for {self._sizes.idle_s:g} s")
         time.sleep(self._sizes.settle_s)
-        records = records_written(self._parts.log, self._genesis, self._sizes.idle_s)
+        records = records_written(self._parts.log, self._genesis, self._committees.current, self._sizes.idle_s)
         self._say("single transactions on an idle chain")
         payments = self._maker.payments(self._sizes.wakes, self._number(self._sizes.wakes))
         return Idle(self._sizes.idle_s, records, wake(self._parts.client, payments, self._sizes.pause_s))
@@ -192,7 +195,7 @@ class Run:
             deaths = [self._death(number) for number in range(self._sizes.kills)]
             pacer.settle(_WAIT_S)
         seen = self._parts.watch.between(since, time.monotonic())
-        found = gaps(self._genesis, seen, deaths)
+        found = gaps(self._committees.current, seen, deaths)
         settings = self._parts.homes[0].settings({})
         return Succession(
             kills=len(deaths),
@@ -211,7 +214,7 @@ class Run:
         enough = watch.view + (PATIENCE + _KNOWN_VIEWS) * len(self._parts.homes)
         watch.until(lambda header: header.view >= enough, f"view {enough}", _WAIT_S)
         revived_at = time.monotonic()
-        last_view = last_spoken_view(self._parts.log, self._genesis, victim)
+        last_view = last_spoken_view(self._parts.log, self._genesis, self._committees, victim)
         node.launch()
         node.wait_running(PROCESSES, _WAIT_S)
         watch.until_led_by(victim, revived_at, _WAIT_S)

@@ -7,7 +7,7 @@ from backbone.log import Log, LogReader
 from client import Client, Submission
 from consensus.wire.topics import voting_topics
 from lab.demo.latency import Latency, finality
-from ledger.committee import Committees
+from ledger.committee import Committee
 from ledger.genesis import Genesis
 from ledger.transaction import Transaction
 
@@ -16,9 +16,11 @@ _RECORDS_MAX = 1_000
 _WAIT_S = 60.0
 
 
-def records_written(log: Log, genesis: Genesis, seconds: float) -> int:
+def records_written(log: Log, genesis: Genesis, committee: Committee, seconds: float) -> int:
     """Records that reach any topic of the chain while this waits. Raises: LogUnavailable."""
-    readers = [log.reader(topic, dict.fromkeys(range(partitions), 0)) for topic, partitions in _topics(genesis)]
+    readers = [
+        log.reader(topic, dict.fromkeys(range(partitions), 0)) for topic, partitions in _topics(genesis, committee)
+    ]
     try:
         for reader in readers:
             _read_to_end(reader)
@@ -42,9 +44,9 @@ def wake(client: Client, payments: Iterable[Transaction], pause_s: float) -> Lat
     return finality(submissions)
 
 
-def _topics(genesis: Genesis) -> list[tuple[str, int]]:
+def _topics(genesis: Genesis, committee: Committee) -> list[tuple[str, int]]:
     """(topic, partitions) of the chain."""
-    single = [genesis.topic_name("blocks"), *voting_topics(genesis, Committees.of(genesis).current)]
+    single = [genesis.topic_name("blocks"), *voting_topics(genesis, committee)]
     return [(genesis.topic, genesis.partitions), *((topic, 1) for topic in single)]
 
 

@@ -21,6 +21,7 @@ from lab.demo.latency import finality, visibility
 from lab.demo.local_node import LocalNode, momus
 from lab.demo.rebuild import rebuild
 from lab.demo.scratch import fresh_scratch
+from ledger.committee import Committees
 from node.home.layout import Home
 from node.wiring import database_url, open_log
 from node.wiring.databases import running_postgres
@@ -140,8 +141,9 @@ def seconds_of(home: Home, load: Load) -> float:
             submissions = client.submit_all(load.opening)
             client.wait(submissions, _WAIT_S)
             executed(heights, max(submission.height or 0 for submission in submissions), _WAIT_S)
-        with open_log(home, home.settings({})) as log, FinalWatch(log, home.genesis()) as watch:
-            return Injector(log, home.genesis(), watch, [heights]).run(load.entries).executed_s
+        genesis = home.genesis()
+        with open_log(home, home.settings({})) as log, FinalWatch(log, genesis, Committees.of(genesis)) as watch:
+            return Injector(log, genesis, watch, [heights]).run(load.entries).executed_s
 
 
 def make_chain(scratch: Path, name: str, servers: str | None, validators: int, *more: str) -> list[Home]:

@@ -9,7 +9,7 @@ from consensus.runtime.readers import read_to_end
 from consensus.wire.messages import Proposal, Vote, Wire, signer
 from consensus.wire.topics import consensus_topics
 from lab.bench.watch import Finalization
-from ledger.committee import Committees
+from ledger.committee import Committee, Committees
 from ledger.genesis import Genesis
 
 PATIENCE = 2
@@ -34,12 +34,11 @@ class Gaps:
     known: tuple[float, ...]
 
 
-def gaps(genesis: Genesis, finalizations: Sequence[Finalization], deaths: Iterable[Death]) -> Gaps:
+def gaps(committee: Committee, finalizations: Sequence[Finalization], deaths: Iterable[Death]) -> Gaps:
     """From the last finalization before to the first one after, while its leader was dead; over all `deaths`.
 
     A gap over several views of the dead counts once, as the first of them.
     """
-    committee = Committees.of(genesis).current
     patience = PATIENCE * len(committee)
     first: list[float] = []
     known: list[float] = []
@@ -54,12 +53,11 @@ def gaps(genesis: Genesis, finalizations: Sequence[Finalization], deaths: Iterab
     return Gaps(tuple(first), tuple(known))
 
 
-def last_spoken_view(log: Log, genesis: Genesis, validator: int) -> int:
+def last_spoken_view(log: Log, genesis: Genesis, committees: Committees, validator: int) -> int:
     """The highest view in which a validator has signed, by what its own topic holds now; 0: none.
 
     To be asked before it returns: who returns speaks in views that are long over. Raises: LogUnavailable.
     """
-    committees = Committees.of(genesis)
     wire, committee = Wire(genesis, committees), committees.current
     records = read_to_end(log, consensus_topics(genesis, committee)[validator], 0)
     messages = (wire.decode(record.value) for record in records)

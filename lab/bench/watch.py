@@ -9,6 +9,7 @@ from typing import Self
 
 from backbone.log import Log
 from client.follower import Follower
+from ledger.committee import Committees
 from ledger.errors import Unavailable
 from ledger.genesis import Genesis
 from ledger.header import Header
@@ -31,12 +32,12 @@ class Finalization:
 class FinalWatch:
     """Every finalization from now on and before, in the order seen: heights and views rise."""
 
-    def __init__(self, log: Log, genesis: Genesis) -> None:
+    def __init__(self, log: Log, genesis: Genesis, committees: Committees) -> None:
         self._changed = threading.Condition()
         self._found: list[Finalization] = []
         self._header: Header | None = None
         self._stopped = ""
-        self._follower = Follower(log, genesis, 0, lambda: True, self._on_header, self._on_stopped)
+        self._follower = Follower(log, genesis, committees, 0, lambda: True, self._on_header, self._on_stopped)
         self._follower.start()
 
     @property

@@ -61,6 +61,7 @@ class BackgroundMaintenance:
         self._store = StoreReader(context.home.store)
         self._keep = keep
         self._place = place
+        self._context = context
         self._genesis = context.genesis
         self._on_measured = on_measured
         self._wanted = wanted
@@ -170,7 +171,7 @@ class BackgroundMaintenance:
         """Heights of the snapshots whose manifest and certificate are good: others are nothing to come back from."""
         heights = self._place.heights()
         self._kept_good = {
-            height: self._kept_good.get(height) or is_offered(self._place, height, self._genesis) for height in heights
+            height: self._kept_good.get(height) or is_offered(self._place, height, self._context) for height in heights
         }
         return [height for height in heights if self._kept_good[height]]
 

@@ -18,7 +18,6 @@ import structlog
 
 from backbone.store import StoreDamaged, StoreReader
 from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointWire
-from ledger.genesis import Genesis
 from node import wiring
 from node.home.context import NodeContext
 from node.home.control import ControlFile
@@ -116,7 +115,7 @@ class Snapshots:
         wanted = self._control.read().snapshot_from
         if wanted <= self._made_from:
             return False
-        kept = offered(self._place, self._genesis)
+        kept = offered(self._place, self._context)
         if kept and kept[-1].height >= wanted:
             self._made_from = wanted
         return wanted > self._made_from and checkpoint.checkpoint.height >= wanted
@@ -134,7 +133,7 @@ class Snapshots:
 
     def _last_ms(self, now_ms: int) -> int:
         """The time of the newest snapshot, or of the oldest checkpoint."""
-        kept = offered(self._place, self._genesis)
+        kept = offered(self._place, self._context)
         if kept:
             return kept[-1].time_ms
         with translated(), connect(self._url) as connection:
@@ -173,7 +172,7 @@ def _run(context: NodeContext, url: str, height: int, view: str, parent_pid: int
         with removing(home) as may_remove:
             # What is to go now goes after the next snapshot as well.
             if may_remove:
-                tidy(place, context.genesis, settings.snapshots)
+                tidy(place, context, settings.snapshots)
     except _TROUBLE as error:
         _log.warning("no snapshot was made", height=height, reason=str(error))
 
@@ -193,7 +192,7 @@ def make_snapshot(
     """
     genesis = context.genesis
     place.go_on()
-    if height in place.heights() and is_offered(place, height, genesis):
+    if height in place.heights() and is_offered(place, height, context):
         return True
     for abandoned in place.begun():
         place.remove(abandoned)
@@ -217,10 +216,10 @@ def make_snapshot(
     return True
 
 
-def tidy(place: SnapshotStore, genesis: Genesis, settings: SnapshotSettings) -> list[int]:
+def tidy(place: SnapshotStore, context: NodeContext, settings: SnapshotSettings) -> list[int]:
     """Remove what is not kept: more than `keep_count`, older than `keep_ms` before the newest, or unreadable. Never
     the newest. The heights removed. Raises: SnapshotStoreUnavailable."""
-    kept = offered(place, genesis)
+    kept = offered(place, context)
     if not kept:
         return []
     good = [it for it in kept if not settings.keep_ms or it.time_ms >= kept[-1].time_ms - settings.keep_ms]
@@ -232,12 +231,12 @@ def tidy(place: SnapshotStore, genesis: Genesis, settings: SnapshotSettings) -> 
     return gone
 
 
-def offered(place: SnapshotStore, genesis: Genesis) -> Sequence[_Kept]:
+def offered(place: SnapshotStore, context: NodeContext) -> Sequence[_Kept]:
     """Those whose manifest and certificate are good, by rising height. Raises: SnapshotStoreUnavailable."""
     found = []
     for height in place.heights():
         try:
-            snapshot = open_snapshot(place, height, genesis)
+            snapshot = open_snapshot(place, height, context.genesis, context.committees)
         except BadSnapshot as error:
             _log.warning("a snapshot cannot be used", height=height, reason=str(error))
         else:
@@ -245,10 +244,10 @@ def offered(place: SnapshotStore, genesis: Genesis) -> Sequence[_Kept]:
     return found
 
 
-def is_offered(place: SnapshotStore, height: int, genesis: Genesis) -> bool:
+def is_offered(place: SnapshotStore, height: int, context: NodeContext) -> bool:
     """Whether the manifest and the certificate of a snapshot are good. Raises: SnapshotStoreUnavailable."""
     try:
-        open_snapshot(place, height, genesis)
+        open_snapshot(place, height, context.genesis, context.committees)
     except BadSnapshot:
         return False
     return True

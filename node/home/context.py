@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from consensus.wire.checkpoint_messages import CheckpointWire
+from consensus.wire.final_blocks import BlockReader
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from node.home.layout import Home
@@ -28,6 +29,10 @@ class NodeContext:
     def of(cls, home: Home, settings: Settings, genesis: Genesis) -> Self:
         """Of a genesis that was read already."""
         return cls(home, settings, genesis, Committees.of(genesis))
+
+    def block_reader(self) -> BlockReader:
+        """Reads and verifies records of `blocks`."""
+        return BlockReader(self.genesis, self.committees)
 
     def checkpoint_wire(self) -> CheckpointWire:
         """Reads and verifies statements on checkpoints."""

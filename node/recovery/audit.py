@@ -7,7 +7,6 @@ from functools import partial
 from typing import Final
 
 from backbone.store import StoreReader
-from consensus.wire.final_blocks import verify_block
 from ledger.genesis import Genesis
 from node import wiring
 from node.home.context import NodeContext
@@ -125,7 +124,7 @@ class Audit:
         audit = StoreAudit(
             self._home.store,
             self._genesis,
-            partial(verify_block, self._genesis),
+            self._context.block_reader().verify,
             is_pruned,
             part.findings,
             lambda height, records: self._on_progress("records", records),

@@ -12,14 +12,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from multiprocessing import get_context
 from random import Random
 from typing import Final
 
 from backbone.store import StoreReader
 from consensus.wire.checkpoint_messages import CheckpointCertificate
-from consensus.wire.final_blocks import verify_block
 from ledger.errors import CallerError
 from node import wiring
 from node.home.context import NodeContext
@@ -134,7 +132,7 @@ class Drill:
             raise NothingToDamage("There is no snapshot yet.")
         assert self._sources.place is not None
         copy = Folder(self._folder / "snapshots")
-        copy_snapshot(open_snapshot(self._sources.place, height, self._context.genesis), copy)
+        copy_snapshot(open_snapshot(self._sources.place, height, self._context.genesis, self._context.committees), copy)
         self._sources = replace(self._sources, place=copy)
         return damage_snapshot(copy.folder(height), self._random)
 
@@ -143,8 +141,7 @@ class Drill:
         if self._is_pruned:
             # From genesis it cannot be read, damaged or not: an audit must name the damage.
             findings = Findings()
-            genesis = self._context.genesis
-            verify = partial(verify_block, genesis)
+            genesis, verify = self._context.genesis, self._context.block_reader().verify
             StoreAudit(self._sources.store, genesis, verify, True, findings, _untold).run(iter(()), live.height)
             self._is_named = findings.count > 0
             self._detected += [f"{found.where}, {found.key}: {found.what}" for found in findings.kept]

@@ -178,7 +178,7 @@ def _restore(sources: RecoverySources, height: int, url: str) -> None:
         if database.cursor() is not None and sources.is_begun:
             return
     genesis = sources.context.genesis
-    snapshot = open_snapshot(sources.place, height, genesis)
+    snapshot = open_snapshot(sources.place, height, genesis, sources.context.committees)
     cursor = snapshot.cursor(genesis, sources.context.settings.log.cluster_id)
 
     def told(done: int, total: int) -> None:

@@ -4,11 +4,9 @@ import shutil
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from backbone.store import StoreReader, StoreWriter
-from consensus.wire.final_blocks import verify_block
 from ingest.pool import VerdictPool
 from ledger.errors import CallerError
 from node import wiring
@@ -55,7 +53,7 @@ def store_from_log(context: NodeContext, folder: Path, on_step: OnStep) -> None:
         StoreWriter(folder, settings.store.segment_bytes) as writer,
         StoreReader(folder) as stored,
     ):
-        Follower(log.reader, genesis, writer, stored, partial(verify_block, genesis), report).run()
+        Follower(log.reader, genesis, writer, stored, context.block_reader().verify, report).run()
 
 
 def replay(

@@ -162,11 +162,11 @@ def decode_manifest(data: bytes) -> Manifest:
     return manifest
 
 
-def certified(manifest: Manifest, genesis: Genesis) -> Certified:
+def certified(manifest: Manifest, genesis: Genesis, committees: Committees) -> Certified:
     """The checkpoint, once its certificate has been verified. Raises: BadManifest."""
     if manifest.genesis_digest != genesis.digest:
         raise BadManifest("The snapshot is another chain's.")
-    wire = CheckpointWire(genesis, Committees.of(genesis))
+    wire = CheckpointWire(genesis, committees)
     message = wire.decode(manifest.certificate)
     if not isinstance(message, CheckpointCertificate) or not wire.is_certified(message):
         raise BadManifest("The snapshot's certificate is not good.")

@@ -9,6 +9,7 @@ from itertools import accumulate, groupby
 from typing import Any, Final
 
 from backbone.store.files import write_durably
+from ledger.committee import Committees
 from ledger.digests import remembered_next
 from ledger.errors import Halt
 from ledger.genesis import Genesis
@@ -85,12 +86,12 @@ class Snapshot:
         )
 
 
-def open_snapshot(place: SnapshotStore, height: int, genesis: Genesis) -> Snapshot:
+def open_snapshot(place: SnapshotStore, height: int, genesis: Genesis, committees: Committees) -> Snapshot:
     """Raises: BadSnapshot, SnapshotStoreUnavailable."""
     try:
         document = place.read(height, NAME, SIZE_MAX)
         manifest = decode_manifest(document)
-        vouched = certified(manifest, genesis)
+        vouched = certified(manifest, genesis, committees)
     except (PartMissing, BadManifest) as error:
         raise BadSnapshot(str(error)) from error
     if vouched.checkpoint.height != height:

@@ -88,7 +88,7 @@ def prove(url: str, store: Path, key: bytes) -> Made:
         with StoreReader(store) as reader:
             return reader.final_after(height - 1, 1)[0].header_bytes
 
-    made = make_state_proof(url, GENESIS, key, header)
+    made = make_state_proof(url, GENESIS, Committees.of(GENESIS), key, header)
     assert made is not None
     return made
 
@@ -150,7 +150,9 @@ def test_pruning_leaves_what_proofs_of_the_certified_checkpoint_need(run: Run, p
 
 def test_nothing_is_proven_before_the_first_certificate(run: Run, postgres_url: str) -> None:
     run(CERTIFIED)
-    assert make_state_proof(postgres_url, GENESIS, absent_keys()[0], lambda height: None) is None
+    assert (
+        make_state_proof(postgres_url, GENESIS, Committees.of(GENESIS), absent_keys()[0], lambda height: None) is None
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 import sync.snapshots.export as exporting
 from backbone.store import StoreReader
+from ledger.committee import Committees
 from node.execution.blocks import StoreInconsistent
 from node.execution.store_pruning import prune_below
 from projections.audit.audit import audit_chain, audit_state
@@ -51,7 +52,7 @@ def place(chain: SmallChain, new_databases: Callable[[], str]) -> Iterator[Folde
 
 
 def opened(chain: SmallChain, place: Folder) -> Snapshot:
-    return open_snapshot(place, HEIGHT, chain.genesis)
+    return open_snapshot(place, HEIGHT, chain.genesis, Committees.of(chain.genesis))
 
 
 def restored(chain: SmallChain, place: Folder, url: str) -> None:
@@ -197,7 +198,7 @@ def test_ids_that_were_ground_to_lie_together_are_spread_over_chunks_and_restore
     live, again = new_database(), new_database()
     chain.execute(live)
     chain.snapshot(live, place, chain.height)
-    snapshot = open_snapshot(place, chain.height, chain.genesis)
+    snapshot = open_snapshot(place, chain.height, chain.genesis, Committees.of(chain.genesis))
     assert max(chunk.count for chunk in snapshot.manifest.chunks) <= 8
     verify_snapshot(snapshot)
     migrate(again)

@@ -17,6 +17,7 @@ import sync.snapshots.export as exporting
 from backbone.intake.intake import Source
 from backbone.store import StoreReader, StoreWriter
 from ingest.verdicts import judge
+from ledger.committee import Committees
 from ledger.genesis import Genesis
 from node.execution.blocks import BlockSource
 from node.execution.pipeline import PipelineLimits
@@ -152,11 +153,11 @@ def test_half_a_snapshot_is_never_offered(made: Made, tmp_path: Path) -> None:
     offered = 0
     for number, where in enumerate(killed_at_every_step(step), 1):
         for height in places[-1].heights():
-            verify_snapshot(open_snapshot(places[-1], height, genesis))
+            verify_snapshot(open_snapshot(places[-1], height, genesis, Committees.of(genesis)))
             offered += 1
         step()
         assert (places[-1].heights(), places[-1].begun()) == ([HEIGHT], []), where
-        verify_snapshot(open_snapshot(places[-1], HEIGHT, genesis))
+        verify_snapshot(open_snapshot(places[-1], HEIGHT, genesis, Committees.of(genesis)))
         places.append(Folder(tmp_path / str(number)))
     assert 0 < offered < len(places) / 2
 
@@ -170,7 +171,7 @@ def snapshot(made: Made, folder: Path) -> Folder:
 def test_restore_goes_on_wherever_it_was_killed(made: Made, tmp_path: Path, new_database: Callable[[], str]) -> None:
     genesis = made.chain.genesis
     place = snapshot(made, tmp_path)
-    opened = open_snapshot(place, HEIGHT, genesis)
+    opened = open_snapshot(place, HEIGHT, genesis, Committees.of(genesis))
     empty = new_database()
     migrate(empty, partition_heights=SPAN)
     urls = [made.copy(empty)]
@@ -195,7 +196,7 @@ def test_restore_goes_on_wherever_it_was_killed(made: Made, tmp_path: Path, new_
 def test_pruning_goes_on_wherever_it_was_killed(made: Made, tmp_path: Path) -> None:
     genesis = made.chain.genesis
     place = snapshot(made, tmp_path / "snapshots")
-    opened = open_snapshot(place, HEIGHT, genesis)
+    opened = open_snapshot(place, HEIGHT, genesis, Committees.of(genesis))
     rows = _rows_above(made.live, HEIGHT)
     work: list[tuple[str, Path]] = []
 
@@ -255,11 +256,11 @@ def test_removing_a_snapshot_offers_no_half_of_it(made: Made, tmp_path: Path) ->
         Folder(folders[-1]).remove(HEIGHT)
 
     again()
-    assert tidy(whole, genesis, SnapshotSettings(keep_count=1)) == []
+    assert tidy(whole, made.chain.context(Home(tmp_path)), SnapshotSettings(keep_count=1)) == []
     for number, where in enumerate(killed_at_every_step(step), 1):
         place = Folder(folders[-1])
         for height in place.heights():
-            verify_snapshot(open_snapshot(place, height, genesis))
+            verify_snapshot(open_snapshot(place, height, genesis, Committees.of(genesis)))
         step()
         assert (place.heights(), place.begun()) == ([], []), where
         folders.append(tmp_path / str(number))

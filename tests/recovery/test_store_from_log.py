@@ -1,7 +1,6 @@
 """A validator's intake and a follower, over the embedded log and with real proofs of finality, get the same store."""
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from backbone.intake.retained_records import RetainedRecords
 from backbone.log import TopicSpec
 from backbone.log.embedded import EmbeddedLog
 from backbone.store import StoreReader, StoreWriter
-from consensus.wire.final_blocks import BlockReader, encode_block, verify_block
+from consensus.wire.final_blocks import BlockReader, encode_block
 from consensus.wire.messages import Certificate, Kind, Vote, Wire
 from ledger.committee import Committees
 from ledger.header import Epoch, Head, Header
@@ -90,7 +89,7 @@ def _produce(log: EmbeddedLog, count: int) -> None:
 
 def _follow(log: EmbeddedLog, store: Path) -> FollowProgress:
     with StoreWriter(store) as writer:
-        verify = partial(verify_block, GENESIS)
+        verify = BlockReader(GENESIS, Committees.of(GENESIS)).verify
         return Follower(log.reader, GENESIS, writer, StoreReader(store), verify, lambda _: None).run()
 
 

@@ -98,7 +98,7 @@ def test_time_of_the_database_and_proofs_are_charged(monkeypatch: pytest.MonkeyP
         return Response()
 
     async def proof(request: Request) -> Response:
-        prover = Prover(nobody, nobody, nobody, _waiting=1_000)
+        prover = Prover(nobody, nobody, nobody, nobody, _waiting=1_000)
         with suppress(Problem):
             await prover.prove(b"")
         return Response()

@@ -33,7 +33,7 @@ def _seen(views: int, seconds_past_dead: float) -> list[Finalization]:
 
 def test_gaps_around_a_dead_leaders_views_are_first_ones_until_it_is_known_to_be_dead() -> None:
     seen = _seen(40, seconds_past_dead=5.0)
-    found = gaps(CHAIN, seen, [Death(DEAD, 4, 0.5, seen[-1].at_s)])
+    found = gaps(COMMITTEE, seen, [Death(DEAD, 4, 0.5, seen[-1].at_s)])
     led = [view for view in range(seen[0].view + 1, seen[-1].view) if _led_by_dead(view)]
     assert len(found.first) == sum(view - 4 <= 8 for view in led)
     assert len(found.known) == sum(view - 4 > 8 for view in led)
@@ -42,14 +42,14 @@ def test_gaps_around_a_dead_leaders_views_are_first_ones_until_it_is_known_to_be
 
 def test_gaps_before_a_death_and_after_a_return_do_not_count() -> None:
     seen = _seen(40, seconds_past_dead=5.0)
-    assert gaps(CHAIN, seen, [Death(DEAD, 1, seen[-1].at_s, seen[-1].at_s + 9)]) == Gaps((), ())
-    assert gaps(CHAIN, seen, [Death(DEAD, 1, -1.0, 0.0)]) == Gaps((), ())
+    assert gaps(COMMITTEE, seen, [Death(DEAD, 1, seen[-1].at_s, seen[-1].at_s + 9)]) == Gaps((), ())
+    assert gaps(COMMITTEE, seen, [Death(DEAD, 1, -1.0, 0.0)]) == Gaps((), ())
 
 
 def test_gaps_of_views_that_another_one_led_do_not_count() -> None:
     seen = _seen(40, seconds_past_dead=5.0)
     other = (DEAD + 1) % 4
-    assert gaps(CHAIN, seen, [Death(other, 1, 0.0, seen[-1].at_s)]) == Gaps((), ())
+    assert gaps(COMMITTEE, seen, [Death(other, 1, 0.0, seen[-1].at_s)]) == Gaps((), ())
 
 
 def test_a_mark_to_stay_below_is_met_below_and_missed_above() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.wire.final_blocks import DESCENDANTS_MAX, BlockReader, encode_block, verify_block
+from consensus.wire.final_blocks import DESCENDANTS_MAX, BlockReader, encode_block
 from consensus.wire.messages import Block, Certificate, Kind
 from ledger.block import FinalBlock
 from ledger.committee import Committees
@@ -32,24 +32,24 @@ def record(block: Block, certificate: Certificate, *descendants: Block) -> bytes
 
 
 def test_a_finalized_block_is_verified() -> None:
-    final = verify_block(BENCH.genesis, record(FIRST, finalization(FIRST)))
+    final = READER.verify(record(FIRST, finalization(FIRST)))
     assert isinstance(final, FinalBlock)
     assert (final.header, final.digest, final.header_bytes) == (FIRST.header, FIRST.digest, FIRST.header_bytes)
 
 
 def test_what_is_verified_encodes_to_the_same_record() -> None:
     value = record(FIRST, finalization(THIRD), SECOND, THIRD)
-    final = verify_block(BENCH.genesis, value)
+    final = READER.verify(value)
     assert isinstance(final, FinalBlock)
     assert encode_block(final.header_bytes, final.proof) == value
 
 
 def test_the_finalization_of_a_descendant_proves_an_ancestor() -> None:
-    assert isinstance(verify_block(BENCH.genesis, record(FIRST, finalization(THIRD), SECOND, THIRD)), FinalBlock)
+    assert isinstance(READER.verify(record(FIRST, finalization(THIRD), SECOND, THIRD)), FinalBlock)
 
 
 def test_a_block_that_was_finalized_by_its_reproposal_is_verified() -> None:
-    assert isinstance(verify_block(BENCH.genesis, record(FIRST, finalization(FIRST, view=9))), FinalBlock)
+    assert isinstance(READER.verify(record(FIRST, finalization(FIRST, view=9))), FinalBlock)
 
 
 def test_the_proposal_in_a_certificate_is_left_out_of_a_proof() -> None:
@@ -80,7 +80,7 @@ BAD: dict[str, bytes] = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_anything_else_is_a_rejection(what: str) -> None:
-    assert isinstance(verify_block(BENCH.genesis, BAD[what]), Rejection)
+    assert isinstance(READER.verify(BAD[what]), Rejection)
 
 
 @pytest.mark.parametrize("size", [0, 1, 100])
@@ -114,20 +114,20 @@ def _announcing(count: int, header: bytes) -> bytes:
 
 def test_another_chains_block_is_a_rejection() -> None:
     other = genesis(4, chain="other", partitions=1)
-    assert isinstance(verify_block(other, record(FIRST, finalization(FIRST))), Rejection)
+    assert isinstance(BlockReader(other, Committees.of(other)).verify(record(FIRST, finalization(FIRST))), Rejection)
 
 
 def test_no_value_is_a_rejection() -> None:
-    assert isinstance(verify_block(BENCH.genesis, None), Rejection)
+    assert isinstance(READER.verify(None), Rejection)
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_are_a_rejection(data: bytes) -> None:
-    assert isinstance(verify_block(BENCH.genesis, data), Rejection)
+    assert isinstance(READER.verify(data), Rejection)
 
 
 @given(st.integers(0, 10**4), st.integers(1, 255))
 def test_a_changed_byte_is_a_rejection(place: int, change: int) -> None:
     data = bytearray(record(FIRST, finalization(SECOND), SECOND))
     data[place % len(data)] ^= change
-    assert isinstance(verify_block(BENCH.genesis, bytes(data)), Rejection)
+    assert isinstance(READER.verify(bytes(data)), Rejection)

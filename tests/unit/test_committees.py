@@ -1,11 +1,15 @@
 """Two epochs whose committees differ in size, order and power: whoever reads a committee reads that of the epoch."""
 
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from backbone.log import Log
+from client.follower import Follower
 from consensus.core.certifier import Certified, Certifier, Contradiction, SignClaim
 from consensus.core.events import Sign
 from consensus.core.inbox import Refusal
@@ -27,21 +31,30 @@ from consensus.wire.messages import (
 )
 from consensus.wire.tally import Tally
 from consensus.wire.topics import all_positions, consensus_topics, voting_topics
+from lab.bench.succession import Death, gaps, last_spoken_view
+from lab.bench.watch import Finalization
 from ledger.block import FinalBlock
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committee, Committees, leader_table
 from ledger.header import Epoch, Header
 from ledger.keys import PrivateKey
 from ledger.rejection import Reason, Rejection
+from node.home.context import NodeContext
 from node.home.known_peers import FRESH, Known, peers_of
 from node.home.layout import Home
 from node.metrics.ordering import OrderMetrics
+from node.settings.tree import read_settings
 from node.supervision.health import _others
-from proofs.proof_file import encode_state_proof
+from projections.session.errors import StateDiffers
+from proofs.making import certified_checkpoint
+from proofs.proof_file import decode_state_proof, file_bytes_max
 from proofs.verifying import NotProven, Proven, verify_state_proof
 from simulation.checkers.leaders import leader as leader_of_checkers
+from sync.snapshots.manifest import BadManifest, Chunk, Manifest, Subtree, certified, root_of
 from tests.builders import genesis, validator_key
 from tests.core_bench import Bench
+from tests.fake_topic import FakeTopic
+from tests.patience import WAIT_S
 from tests.proof_files import ROWS, State
 
 CHAIN = genesis(4, powers=(1, 1, 1, 1), partitions=1)
@@ -249,25 +262,114 @@ def test_a_validator_signs_as_the_member_that_it_is_in_the_epoch(number: int, se
         assert asked == ([] if seat is None else [seat])
 
 
-@pytest.mark.parametrize(("members", "keys", "proven"), [((0, 2), (5, 0), True), ((1, 2, 3, 4), (2, 0, 3, 4), False)])
-def test_a_proof_of_state_stands_on_a_quorum_of_the_checkpoints_epoch(
-    members: tuple[int, ...], keys: tuple[int, ...], proven: bool
-) -> None:
-    state = State(powers=(1, 1, 1, 1))
-    state.checkpoint = replace(state.checkpoint, epoch=Epoch(1))
-    committees = Committees([Committee(Epoch(0), state.genesis.validators), committee(Epoch(1))])
-    wire = CheckpointWire(state.genesis, committees)
-    claim = wire.claim(state.checkpoint)
-    signed = [
-        (index, validator_key(key).sign(wire.signing_bytes(claim))) for index, key in zip(members, keys, strict=True)
-    ]
-    proof = state.proof(next(iter(ROWS)))
-    file = encode_state_proof(replace(proof, certificate=wire.encode(CheckpointCertificate(claim, tuple(signed)))))
-    found = verify_state_proof(file, state.genesis, committees)
+QUORUM, NONE = ((0, 2), (5, 0)), ((1, 2, 3, 4), (2, 0, 3, 4))
+"""Members of the second epoch, and whose keys they have."""
+
+
+class SecondEpoch(State):
+    """A small state whose checkpoint is of the second epoch, signed by some of its members."""
+
+    def __init__(self, members: tuple[int, ...], keys: tuple[int, ...]) -> None:
+        super().__init__(powers=(1, 1, 1, 1))
+        self.checkpoint = replace(self.checkpoint, epoch=Epoch(1))
+        self.committees = Committees([Committee(Epoch(0), self.genesis.validators), committee(Epoch(1))])
+        self._signers = list(zip(members, keys, strict=True))
+
+    def certificate(self, members: Sequence[int] = (), keys: Sequence[int] | None = None) -> bytes:
+        wire = CheckpointWire(self.genesis, self.committees)
+        claim = wire.claim(self.checkpoint)
+        signed = [(index, validator_key(key).sign(wire.signing_bytes(claim))) for index, key in self._signers]
+        return wire.encode(CheckpointCertificate(claim, tuple(signed)))
+
+
+@pytest.mark.parametrize(("signers", "proven"), [(QUORUM, True), (NONE, False)])
+def test_a_proof_of_state_stands_on_a_quorum_of_the_checkpoints_epoch(signers: Any, proven: bool) -> None:
+    state = SecondEpoch(*signers)
+    file = state.file(next(iter(ROWS)))
+    found = verify_state_proof(file, state.genesis, state.committees)
     assert isinstance(found, Proven) is proven
     if isinstance(found, Proven):
         assert ([it.name for it in found.signers], found.power, found.power_total) == (["v5", "v0"], 9, 12)
     assert isinstance(verify_state_proof(file, state.genesis, Committees.of(state.genesis)), NotProven)
+
+
+@pytest.mark.parametrize(("signers", "good"), [(QUORUM, True), (NONE, False)])
+def test_a_proof_is_made_of_what_a_quorum_of_the_checkpoints_epoch_signed(signers: Any, good: bool) -> None:
+    state = SecondEpoch(*signers)
+    for committees, is_good in ((state.committees, good), (Committees.of(state.genesis), False)):
+        if is_good:
+            assert certified_checkpoint(state.certificate(), state.genesis, committees) == state.checkpoint
+        else:
+            with pytest.raises(StateDiffers):
+                certified_checkpoint(state.certificate(), state.genesis, committees)
+
+
+def test_a_proof_file_may_be_as_large_as_the_largest_committee_makes_it() -> None:
+    state = SecondEpoch(*QUORUM)
+    of_first = Committees.of(state.genesis)
+    large = state.file(next(iter(ROWS))) + bytes(file_bytes_max(state.genesis, of_first))
+    large = large[: file_bytes_max(state.genesis, of_first) + 1]
+    refused = [decode_state_proof(large, state.genesis, committees) for committees in (of_first, state.committees)]
+    assert [it.reason for it in refused if isinstance(it, Rejection)] == [Reason.OVERSIZE, Reason.NON_CANONICAL]
+
+
+@pytest.mark.parametrize(("signers", "good"), [(QUORUM, True), (NONE, False)])
+def test_a_snapshot_is_vouched_for_by_a_quorum_of_the_checkpoints_epoch(signers: Any, good: bool) -> None:
+    state = SecondEpoch(*signers)
+    whole = Chunk("leaves-00000.avro", 1, "00" * 32, (Subtree(b"", 2, bytes(31) + b"1"),))
+    state.checkpoint = replace(state.checkpoint, state_root=root_of([whole]))
+    manifest = Manifest(state.genesis.digest, state.header, state.certificate(), (whole,), ())
+    for committees, is_good in ((state.committees, good), (Committees.of(state.genesis), False)):
+        if is_good:
+            assert certified(manifest, state.genesis, committees).checkpoint == state.checkpoint
+        else:
+            with pytest.raises(BadManifest, match="certificate"):
+                certified(manifest, state.genesis, committees)
+
+
+# --- who follows final blocks ---
+
+
+def final_record(epoch: Epoch, indexes: tuple[int, ...]) -> bytes:
+    final = block(epoch)
+    proof = BlockReader(CHAIN, COMMITTEES).prove(certificate(epoch, indexes, Kind.FINALIZE, final.digest), ())
+    return encode_block(final.header_bytes, proof)
+
+
+def test_a_client_takes_a_header_that_a_quorum_of_its_epoch_has_made_final() -> None:
+    votes = [(Epoch(0), (0, 2)), (Epoch(1), (1, 2, 3, 4)), (Epoch(0), (0, 1, 2)), (Epoch(1), (0, 2))]
+    topic = FakeTopic({0: [(at, final_record(*each)) for at, each in enumerate(votes)]})
+    seen: list[Header] = []
+    all_seen = threading.Event()
+
+    def on_header(header: Header) -> None:
+        seen.append(header)
+        if len(seen) == 2:
+            all_seen.set()
+
+    follower = Follower(cast("Log", topic), CHAIN, COMMITTEES, 0, lambda: True, on_header, pytest.fail)
+    follower.start()
+    assert all_seen.wait(WAIT_S)
+    follower.stop()
+    assert ([header.epoch for header in seen], follower.forged) == ([0, 1], 2)
+
+
+def test_a_node_verifies_final_blocks_with_the_committees_that_it_knows(tmp_path: Path) -> None:
+    context = replace(NodeContext.of(Home(tmp_path), read_settings(None, {}), CHAIN), committees=COMMITTEES)
+    verified = [context.block_reader().verify(final_record(Epoch(1), members)) for members in ((0, 2), (1, 2, 3, 4))]
+    assert [isinstance(each, FinalBlock) for each in verified] == [True, False]
+
+
+def test_the_bench_asks_who_led_in_the_epoch_and_what_its_members_said() -> None:
+    first, second = committee(Epoch(0)), committee(Epoch(1))
+    view = next(view for view in range(2, 99) if first.leader(view) != second.leader(view))
+    seen = [Finalization(at_s, at_s, led, 0) for at_s, led in ((1, view - 1), (2, view + 1))]
+    dead = Death(second.leader(view), view - 1, 0, 9)
+    assert (gaps(second, seen, [dead]).first, gaps(first, seen, [dead]).first) == ((1,), ())
+    said_in = {Epoch(0): 3, Epoch(1): 7}
+    values = [WIRE.encode(vote(epoch, 2, view=view)) for epoch, view in said_in.items()]
+    topic = FakeTopic({0: list(enumerate(values))}, "momus.test.consensus.v0")
+    assert last_spoken_view(cast("Log", topic), CHAIN, COMMITTEES, 2) == 7
 
 
 # --- what a node shows of it ---

@@ -19,7 +19,7 @@ from consensus.runtime.errors import ForkFound, JournalLocked, JournalLost, Vali
 from consensus.runtime.journal_file import create, open_journal
 from consensus.runtime.ports import Ports
 from consensus.wire.checkpoint_messages import CheckpointSignature, CheckpointWire
-from consensus.wire.final_blocks import verify_block
+from consensus.wire.final_blocks import BlockReader
 from ledger import digests
 from ledger.block import FinalBlock
 from ledger.checkpoint import Checkpoint
@@ -159,7 +159,9 @@ def test_one_validator_orders_what_is_in_the_log_and_publishes_verifiable_blocks
         log.append(chain.topic, number % 2, b"record %d" % number)
     wait_for(lambda: running.final_records() == 50)
     running.stop()
-    blocks = [verify_block(chain, value) for value in log.values(chain.topic_name("blocks"))]
+    blocks = [
+        BlockReader(chain, Committees.of(chain)).verify(value) for value in log.values(chain.topic_name("blocks"))
+    ]
     assert running.error is None
     assert blocks
     assert all(isinstance(block, FinalBlock) for block in blocks)
@@ -174,7 +176,9 @@ def test_a_validator_goes_on_where_it_stopped(tmp_path: Path, log: FlakyLog) -> 
         wait_for(lambda: running.final_records() == 20 * (start + 1))  # noqa: B023
         running.stop()
         assert running.error is None
-    heights = [verify_block(chain, value) for value in log.values(chain.topic_name("blocks"))]
+    heights = [
+        BlockReader(chain, Committees.of(chain)).verify(value) for value in log.values(chain.topic_name("blocks"))
+    ]
     numbers = [block.header.height for block in heights if isinstance(block, FinalBlock)]
     assert sorted(set(numbers)) == list(range(1, max(numbers) + 1))
 
@@ -343,7 +347,7 @@ def test_a_lost_topic_of_consensus_is_read_from_its_beginning_and_blocks_filled_
     log.append(chain.topic, 0, b"second")
     wait_for(lambda: running.final_records() == 2)
     running.stop()
-    heights = [verify_block(chain, value) for value in log.values(blocks)]
+    heights = [BlockReader(chain, Committees.of(chain)).verify(value) for value in log.values(blocks)]
     assert {block.header.height for block in heights if isinstance(block, FinalBlock)} >= {1, 2}
     again = Running(tmp_path, chain, log)
     log.append(chain.topic, 0, b"third")

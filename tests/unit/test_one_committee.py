@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -17,6 +18,16 @@ READS_GENESIS = {
     "node/setup/draft.py": "drafts of genesis",
 }
 """Who may read `genesis.validators`."""
+MAKES_COMMITTEES = {
+    "node/home/context.py": "what a node knows of itself, which all its parts get",
+    "node/setup/join.py": "the home of a node is being made",
+    "cli/joining.py": "shows a genesis",
+    "cli/verify.py": "knows the genesis alone",
+    "client/client.py": "knows the genesis alone",
+    "lab/bench/committee.py": "makes the chain that it measures",
+    "lab/bench/run.py": "makes the chain that it measures",
+}
+"""Who may take the committees of a chain from its genesis: everybody else is told them."""
 
 
 @cache
@@ -99,6 +110,13 @@ def test_is_computed_in_one_place(what: str) -> None:
 
 def test_validators_of_genesis_are_read_by_few() -> None:
     assert {place for place, nodes in product() if any(map(of_genesis, nodes))} == READS_GENESIS.keys()
+
+
+def test_committees_are_made_by_few() -> None:
+    def is_made(node: ast.AST) -> bool:
+        return is_call_of(node, "of") and "Committees" in ast.unparse(cast(ast.Call, node).func)
+
+    assert {place for place, nodes in product() if any(map(is_made, nodes))} == MAKES_COMMITTEES.keys()
 
 
 SAMPLES = {

@@ -27,6 +27,7 @@ from tests.proof_files import ABSENT, ASSET, HEIGHT, OBJECTS, ROWS, State, every
 from tree.proofs import decode_proof, encode_proof
 
 STATE = State()
+COMMITTEES = Committees.of(STATE.genesis)
 FILES = every_file(STATE)
 PAGE = (Path(__file__).parents[2] / "docs" / "proofs.md").read_text("utf-8")
 BALANCE = balance_key(ASSET, address(1))
@@ -47,7 +48,10 @@ def strangers(data: bytes, genesis_file: bytes = STATE.genesis_file) -> bool:
 
 def is_another_absence(altered: bytes, data: bytes) -> bool:
     """Whether it says, truly, that some other row is absent: one proof shows it for all rows of an empty place."""
-    proof, before = decode_state_proof(altered, STATE.genesis), decode_state_proof(data, STATE.genesis)
+    proof, before = (
+        decode_state_proof(altered, STATE.genesis, COMMITTEES),
+        decode_state_proof(data, STATE.genesis, COMMITTEES),
+    )
     assert isinstance(before, StateProof)
     if isinstance(proof, Rejection) or proof.key == before.key or key_hash(proof.key) in STATE.tree.leaves:
         return False
@@ -82,7 +86,7 @@ def test_absences_are_shown_by_both_kinds_of_ends() -> None:
 
 def test_both_verifiers_read_the_same() -> None:
     for key in (*ROWS, *ABSENT):
-        proven = verify_state_proof(STATE.file(key), STATE.genesis, Committees.of(STATE.genesis))
+        proven = verify_state_proof(STATE.file(key), STATE.genesis, COMMITTEES)
         told = stranger_verifier.verify(STATE.file(key), STATE.genesis_file)
         assert isinstance(proven, Proven)
         assert (told["key"], told["height"], told["time_ms"]) == (key, HEIGHT, TIME_MS)
@@ -109,7 +113,7 @@ def test_both_verifiers_read_the_same() -> None:
 def test_without_its_header_a_file_proves_the_row_and_no_time(verifies: Verifies) -> None:
     data = encode_state_proof(STATE.proof(BALANCE, with_header=False))
     assert verifies(data)
-    proven = verify_state_proof(data, STATE.genesis, Committees.of(STATE.genesis))
+    proven = verify_state_proof(data, STATE.genesis, COMMITTEES)
     assert isinstance(proven, Proven)
     assert proven.time_ms is None
 
@@ -132,7 +136,7 @@ def test_no_truncated_or_longer_file_verifies(verifies: Verifies, name: str) -> 
     assert not any(verifies(data[size:]) for size in range(1, len(data)))
     assert not verifies(data + b"\0")
     assert not verifies(data * 2)
-    assert not verifies(data + bytes(file_bytes_max(STATE.genesis)))
+    assert not verifies(data + bytes(file_bytes_max(STATE.genesis, COMMITTEES)))
 
 
 @settings(max_examples=400, deadline=None)
@@ -225,7 +229,7 @@ def test_a_signature_by_another_key_does_not_verify(
 
 @VERIFIERS
 def test_one_validators_word_is_no_certificate(verifies: Verifies) -> None:
-    wire = CheckpointWire(STATE.genesis, Committees.of(STATE.genesis))
+    wire = CheckpointWire(STATE.genesis, COMMITTEES)
     claim = wire.claim(STATE.checkpoint)
     word = wire.encode(CheckpointSignature(claim, 0, validator_key(0).sign(wire.signing_bytes(claim))))
     assert not verifies(encode_state_proof(replace(STATE.proof(BALANCE), certificate=word)))
@@ -243,4 +247,4 @@ def test_the_page_says_the_prefix_and_the_bounds() -> None:
         int(number) for number in re.findall(r"a proof (\d+), a key (\d+), a value (\d+), `object` (\d+)", PAGE)[0]
     ]
     bounds = sum(figures) + 2 * (4246 + 160 * STATE.genesis.partitions) + 64 + 76 * 4 + 64
-    assert bounds == file_bytes_max(STATE.genesis)
+    assert bounds == file_bytes_max(STATE.genesis, COMMITTEES)
