@@ -56,7 +56,7 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
         done = recover_database(url, sources, partial(empty_database, place, settings))
         if done.source != CURSOR:
             # What the order process would sign, or stop over, is of the database that is gone.
-            place.claims_file.unlink(missing_ok=True)
+            place.checkpoint_mailbox.unlink(missing_ok=True)
         settled = settle(place.evidence)
     seconds = round(time.monotonic() - began, 3)
     facts = {"source": done.source, "height": done.height, "above": done.above}

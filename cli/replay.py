@@ -87,7 +87,7 @@ def _target(home: Home, settings: Settings, into: str, keep: bool, stack: ExitSt
     if into == "live":
         stack.enter_context(node_lock(home))
         empty_database(home, settings)
-        home.claims_file.unlink(missing_ok=True)
+        home.checkpoint_mailbox.unlink(missing_ok=True)
         return live
     drop_database(live, SCRATCH_DATABASE)
     create_database(live, SCRATCH_DATABASE)

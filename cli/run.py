@@ -19,7 +19,7 @@ from node.home.layout import Home
 from node.process.logging import start_logging
 from node.process.parent_death import die_with_parent
 from node.settings.tree import Settings, read_settings
-from node.supervision.local_committee import Committee, homes_below
+from node.supervision.local_committee import SupervisorGroup, homes_below
 from node.supervision.metrics_server import metrics_served
 from node.supervision.specs import supervisor_of
 
@@ -44,7 +44,7 @@ def _run_all(folder: Path, homes: list[Home], as_json: bool) -> NoReturn:
     settings = read_settings(None, dict(os.environ))
     start_logging(settings.logging, folder, "committee")
     argv = [sys.executable, "-P", "-m", "momus", "run", "--parent", str(os.getpid()), "--home"]
-    committee = Committee(folder, homes, argv, settings.supervisor)
+    committee = SupervisorGroup(folder, homes, argv, settings.supervisor)
     if not as_json:
         note(f"Running {len(homes)} validators in {folder}. Ctrl-C stops them.")
         for each in homes:

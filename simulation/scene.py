@@ -9,7 +9,7 @@ from backbone.log import LogRecord
 from backbone.store import StoredFinal, StoredRecord
 from consensus.core.chain import BlockFork
 from consensus.core.events import Fetch, Probe, Reread
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.runtime.errors import ValidatorHalt
 from consensus.runtime.loop import Loop
 from consensus.runtime.ports import Request
@@ -29,7 +29,7 @@ from simulation.parts.validator import SimValidator
 from simulation.trace import Trace, sentence
 
 TURN_MS_MAX: Final = 3
-SETTINGS: Final = Settings(timeout_max_ms=8_000, resend_max_ms=4_000, lag_max=10)
+SETTINGS: Final = ConsensusSettings(timeout_max_ms=8_000, resend_max_ms=4_000, lag_max=10)
 
 
 class Scene:

@@ -39,10 +39,10 @@ class Held:
 class Holdings:
     """Finds ranges; one thread at a time. Raises (all, pieces too): StoreDamaged, OSError."""
 
-    def __init__(self, store: Path, aside: Path, limits: RangeLimits) -> None:
+    def __init__(self, store: Path, retained: Path, limits: RangeLimits) -> None:
         """Neither folder need be there yet."""
         self._stored = StoreReader(store)
-        self._aside = RetainedRecords(aside)
+        self._retained = RetainedRecords(retained)
         self._limits = limits
 
     def find(self, before: Head, target: Head) -> Held | Miss:
@@ -52,7 +52,7 @@ class Holdings:
             return Held(found, _pieces(_linked(self._in_store(before, target), before), found))
         if found is Miss.TOO_LARGE:
             return found
-        kept = self._aside.find(before, target) or []
+        kept = self._retained.find(before, target) or []
         found = self._measured(kept, before, target)
         return Held(found, _pieces(_linked(kept, before), found)) if isinstance(found, int) else found
 

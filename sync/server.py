@@ -35,11 +35,11 @@ class RecordLimits:
 class Records:
     """The application. Counts what it does in `counts`, by outcome."""
 
-    def __init__(self, store: Path, aside: Path, partitions: int, limits: RecordLimits) -> None:
+    def __init__(self, store: Path, retained: Path, partitions: int, limits: RecordLimits) -> None:
         """The folders need not be there yet."""
         self.limits = limits
         self._partitions = partitions
-        self._free = [Holdings(store, aside, limits.answer) for _ in range(limits.requests_max)]
+        self._free = [Holdings(store, retained, limits.answer) for _ in range(limits.requests_max)]
         self.counts: dict[str, int] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,7 +11,7 @@ from backbone.intake.intake import Advance
 from backbone.log import LogRecord
 from backbone.store import Entry, StoredFinal
 from consensus.core.events import Reread
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.runtime.boot import Booter
 from consensus.runtime.errors import ValidatorHalt
 from consensus.runtime.journal import Journal, header
@@ -105,10 +105,10 @@ class Member:
 class Committee:
     """Validators v0, v1, ... of equal power."""
 
-    def __init__(self, members: int = 4, settings: Settings | None = None, **genesis: Any) -> None:
+    def __init__(self, members: int = 4, settings: ConsensusSettings | None = None, **genesis: Any) -> None:
         self.genesis = builders.genesis(members, **genesis)
         self.committees = Committees.of(self.genesis)
-        self.settings = settings or Settings(timeout_ms=1_000, idle_ms=50, resend_ms=1_000)
+        self.settings = settings or ConsensusSettings(timeout_ms=1_000, idle_ms=50, resend_ms=1_000)
         self.now_ms = START_MS
         self.wire = Wire(self.genesis, self.committees)
         self.trace: list[str] = []

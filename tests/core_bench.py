@@ -8,7 +8,7 @@ from typing import Any, Final
 from consensus.core import events
 from consensus.core.core import Core
 from consensus.core.state import Restored
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.wire.messages import NO_DIGEST, Block, Certificate, Kind, Message, Proposal, Statement, Vote, Wire
 from consensus.wire.messages import genesis_block as block_zero
 from ledger import digests
@@ -32,7 +32,7 @@ class Bench:
     ) -> None:
         defaults = {"partitions": 1, "checkpoint_time_ms": 60_000, "checkpoint_heights": 1_000}
         self.genesis = builders.genesis(members, **{**defaults, **genesis})
-        self.settings = Settings()
+        self.settings = ConsensusSettings()
         self.index = index
         self.committees = committees or Committees.of(self.genesis)
         self.committee = self.committees.current

@@ -9,7 +9,7 @@ import pytest
 
 from backbone.intake.intake import Advance
 from backbone.store import StoreFailed, StoreReader, StoreWriter
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.runtime.clock import SteadyClock
 from consensus.runtime.driver import Driver
 from consensus.runtime.journal_file import create
@@ -75,7 +75,7 @@ class DriverBench:
             claims=lambda: (),
             now_ms=SteadyClock().now_ms,
         )
-        self._driver = Driver(ports, Settings())
+        self._driver = Driver(ports, ConsensusSettings())
         self.thread = Thread(target=self._run)
         self.thread.start()
 

@@ -6,7 +6,7 @@ from typing import Final
 from backbone.intake.intake import Advance
 from backbone.log import LogRecord
 from backbone.store import Entry
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.runtime.boot import Booter
 from consensus.runtime.journal import Journal, header
 from consensus.runtime.loop import Loop
@@ -44,7 +44,7 @@ class LoopBench:
         boot = Booter(self.genesis, validator_key(0).public_key, self.bench.wire, self.reader, journal).boot(
             self.store, [], positions
         )
-        self.loop: Final = Loop(self._ports(journal), Settings(), boot, self.now_ms)
+        self.loop: Final = Loop(self._ports(journal), ConsensusSettings(), boot, self.now_ms)
         if holds_records:
             self.hold()
 

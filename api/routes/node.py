@@ -21,7 +21,6 @@ from api.reading.rows import Drill
 from api.routes.health import Readiness
 from api.routes.node_rows import (
     BLOCKS_LOOKED_AT,
-    Committee,
     Consensus,
     DatabaseState,
     Evidence,
@@ -30,6 +29,7 @@ from api.routes.node_rows import (
     NodeStatus,
     Peers,
     ProcessState,
+    ValidatorList,
 )
 from node.home.context import NodeContext
 from node.home.known_peers import peers
@@ -85,7 +85,7 @@ class Node:
             reasons=list(reasons),
         )
 
-    async def committee(self, view: View) -> Committee:
+    async def committee(self, view: View) -> ValidatorList:
         """As of a view of the database."""
         rows = await view.rows(_PROPOSED, (view.height - BLOCKS_LOOKED_AT,))
         proposed = {row["proposer"]: row["blocks"] for row in rows}
@@ -104,7 +104,7 @@ class Node:
             )
             for index, validator in enumerate(self.context.committees.current.members)
         ]
-        return Committee(items=members, height=view.height)
+        return ValidatorList(items=members, height=view.height)
 
     def _consensus(self) -> Consensus | None:
         view = self._whole("momus_consensus_view")
@@ -136,7 +136,7 @@ def node_router(node: Node) -> APIRouter:
         found = await node.status()
         return answer(request, found, None if found.database is None else found.database.height)
 
-    @router.get("/validators", responses=of(Committee) | answers)
+    @router.get("/validators", responses=of(ValidatorList) | answers)
     async def validators(request: Request, query: NothingQ) -> Response:
         """The committee, who leads and who misses."""
         async with node.database.view() as view:

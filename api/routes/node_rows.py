@@ -75,7 +75,7 @@ class Member(Row):
     behind_views: int | None
 
 
-class Committee(BaseModel):
+class ValidatorList(BaseModel):
     """The validators, in the order of genesis."""
 
     items: list[Member]

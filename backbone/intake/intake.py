@@ -59,7 +59,7 @@ class Intake:
         limits: IntakeLimits,
         now_ms: Callable[[], int] = lambda: int(monotonic() * 1000),
     ) -> None:
-        self._writer, self._stored, self._aside = parts.writer, parts.stored, parts.aside
+        self._writer, self._stored, self._retained = parts.writer, parts.stored, parts.retained
         self._limits = limits
         starts_by_partition = {head.partition: head for head in starts}
         self._partitions = {
@@ -129,7 +129,7 @@ class Intake:
                 state.weigh(self._limits)
             self._room.set()
         for head in heads:
-            self._aside.settle(head.partition, head.incarnation, head.end_offset)
+            self._retained.settle(head.partition, head.incarnation, head.end_offset)
 
     def probe(self, partition: int, end_offset: int | None = None) -> None:
         """Have the next `pump` look at a partition, and say what it sees. From any thread.
@@ -185,7 +185,7 @@ class Intake:
         partition, incarnation = state.number, state.incarnation
         if keep_end > from_offset:
             # From the final head on, so that a run is whole for whoever asks.
-            self._aside.keep(partition, self._stored.records(partition, state.final_offset, keep_end, incarnation))
+            self._retained.keep(partition, self._stored.records(partition, state.final_offset, keep_end, incarnation))
         self._writer.replace_suffix(partition, from_offset, incarnation)
         held = self._writer.head(partition)
         if held is not None and held.incarnation == incarnation:

@@ -19,5 +19,5 @@ class IntakeParts:
     topic: str
     writer: StoreWriter
     stored: StoreReader
-    aside: RetainedRecords
+    retained: RetainedRecords
     chain: Chain

@@ -81,7 +81,7 @@ from consensus.core.events import Action, Event
 from consensus.core.heads import Outcome
 from consensus.core.inbox import Refusal
 from consensus.core.state import Restored, State
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.core.views import ViewState
 from consensus.core.voting import Voting
 from consensus.wire.final_blocks import Proven
@@ -101,7 +101,7 @@ class Core:
         genesis: Genesis,
         committees: Committees,
         index: int,
-        settings: Settings,
+        settings: ConsensusSettings,
         restored: Restored,
         verify_signature: Verify = verify,
     ) -> None:

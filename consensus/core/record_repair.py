@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from consensus.core.chain import Chain
 from consensus.core.events import Fetch, Probe, Reread
 from consensus.core.heads import LocalHeads, Outcome
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.core.views import Views
 from consensus.wire.messages import Block, Kind
 from ledger.backoff import Backoff
@@ -27,7 +27,7 @@ class _Ask(NamedTuple):
 class RecordRepair:
     """Watches that the own store can follow what others agree on. Times in ms of the core's clock."""
 
-    def __init__(self, settings: Settings, views: Views, chain: Chain, heads: LocalHeads) -> None:
+    def __init__(self, settings: ConsensusSettings, views: Views, chain: Chain, heads: LocalHeads) -> None:
         self._settings = settings
         self._pause = Backoff(settings.reread_ms, settings.reread_ms << VAIN_DOUBLINGS_MAX)
         """How long not to look again after looks in vain."""

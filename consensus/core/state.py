@@ -11,7 +11,7 @@ from consensus.core.judge import Judge
 from consensus.core.proposer import Proposer
 from consensus.core.record_repair import RecordRepair
 from consensus.core.resend import Repeater
-from consensus.core.timers import Settings, Timers
+from consensus.core.timers import ConsensusSettings, Timers
 from consensus.core.views import Views
 from consensus.wire.final_blocks import BlockReader, Proven
 from consensus.wire.messages import Block, Certificate, Kind, Proposal, Statement, Verify, Vote, Wire
@@ -50,7 +50,7 @@ class State:
         genesis: Genesis,
         committees: Committees,
         index: int,
-        settings: Settings,
+        settings: ConsensusSettings,
         restored: Restored,
         verify_signature: Verify,
     ) -> None:

@@ -7,7 +7,7 @@ from ledger.committee import Committee
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ConsensusSettings:
     """Local settings of a validator: timers and bounds. None of them is part of validity. Times in ms."""
 
     timeout_ms: int = 1_000
@@ -38,7 +38,7 @@ class Settings:
 class Timers:
     """Timers and activity of one validator."""
 
-    def __init__(self, settings: Settings, committee: Committee) -> None:
+    def __init__(self, settings: ConsensusSettings, committee: Committee) -> None:
         self._settings = settings
         self._committee = committee
         self._failures = 0

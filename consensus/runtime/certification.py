@@ -6,7 +6,7 @@ from typing import Final
 
 from consensus.core import certifier
 from consensus.core.certifier import Certifier
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.runtime.errors import ForkFound, SecondInstance, ValidatorHalt
 from consensus.runtime.ports import LoopPorts
 from consensus.wire.checkpoint_messages import (
@@ -40,7 +40,9 @@ class Certification:
     `fork` is why this validator must stop once what it has said is out; from then on nothing more is done here.
     """
 
-    def __init__(self, ports: LoopPorts, settings: Settings, send: Send, halt: Callable[[ValidatorHalt], None]) -> None:
+    def __init__(
+        self, ports: LoopPorts, settings: ConsensusSettings, send: Send, halt: Callable[[ValidatorHalt], None]
+    ) -> None:
         genesis = ports.genesis
         self._ports = ports
         self._send = send

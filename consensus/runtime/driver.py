@@ -9,7 +9,7 @@ from typing import Final
 from backbone.log import PositionLost, TopicMissing
 from backbone.store import StoreDamaged, StoreFailed, ValueTooLarge
 from consensus.core.events import Finalize
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.runtime.boot import Booter
 from consensus.runtime.errors import ValidatorHalt
 from consensus.runtime.journal import Journal
@@ -25,7 +25,7 @@ from consensus.wire.topics import all_positions, consensus_topics, voting_topics
 from ledger.block import FinalBlock
 from ledger.keys import verify
 
-__all__ = ["Driver", "Ports", "Settings", "ValidatorHalt"]
+__all__ = ["ConsensusSettings", "Driver", "Ports", "ValidatorHalt"]
 
 TICK_MS: Final = 100
 FLUSH_MS: Final = 2_000
@@ -44,7 +44,7 @@ class Driver:
     LogUnavailable (at boot only) and ReadingEnded: build new ports and run again.
     """
 
-    def __init__(self, ports: Ports, settings: Settings) -> None:
+    def __init__(self, ports: Ports, settings: ConsensusSettings) -> None:
         """Raises: ValueError, if the key is not that of a validator."""
         self._committee = ports.committees.current
         index = self._committee.index_of(ports.key.public_key)

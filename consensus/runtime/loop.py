@@ -18,7 +18,7 @@ from consensus.core.block_publisher import BlockPublisher
 from consensus.core.blocks_position import BlocksPosition
 from consensus.core.chain import FINALS_MAX
 from consensus.core.core import Core
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.core.topic_positions import TopicPositions
 from consensus.core.voters import Voters
 from consensus.runtime.boot import Boot
@@ -64,7 +64,7 @@ class Claims:
 class Loop:
     """One validator. Raises from all but `status`: ValidatorHalt, StoreFailed."""
 
-    def __init__(self, ports: LoopPorts, settings: Settings, boot: Boot, now_ms: int) -> None:
+    def __init__(self, ports: LoopPorts, settings: ConsensusSettings, boot: Boot, now_ms: int) -> None:
         """Boot: `boot` says what disk and own topic hold. Nothing leaves before the first `end_turn`."""
         genesis = ports.genesis
         self._ports = ports

@@ -123,7 +123,7 @@ class ExecuteProcess:
                     for notice in migrate(self.database_url):
                         log.warning("the database told", notice=notice)
                     is_migrated = True
-                session.run(pool, partial(flushed, MailboxWriter(self.context.home.claims_file)), stops)
+                session.run(pool, partial(flushed, MailboxWriter(self.context.home.checkpoint_mailbox)), stops)
             except DatabaseUnavailable as error:
                 session.watch.unavailable()
                 self.on_waiting(f"the database does not answer: {error}")

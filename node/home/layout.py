@@ -64,7 +64,7 @@ class Home:
         return self.path / "store"
 
     @property
-    def aside(self) -> Path:
+    def retained(self) -> Path:
         """Records that were voted for and had to leave their place in the store."""
         return self.store / "aside"
 
@@ -86,7 +86,7 @@ class Home:
         return self.run / "clock"
 
     @property
-    def claims_file(self) -> Path:
+    def checkpoint_mailbox(self) -> Path:
         """The executor's newest checkpoints."""
         return self.run / "checkpoints"
 

@@ -7,7 +7,7 @@ from backbone.intake.intake import Intake, IntakeLimits, IntakeParts
 from backbone.intake.retained_records import RetainedRecords
 from backbone.log import Log, PositionLost, TopicMissing
 from backbone.store import StoreFailed, StoreReader, StoreWriter
-from consensus.core.timers import Settings as DriverSettings
+from consensus.core.timers import ConsensusSettings
 from consensus.runtime.driver import Driver, Ports
 from ledger import digests
 from ledger.block import FinalBlock
@@ -56,8 +56,8 @@ def _run(process: Process, context: NodeContext, key: PrivateKey, log: Log, stor
     peers = wiring.record_source(home, settings, genesis)
     progress = ProgressFile(home.progress_file)
     with StoreReader(home.store) as stored, StoreReader(home.store) as stored_for_intake:
-        aside = RetainedRecords(home.aside)
-        parts = IntakeParts(log, genesis.topic, store, stored_for_intake, aside, _chain)
+        retained = RetainedRecords(home.retained)
+        parts = IntakeParts(log, genesis.topic, store, stored_for_intake, retained, _chain)
         intake = open_intake(parts, genesis, settings.order)
         ordered = Ordered(stored, genesis, progress.read()[0])
         clock = ToldClock(home.clock_file, final_time_ms(stored, genesis))
@@ -79,10 +79,10 @@ def _run(process: Process, context: NodeContext, key: PrivateKey, log: Log, stor
             store=store,
             store_reader=stored,
             intake=intake,
-            source=OwnRecords(aside) if peers is None else FirstOf([OwnRecords(aside), peers]),
+            source=OwnRecords(retained) if peers is None else FirstOf([OwnRecords(retained), peers]),
             journal_path=home.journal_file,
             lag=lag,
-            claims=MailboxReader(home.claims_file, genesis).read,
+            claims=MailboxReader(home.checkpoint_mailbox, genesis).read,
             now_ms=clock.steady.now_ms,
             ahead_ms=clock.ahead_ms,
             report=EvidenceFolder(home.evidence).report,
@@ -116,9 +116,9 @@ def _drive(process: Process, driver: Driver) -> None:
         watch.join()
 
 
-def driver_settings(settings: OrderSettings) -> DriverSettings:
+def driver_settings(settings: OrderSettings) -> ConsensusSettings:
     """The driver's settings as the node's tree gives them."""
-    return DriverSettings(
+    return ConsensusSettings(
         timeout_ms=settings.view_timeout_ms,
         timeout_max_ms=settings.view_timeout_max_ms,
         timeout_growth_percent=settings.view_timeout_growth_percent,

@@ -12,12 +12,12 @@ from ledger.header import Head
 class OwnRecords:
     """What was set aside here."""
 
-    def __init__(self, aside: RetainedRecords) -> None:
-        self._aside = aside
+    def __init__(self, retained: RetainedRecords) -> None:
+        self._retained = retained
 
     def fetch(self, before: Head, target: Head) -> Sequence[StoredRecord] | None:
         """See `RecordSource`."""
-        found = self._aside.find(before, target)
+        found = self._retained.find(before, target)
         return found if found is not None and leads(before, found, target) else None
 
 

@@ -58,7 +58,7 @@ def _count(values: Values, records: Records) -> None:
 
 def _records(home: Home, settings: Settings, genesis: Genesis) -> Records:
     limits = RecordLimits(range_limits(settings, genesis), settings.peers.requests_max)
-    return Records(home.store, home.aside, genesis.partitions, limits)
+    return Records(home.store, home.retained, genesis.partitions, limits)
 
 
 def _listener(home: Home, peers: PeersSettings) -> Listener:

@@ -36,7 +36,7 @@ def homes_below(path: Path) -> list[Home]:
     return [home for home in homes if home.settings_file.is_file()]
 
 
-class Committee:
+class SupervisorGroup:
     """Runs the supervisors of several homes until a signal, or until none is left. Used once, by the main thread."""
 
     def __init__(self, folder: Path, homes: Sequence[Home], argv: Sequence[str], settings: SupervisorSettings) -> None:

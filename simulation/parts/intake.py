@@ -139,7 +139,7 @@ def open_intake(genesis: Genesis, store: SimStore, log: SeatLog, now_ms: Callabl
         genesis.topic,
         cast(StoreWriter, store),
         cast(StoreReader, store),
-        cast(RetainedRecords, store.aside),
+        cast(RetainedRecords, store.retained),
         _chain,
     )
     return Intake(parts, genesis.empty_heads(), final, sources, IntakeLimits(), now_ms)

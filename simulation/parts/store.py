@@ -8,7 +8,7 @@ from ledger.genesis import Genesis
 from ledger.header import Head
 
 
-class SimAside:
+class SimRetained:
     """Records under heads that were voted for, and whose place others have taken."""
 
     def __init__(self, partitions: int) -> None:
@@ -36,7 +36,7 @@ class SimStore:
         self.kept: list[list[StoredRecord]] = [[] for _ in range(genesis.partitions)]
         self.finals: list[StoredFinal] = []
         self.certificates: list[tuple[int, bytes]] = []
-        self.aside = SimAside(genesis.partitions)
+        self.retained = SimRetained(genesis.partitions)
         self.dropped = 0
         """Records that others were to take the place of."""
         self.on_durable: Callable[[str], None] = lambda name: None
@@ -124,7 +124,7 @@ class SimStore:
 
     def above(self, before: Head, target: Head) -> list[StoredRecord] | None:
         """The records above one head up to another of the same incarnation; None if they are not held."""
-        for run in (self.kept[before.partition], *self.aside.runs[before.partition]):
+        for run in (self.kept[before.partition], *self.retained.runs[before.partition]):
             ends = (before.end_offset, target.end_offset)
             found = [it for it in run if it.incarnation == target.incarnation and ends[0] <= it.offset < ends[1]]
             if found and (found[-1].offset + 1, found[-1].chain_digest) == (target.end_offset, target.chain_digest):
@@ -141,6 +141,6 @@ class SimStore:
         """An opened head has the digest of the last record of the incarnation before."""
         if head.chain_digest == self._starts[head.partition].chain_digest:
             return True
-        runs = (self.kept[head.partition], *self.aside.runs[head.partition])
+        runs = (self.kept[head.partition], *self.retained.runs[head.partition])
         found = (it for run in runs for it in run if it.chain_digest == head.chain_digest)
         return any(it.incarnation < head.incarnation or it.offset + 1 == head.end_offset for it in found)

@@ -9,7 +9,7 @@ from backbone.intake.intake import Intake
 from backbone.log import LogUnavailable
 from backbone.store import StoredFinal, StoredRecord
 from consensus.core.events import Fetch, Reread
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.runtime.boot import Booter
 from consensus.runtime.errors import ValidatorHalt
 from consensus.runtime.journal import Journal, header
@@ -80,7 +80,7 @@ class SimValidator:
         index: int,
         seat: int,
         key: MemoKey,
-        settings: Settings,
+        settings: ConsensusSettings,
         clock: DriftingClock,
         random: Random,
         world: Surroundings,
@@ -136,7 +136,7 @@ class SimValidator:
         own = world.own_values(seat, own_topic, positions[own_topic])
         reader = BlockReader(genesis, committees, verify_memoised)
         boot = Booter(genesis, self.key.public_key, self._wire, reader, journal).boot(self.store, own, positions)
-        self.store.on_durable = self.store.aside.on_durable = on_durable
+        self.store.on_durable = self.store.retained.on_durable = on_durable
         intake = open_intake(genesis, self.store, world.brokers(seat), lambda: self.clock.read_ms(world.now_ms()))
         intake.on_final(boot.restored.delivered.header.heads, ())
         self.intake = intake

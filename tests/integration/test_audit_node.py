@@ -164,11 +164,11 @@ def test_byte_flipped_in_the_store_is_named(
 
 def test_lost_journal_is_named(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = Home(home).journal_file
-    aside = file.rename(file.with_name("kept"))
+    retained = file.rename(file.with_name("kept"))
     try:
         code, report = audited(home, capsys, "--no-replay")
     finally:
-        aside.rename(file)
+        retained.rename(file)
     assert code == exits.FAILED
     assert "journal" in [where for where, _ in found(report, "store")]
 

@@ -132,11 +132,11 @@ def test_damaged_store_is_passed_over_for_the_log(made: tuple[Path, dict[str, Fi
 def test_store_that_is_gone_is_passed_over_for_the_log(made: tuple[Path, dict[str, Fingerprint]]) -> None:
     path, before = made
     execute(path, "delete from ledger.cursor")
-    aside = (path / "store").rename(path / "store-aside")
+    retained = (path / "store").rename(path / "store-aside")
     try:
         told = recover(path)
     finally:
-        aside.rename(path / "store")
+        retained.rename(path / "store")
     assert told["source"] == "log"
     assert "holds no final block" in told["tried"][1]
     assert fingerprint(url_of(path)) == before

@@ -1,7 +1,7 @@
 """Attacks on re-sending: certificates that nobody hears again."""
 
 from consensus.core import events
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.wire.messages import Certificate, Kind
 from tests.core_bench import Bench
 
@@ -15,7 +15,7 @@ def test_every_nullification_above_the_last_final_block_is_said_again_though_vie
     bench.hear(*(bench.certificate(Kind.NULLIFY, view, None) for view in range(1, VIEWS)))
     said: set[int] = set()
     for view in range(VIEWS, VIEWS + 30):
-        bench.pass_ms(Settings().timeout_max_ms)
+        bench.pass_ms(ConsensusSettings().timeout_max_ms)
         messages = [send.message for send in bench.did(events.Send)]
         said |= {message.view for message in messages if isinstance(message, Certificate)}
         bench.hear(bench.certificate(Kind.NULLIFY, view, None))

@@ -14,7 +14,7 @@ from backbone.intake.retained_records import RetainedRecords
 from backbone.log import TopicSpec
 from backbone.log.embedded import EmbeddedLog
 from backbone.store import StoreReader, StoreWriter
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.runtime.clock import SteadyClock
 from consensus.runtime.driver import Driver
 from consensus.runtime.journal_file import create
@@ -93,7 +93,7 @@ class Life:
             now_ms=SteadyClock().now_ms,
             on_durable=steps.take,
         )
-        self.driver = Driver(ports, Settings())
+        self.driver = Driver(ports, ConsensusSettings())
         self.was_killed = False
         self.over = Event()
         self.thread = Thread(target=self._run, name="driver")

@@ -13,7 +13,7 @@ from node.home import exits, status
 from node.home.layout import Home, HomeUnusable
 from node.home.status import StatusFile
 from node.settings.tree import SupervisorSettings
-from node.supervision.local_committee import Committee, homes_below
+from node.supervision.local_committee import SupervisorGroup, homes_below
 
 QUICK = SupervisorSettings(backoff_ms=1, backoff_max_ms=4, drain_ms=2_000)
 STARTS = "import os, signal, sys; open(sys.argv[1] + '/starts', 'a').write(f'{os.getpid()} '); "
@@ -33,8 +33,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def committee(folder: Path, code: str, settings: SupervisorSettings = QUICK) -> Committee:
-    return Committee(folder, homes_below(folder), [sys.executable, "-S", "-c", code], settings)
+def committee(folder: Path, code: str, settings: SupervisorSettings = QUICK) -> SupervisorGroup:
+    return SupervisorGroup(folder, homes_below(folder), [sys.executable, "-S", "-c", code], settings)
 
 
 def starts(folder: Path, number: int) -> list[int]:

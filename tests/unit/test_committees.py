@@ -13,7 +13,7 @@ from client.follower import Follower
 from consensus.core.certifier import Certified, Certifier, Contradiction, SignClaim
 from consensus.core.events import Sign
 from consensus.core.inbox import Refusal
-from consensus.core.timers import Settings, Timers
+from consensus.core.timers import ConsensusSettings, Timers
 from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire
 from consensus.wire.final_blocks import BlockReader, encode_block
 from consensus.wire.fork_evidence import culprits
@@ -441,7 +441,7 @@ def test_a_core_proposes_where_its_epoch_lets_it_lead_and_for_that_epoch() -> No
 @pytest.mark.parametrize(("speakers", "enough"), [((1, 2), False), ((1, 2, 3, 4), True), ((0,), True)])
 def test_a_third_of_the_epochs_power_calls_a_validator_on(speakers: tuple[int, ...], enough: bool) -> None:
     """Members 1 and 2 have 3 of 12, member 0 has 7; of the first epoch two of four would be enough."""
-    pace = Timers(Settings(), committee(Epoch(1)))
+    pace = Timers(ConsensusSettings(), committee(Epoch(1)))
     for index in speakers:
         pace.record_activity(index, 5)
     assert pace.third_has_reached(5) is enough

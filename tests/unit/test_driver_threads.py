@@ -12,7 +12,7 @@ from backbone.intake.intake import Intake, IntakeLimits, IntakeParts, Source
 from backbone.intake.retained_records import RetainedRecords
 from backbone.log import LogUnavailable, PositionLost, TopicMissing
 from backbone.store import StoreReader, StoreWriter
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.runtime.clock import SteadyClock
 from consensus.runtime.driver import Driver
 from consensus.runtime.errors import ForkFound, JournalLocked, JournalLost, ValidatorHalt
@@ -86,7 +86,7 @@ class Running:
             claims=claims,
             now_ms=SteadyClock().now_ms,
         )
-        self.driver = Driver(ports, Settings())
+        self.driver = Driver(ports, ConsensusSettings())
         self.thread = Thread(target=self._run)
         self.thread.start()
 
@@ -325,7 +325,7 @@ def test_a_log_that_does_not_answer_at_first_leaves_no_lock_behind(tmp_path: Pat
         now_ms=SteadyClock().now_ms,
     )
     with pytest.raises(LogUnavailable):
-        Driver(ports, Settings()).run()
+        Driver(ports, ConsensusSettings()).run()
     store.close()
     open_journal(tmp_path / "journal", chain.digest, validator_key(0).public_key).close()
 

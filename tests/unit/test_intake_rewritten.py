@@ -26,7 +26,7 @@ class Reading:
         self.log.create([TopicSpec(TOPIC, 1)])
         self.writer = StoreWriter(path)
         self.stored = StoreReader(path)
-        self.aside = RetainedRecords(path / "aside")
+        self.retained = RetainedRecords(path / "aside")
         self.now_ms = 0
         self.source = Source(self.topic_id)
         self.head: LogHead | Head = START
@@ -37,7 +37,7 @@ class Reading:
         return self.log.describe(TOPIC).topic_id
 
     def opened(self) -> Intake:
-        parts = IntakeParts(self.log, TOPIC, self.writer, self.stored, self.aside, chain)
+        parts = IntakeParts(self.log, TOPIC, self.writer, self.stored, self.retained, chain)
         return Intake(parts, [START], [self.head], [self.source], IntakeLimits(), lambda: self.now_ms)
 
     def append(self, *values: bytes) -> None:
@@ -236,11 +236,11 @@ def test_what_was_voted_for_is_set_aside_before_others_take_its_place(reading: R
     old = chained([(0, b"a"), (1, b"b"), (2, b"c")])
     reading.final(1)
     reading.intake.reread(0, 0, 1, keep_end=2)
-    assert reading.aside.find(reading.head, LogHead(0, 0, 2, old[1].chain_digest)) == [old[1]]
-    assert reading.aside.find(reading.head, LogHead(0, 0, 3, old[2].chain_digest)) is None
+    assert reading.retained.find(reading.head, LogHead(0, 0, 2, old[1].chain_digest)) == [old[1]]
+    assert reading.retained.find(reading.head, LogHead(0, 0, 3, old[2].chain_digest)) is None
     assert ends(reading.pump()) == [(0, 2), (0, 3)]
     reading.final(2)
-    assert reading.aside.find(START, LogHead(0, 0, 2, old[1].chain_digest)) is None
+    assert reading.retained.find(START, LogHead(0, 0, 2, old[1].chain_digest)) is None
 
 
 def test_records_of_others_take_the_place_of_what_was_dropped(reading: Reading) -> None:

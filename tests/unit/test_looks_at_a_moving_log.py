@@ -94,7 +94,7 @@ class World:
             TOPIC,
             cast(StoreWriter, self.store),
             cast(StoreReader, self.store),
-            cast(RetainedRecords, self.store.aside),
+            cast(RetainedRecords, self.store.retained),
             chain,
         )
         source = Source(self.plain.describe(TOPIC).topic_id)

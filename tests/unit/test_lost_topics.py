@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from backbone.log import LogRecord
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.runtime.loop import TopicRestarted
 from consensus.wire.messages import NO_DIGEST, Kind, Vote
 from consensus.wire.topics import consensus_topics
@@ -23,7 +23,7 @@ from ledger.keys import verify
 from tests.committee import Committee
 
 LONG_MS = 300_000
-FAST = Settings(timeout_ms=1_000, timeout_max_ms=4_000, idle_ms=50, resend_ms=1_000, resend_max_ms=4_000)
+FAST = ConsensusSettings(timeout_ms=1_000, timeout_max_ms=4_000, idle_ms=50, resend_ms=1_000, resend_max_ms=4_000)
 
 
 @pytest.fixture(autouse=True, scope="module")

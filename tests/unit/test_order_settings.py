@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import pytest
 
-from consensus.core.timers import Settings as CoreSettings
+from consensus.core.timers import ConsensusSettings
 from node.ordering.process import driver_settings
 from node.settings.tree import BadSettings, OrderSettings, read_settings
 
@@ -14,14 +14,14 @@ NAMES = {
     "timeout_growth_percent": "view_timeout_growth_percent",
 }
 """Of the core, and where the tree has another one."""
-FIELDS = [field.name for field in fields(CoreSettings)]
+FIELDS = [field.name for field in fields(ConsensusSettings)]
 
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_setting_of_the_core_is_one_of_the_node(name: str) -> None:
     setting = NAMES.get(name, name)
     default = getattr(OrderSettings(), setting)
-    assert getattr(CoreSettings(), name) == default
+    assert getattr(ConsensusSettings(), name) == default
     assert getattr(driver_settings(OrderSettings(**{setting: default + 1})), name) == default + 1
 
 

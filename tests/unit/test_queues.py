@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from backbone.intake.intake import Advance, Shown
 from backbone.log import LogRecord, LogUnavailable
 from backbone.store import Entry, StoreFailed
-from consensus.core.timers import Settings
+from consensus.core.timers import ConsensusSettings
 from consensus.runtime.driver import Driver
 from consensus.runtime.loop import STORED_MAX, Loop, Restarted, TopicRestarted
 from consensus.runtime.ports import Ports
@@ -165,7 +165,7 @@ def driver_of_nothing() -> Driver:
         claims=lambda: (),
         now_ms=lambda: 0,
     )
-    return Driver(ports, Settings())
+    return Driver(ports, ConsensusSettings())
 
 
 def _name_of(item: object) -> str:
