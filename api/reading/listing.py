@@ -69,6 +69,11 @@ class Page(BaseModel, Generic[R]):
     next: str | None
     height: Height
 
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """Its name in the document, from which clients name their types."""
+        return f"{params[0].__name__}Page"
+
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[R]):

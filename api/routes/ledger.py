@@ -70,32 +70,32 @@ def ledger_router(database: Database) -> APIRouter:
     lists("/blocks", BLOCKS, "Final blocks.")
     lists("/checkpoints", CHECKPOINTS, "Checkpoints of the state.")
 
-    @router.get("/blocks/{height}", responses=of(Block) | missing)
+    @router.get("/blocks/{height}", name="get_block", responses=of(Block) | missing)
     async def block(request: Request, height: HeightPath, query: NothingQ) -> Response:
         """One block."""
         return await one(request, database, BLOCKS, "height = %(id)s", height, height)
 
-    @router.get("/checkpoints/{height}", responses=of(Checkpoint) | missing)
+    @router.get("/checkpoints/{height}", name="get_checkpoint", responses=of(Checkpoint) | missing)
     async def checkpoint(request: Request, height: HeightPath, query: NothingQ) -> Response:
         """The checkpoint of one block."""
         return await one(request, database, CHECKPOINTS, "height = %(id)s", height)
 
-    @router.get("/transactions", responses=of(Page[Executed]))
+    @router.get("/transactions", name="list_transactions", responses=of(Page[Executed]))
     async def transactions(request: Request, query: Annotated[TransactionsQuery, Parameters()]) -> Response:
         """Transactions that executed."""
         return await page_of(request, database, TRANSACTIONS, query, height=query.height, signer=query.signer)
 
-    @router.get("/rejections", responses=of(Page[Rejected]))
+    @router.get("/rejections", name="list_rejections", responses=of(Page[Rejected]))
     async def rejections(request: Request, query: Annotated[TransactionsQuery, Parameters()]) -> Response:
         """What had no effect, and why."""
         return await page_of(request, database, REJECTIONS, query, height=query.height, signer=query.signer)
 
-    @router.get("/transfers", responses=of(Page[Transfer]))
+    @router.get("/transfers", name="list_transfers", responses=of(Page[Transfer]))
     async def transfers(request: Request, query: Annotated[TransfersQuery, Parameters()]) -> Response:
         """Movements of units."""
         return await page_of(request, database, TRANSFERS, query, height=query.height, asset=query.asset)
 
-    @router.get("/addresses/{address}/transfers", responses=of(Page[Transfer]))
+    @router.get("/addresses/{address}/transfers", name="list_transfers_of_address", responses=of(Page[Transfer]))
     async def statement(
         request: Request,
         address: Annotated[str, id_path("An address")],
@@ -105,7 +105,7 @@ def ledger_router(database: Database) -> APIRouter:
         filters = {"height": query.height, "asset": query.asset}
         return await page_of(request, database, TRANSFERS, query, _PARTY, {"address": address}, **filters)
 
-    @router.get("/heads", responses=of(Heads))
+    @router.get("/heads", name="get_heads", responses=of(Heads))
     async def heads(request: Request, query: NothingQ) -> Response:
         """How far the log is ordered and executed."""
         async with database.view() as view:

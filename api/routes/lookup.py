@@ -33,7 +33,9 @@ def lookup_router(database: Database) -> APIRouter:
     """GET /lookup/{id}."""
     router = APIRouter(tags=["state"])
 
-    @router.get("/lookup/{id}", responses=of(Lookup) | described("database_unavailable", "query_too_slow"))
+    @router.get(
+        "/lookup/{id}", name="look_up", responses=of(Lookup) | described("database_unavailable", "query_too_slow")
+    )
     async def lookup(request: Request, id: Annotated[str, id_path("Any id")], query: NothingQ) -> Response:
         """What an id is the id of."""
         async with database.view() as view:

@@ -130,38 +130,40 @@ def node_router(node: Node) -> APIRouter:
     router = APIRouter(tags=["node"])
     answers = described("database_unavailable", "query_too_slow")
 
-    @router.get("/status", responses=of(NodeStatus) | described())
+    @router.get("/status", name="get_status", responses=of(NodeStatus) | described())
     async def status(request: Request, query: NothingQ) -> Response:
         """How this node does, and the limits of its chain."""
         found = await node.status()
         return answer(request, found, None if found.database is None else found.database.height)
 
-    @router.get("/validators", responses=of(ValidatorList) | answers)
+    @router.get("/validators", name="list_validators", responses=of(ValidatorList) | answers)
     async def validators(request: Request, query: NothingQ) -> Response:
         """The committee, who leads and who misses."""
         async with node.database.view() as view:
             found = await node.committee(view)
         return answer(request, found, found.height)
 
-    @router.get("/drills", responses=of(Page[Drill]) | answers)
+    @router.get("/drills", name="list_drills", responses=of(Page[Drill]) | answers)
     async def drills(request: Request, query: NumberPageQ) -> Response:
         """Recoveries that this node has rehearsed."""
         async with node.database.view() as view:
             found = await DRILLS.page(view, query)
         return answer(request, found, found.height)
 
-    @router.get("/evidence", responses=of(EvidenceList) | described())
+    @router.get("/evidence", name="list_evidence", responses=of(EvidenceList) | described())
     async def evidence(request: Request, query: NothingQ) -> Response:
         """What this node keeps against validators."""
         return answer(request, EvidenceList(items=await asyncio.to_thread(_evidence, node.context.home.evidence)), None)
 
-    @router.get("/peers", responses=of(Peers) | described())
+    @router.get("/peers", name="list_peers", responses=of(Peers) | described())
     async def heard(request: Request, query: NothingQ) -> Response:
         """The other nodes, as they announce themselves (docs/discovery.md)."""
         known = await asyncio.to_thread(peers, node.context)
         return answer(request, Peers.model_validate({"items": [asdict(peer) for peer in known]}), None)
 
-    @router.get("/evidence/{name}", response_model=dict[str, Any], responses=described("not_found"))
+    @router.get(
+        "/evidence/{name}", name="get_evidence", response_model=dict[str, Any], responses=described("not_found")
+    )
     async def evidence_file(
         request: Request,
         name: Annotated[str, PathPart(pattern="^[a-z_]{1,32}-[0-9a-f]{16}$")],

@@ -18,7 +18,7 @@ def proof_router(prover: Prover) -> APIRouter:
     router = APIRouter(prefix="/proofs", tags=["proofs"])
     answers = of(Proof) | described("nothing_certified", "database_unavailable", "state_differs")
 
-    @router.get("/balance/{asset}/{address}", responses=answers)
+    @router.get("/balance/{asset}/{address}", name="prove_balance", responses=answers)
     async def balance(
         request: Request,
         asset: Annotated[str, id_path("An asset")],
@@ -28,12 +28,12 @@ def proof_router(prover: Prover) -> APIRouter:
         """What an address has of an asset, or that it has nothing."""
         return await _answer(request, prover, leaves.balance_key(bytes.fromhex(asset), bytes.fromhex(address)))
 
-    @router.get("/object/{object}", responses=answers)
+    @router.get("/object/{object}", name="prove_object", responses=answers)
     async def object_(request: Request, object: Annotated[str, id_path("An object")], query: NothingQ) -> Response:
         """An object, its content by its SHA-256, or that there is none."""
         return await _answer(request, prover, leaves.object_key(bytes.fromhex(object)))
 
-    @router.get("/asset/{asset}", responses=answers)
+    @router.get("/asset/{asset}", name="prove_asset", responses=answers)
     async def asset_(request: Request, asset: Annotated[str, id_path("An asset")], query: NothingQ) -> Response:
         """An asset and its supply, or that there is none."""
         return await _answer(request, prover, leaves.asset_key(bytes.fromhex(asset)))

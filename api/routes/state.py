@@ -86,47 +86,47 @@ def state_router(database: Database, prover: Prover) -> APIRouter:
         proof = await prover.prove(key) if query.proof else None
         return answer(request, model.model_validate({**row, "proof": proof}), view.height)
 
-    @router.get("/assets", responses=of(Page[Asset]) | listed)
+    @router.get("/assets", name="list_assets", responses=of(Page[Asset]) | listed)
     async def assets(request: Request, query: IdPageQ) -> Response:
         """Assets, by id."""
         return await page_of(request, database, ASSETS, query)
 
-    @router.get("/assets/{asset}", responses=of(AssetAnswer) | proven)
+    @router.get("/assets/{asset}", name="get_asset", responses=of(AssetAnswer) | proven)
     async def asset(request: Request, asset: AssetId, query: ProofQ) -> Response:
         """One asset."""
         return await one(request, AssetAnswer, (_ASSET, (asset,)), leaves.asset_key(bytes.fromhex(asset)), query)
 
-    @router.get("/objects", responses=of(Page[ObjectSummary]) | listed)
+    @router.get("/objects", name="list_objects", responses=of(Page[ObjectSummary]) | listed)
     async def objects(request: Request, query: IdPageQ) -> Response:
         """Objects as they are now, by id, without their contents."""
         return await page_of(request, database, OBJECTS, query)
 
-    @router.get("/writes", responses=of(Page[Write]) | listed)
+    @router.get("/writes", name="list_writes", responses=of(Page[Write]) | listed)
     async def writes(request: Request, query: Annotated[WritePageQuery, Parameters()]) -> Response:
         """What was written to objects, in the chain's order, without the contents."""
         return await page_of(request, database, WRITES, query)
 
-    @router.get("/balances", responses=of(Page[Balance]) | listed)
+    @router.get("/balances", name="list_balances", responses=of(Page[Balance]) | listed)
     async def holders(request: Request, query: Annotated[BalancesQuery, Parameters()]) -> Response:
         """Who holds what, by address."""
         return await page_of(request, database, HOLDERS, query, asset=query.asset)
 
-    @router.get("/objects/{object}", responses=of(ObjectAnswer) | proven)
+    @router.get("/objects/{object}", name="get_object", responses=of(ObjectAnswer) | proven)
     async def object_(request: Request, object: ObjectId, query: ProofQ) -> Response:
         """An object as it is now."""
         return await one(request, ObjectAnswer, (_OBJECT, (object,)), leaves.object_key(bytes.fromhex(object)), query)
 
-    @router.get("/objects/{object}/history", responses=of(Page[ObjectVersion]) | listed)
+    @router.get("/objects/{object}/history", name="list_versions_of_object", responses=of(Page[ObjectVersion]) | listed)
     async def history(request: Request, object: ObjectId, query: NumberPageQ) -> Response:
         """Every version that an object had; a page ends early where contents are large."""
         return await page_of(request, database, VERSIONS, query, object=object)
 
-    @router.get("/addresses/{address}/balances", responses=of(Page[Balance]) | listed)
+    @router.get("/addresses/{address}/balances", name="list_balances_of_address", responses=of(Page[Balance]) | listed)
     async def balances(request: Request, address: Address, query: IdPageQ) -> Response:
         """What an address holds; of what it holds none there is no row."""
         return await page_of(request, database, BALANCES, query, address=address)
 
-    @router.get("/addresses/{address}/balances/{asset}", responses=of(BalanceAnswer) | proven)
+    @router.get("/addresses/{address}/balances/{asset}", name="get_balance", responses=of(BalanceAnswer) | proven)
     async def balance(request: Request, address: Address, asset: AssetId, query: ProofQ) -> Response:
         """What an address holds of one asset."""
         key = leaves.balance_key(bytes.fromhex(asset), bytes.fromhex(address))

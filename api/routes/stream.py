@@ -130,13 +130,13 @@ def stream_router(streaming: Streaming) -> APIRouter:
     router = APIRouter(prefix="/streams", tags=["streams"], default_response_class=StreamingResponse)
     problems = described("history_pruned", "database_unavailable", "query_too_slow")
 
-    @router.get("/blocks", responses=problems | _events("block"))
+    @router.get("/blocks", name="stream_blocks", responses=problems | _events("block"))
     async def blocks(query: Annotated[BlocksQuery, Parameters()], last_event_id: BlockId = None) -> Response:
         """Final, executed blocks. An event's id is the height."""
         after = query.after if last_event_id is None else last_event_id
         return await streaming.response(BlockFeed(await _now(streaming) if after is None else after))
 
-    @router.get("/effects", responses=problems | _events("executed", "rejected"))
+    @router.get("/effects", name="stream_effects", responses=problems | _events("executed", "rejected"))
     async def effects(query: Annotated[EffectsQuery, Parameters()], last_event_id: EffectId = None) -> Response:
         """What executed, and what was rejected: one event each, in the chain's order."""
         after = query.after if last_event_id is None else last_event_id

@@ -76,6 +76,7 @@ def submit_router(genesis: Genesis, intake: Intake, database: Database) -> APIRo
 
     @router.post(
         "/transactions",
+        name="submit_transaction",
         status_code=202,
         responses=_submitted(Transaction) | _PROBLEMS,
         openapi_extra=_body(SignedTransaction, "The value of a record that holds one transaction."),
@@ -90,6 +91,7 @@ def submit_router(genesis: Genesis, intake: Intake, database: Database) -> APIRo
 
     @router.post(
         "/batches",
+        name="submit_batch",
         status_code=202,
         responses=_submitted(Submitted) | _PROBLEMS,
         openapi_extra=_body(SignedBatch, "The value of a record."),
@@ -102,6 +104,7 @@ def submit_router(genesis: Genesis, intake: Intake, database: Database) -> APIRo
 
     @router.get(
         "/transactions/{digest}",
+        name="get_transaction",
         responses=of(Transaction) | described("not_found", "database_unavailable", "query_too_slow"),
     )
     async def transaction(
