@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from math import isfinite
 from typing import Annotated, Any
 
 import psycopg
@@ -22,6 +23,7 @@ from node.settings.tree import Settings
 from projections.session.conninfo import VARIABLES, conninfo
 
 ROWS_MAX = 1_000
+_EXACT_MAX = 2**53 - 1
 _HINT = "Schema api is the ledger, read-only: \\dv lists its views, \\d+ VIEW describes one, \\q ends."
 
 
@@ -35,7 +37,8 @@ def command(
 
     Without a query psql is opened, or given what comes by standard input.
 
-    --json prints {"columns": [...], "rows": [[...]], "truncated": bool}. Exit codes: 1 the statement is wrong.
+    --json prints {"columns": [...], "rows": [[...]], "truncated": bool}. Numbers that not every reader of JSON keeps
+    exact, integers of more than 53 bits and all of numeric, are text. Exit codes: 1 the statement is wrong.
     """
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
@@ -110,8 +113,12 @@ def _run(database: psycopg.Connection, query: str, rows_max: int, as_json: bool)
 
 
 def _plain(value: object) -> Any:
-    """A value as JSON has it; whatever JSON does not have as text."""
-    if value is None or isinstance(value, bool | int | float | str):
+    """A value as JSON has it; as text whatever JSON does not have, or most of its readers round (RFC 8259, §6)."""
+    if isinstance(value, int):
+        return value if abs(value) <= _EXACT_MAX else str(value)
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    if value is None or isinstance(value, str):
         return value
     if isinstance(value, dict):
         return {str(key): _plain(below) for key, below in value.items()}

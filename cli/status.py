@@ -23,6 +23,7 @@ from node.ordering.ordered import Ordered
 from node.settings.tree import Settings
 from node.supervision.health import health_of
 from projections.session.connect import connect
+from projections.session.conninfo import url_without_secrets
 
 PROCESSES = ("supervisor", "order", "execute", "postgres")
 
@@ -30,10 +31,10 @@ PROCESSES = ("supervisor", "order", "execute", "postgres")
 def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Show the node: its processes, the last final height, the height in SQL, log heads and lag.
 
-    --json prints chain, genesis_digest, home, processes {name: {state, pid, since_ms, detail, alive}}, final_height,
-    executed_height, sql_height (null where the database does not answer), lag_blocks, lag_records, ready,
-    reasons (sentences why it is not), heads [{partition, incarnation, end_offset, chain_digest}]. Exit code 3: the
-    node has halted.
+    --json prints chain, genesis_digest, home, database_url (without a password), processes {name: {state, pid,
+    since_ms, detail, alive}}, final_height, executed_height, sql_height (null where the database does not answer),
+    lag_blocks, lag_records, ready, reasons (sentences why it is not), heads [{partition, incarnation, end_offset,
+    chain_digest}]. Exit code 3: the node has halted.
     """
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
@@ -60,6 +61,7 @@ def _facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
         "home": str(home.path),
         "validator": settings.validator,
         "backbone": settings.log.kind,
+        "database_url": url_without_secrets(wiring.database_url(home, settings)),
         "processes": {name: _process(home, name) for name in (*PROCESSES, *others)},
         "final_height": final_height,
         "executed_height": executed_height,
@@ -105,6 +107,7 @@ def _sql_height(home: Home, settings: Settings) -> int | None:
 def _print(facts: dict[str, Any], home: Path = DEFAULT_HOME) -> None:
     now_ms = time.time_ns() // 1_000_000
     results.print(f"chain {facts['chain']}, validator {facts['validator']}, log {facts['backbone']}", markup=False)
+    results.print(f"database {facts['database_url']}", markup=False)
     rows = []
     for name, process in facts["processes"].items():
         since = "" if process["since_ms"] is None else f"{(now_ms - process['since_ms']) / 1000:.0f} s"

@@ -8,9 +8,11 @@ The startup packet says it, which goes before all of those, so that no statement
 """
 
 import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
+from urllib.parse import quote, unquote, urlencode
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -96,6 +98,22 @@ def conninfo(url: str, application: str, settings: Mapping[str, str] | None = No
         "options": f"-c role=none {given.get('options', '')} {ours}",
     }
     return make_conninfo("", **said)
+
+
+def url_without_secrets(url: str) -> str:
+    """`url`, or any other connection string, as a URL that may be shown: how to connect, but not what lets one in."""
+    secret = {option.keyword.decode() for option in Conninfo.get_defaults() if option.dispchar == b"*"}
+    given = {name: str(value) for name, value in conninfo_to_dict(url).items() if name not in secret}
+    user, database, host = (quote(given.pop(name, ""), safe="") for name in ("user", "dbname", "host"))
+    address = quote(given.pop("port", ""), safe="")
+    if re.fullmatch(r"[\w.-]+", host):
+        at = f"{host}:{address}" if address else host
+    else:
+        at, given = (
+            "",
+            {name: value for name, value in (("host", unquote(host)), ("port", unquote(address))) if value} | given,
+        )
+    return f"postgresql://{user and user + '@'}{at}/{database}{'?' if given else ''}{urlencode(given, quote_via=quote)}"
 
 
 def _silence(but: frozenset[str]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def _of_page(title: str) -> str:
     """The query under a sentence of docs/sql.md, for psycopg."""
     found = re.search(re.escape(title) + r"\n\n```sql\n(.*?);\n```", PAGE.read_text(), re.DOTALL)
     assert found is not None
-    return re.sub(r":(\w+)", r"%(\1)s", found[1])
+    return re.sub(r":'?(\w+)'?", r"%(\1)s", found[1])
 
 
 def _supply_of_page(connection: psycopg.Connection[Any], asset: str) -> int:
