@@ -59,7 +59,7 @@ def _referring(part: Any, titles: Mapping[str, str]) -> Any:
 
 
 def _sized(part: Any) -> None:
-    """Say of every integer below `part` that it has 64 bits, and no bound that 64 bits set already."""
+    """Say of every integer below `part` that it has 64 bits, with bounds that 64 bits can hold."""
     if isinstance(part, list):
         for each in part:
             _sized(each)
@@ -67,14 +67,7 @@ def _sized(part: Any) -> None:
         if part.get("type") == "integer":
             part["format"] = "int64"
             for name in _BOUNDS & part.keys():
-                _bound(part, name)
+                # FastAPI passes bounds through floats, of which the nearest to 2^63 - 1 is 2^63.
+                part[name] = min(int(part[name]), _INT64_MAX)
         for each in part.values():
             _sized(each)
-
-
-def _bound(schema: dict[str, Any], name: str) -> None:
-    """FastAPI passes bounds through floats, of which the nearest to 2^63 - 1 is 2^63."""
-    if abs(schema[name]) >= _INT64_MAX:
-        del schema[name]
-    else:
-        schema[name] = int(schema[name])
