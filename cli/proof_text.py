@@ -12,7 +12,7 @@ def proven_lines(facts: Mapping[str, Any]) -> list[str]:
     if facts["exists"]:
         lines += [f"  {name.replace('_', ' ')}: {_shown(value)}" for name, value in facts["row"].items()]
     else:
-        lines.append("  does not exist")
+        lines += ["  does not exist", facts["absence"]]
     signers = ", ".join(f"{signer['name']} ({signer['power']})" for signer in facts["signers"])
     return [
         *lines,

@@ -1,6 +1,6 @@
 """What a proof shows, as JSON."""
 
-from typing import Any
+from typing import Any, Final
 
 from ledger.genesis import Genesis
 from ledger.leaf_reading import BalanceLeaf, LeafContent
@@ -8,6 +8,12 @@ from ledger.leaves import Kind
 from ledger.object_parts import ObjectDetails
 from ledger.state import Asset, Object
 from proofs.verifying import Proven
+
+_ABSENT: Final = {
+    Kind.OBJECT: "whether it was deleted or never made",
+    Kind.BALANCE: "what the address holds of other assets, nor whether anybody has a key for it",
+    Kind.ASSET: "whether an asset of that name was issued under another id",
+}
 
 
 def proven_facts(proven: Proven, genesis: Genesis) -> dict[str, Any]:
@@ -20,6 +26,7 @@ def proven_facts(proven: Proven, genesis: Genesis) -> dict[str, Any]:
         **_name(kind, proven.key),
         "exists": proven.row is not None,
         "row": None if proven.row is None else _row(proven.row, proven.details),
+        "absence": None if proven.row is not None else _absence(kind, proven.checkpoint.height),
         "height": proven.checkpoint.height,
         "time_ms": proven.time_ms,
         "block_digest": proven.checkpoint.block_digest.hex(),
@@ -28,6 +35,15 @@ def proven_facts(proven: Proven, genesis: Genesis) -> dict[str, Any]:
         "power": proven.power,
         "power_total": proven.power_total,
     }
+
+
+def _absence(kind: Kind, height: int) -> str:
+    """What a file that shows no row binds, and what not: it can be made for any id that somebody thinks of."""
+    return (
+        f"This binds that the state at height {height} has no such row, under this genesis. It does not bind whether "
+        f"there was one before or after, nor {_ABSENT[kind]}. The id comes from the file: compare it with the one "
+        "that you asked for."
+    )
 
 
 def _name(kind: Kind, key: bytes) -> dict[str, str]:

@@ -107,4 +107,4 @@ def _time_ms(proof: StateProof, checkpoint: Checkpoint, genesis: Genesis) -> int
 
 
 def _words(rejection: Rejection) -> str:
-    return f"{rejection.reason.name.lower().replace('_', ' ')} ({rejection.detail})"
+    return f"{rejection.reason.word} ({rejection.detail})"

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import run
 
@@ -65,6 +66,71 @@ def test_every_kind_is_told_as_json(
     assert (told["row"] is None) == (key not in ROWS)
     assert told["kind"] == {1: "object", 2: "balance", 3: "asset"}[key[0]]
     assert (told["height"], told["power"], told["power_total"]) == (40, 7, 9)
+
+
+@pytest.mark.parametrize("key", [*ROWS, *ABSENT[:3]])
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda data: data.hex(),
+        lambda data: data.hex() + "\n",
+        lambda data: json.dumps({"exists": True, "row": {}, "file": data.hex()}),
+        lambda data: json.dumps({"object": "00", "content": "\u0000" * 200_000, "proof": {"file": data.hex()}}),
+    ],
+)
+def test_a_proof_is_taken_as_the_api_answers_it(
+    key: bytes,
+    form: Callable[[bytes], str],
+    tmp_path: Path,
+    genesis_file: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = []
+    for data in (STATE.file(key), form(STATE.file(key)).encode()):
+        file = written(tmp_path, data)
+        assert run_line(["verify", str(file), "--genesis", str(genesis_file), "--json"]) == exits.OK
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "{}",
+        '{"file": 7}',
+        '{"file": "c301"}',
+        '{"proof": []}',
+        '{"proof": {"file": null}}',
+        "c30",
+        "[" * 10_000,
+        "[]",
+    ],
+)
+def test_an_answer_without_a_proof_is_a_failed_check(
+    text: str, tmp_path: Path, genesis_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for data in (text.encode(), text.encode() + b"\xff"):
+        assert run_line(["verify", str(written(tmp_path, data)), "--genesis", str(genesis_file)]) == exits.FAILED
+        assert "not proven" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", [*ROWS, *ABSENT])
+def test_of_an_absence_it_is_said_what_it_does_not_bind(
+    key: bytes, tmp_path: Path, genesis_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(written(tmp_path, STATE.file(key)))
+    assert run_line(["verify", file, "--genesis", str(genesis_file)]) == exits.OK
+    text = capsys.readouterr().out
+    assert run_line(["verify", file, "--genesis", str(genesis_file), "--json"]) == exits.OK
+    absence = json.loads(capsys.readouterr().out)["absence"]
+    if key in ROWS:
+        assert absence is None
+        return
+    assert absence in text
+    for words in ("at height 40", "before or after", "compare it with the one that you asked for"):
+        assert words in absence
+    assert {1: "was deleted", 2: "other assets", 3: "issued"}[key[0]] in absence
 
 
 def test_a_file_that_proves_nothing_is_a_failed_check(
