@@ -15,6 +15,7 @@ from typing import Final
 
 import typer
 
+from cli.help import Group
 from cli.output import Failure, errors, is_told, private_files
 from node.home import exits
 from node.process.disk import refused
@@ -65,6 +66,8 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        cls=Group,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     # Typer takes a lone command for the whole program, unless there is this.
@@ -73,7 +76,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
         module, _, attribute = COMMANDS[name].partition(":")
         found = getattr(import_module(f"{_ROOT}{module}"), attribute)
         if isinstance(found, typer.Typer):
-            app.add_typer(found, name=name)
+            app.add_typer(found, name=name, cls=Group)
         else:
             app.command(name, hidden=name == _HIDDEN)(found)
     return app
