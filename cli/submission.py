@@ -153,4 +153,4 @@ def reason_of(rejected: Rejected) -> tuple[str | None, str]:
     """The reason's name as SQL shows it, and its sentence."""
     if rejected.reason is None:
         return None, "Its block had more rejections than are kept with their reasons."
-    return rejected.reason.name.lower(), rejected.reason.sentence
+    return rejected.reason.word, rejected.reason.sentence

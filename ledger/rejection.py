@@ -51,6 +51,11 @@ class Reason(IntEnum):
     NOT_A_WRITER = 59
 
     @property
+    def word(self) -> str:
+        """Its name wherever one is shown: SQL, the API, the effects topic, metrics, commands, documents."""
+        return self.name.lower()
+
+    @property
     def sentence(self) -> str:
         """A sentence for people."""
         return _SENTENCES[self]

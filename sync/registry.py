@@ -84,7 +84,7 @@ class Registry:
     def _refusal(self, signed: Signed | Rejection, verified: Counter[bytes]) -> str | None:
         """Why it is not taken; None where it is."""
         if isinstance(signed, Rejection):
-            return signed.reason.name.lower()
+            return signed.reason.word
         key = signed.public_key
         if not self._records.is_of_this_chain(signed):
             return WRONG_CHAIN

@@ -1,6 +1,7 @@
 // What the web UI asks of its node.
 
-const BASE = "/v1";
+/** Relative to where the page is: a proxy may serve it below a path of its own. */
+const BASE = "v1";
 
 export class Problem extends Error {
   constructor(document) {

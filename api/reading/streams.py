@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from psycopg import sql
 from pydantic import BaseModel
@@ -13,6 +13,7 @@ from api.reading.database import View, columns_of
 from api.reading.rows import Block, Executed, ObjectChange, Rejected, Transfer
 from api.reading.transactions import TRANSFERS_MAX as SHOWN_MAX
 from api.reading.transactions import Transaction
+from api.reading.values import Count, Height, Hex32
 
 BLOCKS_MAX: Final = 200
 EFFECTS_MAX: Final = 100
@@ -180,15 +181,20 @@ class _Effects:
 
 
 class RejectedEvent(BaseModel):
-    """What had no effect: a transaction, or a record without one."""
+    """What had no effect: a transaction, or a record in which none was found, which has no digest. Else as
+    `Transaction`, of what a rejection has."""
 
-    state: str = "rejected"
+    digest: Hex32 | None
+    state: Literal["rejected"] = "rejected"
+    height: Height
     rejected: Rejected
+    partition: Count
+    offset: Count
 
 
 def _event(place: StreamPosition, row: dict[str, Any], effects: _Effects) -> Event:
     if place.part == 1:
-        return Event(str(place), "rejected", RejectedEvent(rejected=Rejected.model_validate(row)), place.height)
+        return Event(str(place), "rejected", _rejected(Rejected.model_validate(row)), place.height)
     executed = Executed.model_validate(row)
     key = (place.height, place.index)
     transfers = effects.transfers.get(key, [])
@@ -204,6 +210,16 @@ def _event(place: StreamPosition, row: dict[str, Any], effects: _Effects) -> Eve
         offset=executed.offset,
     )
     return Event(str(place), "executed", content, place.height)
+
+
+def _rejected(rejected: Rejected) -> RejectedEvent:
+    return RejectedEvent(
+        digest=rejected.digest,
+        height=rejected.height,
+        rejected=rejected,
+        partition=rejected.partition,
+        offset=rejected.offset,
+    )
 
 
 def _key(row: dict[str, Any]) -> tuple[int, int]:

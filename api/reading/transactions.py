@@ -54,7 +54,14 @@ async def transaction_of(view: View, digest: str) -> Transaction | None:
         return await _executed(view, Executed.model_validate(row))
     if (row := await view.row(_REJECTED, asked)) is not None:
         rejected = Rejected.model_validate(row)
-        return Transaction(digest=digest, state="rejected", height=rejected.height, rejected=rejected)
+        return Transaction(
+            digest=digest,
+            state="rejected",
+            height=rejected.height,
+            rejected=rejected,
+            partition=rejected.partition,
+            offset=rejected.offset,
+        )
     if height is None:
         return None
     detail = "Its block had more rejections than rows are kept, or its history is pruned."

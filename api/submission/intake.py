@@ -130,4 +130,4 @@ def _state(sent: Sent) -> State:
 
 def rejected(reason: Reason) -> Problem:
     """The answer to a transaction that no node would execute."""
-    return Problem("rejected", reason.sentence, reason.name.lower())
+    return Problem("rejected", reason.sentence, reason.word)

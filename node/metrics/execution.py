@@ -15,7 +15,7 @@ from projections.maintenance.measuring import CONNECTION_STATES, Measured
 NOT_LISTED: Final = "not_listed"
 """The reason of rejections past `rejections_max` of a block, which are only counted."""
 _STAGES: Final = ("read", "verdicts", "prefetch", "execute", "flush_wait", "flush")
-_REASONS: Final = {int(reason): reason.name.lower() for reason in Reason if reason}
+_REASONS: Final = {int(reason): reason.word for reason in Reason if reason}
 
 
 class ExecutionMetrics:

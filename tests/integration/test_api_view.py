@@ -1,14 +1,21 @@
 """A request reads all tables as they were at one moment, and cannot write."""
 
 import asyncio
+from dataclasses import replace
 
 import psycopg
 import pytest
 
 from api.reading.database import Database
 from api.reading.listing import PAGE_BYTES_MAX, NumberPageQuery
+from api.reading.streams import EffectFeed, Event, StreamPosition
+from api.reading.transactions import Transaction, transaction_of
 from api.routes.state import VERSIONS
+from ledger.rejection import Reason
+from projections.database import Database as Tables
 from projections.maintenance.migrate import migrate
+from tests import flush_effects as effects
+from tests.flush_effects import cursor_at
 
 pytestmark = pytest.mark.postgres
 
@@ -86,3 +93,37 @@ def test_a_page_of_versions_that_many_may_write_is_short_and_the_pages_hold_them
     pages = asyncio.run(_pages(postgres_url))
     assert [version for page in pages for version in page] == list(range(1, versions + 1))
     assert len(pages) > 1
+
+
+async def _told(url: str) -> tuple[list[Event], list[Transaction | None]]:
+    """Events of rejections, and what is answered of those that have a digest."""
+    database = Database(url, connections=1, statement_ms=10_000)
+    await database.open()
+    try:
+        async with database.view() as view:
+            events = [each for each in await EffectFeed(StreamPosition(0, 1, 0)).read(view) if each.kind == "rejected"]
+            digests = [each.content.model_dump()["digest"] for each in events]
+            return events, [await transaction_of(view, digest) for digest in digests if digest]
+    finally:
+        await database.close()
+
+
+def test_a_rejection_tells_where_it_stands_like_what_executed(postgres_url: str) -> None:
+    migrate(postgres_url)
+    with Tables(postgres_url) as tables:
+        tables.initialise(cursor_at(0))
+        unreadable = replace(
+            effects.rejection_row(1, 1, Reason.MALFORMED), item=-1, digest=None, signer=None, reference=None
+        )
+        tables.flush(replace(effects.first(), rejections=(effects.rejection_row(1), unreadable)), 0, cursor_at(1))
+    events, found = asyncio.run(_told(postgres_url))
+    first, second = (event.content.model_dump() for event in events)
+    place = {"state": "rejected", "height": 1, "partition": 1}
+    digest = effects.name("rejected 1 0").hex()
+    assert {**first, **place, "digest": digest, "offset": 10} == first
+    assert {**second, **place, "digest": None, "offset": 11} == second
+    (answered,) = found
+    assert answered is not None
+    told = answered.model_dump()
+    assert {name: told[name] for name in first} == first
+    assert told["rejected"]["reason"] == "insufficient_balance"
