@@ -33,6 +33,11 @@ class Client:
     signer's transactions keep their order in the log as long as the connection holds; after a loss what was not
     acknowledged goes again, which is harmless (a digest executes once), but may then come after later ones.
 
+    A client begins with the newest header that a quorum has signed, as the log shows it, and not with genesis: each
+    header proves itself to whoever has the right genesis.json, and nothing else is trusted. A log that hides newer
+    ones can make a client wait, and never believe; `height_min` of the settings is a height that is known to be final
+    already, below which none counts.
+
     What *final* means here: validators with more than 2/3 of the power have signed a history of the partition that
     reaches past the position which the log gave us. It does not mean that the transaction succeeded (that is in
     `api.transactions` or `api.rejections`), nor, since brokers are not trusted, that the record at that position is
@@ -65,7 +70,7 @@ class Client:
             log,
             genesis,
             Committees.of(genesis),
-            self.settings.blocks_from,
+            self.settings.height_min,
             self._is_awaited,
             self._on_header,
             self._on_stopped,

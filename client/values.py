@@ -17,7 +17,8 @@ class ClientStopped(Unavailable, RuntimeError):
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
     """Bounds and delays of one client. `unresolved_max` and `unresolved_bytes_max` bound memory: transactions
-    submitted and not yet final (with `follow` off: not yet delivered)."""
+    submitted and not yet final (with `follow` off: not yet delivered). `height_min`: a height that is known to be
+    final; a log that shows headers below it alone is behind, and none of them is taken for the newest."""
 
     batch_max: int = 100
     batch_bytes_max: int = 100_000
@@ -26,7 +27,7 @@ class ClientSettings:
     unresolved_bytes_max: int = 256 << 20
     retry_ms_max: int = 600_000
     follow: bool = True
-    blocks_from: int = 0
+    height_min: int = 0
 
 
 @dataclass(frozen=True, slots=True)
