@@ -31,7 +31,11 @@ class Client:
 
     All methods may be called from any thread. Signing with a key is `sign`; `submit` takes what anybody signed. A
     signer's transactions keep their order in the log as long as the connection holds; after a loss what was not
-    acknowledged goes again, which is harmless (a digest executes once), but may then come after later ones.
+    acknowledged goes again, which is harmless (a digest executes once), but may then come after later ones. The first
+    record goes out once the newest final header is read, so that offsets are those of today's log.
+
+    Signed and in the log is submitted: where the broker is not trusted, Kafka's transactions withdraw nothing. A record
+    in a transaction that is aborted, or never ends, executes all the same (docs/producing.md).
 
     A client begins with the newest header that a quorum has signed, as the log shows it, and not with genesis: each
     header proves itself to whoever has the right genesis.json, and nothing else is trusted. A log that hides newer
@@ -66,6 +70,7 @@ class Client:
             self._on_failed,
             self._on_stopped,
         )
+        self._is_at_tip = False
         self._follower = Follower(
             log,
             genesis,
@@ -74,11 +79,14 @@ class Client:
             self._is_awaited,
             self._on_header,
             self._on_stopped,
+            self._on_tip,
         )
         self._owned_log: Log | None = None
         self._sender.start()
         if self.settings.follow:
             self._follower.start()
+        else:
+            self._on_tip()
 
     @classmethod
     def at_home(cls, home: Path, settings: ClientSettings | None = None) -> Self:
@@ -222,7 +230,13 @@ class Client:
 
     def _is_awaited(self) -> bool:
         with self._changed:
-            return self._unresolved > 0
+            return self._is_at_tip and self._unresolved > 0
+
+    def _on_tip(self) -> None:
+        """From here on offsets can be told apart: of a record sent before, not even its incarnation would be known."""
+        with self._changed:
+            self._is_at_tip = True
+            self._sender.begin()
 
     def _progress(self) -> Progress:
         return Progress(self._submitted, self._delivered, self._final, self._failed, self._tracker.height)
