@@ -28,6 +28,7 @@ from api.routes.submit import SignedBatch, SignedTransaction, submit_router
 from api.submission.intake import Intake, Sender
 from node.home.context import NodeContext
 from node.metrics.values import Values
+from node.process.watching import pulsing
 from node.settings.tree import Settings
 from serving.charging import Rate
 from serving.handlers import with_bounds
@@ -66,7 +67,8 @@ def make_app(parts: Parts) -> FastAPI:
         await database.open()
         following = asyncio.create_task(heights.run())
         try:
-            yield
+            with pulsing(parts.context.home.pulse_file("api"), lambda: {"database": heights.database.part()}):
+                yield
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
@@ -83,7 +85,7 @@ def make_app(parts: Parts) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
-    readiness = Readiness(parts.context.home, parts.context.settings, database)
+    readiness = Readiness(parts.context.home, parts.context.settings)
     app.include_router(_routes(parts, database, heights, readiness), prefix=PREFIX)
     app.include_router(page_router())
     app.include_router(health_router(readiness))

@@ -64,7 +64,7 @@ class Node:
                 database = await _database(view)
         except Problem:
             database = None
-        reasons = await self.readiness.reasons()
+        health = await self.readiness.health()
         return NodeStatus(
             chain=genesis.chain,
             genesis_digest=genesis.digest.hex(),
@@ -81,14 +81,17 @@ class Node:
                 ProcessState(name=said.process, state=said.seen, since_ms=said.since_ms, is_alive=said.is_alive)
                 for said in statuses(self.context.home.run)
             ],
-            ready=not reasons,
-            reasons=list(reasons),
+            ready=health.is_ready,
+            reasons=list(health.reasons),
+            final_age_ms=health.final_age_ms,
+            waiting_records=health.waiting_records,
         )
 
     async def committee(self, view: View) -> ValidatorList:
         """As of a view of the database."""
         rows = await view.rows(_PROPOSED, (view.height - BLOCKS_LOOKED_AT,))
         proposed = {row["proposer"]: row["blocks"] for row in rows}
+        silent = (await self.readiness.health()).silent
         members = [
             Member(
                 index=index,
@@ -100,6 +103,7 @@ class Node:
                 blocks=proposed.get(index, 0),
                 missed_votes=self._whole("momus_consensus_missed_votes_total", validator.name),
                 nullified_views=self._whole("momus_consensus_nullified_views_total", validator.name),
+                is_heard=validator.name not in silent,
                 behind_views=self._whole("momus_consensus_behind_views", validator.name),
             )
             for index, validator in enumerate(self.context.committees.current.members)

@@ -17,13 +17,19 @@ def check_log(log: Log, genesis: Genesis, committee: Committee, settings: Settin
             f"{settings.log.cluster_id}. Configure the right address; if the cluster was replaced on purpose and holds "
             f'the same topics, set log.cluster_id = "{cluster_id}".'
         )
+    problems = topic_problems(log, genesis, committee)
+    if problems:
+        raise Halt(" ".join(problems))
+
+
+def topic_problems(log: Log, genesis: Genesis, committee: Committee) -> list[str]:
+    """What is wrong with the topics' settings, a sentence each. Raises: TopicMissing, LogUnavailable."""
     specs = needed_topics(genesis.chain, committee.names, genesis.partitions, 1, genesis.limits.record_bytes_max)
     problems: list[str] = []
     for spec in specs:
         # Which topic id is the right one the chain decides: a recreated topic is opened as a next incarnation.
         problems += check_topic(log.describe(spec.name), spec, None)
-    if problems:
-        raise Halt(" ".join(problems))
+    return problems
 
 
 def lost_position(genesis: Genesis, error: PositionLost) -> str:

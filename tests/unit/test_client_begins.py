@@ -8,6 +8,7 @@ import pytest
 
 from client import Client, ClientSettings
 from client.follower import Follower
+from ledger.committee import Committees
 from ledger.header import Header
 from tests.builders import genesis, key, transfer
 from tests.flaky_log import FlakyLog, MiniValidator
@@ -48,7 +49,7 @@ def following(log: FlakyLog, is_awaited: bool, height_min: int = 0) -> Iterator[
         told.set()
 
     stopped: list[str] = []
-    follower = Follower(log, CHAIN, height_min, lambda: is_awaited, on_header, stopped.append)
+    follower = Follower(log, CHAIN, Committees.of(CHAIN), height_min, lambda: is_awaited, on_header, stopped.append)
     follower.start()
     try:
         yield follower, heights, told

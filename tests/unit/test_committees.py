@@ -44,7 +44,7 @@ from node.home.known_peers import FRESH, Known, peers_of
 from node.home.layout import Home
 from node.metrics.ordering import OrderMetrics
 from node.settings.tree import read_settings
-from node.supervision.health import _others
+from node.supervision.verdict import Facts, decide
 from projections.session.errors import StateDiffers
 from proofs.making import certified_checkpoint
 from proofs.proof_file import decode_state_proof, file_bytes_max
@@ -393,7 +393,10 @@ def test_health_counts_the_power_of_the_epoch(heard: tuple[int, ...], quorum: bo
     rows = peers_of(committee(Epoch(1)), Known({}), "nobody")
     assert [row.validator for row in rows] == [f"v{number}" for number in SECOND]
     rows = [replace(row, state=FRESH if index in heard else row.state, height=7) for index, row in enumerate(rows)]
-    assert (_others(committee(Epoch(1)), rows, 7) == []) is quorum
+    facts = Facts(
+        now_ms=0, wall_ms=0, needed={}, final_height=7, executed_height=7, committee=committee(Epoch(1)), peers=rows
+    )
+    assert (decide(facts) == []) is quorum
 
 
 # --- the core ---
