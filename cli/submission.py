@@ -20,7 +20,7 @@ from node.home import exits
 from node.home.keystore import load_key
 from node.home.layout import Home
 from projections.database import DatabaseUnavailable
-from projections.lookup import Executed, Rejected, transaction_fate
+from projections.lookup import Executed, Fate, Pending, Rejected, transaction_fate
 from projections.session.connect import connect
 
 _POLL_S = 0.02
@@ -103,7 +103,7 @@ def _submit(client: Client, key: PrivateKey, commands: Sequence[Command], option
     return submission
 
 
-def _fate(url: str, submission: Submission, timeout_s: float) -> Executed | Rejected | None:
+def _fate(url: str, submission: Submission, timeout_s: float) -> Fate | None:
     """What the node's database says once it has executed the block; None where it does not in time or at all."""
     deadline = time.monotonic() + timeout_s
     try:
@@ -133,7 +133,7 @@ def _facts(submission: Submission, state: str) -> dict[str, Any]:
     }
 
 
-def _tell(options: Sending, submission: Submission, waited_ms: int, found: Executed | Rejected | None) -> None:
+def _tell(options: Sending, submission: Submission, waited_ms: int, found: Fate | None) -> None:
     digest = submission.digest.hex()
     facts = _facts(submission, "final") | {"finality_ms": waited_ms, "reason": None}
     if isinstance(found, Executed):
@@ -144,12 +144,19 @@ def _tell(options: Sending, submission: Submission, waited_ms: int, found: Execu
         if options.as_json:
             show(True, facts | {"state": "rejected", "height": found.height, "reason": reason}, "")
         raise Failure(exits.FAILED, f"rejected {digest} at height {found.height}: {sentence}")
+    elif isinstance(found, Pending):
+        reason, sentence = reason_of(found)
+        if options.as_json:
+            show(True, facts | {"state": "pending", "reason": reason}, "")
+        raise Failure(
+            exits.FAILED, f"{digest} has not executed, and may until it expires; one record of it: {sentence}"
+        )
     else:
         text = f"final  {digest}  at height {submission.height}; the database has not executed it yet"
         show(options.as_json, facts, text)
 
 
-def reason_of(rejected: Rejected) -> tuple[str | None, str]:
+def reason_of(rejected: Rejected | Pending) -> tuple[str | None, str]:
     """The reason's name as SQL shows it, and its sentence."""
     if rejected.reason is None:
         return None, "Its block had more rejections than are kept with their reasons."

@@ -57,7 +57,7 @@ WriterOption = Annotated[list[str] | None, typer.Option("--writer", help="Addres
 app = typer.Typer(
     no_args_is_help=True,
     help="Sign and submit a transaction, wait for finality, and tell what became of it. --json prints digest, state "
-    "(executed, rejected, final or delivered), height, partition, offset, finality_ms, reason.",
+    "(executed, rejected, pending, final or delivered), height, partition, offset, finality_ms, reason.",
 )
 
 

@@ -14,7 +14,7 @@ from cli.output import Failure, show
 from cli.submission import reason_of
 from node.home import exits
 from node.home.layout import Home
-from projections.lookup import Executed, Rejected, transaction_fate
+from projections.lookup import Executed, Pending, Rejected, transaction_fate
 
 _EXECUTED = """
 select height, index, partition, "offset", item, signer, reference, commands, time::text as time
@@ -32,7 +32,8 @@ def command(
     """Tell what became of a transaction, as this node executed it.
 
     Exit codes: 0 executed, 1 rejected or not known here (yet). --json prints digest, state (executed, rejected,
-    unknown), height, index, partition, offset, item, signer, reference, time, and reason with sentence or commands.
+    pending, unknown), height, index, partition, offset, item, signer, reference, time, and reason with sentence or
+    commands. Pending: a record with this digest was rejected, and another may still execute.
     """
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
@@ -53,10 +54,11 @@ def _find(database: psycopg.Connection, digest: bytes) -> dict[str, Any]:
         if isinstance(fate, Executed):
             found = cursor.execute(_EXECUTED, [fate.height, fate.index]).fetchone()
             return {"state": "executed", **(found or {})}
-        if isinstance(fate, Rejected):
+        if isinstance(fate, Rejected | Pending):
             reason, sentence = reason_of(fate)
             found = cursor.execute(_REJECTED, [fate.height, digest.hex()]).fetchone()
-            return {"state": "rejected", "height": fate.height, "reason": reason, "sentence": sentence, **(found or {})}
+            state = "rejected" if isinstance(fate, Rejected) else "pending"
+            return {"state": state, "height": fate.height, "reason": reason, "sentence": sentence, **(found or {})}
     return {"state": "unknown"}
 
 
@@ -64,8 +66,12 @@ def _lines(facts: dict[str, Any]) -> list[str]:
     if facts["state"] == "unknown":
         return [f"{facts['digest']} is not known to this node: it was not submitted, or is not final yet."]
     lines = [f"{facts['state']}  {facts['digest']}", f"  height {facts['height']}, {facts.get('time', '')}"]
-    if facts["state"] == "rejected":
+    if facts["state"] in ("rejected", "pending"):
         lines.append(f"  {facts['sentence']}")
+    if facts["state"] == "pending":
+        lines.append(
+            "  This holds for that record alone: another one with the same digest may execute until it expires."
+        )
     if "signer" in facts:
         lines.append(f"  signer {facts['signer']}, reference {facts['reference']!r}")
         lines.append(f"  partition {facts['partition']}, offset {facts['offset']}, item {facts['item']}")

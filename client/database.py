@@ -9,6 +9,7 @@ from typing import Self
 
 import psycopg
 
+from ledger.rejection import INCONCLUSIVE
 from projections.session.connect import connect
 
 _CHANNEL = "momus_flush"
@@ -34,17 +35,21 @@ class Rejected:
 
 
 def outcome(database: psycopg.Connection[tuple[object, ...]], digest: bytes) -> Executed | Rejected | None:
-    """What became of a transaction, by its digest; None: this node has not come across it.
+    """What became of a transaction, by its digest; None: nothing yet, as far as this node is.
 
-    A digest that executed and then came again counts as executed. Quick while the chain remembers the digest (until
-    a minute after its expiry); after that history is searched.
+    A digest that executed and then came again counts as executed, and a record that was rejected for what holds of it
+    alone (somebody's copy with a bad signature, one that came too early) decides nothing. Quick while the chain
+    remembers the digest (until a minute after its expiry); after that history is searched.
     """
-    asked = {"digest": digest.hex()}
+    asked = {"digest": digest.hex(), "of_records": list(map(int, INCONCLUSIVE))}
     for where in ("height = api.height_of(%(digest)s) and digest = %(digest)s", "digest = %(digest)s"):
         found = database.execute(f"select height from api.transactions where {where} limit 1", asked).fetchone()
         if found is not None:
             return Executed(int(str(found[0])))
-        query = f"select height, reason, sentence from api.rejections where {where} order by height, index limit 1"
+        query = (
+            f"select height, reason, sentence from api.rejections where {where} and code <> all (%(of_records)s) "
+            "order by height, index limit 1"
+        )
         found = database.execute(query, asked).fetchone()
         if found is not None:
             return Rejected(int(str(found[0])), str(found[1]), str(found[2]))

@@ -55,6 +55,15 @@ class Reason(IntEnum):
         """A sentence for people."""
         return _SENTENCES[self]
 
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether no later block can execute the transaction, nor an earlier one has: its digest is consumed, its
+        bytes are never valid, or its time is over."""
+        return self not in INCONCLUSIVE
+
+
+INCONCLUSIVE: Final = (Reason.TOO_FAR_AHEAD, Reason.DUPLICATE, Reason.BAD_SIGNATURE)
+"""What these say holds for one record: another with the same digest, in time and signed, executes, or has executed."""
 
 _SENTENCES: Final = {
     Reason.NONE: "It was executed.",

@@ -59,6 +59,7 @@ export async function transaction(into, digest) {
       ["State", badge(found.state, STATES[found.state] ?? "warn")],
       ["Digest", hash(found.digest, null, true)],
       ...(rejected ? [["Why", rejected.sentence ?? `code ${rejected.code}`]] : []),
+      ...(found.state === "pending" ? [["May execute", "another record of it, until it expires"]] : []),
       ...(found.detail ? [["More", found.detail]] : []),
       ["Block", found.height ? blockLink(found.height) : "not yet"],
       ["Time", executed || rejected ? when((executed ?? rejected).time) : "–"],

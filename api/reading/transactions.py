@@ -8,8 +8,9 @@ from pydantic import Field
 from api.reading.database import View, columns_of
 from api.reading.rows import Executed, ObjectChange, Rejected, Transfer
 from api.reading.values import Count, Height, Hex32, Row
+from ledger.rejection import INCONCLUSIVE, Reason
 
-State = Literal["submitted", "delivered", "final", "failed", "executed", "rejected"]
+State = Literal["submitted", "delivered", "final", "failed", "pending", "executed", "rejected"]
 TRANSFERS_MAX: Final = 1_000
 
 _HEIGHT: Final = "SELECT api.height_of(%s) AS height"
@@ -18,7 +19,7 @@ _EXECUTED: Final = sql.SQL(
 ).format(columns_of(Executed))
 _REJECTED: Final = sql.SQL(
     "SELECT {} FROM api.rejections WHERE digest = %(digest)s AND (%(height)s::bigint IS NULL OR height = %(height)s) "
-    "ORDER BY reason = 'duplicate', height, index LIMIT 1"
+    "ORDER BY code = ANY (%(of_records)s), height, index LIMIT 1"
 ).format(columns_of(Rejected))
 _TRANSFERS: Final = sql.SQL(
     "SELECT {} FROM api.transfers WHERE height = %s AND transaction = %s ORDER BY index LIMIT %s"
@@ -29,8 +30,10 @@ _OBJECTS: Final = sql.SQL(
 
 
 class Transaction(Row):
-    """`executed` and `rejected`: as this node's database has it. The other states are of what came through this
-    node's API: the log has it (`delivered`), it is ordered (`final`), the log has not taken it (`failed`)."""
+    """`executed` and `rejected` (it never executes): as this node's database has it. `pending`: records with its digest
+    were rejected, `rejected` says why, for what holds of them alone; another may execute until it expires. The other
+    states are of what came through this node's API: the log has it (`delivered`), it is ordered (`final`), the log has
+    not taken it (`failed`)."""
 
     digest: Hex32
     state: State
@@ -49,16 +52,19 @@ async def transaction_of(view: View, digest: str) -> Transaction | None:
     """What this database knows of it; None: nothing."""
     remembered = await view.row(_HEIGHT, (digest,))
     height = None if remembered is None else remembered["height"]
-    asked = {"digest": digest, "height": height}
+    asked = {"digest": digest, "height": height, "of_records": list(map(int, INCONCLUSIVE))}
     if (row := await view.row(_EXECUTED, asked)) is not None:
         return await _executed(view, Executed.model_validate(row))
-    if (row := await view.row(_REJECTED, asked)) is not None:
-        rejected = Rejected.model_validate(row)
+    row = await view.row(_REJECTED, asked)
+    rejected = None if row is None else Rejected.model_validate(row)
+    if rejected is not None and Reason(rejected.code).is_conclusive:
         return Transaction(digest=digest, state="rejected", height=rejected.height, rejected=rejected)
-    if height is None:
+    if height is not None:
+        detail = "Its block had more rejections than rows are kept, or its history is pruned."
+        return Transaction(digest=digest, state="rejected", height=height, detail=detail)
+    if rejected is None or rejected.code == Reason.DUPLICATE:
         return None
-    detail = "Its block had more rejections than rows are kept, or its history is pruned."
-    return Transaction(digest=digest, state="rejected", height=height, detail=detail)
+    return Transaction(digest=digest, state="pending", rejected=rejected)
 
 
 async def _executed(view: View, executed: Executed) -> Transaction:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.reading.answers import answer, of
-from api.reading.database import Database
+from api.reading.database import Database, View
 from api.reading.parameters import Nothing, id_path
 from api.reading.transactions import Transaction, transaction_of
 from api.reading.values import Hex32, Query
@@ -111,7 +111,7 @@ def submit_router(genesis: Genesis, intake: Intake, database: Database) -> APIRo
     ) -> Response:
         """What became of a transaction, with its effects."""
         async with database.view() as view:
-            found = await transaction_of(view, digest) or _under_way(intake, digest)
+            found = await _known(view, intake, digest)
             if found is None:
                 raise Problem("not_found", f"No block up to height {view.height} holds it, as far as history goes.")
         return answer(request, found, view.height)
@@ -164,7 +164,15 @@ async def _submit(
     if query.wait != "executed":
         return found
     async with database.view() as view:
-        return [await transaction_of(view, each.digest) or each for each in found]
+        return [await _known(view, intake, each.digest) or each for each in found]
+
+
+async def _known(view: View, intake: Intake, digest: str) -> Transaction | None:
+    """What the database knows of it; what came through here where that is not its end."""
+    found = await transaction_of(view, digest)
+    if found is None or found.state == "pending":
+        return _under_way(intake, digest) or found
+    return found
 
 
 def _under_way(intake: Intake, digest: str) -> Transaction | None:

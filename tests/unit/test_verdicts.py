@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.verdicts import join, judge
+from ingest.verdicts import join, judge, verdict
 from ledger.columns import KIND_OTHER, KIND_TRANSFER, Verdicts
 from ledger.commands import Burn, Command, CreateObject, Mint
+from ledger.digests import transaction_message
 from ledger.encoding.codec import Codec
 from ledger.genesis import Limits, parse_genesis
 from ledger.rejection import Reason
@@ -195,6 +196,30 @@ def test_a_weak_key_is_refused_before_its_signature_is_looked_at(number: int) ->
     weak = number.to_bytes(32, "little")
     forged = (1).to_bytes(32, "little") + bytes(32)
     assert reason(record(Transaction(GOOD.body, weak, forged))) == Reason.WEAK_KEY
+
+
+@pytest.mark.parametrize(
+    ("body", "public_key"),
+    [
+        (GOOD.body, GOOD.public_key),
+        (GOOD.body, bytes(32)),
+        (GOOD.body + b"\x00", GOOD.public_key),
+        (b"", GOOD.public_key),
+        (transaction(GENESIS.digest, transfer([address(1)], [0])).body, GOOD.public_key),
+    ],
+)
+def test_after_a_conclusive_rejection_no_record_with_the_digest_passes_whatever_its_signature(
+    body: bytes, public_key: bytes
+) -> None:
+    message = transaction_message(GENESIS.digest, public_key, body)
+    records = [Transaction(body, public_key, signature) for signature in (GOOD.signature, bytes(64))]
+    times = [TIME_MS - 2 * WINDOW_MS, TIME_MS - WINDOW_MS, TIME_MS, TIME_MS + 120_000]
+    told = [{verdict(each, message, time_ms, GENESIS.limits)[0] for each in records} for time_ms in times]
+    passes = [at for at, found in enumerate(told) if Reason.NONE in found]
+    for at, found in enumerate(told):
+        if any(later >= at for later in passes):
+            assert not any(reason.is_conclusive for reason in found - {Reason.NONE}), (found, times[at])
+    assert bool(passes) == (public_key == GOOD.public_key and body == GOOD.body)
 
 
 def test_the_cheapest_test_comes_first() -> None:
