@@ -30,7 +30,11 @@ class Client:
 
     All methods may be called from any thread. Signing with a key is `sign`; `submit` takes what anybody signed. A
     signer's transactions keep their order in the log as long as the connection holds; after a loss what was not
-    acknowledged goes again, which is harmless (a digest executes once), but may then come after later ones.
+    acknowledged goes again, which is harmless (a digest executes once), but may then come after later ones. The first
+    record goes out once the newest final header is read, so that offsets are those of today's log.
+
+    Signed and in the log is submitted: where the broker is not trusted, Kafka's transactions withdraw nothing. A record
+    in a transaction that is aborted, or never ends, executes all the same (docs/producing.md).
 
     What *final* means here: validators with more than 2/3 of the power have signed a history of the partition that
     reaches past the position which the log gave us. It does not mean that the transaction succeeded (that is in
@@ -60,13 +64,16 @@ class Client:
             self._on_failed,
             self._on_stopped,
         )
+        self._is_at_tip = False
         self._follower = Follower(
-            log, genesis, self.settings.blocks_from, self._is_awaited, self._on_header, self._on_stopped
+            log, genesis, self.settings.blocks_from, self._is_awaited, self._on_header, self._on_stopped, self._on_tip
         )
         self._owned_log: Log | None = None
         self._sender.start()
         if self.settings.follow:
             self._follower.start()
+        else:
+            self._on_tip()
 
     @classmethod
     def at_home(cls, home: Path, settings: ClientSettings | None = None) -> Self:
@@ -210,7 +217,13 @@ class Client:
 
     def _is_awaited(self) -> bool:
         with self._changed:
-            return self._unresolved > 0
+            return self._is_at_tip and self._unresolved > 0
+
+    def _on_tip(self) -> None:
+        """From here on offsets can be told apart: of a record sent before, not even its incarnation would be known."""
+        with self._changed:
+            self._is_at_tip = True
+            self._sender.begin()
 
     def _progress(self) -> Progress:
         return Progress(self._submitted, self._delivered, self._final, self._failed, self._tracker.height)

@@ -21,6 +21,8 @@ class Follower:
     Anybody can write to a topic, so a record that does not verify is counted and skipped. While nothing `is_awaited`,
     only the newest of the records read at once is verified: a client that starts late does not check a year of
     signatures. That misses nothing, since what is submitted afterwards lies past every header read before.
+
+    `on_tip` is called once, when the topic's end, as it was after the start, is reached.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class Follower:
         is_awaited: Callable[[], bool],
         on_header: Callable[[Header], None],
         on_stopped: Callable[[str], None],
+        on_tip: Callable[[], None] = lambda: None,
     ) -> None:
         self._log = log
         self._blocks = BlockReader(genesis, Committees.of(genesis))
@@ -39,6 +42,8 @@ class Follower:
         self._is_awaited = is_awaited
         self._on_header = on_header
         self._on_stopped = on_stopped
+        self._on_tip = on_tip
+        self._was_at_tip = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="momus-follower", daemon=True)
         self.forged = 0
@@ -69,6 +74,9 @@ class Follower:
     def _follow(self, reader: LogReader) -> None:
         while not self._stopping.is_set():
             self._take(reader.read(_RECORDS_MAX, _READ_MS))
+            if not self._was_at_tip and reader.at_end():
+                self._was_at_tip = True
+                self._on_tip()
 
     def _take(self, records: Sequence[LogRecord]) -> None:
         headers = map(self._verified, records if self._is_awaited() else reversed(records))

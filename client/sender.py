@@ -16,8 +16,8 @@ class Sender:
     """Sends what the outbox holds. The log's producer is used by this thread alone.
 
     After a lost connection the producer is thrown away and every unacknowledged record is sent again, in the old
-    order; late acknowledgements of the old producer are ignored. `on_delivered` and `on_failed` are called with
-    `changed` held.
+    order; late acknowledgements of the old producer are ignored. Nothing is sent before `begin`. `on_delivered` and
+    `on_failed` are called with `changed` held.
     """
 
     def __init__(
@@ -46,12 +46,18 @@ class Sender:
         """How far a record's partition was final when it was sent: (incarnation, offset)."""
         self._serial = 0
         self._drain = False
+        self._may_send = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="momus-sender", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def begin(self) -> None:
+        """Send from now on. `changed` must be held."""
+        self._may_send = True
+        self._changed.notify_all()
 
     def drain(self) -> None:
         """Close open batches at once from now on. `changed` must be held."""
@@ -66,6 +72,7 @@ class Sender:
         self._thread.join()
 
     def _run(self) -> None:
+        self._await_begin()
         while not self._stopping:
             try:
                 producer = self._log.producer()
@@ -78,6 +85,13 @@ class Sender:
             except TopicMissing as error:
                 self._on_stopped(f"The topic {self._topic} is missing: {error}")
                 return
+
+    def _await_begin(self) -> None:
+        """What grows too old meanwhile is given up."""
+        with self._changed:
+            while not self._may_send and not self._stopping:
+                self._again(self._outbox.take(time.monotonic(), self._drain), "how far the chain is, was not read")
+                self._changed.wait(_RETRY_MS / 1000)
 
     def _serve(self, producer: LogProducer) -> None:
         while not self._stopping:

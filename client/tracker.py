@@ -11,7 +11,8 @@ class Tracker:
     """Delivered records that no final head has passed yet, per partition, lowest offset first.
 
     Offsets mean something within one incarnation of a partition only: when a head opens the next one, what waited
-    is handed back to be sent again.
+    is handed back to be sent again. Before the first delivery the newest header must have been told, or an old one
+    would make final what lies at the same offset of a later incarnation.
     """
 
     def __init__(self, heads: tuple[Head, ...]) -> None:

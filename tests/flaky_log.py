@@ -25,13 +25,15 @@ from tests.builders import validator_key
 class FlakyLog:
     """Topics in memory. `faults` holds what the next sends meet, one each: "refuse" (an error as the delivery),
     "lose" (appended, but the connection breaks before the answer), "drop" (the connection breaks and nothing was
-    appended), "full" (back-pressure). `missing` topics do not exist; `cut` makes readers lose their position."""
+    appended), "full" (back-pressure). `missing` topics do not exist, `unreadable` ones cannot be
+    read."""
 
     def __init__(self) -> None:
         self.lock = threading.Condition()
         self.records: dict[tuple[str, int], list[LogRecord]] = defaultdict(list)
         self.faults: deque[str] = deque()
         self.missing: set[str] = set()
+        self.unreadable: set[str] = set()
         self.holds = False
         """While true, nothing is acknowledged."""
 
@@ -74,6 +76,8 @@ class FlakyLog:
     def reader(self, topic: str, positions: Mapping[int, int]) -> "FlakyReader":
         if topic in self.missing:
             raise TopicMissing(topic)
+        if topic in self.unreadable:
+            raise LogUnavailable(topic)
         return FlakyReader(self, topic, dict(positions))
 
     def close(self) -> None:
@@ -174,7 +178,7 @@ class MiniValidator:
         self._blocks = BlockReader(genesis, Committees.of(genesis))
         self._wire = Wire(genesis, Committees.of(genesis))
         self._parent = genesis.digest
-        self.height = 0
+        self.height = self.incarnation = 0
 
     def make_final(self) -> bytes:
         """Write a final block over everything in the log to `blocks`; the record's value."""
@@ -182,10 +186,16 @@ class MiniValidator:
         self._log.append(self._genesis.topic_name("blocks"), 0, value)
         return value
 
+    def recreate(self) -> None:
+        """The transactions topic is empty, and its offsets begin anew: the next block's heads open it so."""
+        for partition in range(self._genesis.partitions):
+            self._log.records[self._genesis.topic, partition].clear()
+        self.incarnation += 1
+
     def block(self, ends: Sequence[int]) -> bytes:
         """The value of a record of `blocks` with these heads, genuinely signed."""
         self.height += 1
-        heads = tuple(Head(partition, 0, end, bytes(32)) for partition, end in enumerate(ends))
+        heads = tuple(Head(partition, self.incarnation, end, bytes(32)) for partition, end in enumerate(ends))
         header = Header(1, Epoch(0), self.height, self.height - 1, self._parent, self.height, 0, self.height, heads)
         block = self._wire.block(header)
         self._parent = block.digest

@@ -140,6 +140,38 @@ def test_a_client_that_starts_late_reaches_the_tip(chain: Genesis, log: FlakyLog
         assert (submission.height, client.progress.height) == (31, 31)
 
 
+@pytest.mark.parametrize("blocks_before", [1, 1_100])
+def test_after_the_topic_was_recreated_a_new_client_does_not_take_old_heads_for_its_offsets(
+    blocks_before: int, chain: Genesis, log: FlakyLog, validator: MiniValidator
+) -> None:
+    for partition in range(chain.partitions):
+        for _ in range(60):
+            log.append(chain.topic, partition, b"of the old log")
+    for _ in range(blocks_before):
+        validator.make_final()
+    validator.recreate()
+    validator.make_final()
+    with Client(log, chain, SETTINGS) as client:
+        submissions = [client.submit(client.sign(key(n), transfer([key(1).address], [1]))) for n in range(5)]
+        client.wait(submissions, WAIT_S, until="delivered")
+        assert client.progress.height == blocks_before + 1, "it knows how far the chain is before it sends"
+        assert client.progress.final == 0
+        validator.make_final()
+        client.wait(submissions, WAIT_S)
+        assert {submission.height for submission in submissions} == {blocks_before + 2}
+
+
+def test_while_the_chain_cannot_be_read_nothing_is_sent_and_what_is_too_old_fails(
+    chain: Genesis, log: FlakyLog
+) -> None:
+    log.unreadable.add(chain.topic_name("blocks"))
+    with Client(log, chain, ClientSettings(linger_ms=0, retry_ms_max=1)) as client:
+        submission = client.submit(client.sign(key(0), transfer([key(1).address], [1])))
+        client.wait([submission], WAIT_S)
+        assert submission.failure
+        assert log.values(chain.topic) == []
+
+
 @pytest.mark.parametrize("kind", ["transactions", "blocks"])
 def test_a_missing_topic_stops_the_client_with_its_name(kind: str, chain: Genesis, log: FlakyLog) -> None:
     log.missing.add(chain.topic_name(kind))
