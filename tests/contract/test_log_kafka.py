@@ -1,6 +1,7 @@
 """The log on a real Apache Kafka keeps the contract of the log."""
 
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
@@ -8,7 +9,7 @@ from confluent_kafka.admin import AdminClient
 
 from backbone.log import Log
 from backbone.log.kafka import KafkaLog
-from tests.contract.log_contract import LogContract
+from tests.contract.log_contract import LogContract, read_some
 from tests.contract.log_extras import Durable, NullValues
 from tests.patience import WAIT_S
 
@@ -40,3 +41,21 @@ class TestKafkaLog(LogContract, NullValues, Durable):
         producer = Producer({"bootstrap.servers": self.servers, "log_level": "0"})
         producer.produce(topic, None, key, 0)
         assert producer.flush(20) == 0
+
+    @pytest.mark.parametrize("end", ["commit", "abort", "leave open"])
+    def test_a_record_of_a_kafka_transaction_is_read_whatever_becomes_of_the_transaction(
+        self, log: Log, topic: str, end: str
+    ) -> None:
+        """docs/producing.md says so to who produces: what is signed and appended is submitted."""
+        writer = Producer({"bootstrap.servers": self.servers, "log_level": "0", "transactional.id": f"{topic}.writer"})
+        writer.init_transactions(WAIT_S)
+        writer.begin_transaction()
+        writer.produce(topic, b"signed", None, 0)
+        assert writer.flush(WAIT_S) == 0
+        if end == "commit":
+            writer.commit_transaction(WAIT_S)
+        elif end == "abort":
+            writer.abort_transaction(WAIT_S)
+        with closing(log.reader(topic, {0: 0})) as reader:
+            found = read_some(reader, 1)
+        assert [record.value for record in found] == [b"signed"]
