@@ -55,7 +55,7 @@ class Client:
         self._tracker = Tracker(genesis.empty_heads())
         self._sender = Sender(
             log,
-            genesis.topic,
+            genesis,
             self._outbox,
             self._changed,
             self.settings.retry_ms_max,

@@ -7,7 +7,8 @@ from hashlib import sha256
 from ledger.digests import address_of
 from ledger.errors import CallerError, Unavailable
 from ledger.genesis import Limits
-from ledger.transaction import Transaction, encode_batch, encode_transaction
+from ledger.rejection import Rejection
+from ledger.transaction import Transaction, decode_record, encode_batch, encode_transaction
 
 _ENVELOPE_BYTES_MAX = 128  # key, signature and length prefixes around a body
 _BATCH_BYTES_MAX = 64  # prefix and block counts around the items
@@ -89,6 +90,16 @@ def partition_of(address: bytes, partitions: int) -> int:
     A convention among clients that keeps a signer's order; no node relies on it.
     """
     return int.from_bytes(sha256(address).digest()[:4], "big") % partitions
+
+
+def alone(record: Record, limits: Limits) -> list[Record]:
+    """A batch as a record for each of its transactions, in order."""
+    transactions = decode_record(record.value, limits)
+    assert not isinstance(transactions, Rejection), "it was encoded here"
+    return [
+        Record(record.partition, address_of(one.public_key), encode_transaction(one), (submission,), record.first_at)
+        for one, submission in zip(transactions, record.submissions, strict=True)
+    ]
 
 
 class Outbox:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from backbone.log import Delivery, Log, LogBackPressure, LogProducer, LogUnavailable, TopicMissing
-from client.outbox import Outbox, Record
+from client.outbox import Outbox, Record, alone
+from ledger.genesis import Genesis
 
 _POLL_MS = 5
 _RETRY_MS = 500
@@ -23,7 +24,7 @@ class Sender:
     def __init__(
         self,
         log: Log,
-        topic: str,
+        genesis: Genesis,
         outbox: Outbox,
         changed: threading.Condition,
         retry_ms_max: int,
@@ -33,7 +34,8 @@ class Sender:
         on_stopped: Callable[[str], None],
     ) -> None:
         self._log = log
-        self._topic = topic
+        self._topic = genesis.topic
+        self._limits = genesis.limits
         self._outbox = outbox
         self._changed = changed
         self._retry_ms_max = retry_ms_max
@@ -130,6 +132,8 @@ class Sender:
                 return
             if delivery.error is None:
                 self._on_delivered(record, delivery.offset, end)
+            elif delivery.is_too_large:
+                self._on_too_large(record, delivery.error)
             else:
                 self._again([record], delivery.error)
             self._changed.notify_all()
@@ -143,6 +147,14 @@ class Sender:
             self._changed.notify_all()
             if not self._stopping:
                 self._changed.wait(_RETRY_MS / 1000)
+
+    def _on_too_large(self, record: Record, why: str) -> None:
+        """Trying again changes nothing: a batch goes one by one, and what is one already is given up."""
+        parts = alone(record, self._limits)
+        if len(parts) > 1:
+            self._outbox.add_again(parts)
+        else:
+            self._on_failed(record, why)
 
     def _again(self, records: list[Record], why: str) -> None:
         """Queue for another attempt what is young enough; give up the rest."""

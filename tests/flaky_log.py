@@ -34,6 +34,8 @@ class FlakyLog:
         self.faults: deque[str] = deque()
         self.missing: set[str] = set()
         self.unreadable: set[str] = set()
+        self.size_max = 1 << 30
+        """Of a value."""
         self.holds = False
         """While true, nothing is acknowledged."""
 
@@ -104,6 +106,9 @@ class FlakyProducer:
         match fault:
             case "full":
                 raise LogBackPressure
+            case _ if len(value) > self._log.size_max:
+                self._answers.append((on_delivery, Delivery(topic, partition, -1, "too large", is_too_large=True)))
+                return
             case "refuse":
                 self._answers.append((on_delivery, Delivery(topic, partition, -1, "refused")))
                 return

@@ -76,12 +76,16 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a record that was sent: its offset once the log has acknowledged it durably, else an error."""
+    """What became of a record that was sent: its offset once the log has acknowledged it durably, else an error.
+
+    `is_too_large`: the topic does not take a record of this size, however often it is sent.
+    """
 
     topic: str
     partition: int
     offset: int
     error: str | None
+    is_too_large: bool = False
 
 
 class LogProducer(Protocol):

@@ -308,7 +308,7 @@ def _append(connection: sqlite3.Connection, info: TopicInfo, sent: list[_Sent]) 
         embedded_file.compact(connection, {(p, key): offset for (p, key, _), offset in keyed if key is not None})
     offsets = iter(written)
     return [
-        Delivery(info.name, item[1], -1, refused[index])
+        Delivery(info.name, item[1], -1, refused[index], is_too_large=len(item[3]) > size_max)
         if index in refused
         else Delivery(info.name, item[1], next(offsets), None)
         for index, item in enumerate(sent)

@@ -65,7 +65,7 @@ class KafkaProducer:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
                 raise LogUnavailable(f"Kafka takes no records: {error.args[0].str()}.") from error
-            self._refuse(topic, partition, f"{len(value)} bytes: {error.args[0].str()}", on_delivery)
+            self._refuse(topic, partition, f"{len(value)} bytes: {error.args[0].str()}", on_delivery, True)
 
     def poll(self, timeout_ms: int) -> int:
         """See `LogProducer`. Raises: LogUnavailable."""
@@ -98,8 +98,8 @@ class KafkaProducer:
             self._producer.purge()
             self._producer.close()
 
-    def _refuse(self, topic: str, partition: int, why: str, on_delivery: _Callback) -> None:
-        self._refused.append((Delivery(topic, partition, -1, why), on_delivery))
+    def _refuse(self, topic: str, partition: int, why: str, on_delivery: _Callback, is_too_large: bool = False) -> None:
+        self._refused.append((Delivery(topic, partition, -1, why, is_too_large), on_delivery))
 
     def _serve_refused(self) -> None:
         for _ in range(len(self._refused)):
@@ -140,7 +140,7 @@ def delivery_of(error: KafkaError | None, message: Message) -> Delivery:
     topic, partition = cast("tuple[str, int]", (message.topic(), message.partition()))
     offset = message.offset()
     if error is not None:
-        return Delivery(topic, partition, -1, error.str())
+        return Delivery(topic, partition, -1, error.str(), error.code() == KafkaError.MSG_SIZE_TOO_LARGE)
     if offset is None or offset < 0:
         return Delivery(topic, partition, -1, "acknowledged without its offset")
     return Delivery(topic, partition, offset, None)

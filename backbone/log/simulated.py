@@ -194,7 +194,7 @@ class SimulatedProducer:
         if not 0 <= partition < info.partitions:
             return Delivery(topic, partition, -1, sentences.no_partition(topic, partition))
         if len(value) > size_max:
-            return Delivery(topic, partition, -1, sentences.oversize(topic, len(value), size_max))
+            return Delivery(topic, partition, -1, sentences.oversize(topic, len(value), size_max), is_too_large=True)
         return Delivery(topic, partition, self._log.append(topic, partition, value, key), None)
 
 

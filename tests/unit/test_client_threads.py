@@ -88,6 +88,23 @@ def test_what_the_log_never_takes_fails_after_its_time(chain: Genesis, log: Flak
         assert client.progress.failed == 1
 
 
+@pytest.mark.parametrize("batch_max", [1, 10])
+def test_what_the_topic_takes_no_more_fails_at_once_and_holds_up_nobody(
+    batch_max: int, chain: Genesis, log: FlakyLog, validator: MiniValidator
+) -> None:
+    """Its `max.message.bytes` was lowered, below a batch, and below one of the transactions in it."""
+    log.size_max = 1_000
+    with Client(log, chain, ClientSettings(batch_max=batch_max, linger_ms=20)) as client:
+        amounts = [[1], [1] * 60, [1]] + [[1]] * 7
+        sent = [client.sign(key(0), transfer([key(9).address] * len(each), each)) for each in amounts]
+        submissions = client.submit_all(sent)
+        client.wait(submissions, WAIT_S, until="delivered")
+        assert [submission.failure for submission in submissions] == [None, "too large", *[None] * 8]
+        validator.make_final()
+        client.wait(submissions, WAIT_S)
+        assert client.progress == Progress(submitted=10, delivered=9, final=9, failed=1, height=1)
+
+
 def test_memory_is_bounded_by_raising_or_by_waiting(chain: Genesis, log: FlakyLog, validator: MiniValidator) -> None:
     with Client(log, chain, ClientSettings(linger_ms=0, unresolved_max=2)) as client:
         submissions = [client.submit(client.sign(key(n), transfer([key(9).address], [1]))) for n in range(2)]
