@@ -1,7 +1,8 @@
 """Reading from the node's database: each request in one read-only view of all tables, whose height goes with it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from serving.problems import Problem
 _HEIGHT: Final = "SELECT height FROM api.status"
 _FLOOR: Final = "SELECT coalesce(max(history_floor), 0) AS floor FROM api.pruning"
 _MAY_BE_READER: Final = "SELECT pg_has_role(oid, 'SET') AS may FROM pg_roles WHERE rolname = 'momus_reader'"
+ANSWER_S: Final = 2.0
+"""So much longer than a statement may take its answer may be on its way."""
 _WAITING_MAX: Final = 8
 """Requests that wait for a connection, for each connection there is."""
 
@@ -29,11 +32,14 @@ class View:
 
     connection: AsyncConnection[DictRow]
     height: int
+    answer_s: float = 60.0
+    """A statement that is not answered in this time, nor cancelled by the server, never is."""
 
     async def rows(self, statement: Statement, parameters: Parameters = ()) -> list[DictRow]:
-        """What a query gives."""
+        """What a query gives. Raises: OperationalError, other errors of psycopg."""
         text = statement.encode() if isinstance(statement, str) else statement
-        return await (await self.connection.execute(text, parameters)).fetchall()
+        async with _answered(self.answer_s):
+            return await (await self.connection.execute(text, parameters)).fetchall()
 
     async def row(self, statement: Statement, parameters: Parameters = ()) -> DictRow | None:
         """Its first row."""
@@ -51,6 +57,8 @@ class Database:
     def __init__(self, url: str, connections: int, statement_ms: int) -> None:
         self.url = url
         self._statement_ms = statement_ms
+        self._connections = connections + 1
+        self._answer_s = statement_ms / 1000 + ANSWER_S
         self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
             conninfo(url, "momus api", {"statement_timeout": str(statement_ms), "default_transaction_read_only": "on"}),
             connection_class=AsyncConnection[DictRow],
@@ -75,17 +83,32 @@ class Database:
     async def view(self) -> AsyncIterator[View]:
         """One view of all tables. Raises: Problem, where the database does not answer (in time)."""
         try:
-            async with self._pool.connection() as connection:
-                with querying():
-                    async with connection.transaction():
-                        found = await (await connection.execute(_HEIGHT)).fetchone()
-                        yield View(connection, 0 if found is None else int(found["height"]))
+            async with AsyncExitStack() as held:
+                yield await self._begun(held)
         except TooManyRequests as error:
             raise Problem("back_pressure", "Too many requests wait for the database.") from error
         except errors.QueryCanceled as error:
             raise Problem("query_too_slow", f"It has {self._statement_ms} ms.") from error
         except (PoolTimeout, OperationalError, errors.UndefinedTable, errors.InvalidSchemaName) as error:
             raise Problem("database_unavailable", "Try again; /v1/status says how the node does.") from error
+
+    async def _begun(self, held: AsyncExitStack) -> View:
+        """Over a connection that answers: those that the server has closed meanwhile are passed over."""
+        for _ in range(self._connections):
+            async with AsyncExitStack() as trying:
+                connection = await trying.enter_async_context(self._pool.connection())
+                try:
+                    async with _answered(self._answer_s):
+                        trying.enter_context(querying())
+                        await trying.enter_async_context(connection.transaction())
+                        found = await (await connection.execute(_HEIGHT)).fetchone()
+                except OperationalError:
+                    if not connection.closed:
+                        raise
+                    continue
+                held.push_async_exit(trying.pop_all().__aexit__)
+                return View(connection, 0 if found is None else int(found["height"]), self._answer_s)
+        raise OperationalError("No connection answers.")
 
     async def _configure(self, connection: AsyncConnection[DictRow]) -> None:
         # Said in the BEGIN of each view, so that it costs no statement of its own.
@@ -94,6 +117,16 @@ class Database:
         reader = await (await connection.execute(_MAY_BE_READER)).fetchone()
         if reader is not None and reader["may"]:
             await connection.execute("SET ROLE momus_reader")
+
+
+@asynccontextmanager
+async def _answered(within_s: float) -> AsyncIterator[None]:
+    """Raises: OperationalError, where the time is over: a server that hangs says nothing."""
+    try:
+        async with asyncio.timeout(within_s):
+            yield
+    except TimeoutError as error:
+        raise OperationalError("The server does not answer.") from error
 
 
 def columns_of(model: Any) -> sql.Composed:

@@ -9,6 +9,7 @@ from api.reading.database import Database
 from api.reading.listing import PAGE_BYTES_MAX, NumberPageQuery
 from api.routes.state import VERSIONS
 from projections.maintenance.migrate import migrate
+from serving.problems import Problem
 
 pytestmark = pytest.mark.postgres
 
@@ -44,6 +45,52 @@ def test_a_view_does_not_change_while_others_write(postgres_url: str) -> None:
     before, after, following, shows = asyncio.run(_seen(postgres_url))
     assert (before, after, following) == (0, 0, 1)
     assert shows == {"transaction_isolation": "repeatable read", "transaction_read_only": "on"}
+
+
+async def _heights_after_a_restart(url: str) -> list[int]:
+    """The height that each of some views shows, the pool's connections having died after the first few."""
+    database = Database(url, connections=3, statement_ms=10_000)
+    await database.open()
+    try:
+        async with database.view(), database.view(), database.view():
+            pass
+        with psycopg.connect(url, autocommit=True) as other:
+            other.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'momus api'")
+        heights = []
+        for _ in range(5):
+            async with database.view() as view:
+                heights.append(view.height)
+    finally:
+        await database.close()
+    return heights
+
+
+def test_connections_that_died_with_the_server_cost_no_request(postgres_url: str) -> None:
+    migrate(postgres_url)
+    assert asyncio.run(_heights_after_a_restart(postgres_url)) == [0] * 5
+
+
+async def _asked_of_a_silent_server(url: str) -> str:
+    database = Database(url, connections=1, statement_ms=100)
+    await database.open()
+    try:
+        async with database.view() as view:
+            # A limit that the server does not keep is what a server that hangs looks like.
+            await view.connection.execute("SET statement_timeout = 0")
+            await view.rows("SELECT count(*) FROM generate_series(1, 1000000000000)")
+    except Problem as problem:
+        return problem.code
+    finally:
+        await database.close()
+    return "answered"
+
+
+def test_a_server_that_does_not_answer_holds_no_request_for_ever(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(postgres_url)
+    monkeypatch.setattr("api.reading.database.ANSWER_S", 0.1)
+    assert asyncio.run(_asked_of_a_silent_server(postgres_url)) == "database_unavailable"
 
 
 async def _pages(url: str) -> list[list[int]]:
