@@ -29,6 +29,7 @@ from api.routes.submit import SignedBatch, SignedTransaction, submit_router
 from api.submission.intake import Intake, Sender
 from node.home.context import NodeContext
 from node.metrics.values import Values
+from node.process.watching import pulsing
 from serving.charging import Rate
 from serving.handlers import with_bounds
 from serving.problems import ProblemDocument
@@ -66,7 +67,8 @@ def make_app(parts: Parts) -> FastAPI:
         await database.open()
         following = asyncio.create_task(heights.run())
         try:
-            yield
+            with pulsing(parts.context.home.pulse_file("api"), lambda: {"database": heights.database.part()}):
+                yield
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
@@ -82,7 +84,7 @@ def make_app(parts: Parts) -> FastAPI:
         lifespan=running,
         redirect_slashes=False,
     )
-    readiness = Readiness(parts.context.home, parts.context.settings, database)
+    readiness = Readiness(parts.context.home, parts.context.settings)
     app.include_router(_routes(parts, database, heights, readiness), prefix=PREFIX)
     app.include_router(page_router())
     app.include_router(health_router(readiness))
@@ -105,7 +107,8 @@ def _routes(parts: Parts, database: Database, heights: Heights, readiness: Readi
     routes.include_router(proof_router(prover))
     routes.include_router(lookup_router(database))
     routes.include_router(stream_router(streaming))
-    routes.include_router(node_router(Node(parts.context, database, Numbers(parts.context.home), readiness)))
+    numbers = Numbers(parts.context.home)
+    routes.include_router(node_router(Node(parts.context, database, numbers, readiness, heights.database)))
     return routes
 
 

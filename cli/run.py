@@ -22,6 +22,7 @@ from node.settings.tree import Settings, read_settings
 from node.supervision.local_committee import Committee, homes_below
 from node.supervision.metrics_server import metrics_served
 from node.supervision.specs import supervisor_of
+from node.supervision.telling import health_told
 
 ParentOption = Annotated[int | None, typer.Option(help="Process id that this one must not outlive.", hidden=True)]
 
@@ -70,7 +71,7 @@ def _run_one(home: Path, as_json: bool) -> NoReturn:
     if not as_json:
         note(f"Running {place.path}. Ctrl-C stops it. How it does shows:")
         note(f"  {_page(settings) or typed('status', '--home', place.path)}")
-    with metrics_served(place, settings, supervisor.starts):
+    with metrics_served(place, settings, supervisor.starts), health_told(place, settings):
         code = supervisor.run()
     if code == exits.HALT:
         _name_rows(place, settings)

@@ -22,6 +22,7 @@ from node.home.status import StatusFile
 from node.ordering.ordered import Ordered
 from node.settings.tree import Settings
 from node.supervision.health import health_of
+from node.supervision.verdict import span
 from projections.session.connect import connect
 
 PROCESSES = ("supervisor", "order", "execute", "postgres")
@@ -32,12 +33,12 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
 
     --json prints chain, genesis_digest, home, processes {name: {state, pid, since_ms, detail, alive}}, final_height,
     executed_height, sql_height (null where the database does not answer), lag_blocks, lag_records, ready,
-    reasons (sentences why it is not), heads [{partition, incarnation, end_offset, chain_digest}]. Exit code 3: the
-    node has halted.
+    reasons (sentences why it is not), final_age_ms, waiting_records, heads [{partition, incarnation, end_offset,
+    chain_digest}]. Exit code 3: the node has halted.
     """
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
-    facts = _facts(place, settings, place.genesis())
+    facts = status_facts(place, settings, place.genesis())
     if as_json:
         show(True, facts, "")
     else:
@@ -46,7 +47,8 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
         raise typer.Exit(exits.HALT)
 
 
-def _facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
+def status_facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
+    """What `--json` prints. Raises: StoreDamaged, OSError."""
     with StoreReader(home.store) as store:
         final_height, heads = store.last_height(), final_heads(store, genesis)
         progress = ProgressFile(home.progress_file)
@@ -116,6 +118,10 @@ def _print(facts: dict[str, Any], home: Path = DEFAULT_HOME) -> None:
     sql_height = "the database does not answer" if facts["sql_height"] is None else str(facts["sql_height"])
     results.print(f"final height {facts['final_height']}, executed {facts['executed_height']}, in SQL {sql_height}")
     results.print(f"lag {facts['lag_blocks']} blocks, {facts['lag_records']} records")
+    age_ms, waiting = facts["final_age_ms"], facts["waiting_records"]
+    age = "none" if age_ms is None else f"{span(age_ms)} ago"
+    results.print(f"last final block {age}, records that wait {'unknown' if waiting is None else waiting}")
+    results.print("ready" if facts["ready"] else "not ready:")
     for sentence in facts["reasons"]:
         results.print(sentence, markup=False)
     heads = [(str(h["partition"]), str(h["end_offset"]), h["chain_digest"][:16]) for h in facts["heads"]]

@@ -52,14 +52,14 @@ export function onBlock(heard) {
 
 /**
  * Follow the blocks for as long as the page is seen: a browser has few connections to one address, and a page that is
- * hidden, or kept for going back, must not hold one. `said(state)`: live, reconnecting or paused.
+ * hidden, or kept for going back, must not hold one. `said(state)`: connected, reconnecting or paused.
  */
 export function follow(said) {
   let source = null;
   const open = () => {
     if (source || document.hidden) return;
     const own = source = new EventSource(`${BASE}/streams/blocks`);
-    own.addEventListener("open", () => said("live"));
+    own.addEventListener("open", () => said("connected"));
     own.addEventListener("error", () => {
       if (own !== source) return;
       said("reconnecting");
@@ -68,7 +68,7 @@ export function follow(said) {
       setTimeout(open, 2000);
     });
     own.addEventListener("block", (event) => {
-      said("live");
+      said("connected");
       const block = JSON.parse(event.data);
       for (const heard of [...listeners]) heard(block);
     });

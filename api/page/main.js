@@ -97,7 +97,17 @@ function say(state) {
   const badge = document.getElementById("live");
   if (badge.textContent === state) return;
   badge.textContent = state;
-  badge.className = `badge ${state === "live" ? "good" : "warn"}`;
+  badge.className = `badge ${state === "connected" ? "good" : "warn"}`;
+}
+
+/** How the node is, on every page; `null`: it does not answer. */
+function tell(status) {
+  const shown = document.getElementById("health");
+  const word = status === null ? "not reached" : status.ready ? "ready" : "not ready";
+  if (shown.textContent !== word) shown.textContent = word;
+  shown.className = `badge ${word === "ready" ? "good" : "bad"}`;
+  shown.title = status?.reasons.join(" ") ?? "";
+  if (status !== null) document.getElementById("chain").textContent = `${status.chain} · ${status.validator}`;
 }
 
 const theme = localStorage.getItem("theme");
@@ -114,7 +124,7 @@ document.getElementById("search").addEventListener("submit", async (event) => {
 window.addEventListener("hashchange", () => show().then(() => content.focus({ preventScroll: true })));
 drawMenu();
 follow(say);
-get("/status").then((status) => {
-  document.getElementById("chain").textContent = `${status.chain} · ${status.validator}`;
-}).catch(() => {});
+const asked = () => get("/status").then(tell, () => tell(null));
+setInterval(() => document.hidden || asked(), 2000);
+asked();
 show();

@@ -2,7 +2,7 @@
 
 import { get } from "./client.js";
 import { badge, blockLink, bytes, card, el, facts, hash, table, when, whole } from "./dom.js";
-import { health, state } from "./overview.js";
+import { health, progress, state } from "./overview.js";
 
 function refreshed(into, draw, everyMs = 2000) {
   const asking = setInterval(() => draw().catch(() => {}), everyMs);
@@ -38,6 +38,7 @@ export async function node(into) {
     body.replaceChildren(
       card("Health", facts([
         ["State", el("span", {}, word, " ", why)],
+        ["Progress", progress(status)],
         ["Validator", status.validator],
         ["Chain", status.chain],
         ["Genesis", hash(status.genesis_digest, null, true)],
@@ -75,7 +76,7 @@ export async function peers(into) {
 const PEERS = [
   { label: "Validator", cell: (p) => el("span", {}, p.validator, p.is_self ? el("span", { class: "unit" }, "this node") : null,
     el("div", { class: "tile-more" }, p.roles?.join(", ") ?? "")) },
-  { label: "State", cell: (p) => badge(p.state, p.state === "fresh" ? "good" : "warn") },
+  { label: "Announcement", cell: (p) => badge(p.state, p.state === "fresh" ? "good" : "warn") },
   { label: "Height", number: true, cell: (p) => whole(p.height) },
   { label: "Behind", number: true, cell: (p) => (p.behind_blocks === null ? "–" : `${whole(p.behind_blocks)} blocks`) },
   { label: "Heard", number: true, cell: (p) => (p.age_ms === null ? "–" : `${Math.round(p.age_ms / 1000)} s ago`) },

@@ -45,7 +45,7 @@ function quantile(values, part) {
 
 /** Whether the node is ready, as a badge and a sentence: what /readyz says. */
 export function health(status) {
-  if (!status.ready) return [badge("not ready", "bad"), status.reasons.join(" ")];
+  if (!status.ready) return [badge("not ready", "bad"), [...status.reasons, progress(status)].join(" ")];
   const lag = status.database?.lag_blocks ?? 0;
   return [badge("ready", "good"), lag ? `${whole(lag)} final blocks to execute.` : "The database has every final block."];
 }
@@ -84,10 +84,17 @@ function committee(members, blocks) {
   ], members);
 }
 
+/** The age of the last final block, and what waits. */
+export function progress(status) {
+  const age = status.final_age_ms === null ? "No final block yet" : `Last final block ${whole(Math.round(status.final_age_ms / 1000))} s ago`;
+  return `${age}, ${status.waiting_records === null ? "unknown" : whole(status.waiting_records)} records wait.`;
+}
+
 /** Whether a validator is heard. */
 export function state(member) {
   if (member.is_this_node) return badge("this node", "good");
-  if (member.behind_views === null) return badge("unknown");
+  if (!member.is_heard) return badge("silent", "bad");
+  if (member.behind_views === null) return badge("heard", "good");
   return member.behind_views > 20 ? badge(`silent for ${whole(member.behind_views)} views`, "bad") : badge("heard", "good");
 }
 

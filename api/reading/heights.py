@@ -1,11 +1,11 @@
 """The height that the database has reached, followed by its notifications: what waits for a block waits here."""
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 from psycopg import AsyncConnection, Error
 
+from node.process.watching import Dependency
 from projections.session.conninfo import conninfo
 
 _CHANNEL: Final = "momus_flush"
@@ -22,6 +22,8 @@ class Heights:
         self._conninfo = conninfo(url, "momus api")
         self._height = 0
         self._changed = asyncio.Condition()
+        self.database: Final = Dependency()
+        """Whether it answers this process."""
 
     @property
     def height(self) -> int:
@@ -31,9 +33,11 @@ class Heights:
     async def run(self) -> None:
         """Until cancelled; through restarts of the database."""
         while True:
-            with suppress(Error, OSError):
+            try:
                 async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
                     await self._follow(connection)
+            except (Error, OSError) as error:
+                self.database.failed(error)
             await asyncio.sleep(_RETRY_S)
 
     async def above(self, height: int, wait_s: float) -> bool:
@@ -48,7 +52,8 @@ class Heights:
     async def _follow(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
         await connection.execute(f"LISTEN {_CHANNEL}")
         while True:
-            row = await (await connection.execute(_HEIGHT)).fetchone()
+            with self.database.asked():
+                row = await (await connection.execute(_HEIGHT)).fetchone()
             # A database that was rebuilt may be behind the old one.
             if row is not None and int(str(row[0])) != self._height:
                 async with self._changed:

@@ -2,19 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from api.reading.database import Database
 from node.home.layout import Home
 from node.settings.tree import Settings
-from node.supervision.health import health_of
+from node.supervision.health import Health, health_of
 from serving.answers import ALIVE, HEALTHZ
-from serving.problems import Problem
 
 KEPT_S: Final = 1.0
 """So long an answer of /readyz is given again, to whoever asks: nobody is charged for it."""
@@ -23,31 +20,21 @@ _METHODS: Final = ["GET", "HEAD"]
 
 @dataclass(slots=True)
 class Readiness:
-    """Why the node is not ready, looked at once at a time and once a KEPT_S."""
+    """How the node is, looked at once at a time and once a KEPT_S."""
 
     home: Home
     settings: Settings
-    database: Database
-    _reasons: Sequence[str] = ()
+    _health: Health | None = None
     _looked_at: float = float("-inf")
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def reasons(self) -> Sequence[str]:
-        """None: it is ready."""
+    async def health(self) -> Health:
+        """In words for whoever asks."""
         async with self._looking:
-            if time.monotonic() - self._looked_at >= KEPT_S:
-                self._reasons = await self._look()
+            if self._health is None or time.monotonic() - self._looked_at >= KEPT_S:
+                self._health = await asyncio.to_thread(health_of, self.home, self.settings, True)
                 self._looked_at = time.monotonic()
-            return self._reasons
-
-    async def _look(self) -> Sequence[str]:
-        reasons = list((await asyncio.to_thread(health_of, self.home, self.settings, True)).reasons)
-        try:
-            async with self.database.view():
-                pass
-        except Problem as problem:
-            reasons.append(problem.document().title)
-        return reasons
+            return self._health
 
 
 def health_router(readiness: Readiness) -> APIRouter:
@@ -60,7 +47,7 @@ def health_router(readiness: Readiness) -> APIRouter:
 
     @router.api_route("/readyz", methods=_METHODS)
     async def readyz() -> Response:
-        reasons = list(await readiness.reasons())
-        return JSONResponse({"ready": not reasons, "reasons": reasons}, 503 if reasons else 200, ALIVE.headers)
+        health = await readiness.health()
+        return JSONResponse(health.document(), 200 if health.is_ready else 503, ALIVE.headers)
 
     return router

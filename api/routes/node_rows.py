@@ -57,6 +57,8 @@ class NodeStatus(Row):
     processes: list[ProcessState]
     ready: bool
     reasons: list[str] = Field(description="Why it is not ready, as /readyz has it.")
+    final_age_ms: Count | None = Field(description="Since the time that the last final block bears.")
+    waiting_records: Count | None = Field(description="Read from the log, and not final; null: nobody says.")
 
 
 class Member(Row):
@@ -72,6 +74,7 @@ class Member(Row):
     blocks: Count = Field(description=f"Of the last {BLOCKS_LOOKED_AT} blocks, those that it proposed.")
     missed_votes: Count | None
     nullified_views: Count | None
+    is_heard: bool = Field(description="By this node: its announcements are fresh, and in a stall it says something.")
     behind_views: int | None
 
 

@@ -101,6 +101,22 @@ class Driver:
         sending = {"outbox": outbox.waiting, "outbox_failed": outbox.failed, "outbox_dropped": outbox.dropped}
         return {**loop.status(), **waiting, **sending}
 
+    def writing(self) -> tuple[int, int, str]:
+        """(records on their way to the log, records that it has acknowledged, why it did not take the last one, if it
+        did not); from any thread."""
+        outbox = self._outbox
+        return (0, 0, "") if outbox is None else (outbox.waiting + outbox.under_way, outbox.acknowledged, outbox.error)
+
+    def reading_errors(self) -> dict[str, str]:
+        """What the log said when it was last unavailable, by who read it; from any thread."""
+        reading = self._reading
+        return {} if reading is None else dict(reading.errors)
+
+    def heard(self) -> list[int]:
+        """How many records of each validator's topic were taken; from any thread; empty until the boot is over."""
+        loop = self._loop
+        return [] if loop is None else list(loop.heard)
+
     def unavailable(self) -> dict[str, int]:
         """How often the log was unavailable, by who read it: a topic, "intake", "supply"; from any thread."""
         reading = self._reading

@@ -89,6 +89,8 @@ class Loop:
         self._rereading: Counter[int] = Counter()
         self._advances: dict[int, tuple[int, list[Entry]]] = {}
         self.counts: Counter[str] = Counter()
+        self.heard = [0] * len(self._members)
+        """Records of each member's topic that were taken."""
         self.core: Final = Core(genesis, ports.committees, ports.index, settings, boot.restored, ports.verify)
         self.voters: Final = Voters(len(self._members), self.core.state.view)
         self._step(events.Started(now_ms))
@@ -109,6 +111,7 @@ class Loop:
             case Differs(partition, incarnation):
                 self._step(events.RecordsDiffer(now_ms, partition, incarnation))
             case LogRecord(topic=topic, offset=offset, value=value):
+                self._count(topic)
                 if topic == self._blocks_topic:
                     self._on_block(offset, value, now_ms)
                 elif speaks_of_checkpoints(value):
@@ -205,6 +208,11 @@ class Loop:
                         self.voters.record_activity(self._ports.index, message.view)
                     case _:
                         self._carry_out(action)
+
+    def _count(self, topic: str) -> None:
+        member = self._members.get(topic)
+        if member is not None:
+            self.heard[member] += 1
 
     def _note_voter(self, topic: str) -> None:
         """What this validator itself has signed is noted at that moment: its own topic tells of it views later."""

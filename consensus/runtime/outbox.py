@@ -20,6 +20,11 @@ class Outbox:
         self._waiting: deque[tuple[str, bytes]] = deque()
         self.dropped = 0
         self.failed = 0
+        self.acknowledged = 0
+        self.under_way = 0
+        """Given to the log, and not acknowledged."""
+        self.error = ""
+        """Of the last record that the log did not take; empty once it has taken another."""
 
     def send(self, topic: str, value: bytes) -> None:
         """Queue a record."""
@@ -37,6 +42,7 @@ class Outbox:
             except LogBackPressure:
                 break
             self._waiting.popleft()
+            self.under_way += 1
         self._producer.poll(0)
 
     @property
@@ -52,8 +58,13 @@ class Outbox:
 
     def _on_delivery(self, topic: str, value: bytes) -> Callable[[Delivery], None]:
         def done(delivery: Delivery) -> None:
-            if delivery.error is not None:
+            self.under_way -= 1
+            if delivery.error is None:
+                self.acknowledged += 1
+                self.error = ""
+            else:
                 self.failed += 1
+                self.error = delivery.error
                 self.send(topic, value)
 
         return done

@@ -36,6 +36,8 @@ class Reading:
         """The first that waiting does not heal. It waits behind nothing that was read."""
         self.unavailable: Counter[str] = Counter()
         """By thread: how often the log was unavailable to it. Each counts its own."""
+        self.errors: dict[str, str] = {}
+        """By thread: what it said the last time."""
         self._threads: list[Thread] = []
 
     def start(
@@ -67,7 +69,8 @@ class Reading:
         while not self._stop.is_set():
             try:
                 body()
-            except LogUnavailable:
+            except LogUnavailable as error:
+                self.errors[name] = str(error)
                 self.unavailable[name] += 1
                 self._stop.wait(RETRY_MS / 1000)
             except errors as error:

@@ -17,6 +17,7 @@ from node.execution.background_maintenance import BackgroundMaintenance
 from node.execution.pipeline import PipelineLimits
 from node.execution.session import LogIdentity, Session
 from node.execution.snapshots import Snapshots
+from node.execution.watching import ExecutionProgress, execution_watched
 from node.home.checkpoint_mailbox import MailboxWriter
 from node.home.context import NodeContext
 from node.home.control import ControlFile
@@ -90,8 +91,9 @@ class ExecuteProcess:
             with (
                 closing(VerdictPool(settings.worker_count(), genesis.digest, genesis.limits)) as pool,
                 writing(home, "execute", settings.metrics, metrics.values, partial(metrics.of_pool, pool)),
+                execution_watched(home, self.database_url) as watch,
             ):
-                self._run_sessions(session, pool, progress, snapshots)
+                self._run_sessions(session, pool, progress, snapshots, watch)
         finally:
             self.stop.set()
             upkeep.join()
@@ -99,19 +101,30 @@ class ExecuteProcess:
         if upkeep.fork is not None:
             raise Halt(upkeep.fork)
 
-    def _run_sessions(self, session: Session, pool: VerdictPool, progress: ProgressFile, snapshots: Snapshots) -> None:
-        """One session after the other: each starts from the cursor, a lost database ends it and the next one waits."""
+    def _run_sessions(
+        self,
+        session: Session,
+        pool: VerdictPool,
+        progress: ProgressFile,
+        snapshots: Snapshots,
+        watch: ExecutionProgress,
+    ) -> None:
+        """One session after the other: each starts from the cursor, a lost database ends it and the next one waits.
+
+        What was lost is back with the next flush, or where there is none to do: that a session starts proves nothing.
+        """
         failures = 0
         is_migrated = False
 
         def flushed(claims: MailboxWriter, cursor: Cursor, checkpoints: Sequence[StoredCheckpoint]) -> None:
             nonlocal failures
-            failures = 0
+            if watch.reached(cursor.height) or not failures:
+                failures = 0
+                self.on_running()
             progress.write(cursor.height, cursor.heads)
             if checkpoints:
                 claims.add(stored.checkpoint for stored in checkpoints)
                 snapshots.reached(checkpoints[-1])
-            self.on_running()
 
         def stops() -> bool:
             snapshots.run_once()
@@ -126,6 +139,7 @@ class ExecuteProcess:
                 session.run(pool, partial(flushed, MailboxWriter(self.context.home.claims_file)), stops)
             except DatabaseUnavailable as error:
                 session.watch.unavailable()
+                watch.failed(error)
                 self.on_waiting(f"the database does not answer: {error}")
                 wait_ms = RETRY_MS.wait(failures)
                 failures += 1

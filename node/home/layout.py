@@ -139,6 +139,10 @@ class Home:
         """Where `process` says what it is doing."""
         return self.run / f"{process}.json"
 
+    def pulse_file(self, process: str) -> Path:
+        """Where `process` says what it has found out."""
+        return self.run / f"{process}.pulse"
+
     def metrics_file(self, process: str) -> Path:
         """Where `process` writes its numbers."""
         return self.run / f"{process}.metrics"

@@ -10,7 +10,7 @@ LABELS: Final = {
     "leader": "The same, of who led a view.",
     "partition": "Number of a partition of the transactions topic; 1,024 at most.",
     "topic": "What follows `momus.<chain>.` in a topic's name.",
-    "reason": "Why: a word of a fixed list (docs/formats.md for rejections).",
+    "reason": "Why: a word of a fixed list (rejections: docs/formats.md; a node: docs/monitoring.md).",
     "kind": "Which of a fixed list.",
     "result": "`executed` or `rejected`.",
     "stage": "`read`, `verdicts`, `prefetch`, `execute`, `flush_wait`, `flush`.",
@@ -39,6 +39,11 @@ NODE: Final = (
     _node.gauge("info", "", "1; its labels say whose numbers these are.", "chain", "validator"),
     _node.gauge("process_up", "", "1 where this process of the node runs, 0 where it does not.", "process"),
     _node.counter("process_starts", "starts", "How often the supervisor has started this process.", "process"),
+    _node.gauge("ready", "", "1 where the node is well, as /readyz says; 0 where it is not."),
+    _node.gauge(
+        "unhealthy", "", "1 where this is wrong with the node, in one word; /readyz has the sentence.", "reason"
+    ),
+    _node.gauge("final_block_age_seconds", "seconds", "Since the time that the last final block bears."),
     _node.gauge("metrics_age_seconds", "seconds", "Since this process wrote its numbers last.", "process"),
 )
 

@@ -27,6 +27,7 @@ from node.ordering.announcing import announcing
 from node.ordering.clock import ToldClock
 from node.ordering.ordered import Ordered
 from node.ordering.records import FirstOf, OwnRecords
+from node.ordering.watching import order_watched
 from node.process.process import Process
 from node.settings.tree import OrderSettings
 
@@ -98,7 +99,11 @@ def _run(process: Process, context: NodeContext, key: PrivateKey, log: Log, stor
         )
         discovery = announcing(context, key, log, driver.status, metrics.values)
         try:
-            with writing(home, "order", settings.metrics, metrics.values, *samples), discovery:
+            with (
+                writing(home, "order", settings.metrics, metrics.values, *samples),
+                discovery,
+                order_watched(context, driver),
+            ):
                 _drive(process, driver)
         finally:
             intake.close()

@@ -18,6 +18,7 @@ from node.metrics.values import Values
 from node.metrics.writing import text_of
 from node.settings.tree import MetricsSettings, Settings
 from node.supervision.health import health_of
+from node.supervision.verdict import CODES
 from serving.answers import ALIVE, HEALTHZ, Answer, Receive, Scope, Send
 from serving.limits import Limits
 from serving.problems import Problem
@@ -83,6 +84,7 @@ class NodePage:
 
     def __init__(self, home: Home, settings: Settings, starts: Starts) -> None:
         self._home = home
+        self._settings = settings
         self._starts = starts
         self._validator = settings.validator
         self._services = [] if wiring.postgres_service(home, settings) is None else ["postgres"]
@@ -103,7 +105,17 @@ class NodePage:
             age = age_s(self._home, name)
             if age is not None:
                 values.set("momus_metrics_age_seconds", age, name)
+        self._put_health(values)
         return values
+
+    def _put_health(self, values: Values) -> None:
+        health = health_of(self._home, self._settings)
+        values.set("momus_ready", health.is_ready)
+        wrong = {finding.code for finding in health.findings}
+        for code in CODES:
+            values.set("momus_unhealthy", code in wrong, code)
+        if health.final_age_ms is not None:
+            values.set("momus_final_block_age_seconds", health.final_age_ms / 1000)
 
     def _chain(self) -> str:
         try:

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from backbone.log.embedded import EmbeddedLog
 from backbone.log.fenced import FencingLog
-from backbone.log.kafka import KafkaLog
+from backbone.log.kafka import TIMEOUT_MS, KafkaLog
 from ledger.committee import Committee
 from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
@@ -70,14 +70,14 @@ def open_log(home: Home, settings: Settings) -> Iterator[FencingLog]:
         log.close()
 
 
-def make_log(home: Home, settings: Settings) -> FencingLog:
-    """The log of the settings. Raises: BadSettings, LogUnavailable."""
+def make_log(home: Home, settings: Settings, timeout_ms: int = TIMEOUT_MS) -> FencingLog:
+    """The log of the settings; a question to it has `timeout_ms`. Raises: BadSettings, LogUnavailable."""
     if settings.log.kind == "embedded":
         return EmbeddedLog(home.resolve(settings.log.path))
     if "bootstrap.servers" not in settings.kafka:
         raise BadSettings('log.kind is "kafka", so "bootstrap.servers" must stand under [kafka].')
     try:
-        return KafkaLog(with_secrets(settings.kafka))
+        return KafkaLog(with_secrets(settings.kafka), timeout_ms)
     except (OSError, ValueError) as error:
         raise BadSettings(f"The client properties under [kafka] cannot be used: {error}.") from error
 

@@ -232,7 +232,8 @@ def test_the_overview_follows_the_chain(walker: Walker) -> None:
     walker.open("")
     before = _height(walker)
     walker.until(lambda: _height(walker) > before + 5)
-    walker.until(lambda: walker.text("#live") == "live")
+    walker.until(lambda: walker.text("#live") == "connected")
+    walker.until(lambda: walker.text("#health") == "ready", WAIT_S)
     walker.until(lambda: len(walker.all("circle.dot")) > 5)
     for name in ("Height", "Time to finality", "Transactions a second", "From proposal to SQL"):
         walker.until(partial(_has_chart, walker, name))
@@ -426,9 +427,9 @@ def _walk(walker: Walker, theme: str, name: str) -> None:
 
 def test_a_node_that_is_gone_is_told_of(walker: Walker) -> None:
     walker.open("")
-    walker.until(lambda: walker.text("#live") == "live")
+    walker.until(lambda: walker.text("#live") == "connected")
     pid = walker.chain.api.node.kill_9("api")
     walker.until(lambda: walker.text("#live") == "reconnecting")
-    walker.until(lambda: walker.text("#live") == "live", WAIT_S)
+    walker.until(lambda: walker.text("#live") == "connected", WAIT_S)
     assert pid > 0
     walker.complaints()  # that a connection was refused, which is so

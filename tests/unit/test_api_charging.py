@@ -17,6 +17,10 @@ from api.reading.proving import Prover
 from api.routes.health import Readiness
 from api.routes.stream import Streaming
 from api.submission.working import SLICE, WAITING_MAX, Workers
+from node.home.layout import Home
+from node.settings.tree import Settings
+from node.supervision.health import Health
+from node.supervision.verdict import Finding
 from serving import charging
 from serving.bounds import Bounds
 from serving.charging import PIECE_BYTES, PROOF, QUERY_S, Charge, Rate, charged, querying
@@ -199,18 +203,18 @@ def test_more_than_can_wait_is_refused() -> None:
 def test_readiness_is_looked_at_once_however_many_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = []
     nobody: Any = SimpleNamespace()
+    unwell = Health((Finding("database", "The database has not answered for 7 s"),))
 
-    async def look(self: Readiness) -> list[str]:
-        looks.append(1)
-        await asyncio.sleep(0)
-        return ["the database does not answer"]
+    def look(home: Home, settings: Settings, is_public: bool) -> Health:
+        looks.append(is_public)
+        return unwell
 
-    monkeypatch.setattr(Readiness, "_look", look)
-    readiness = Readiness(nobody, nobody, nobody)
+    monkeypatch.setattr("api.routes.health.health_of", look)
+    readiness = Readiness(nobody, nobody)
 
     async def ask() -> None:
-        found = await asyncio.gather(*(readiness.reasons() for _ in range(500)))
-        assert set(map(tuple, found)) == {("the database does not answer",)}
+        found = await asyncio.gather(*(readiness.health() for _ in range(500)))
+        assert set(found) == {unwell}
 
     asyncio.run(ask())
-    assert len(looks) == 1
+    assert looks == [True], "once, in words for everybody"

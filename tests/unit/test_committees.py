@@ -36,7 +36,7 @@ from ledger.rejection import Reason, Rejection
 from node.home.known_peers import FRESH, Known, peers_of
 from node.home.layout import Home
 from node.metrics.ordering import OrderMetrics
-from node.supervision.health import _others
+from node.supervision.verdict import Facts, decide
 from proofs.proof_file import encode_state_proof
 from proofs.verifying import NotProven, Proven, verify_state_proof
 from simulation.checkers.leaders import leader as leader_of_checkers
@@ -291,7 +291,10 @@ def test_health_counts_the_power_of_the_epoch(heard: tuple[int, ...], quorum: bo
     rows = peers_of(committee(Epoch(1)), Known({}), "nobody")
     assert [row.validator for row in rows] == [f"v{number}" for number in SECOND]
     rows = [replace(row, state=FRESH if index in heard else row.state, height=7) for index, row in enumerate(rows)]
-    assert (_others(committee(Epoch(1)), rows, 7) == []) is quorum
+    facts = Facts(
+        now_ms=0, wall_ms=0, needed={}, final_height=7, executed_height=7, committee=committee(Epoch(1)), peers=rows
+    )
+    assert (decide(facts) == []) is quorum
 
 
 # --- the core ---

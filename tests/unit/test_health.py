@@ -17,7 +17,8 @@ from node.home.progress import ProgressFile
 from node.home.status import StatusFile
 from node.ordering.clock import ToldClock
 from node.settings.tree import Settings, read_settings
-from node.supervision.health import BEHIND_BLOCKS_MAX, health_of
+from node.supervision.health import health_of
+from node.supervision.verdict import BEHIND_BLOCKS_MAX
 from sync.registry import Heard
 from tests.builders import genesis, genesis_bytes
 from tests.unit.test_node_record import RECORD
@@ -69,7 +70,8 @@ def hear(home: Home, heights: dict[int, int]) -> None:
 
 def reasons(home: Home, settings: Settings = SETTINGS) -> list[str]:
     health = health_of(home, settings)
-    assert health.document() == {"ready": not health.reasons, "reasons": list(health.reasons)}
+    document = health.document()
+    assert (document["ready"], document["reasons"]) == (not health.reasons, list(health.reasons))
     return list(health.reasons)
 
 

@@ -1,0 +1,62 @@
+"""Logs what is wrong with the node when it begins and when it is over, in the words of /readyz and more."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import structlog
+
+from node.home.layout import Home
+from node.settings.tree import Settings
+from node.supervision.health import Health, health_of
+
+LOOK_S: Final = 1.0
+JOIN_S: Final = 2.0
+QUIET: Final = ("starting", "paused")
+"""The supervisor logs these itself, as it starts and pauses processes."""
+
+_log = structlog.get_logger()
+
+
+class Teller:
+    """One line for each change of what is wrong."""
+
+    def __init__(self) -> None:
+        self._codes: frozenset[str] = frozenset()
+
+    def look(self, health: Health) -> None:
+        """Log what is new."""
+        told = [finding for finding in health.findings if finding.code not in QUIET]
+        codes = frozenset(finding.code for finding in told)
+        if codes - self._codes:
+            _log.warning(
+                "not ready",
+                reasons=[finding.text() for finding in told],
+                final_age_ms=health.final_age_ms,
+                waiting_records=health.waiting_records,
+            )
+        elif self._codes and not codes:
+            _log.info("ready again", final_age_ms=health.final_age_ms)
+        elif codes != self._codes:
+            _log.info("still not ready", reasons=[finding.text() for finding in told])
+        self._codes = codes
+
+
+@contextmanager
+def health_told(home: Home, settings: Settings, look: Callable[[Home, Settings], Health] = health_of) -> Iterator[None]:
+    """While the body runs: look once a second."""
+    stop = threading.Event()
+    teller = Teller()
+
+    def run() -> None:
+        while not stop.wait(LOOK_S):
+            teller.look(look(home, settings))
+
+    thread = threading.Thread(target=run, name="health", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(JOIN_S)
