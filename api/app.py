@@ -108,7 +108,8 @@ def _routes(parts: Parts, database: Database, heights: Heights, readiness: Readi
     routes.include_router(proof_router(prover))
     routes.include_router(lookup_router(database))
     routes.include_router(stream_router(streaming))
-    routes.include_router(node_router(Node(parts.context, database, Numbers(parts.context.home), readiness)))
+    numbers = Numbers(parts.context.home)
+    routes.include_router(node_router(Node(parts.context, database, numbers, readiness, heights.database)))
     return routes
 
 

@@ -1,6 +1,6 @@
 """The topics of a chain: how they are made, and whether a log keeps them as they must be kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,16 +82,32 @@ def check_topic(info: TopicInfo, spec: TopicSpec, expected_id: str | None = None
             f"The topic {info.name} is not the one of genesis: its id is {info.topic_id}, not {expected_id}. It was "
             "recreated, or this is another cluster: restore the topic, or give the address of the right cluster."
         )
-    if info.partitions != spec.partitions:
+    if info.partitions < spec.partitions:
         problems.append(
-            f"The topic {info.name} has {info.partitions} partitions, not {spec.partitions}: partitions cannot be "
-            "taken away again, so restore the topic, or name the right one."
+            f"The topic {info.name} has {info.partitions} partitions, not {spec.partitions}: restore the topic, or "
+            "name the right one."
         )
     for rule in _RULES:
         given, wanted = info.settings.get(rule.setting), _wanted(info, spec, rule.setting)
         if given is not None and wanted is not None and not rule.is_kept(given, wanted):
             problems.append(_sentence(info.name, rule, given, wanted))
     return problems
+
+
+def added_partitions(topic: str, partitions: int, ends: Mapping[int, int]) -> list[str]:
+    """What is wrong where a topic has more partitions than the chain (`partitions`), by the ends of all of them.
+
+    No reason to refuse anything: the ledger is what the partitions of genesis hold, and they are as they were.
+    """
+    added = {partition: end for partition, end in ends.items() if partition >= partitions}
+    if not added:
+        return []
+    sentence = (
+        f"The topic {topic} has {len(ends)} partitions, not {partitions}: what lies in the others, "
+        f"{sum(added.values()):,} records so far, is no part of the ledger. Whoever produces must choose among the "
+        f'first {partitions}; see "Partitions that were added" in docs/recovery.md.'
+    )
+    return [sentence]
 
 
 def _wanted(info: TopicInfo, spec: TopicSpec, setting: str) -> str | None:

@@ -35,12 +35,11 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
     --json prints chain, genesis_digest, home, database_url (without a password), processes {name: {state, pid,
     since_ms, detail, alive}}, final_height, executed_height, sql_height (null where the database does not answer),
     lag_blocks, lag_records, ready, reasons (sentences why it is not), final_age_ms, waiting_records, heads [{partition,
-    incarnation, end_offset,
-    chain_digest}]. Exit code 3: the node has halted.
+    incarnation, end_offset, chain_digest}]. Exit code 3: the node has halted.
     """
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
-    facts = _facts(place, settings, place.genesis())
+    facts = status_facts(place, settings, place.genesis())
     if as_json:
         show(True, facts, "")
     else:
@@ -49,7 +48,8 @@ def command(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> Non
         raise typer.Exit(exits.HALT)
 
 
-def _facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
+def status_facts(home: Home, settings: Settings, genesis: Genesis) -> dict[str, Any]:
+    """What `--json` prints. Raises: StoreDamaged, OSError."""
     with StoreReader(home.store) as store:
         final_height, heads = store.last_height(), final_heads(store, genesis)
         progress = ProgressFile(home.progress_file)

@@ -52,8 +52,8 @@ class Heights:
     async def _follow(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
         await connection.execute(f"LISTEN {_CHANNEL}")
         while True:
-            row = await (await connection.execute(_HEIGHT)).fetchone()
-            self.database.answered()
+            with self.database.asked():
+                row = await (await connection.execute(_HEIGHT)).fetchone()
             # A database that was rebuilt may be behind the old one.
             if row is not None and int(str(row[0])) != self._height:
                 async with self._changed:

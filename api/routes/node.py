@@ -33,9 +33,12 @@ from api.routes.node_rows import (
 )
 from node.home.context import NodeContext
 from node.home.known_peers import peers
+from node.home.pulse import monotonic_ms
 from node.home.status import statuses
+from node.process.watching import Dependency
 from serving.problems import Problem, described
 
+DATABASE_S: Final = 3.0
 EVIDENCE_MAX: Final = 1_000
 EVIDENCE_BYTES_MAX: Final = 16 << 20
 DRILLS: Final = Listing("drills", Drill, ("drill",))
@@ -55,15 +58,13 @@ class Node:
     database: Database
     numbers: Numbers
     readiness: Readiness
+    answers: Dependency
+    """Whether the database answers this process."""
 
     async def status(self) -> NodeStatus:
         """As of now."""
         genesis = self.context.genesis
-        try:
-            async with self.database.view() as view:
-                database = await _database(view)
-        except Problem:
-            database = None
+        database = await self._database()
         health = await self.readiness.health()
         return NodeStatus(
             chain=genesis.chain,
@@ -86,6 +87,23 @@ class Node:
             final_age_ms=health.final_age_ms,
             waiting_records=health.waiting_records,
         )
+
+    async def _database(self) -> DatabaseState | None:
+        """None while it does not answer, which nobody waits to find out."""
+        if monotonic_ms() - self.answers.part().well_ms > DATABASE_S * 1000:
+            return None
+        asked = asyncio.create_task(self._ask())
+        done, _ = await asyncio.wait((asked,), timeout=DATABASE_S)
+        if not done:
+            asked.cancel()
+        return asked.result() if done else None
+
+    async def _ask(self) -> DatabaseState | None:
+        try:
+            async with self.database.view() as view:
+                return await _database(view)
+        except Problem:
+            return None
 
     async def committee(self, view: View) -> ValidatorList:
         """As of a view of the database."""

@@ -3,19 +3,15 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from psycopg import Error
 
 from backbone.store import StoreReader
 from node.home.layout import Home
 from node.home.pulse import Part
-from node.process.watching import Dependency, Work, asking, part_before, pulsing
+from node.process.watching import SLOW_MS, Dependency, Work, asking, part_before, pulsing
 from projections.session.connect import Connection, connect
 from projections.session.errors import DatabaseUnavailable, DatabaseUnusable, translated
-
-ASK_MS: Final = 2_000
-"""So long the database may take to answer."""
 
 
 class ExecutionProgress:
@@ -58,7 +54,7 @@ class DatabaseWatch:
         try:
             with translated():
                 if self._connection is None:
-                    self._connection = connect(self._url, "momus watch", {"statement_timeout": str(ASK_MS)})
+                    self._connection = connect(self._url, "momus watch", {"statement_timeout": str(SLOW_MS)})
                 self._connection.execute("SELECT 1")
         except (DatabaseUnavailable, DatabaseUnusable):
             self.close()

@@ -1,7 +1,7 @@
 """What is checked before a node may order: the log is the one that it knows, and keeps what it is given."""
 
 from backbone.log import Log, PositionLost, TopicMissing
-from backbone.topics import check_topic, needed_topics
+from backbone.topics import added_partitions, check_topic, needed_topics
 from ledger.committee import Committee
 from ledger.errors import Halt
 from ledger.genesis import Genesis
@@ -17,13 +17,22 @@ def check_log(log: Log, genesis: Genesis, committee: Committee, settings: Settin
             f"{settings.log.cluster_id}. Configure the right address; if the cluster was replaced on purpose and holds "
             f'the same topics, set log.cluster_id = "{cluster_id}".'
         )
-    problems = topic_problems(log, genesis, committee)
+    problems = setting_problems(log, genesis, committee)
     if problems:
         raise Halt(" ".join(problems))
 
 
 def topic_problems(log: Log, genesis: Genesis, committee: Committee) -> list[str]:
-    """What is wrong with the topics' settings, a sentence each. Raises: TopicMissing, LogUnavailable."""
+    """What is wrong with the topics, a sentence each, also what no start is refused for.
+
+    Raises: TopicMissing, LogUnavailable.
+    """
+    added = added_partitions(genesis.topic, genesis.partitions, log.ends(genesis.topic))
+    return [*setting_problems(log, genesis, committee), *added]
+
+
+def setting_problems(log: Log, genesis: Genesis, committee: Committee) -> list[str]:
+    """What a node must not start with. Raises: TopicMissing, LogUnavailable."""
     specs = needed_topics(genesis.chain, committee.names, genesis.partitions, 1, genesis.limits.record_bytes_max)
     problems: list[str] = []
     for spec in specs:

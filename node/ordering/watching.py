@@ -10,10 +10,8 @@ from node import wiring
 from node.home.context import NodeContext
 from node.home.pulse import Part, monotonic_ms
 from node.ordering.checks import topic_problems
-from node.process.watching import Dependency, Failing, Work, asking, part_before, pulsing
+from node.process.watching import SLOW_MS, Dependency, Failing, Work, asking, part_before, pulsing
 
-ASK_MS: Final = 2_000
-"""So long the log may take to answer."""
 SETTINGS_S: Final = 10.0
 """How often the topics' settings are asked for."""
 GRACE_MS: Final = 5_000
@@ -63,7 +61,7 @@ class OrderWatch:
 
     def silent(self) -> list[str]:
         """Validators that said nothing for longer than one that runs would in a stall. While nothing is to be agreed
-        on nobody says anything: it means something only where consensus stands still."""
+        on nobody says anything: it means something only where consensus has stopped."""
         now_ms, heard = self._now_ms(), self._driver.heard()
         before = self._heard or [(-1, now_ms)] * len(heard)
         self._heard = [last if count == last[0] else (count, now_ms) for count, last in zip(heard, before, strict=True)]
@@ -89,7 +87,7 @@ class LogWatch:
     def __init__(self, log: Log, context: NodeContext) -> None:
         self._log = log
         self._context = context
-        self._settings_due_s = time.monotonic() + SETTINGS_S
+        self._settings_due_s = time.monotonic()
         self.problems: tuple[str, ...] = ()
 
     def ask(self) -> None:
@@ -110,7 +108,7 @@ def order_watched(context: NodeContext, driver: Watched) -> Iterator[None]:
     watch = OrderWatch(names, settings.validator, settings.order.resend_max_ms, driver, part_before(file, "consensus"))
     log = Dependency()
     # Of its own: a question that waits for an answer, or for its time to be over, must hold up no other.
-    with closing(wiring.make_log(home, settings, ASK_MS)) as asked:
+    with closing(wiring.make_log(home, settings, SLOW_MS)) as asked:
         log_watch = LogWatch(asked, context)
         with (
             asking("the log", log_watch.ask, log, (LogUnavailable, TopicMissing)),

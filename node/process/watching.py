@@ -14,6 +14,8 @@ from node.home.pulse import ERROR_CHARACTERS_MAX, Part, Pulse, monotonic_ms, rea
 
 PULSE_S: Final = 1.0
 JOIN_S: Final = 2.0
+SLOW_MS: Final = 2_000
+"""An answer that takes longer is none: nothing that waits for it keeps up."""
 
 Clock = Callable[[], int]
 
@@ -25,9 +27,16 @@ class Dependency:
         self._now_ms = now_ms
         self._part = Part(now_ms())
 
-    def answered(self) -> None:
-        """It did, now."""
-        self._part = Part(self._now_ms())
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """It answers while the body runs, or too late."""
+        began_ms = self._now_ms()
+        yield
+        took_ms = self._now_ms() - began_ms
+        if took_ms < SLOW_MS:
+            self._part = Part(self._now_ms())
+        else:
+            self.failed(f"too slow, it took {took_ms / 1000:.1f} s to answer")
 
     def failed(self, error: object) -> None:
         """It answered with an error, or not in its time."""
@@ -42,7 +51,7 @@ class Work:
     """Whether work goes on, by looking at how far it is, again and again; by one thread."""
 
     def __init__(self, before: Part | None = None, now_ms: Clock = monotonic_ms) -> None:
-        """`before`: what an earlier process said last. Work that stood still then, and is no further, still does."""
+        """`before`: what an earlier process said last. Work that had stopped then, and is no further, still has."""
         self._now_ms = now_ms
         self._part = before if before is not None and before.well_ms <= now_ms() else None
 
@@ -93,11 +102,10 @@ def asking(
     def run() -> None:
         while not stop.wait(PULSE_S):
             try:
-                ask()
+                with dependency.asked():
+                    ask()
             except errors as error:
                 dependency.failed(error)
-            else:
-                dependency.answered()
 
     # What never answers is left to the end of the process.
     thread = threading.Thread(target=run, name=f"ask {name}", daemon=True)

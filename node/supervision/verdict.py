@@ -1,11 +1,11 @@
 """What is wrong with a node, decided from everything that is known of it. Pure.
 
 Progress counts, not liveness: a process that runs, or a server that answers, is no proof that blocks become final and
-come into the database. What is down for DOWN_MS is told, in whatever process it was found.
+come into the database. What is down for DOWN_MS is said, whichever process found it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ledger.committee import Committee
@@ -62,7 +62,7 @@ PHRASES: Final = (
     "lock timeout", "canceling statement", "no space left on device", "disk full", "could not extend file",
     "does not exist", "no such file or directory", "ssl", "not enough replicas", "not enough in-sync replicas",
     "message size too large",
-    "brokers are down", "broker transport failure", "leader not available", "does not answer",
+    "too slow", "brokers are down", "broker transport failure", "leader not available", "does not answer",
 )  # fmt: skip
 """What of an error is told to everybody: its kind, never its words, which name hosts, roles and files."""
 
@@ -179,23 +179,31 @@ def _disk(facts: Facts) -> Iterator[Finding]:
 
 
 def _parts(facts: Facts) -> Iterator[Finding]:
-    """What processes have found. An age is told as of now, and judged as of when it was written: a process that is
-    stopped does not know how its dependencies do."""
-    silent = sorted(silent_validators(facts))
+    """What processes have found; where several use a dependency, what the one has found that misses it for longest."""
+    failing: dict[str, Part] = {}
     for pulse in facts.pulses.values():
-        if not 0 <= facts.now_ms - pulse.at_ms < _FORGOTTEN_MS:
-            continue
-        failing = {name for name, part in pulse.parts.items() if name in WORDS and _is_failing(name, part, pulse.at_ms)}
-        for name in WORDS:
-            if name in failing and WORDS[name].unless not in failing:
-                part = pulse.parts[name]
-                sentence = WORDS[name].sentence.format(age=span(facts.now_ms - part.well_ms), waiting=part.waiting)
-                if name == "consensus" and silent:
-                    sentence += f"; not heard: {', '.join(silent)}"
-                yield Finding(WORDS[name].code, sentence, part.error)
+        if 0 <= facts.now_ms - pulse.at_ms < _FORGOTTEN_MS:
+            for name, part in pulse.parts.items():
+                if name in WORDS and _is_failing(name, part, pulse.at_ms):
+                    failing[name] = _longer(failing.get(name, part), part)
+    silent = sorted(silent_validators(facts))
+    for name, words in WORDS.items():
+        if name in failing and words.unless not in failing:
+            part = failing[name]
+            sentence = words.sentence.format(age=span(facts.now_ms - part.well_ms), waiting=part.waiting)
+            if name == "consensus" and silent:
+                sentence += f"; not heard: {', '.join(silent)}"
+            yield Finding(words.code, sentence, part.error)
+
+
+def _longer(one: Part, other: Part) -> Part:
+    """That which has failed for longer, with an error that either knows."""
+    first, second = sorted((one, other), key=lambda part: part.well_ms)
+    return replace(first, error=first.error or second.error)
 
 
 def _is_failing(name: str, part: Part, at_ms: int) -> bool:
+    """As of when it was written: a process that is stopped does not know how its dependencies do."""
     return at_ms - part.well_ms >= WORDS[name].after_ms
 
 

@@ -100,11 +100,17 @@ def _made_homes(folder: Path, kafka: LinkedKafka | None, replicas: int) -> list[
 
 def _database_files(folder: Path, name: str, url: str, network: Network) -> Link:
     """Two files with the URL of a validator's database: directly, and by a link."""
+    link, linked = database_link(url, network)
+    (folder / f"{name}.direct").write_text(url)
+    (folder / f"{name}.linked").write_text(linked)
+    return link
+
+
+def database_link(url: str, network: Network) -> tuple[Link, str]:
+    """A link to a database's server, and the database's URL by that link."""
     target, database, user = _place(url)
     link = network.link(target)
-    (folder / f"{name}.direct").write_text(url)
-    (folder / f"{name}.linked").write_text(f"postgresql://{user}@127.0.0.1:{link.port}/{database}")
-    return link
+    return link, f"postgresql://{user}@127.0.0.1:{link.port}/{database}"
 
 
 def _place(url: str) -> tuple[Target, str, str]:

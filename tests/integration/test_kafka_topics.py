@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from uuid import uuid4
 
 import pytest
@@ -18,7 +18,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 
 from backbone.log import LogUnavailable, TopicMissing, TopicSpec
 from backbone.log.kafka import KafkaLog
-from backbone.topics import chain_topics, check_topic
+from backbone.topics import added_partitions, chain_topics, check_topic
 from tests.patience import WAIT_S
 
 pytestmark = pytest.mark.kafka
@@ -97,8 +97,15 @@ def test_record_that_is_small_only_while_it_is_packed_is_refused(spec: TopicSpec
 def test_added_partitions_are_noticed(log: KafkaLog, spec: TopicSpec, admin: AdminClient) -> None:
     (future,) = admin.create_partitions([NewPartitions(spec.name, 3)]).values()
     assert future.result(WAIT_S) is None
-    (problem,) = problems_once_they_are(log, spec, 1)
+    with closing(log.producer()) as producer:
+        while not log.ends(spec.name).get(2):
+            with suppress(LogUnavailable):
+                producer.send(spec.name, 2, b"of a producer that asks the broker where to put it")
+                producer.flush(1_000)
+    (problem,) = added_partitions(spec.name, 2, log.ends(spec.name))
     assert "3 partitions, not 2" in problem
+    assert " 1 records" in problem
+    assert check_topic(log.describe(spec.name), spec) == [], "no start is refused for it"
 
 
 def test_topics_that_a_cluster_refuses_leave_none_behind(log: KafkaLog) -> None:

@@ -34,6 +34,7 @@ ATTACKS = (
 )
 FACTS: dict[str, Any] = {
     "final_height": 1, "executed_height": 1, "sql_height": 1, "lag_blocks": 0, "lag_records": 0, "heads": [],
+    "ready": False, "final_age_ms": 1, "waiting_records": 0,
 }  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def test_momus_status_counts_what_lies_behind_an_opening(tmp_path: Path, execute
     progress.write(executed, before if executed else GENESIS.empty_heads())
     progress.close()
     settings = read_settings(None, {"MOMUS_VALIDATOR": "v0", "MOMUS_POSTGRES__URL": "postgresql://127.0.0.1:1/nothing"})
-    facts = status._facts(home, settings, GENESIS)
+    facts = status.status_facts(home, settings, GENESIS)
     assert facts["lag_records"] == (140 if executed else 1_140)
 
 

@@ -1,13 +1,22 @@
 """The check of a chain's topics: silent where all is well, else a sentence with the remedy for each problem."""
 
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from backbone.log import TopicInfo, TopicSpec
+from backbone.log.embedded import EmbeddedLog
 from backbone.log.simulated import SimulatedLog
 from backbone.store.values import VALUE_BYTES_MAX
-from backbone.topics import chain_topics, check_topic, needed_topics
+from backbone.topics import added_partitions, chain_topics, check_topic, needed_topics
+from ledger.committee import Committees
+from ledger.errors import Halt
+from node.ordering.checks import check_log, topic_problems
+from node.settings.tree import read_settings
+from tests.builders import genesis
+from tests.patience import WAIT_S
 
 ID = "id-1"
 
@@ -69,10 +78,19 @@ def test_topic_of_another_id_was_recreated() -> None:
     assert "id-of-genesis" in problem
 
 
-@pytest.mark.parametrize("partitions", [3, 5])
-def test_topic_with_other_partitions_is_another_topic(partitions: int) -> None:
-    (problem,) = check_topic(replace(info_of(specs()[0]), partitions=partitions), specs()[0], ID)
-    assert f"{partitions} partitions, not 4" in problem
+def test_topic_with_fewer_partitions_is_another_topic() -> None:
+    (problem,) = check_topic(replace(info_of(specs()[0]), partitions=3), specs()[0], ID)
+    assert "3 partitions, not 4" in problem
+
+
+@pytest.mark.parametrize("added", [{}, {4: 0}, {4: 100, 5: 0, 6: 11, 7: 0}])
+def test_partitions_that_were_added_are_no_reason_to_refuse_and_what_lies_there_is_said(added: dict[int, int]) -> None:
+    assert check_topic(replace(info_of(specs()[0]), partitions=4 + len(added)), specs()[0], ID) == []
+    problems = added_partitions("t", 4, {0: 7, 1: 7, 2: 0, 3: 7, **added})
+    assert len(problems) == bool(added)
+    for problem in problems:
+        assert f"{4 + len(added)} partitions, not 4" in problem
+        assert f"{sum(added.values())} records" in problem
 
 
 @pytest.mark.parametrize(
@@ -134,3 +152,30 @@ def test_log_without_such_settings_has_no_problem_with_them() -> None:
     spec = specs(replicas=1)[0]
     log.create([replace(spec, settings={})])
     assert check_topic(log.describe(spec.name), spec) == []
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 5])
+def test_a_node_starts_where_partitions_were_added_and_says_what_lies_there(tmp_path: Path, partitions: int) -> None:
+    """It is refused where one is missing."""
+    chain = genesis(2, partitions=2)
+    committee, settings = Committees.of(chain).current, read_settings(None, {"MOMUS_VALIDATOR": "v0"})
+    with closing(EmbeddedLog(tmp_path)) as log:
+        log.create(chain_topics(chain.chain, committee.names, partitions, 1))
+        if partitions < 2:
+            with pytest.raises(Halt, match="1 partitions, not 2"):
+                check_log(log, chain, committee, settings)
+            return
+        check_log(log, chain, committee, settings)
+        with closing(log.producer()) as producer:
+            for partition in range(partitions):
+                producer.send(chain.topic, partition, b"record")
+            assert producer.flush(WAIT_S * 1_000) == 0
+        problems = topic_problems(log, chain, committee)
+        assert len(problems) == (partitions > 2)
+        assert all("5 partitions, not 2" in problem and " 3 records" in problem for problem in problems)
+        log.alter(chain.topic, {"max.message.bytes": "1000"})
+        assert len(topic_problems(log, chain, committee)) == len(problems) + 1, (
+            "it is watched, not only checked at start"
+        )
+        with pytest.raises(Halt, match=r"max\.message\.bytes=1000"):
+            check_log(log, chain, committee, settings)

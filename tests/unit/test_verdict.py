@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from node.home import status
-from node.home.known_peers import EXPIRED, FRESH, Peer
+from node.home.known_peers import EXPIRED, FRESH, Peer, State
 from node.home.pulse import Part, Pulse
 from node.home.status import Status
 from node.supervision.verdict import (
@@ -99,6 +99,14 @@ def test_a_part_that_another_explains_is_not_told_as_well() -> None:
     assert [finding.code for finding in decide(replace(facts, pulses={**facts.pulses, "order": explained}))] == ["log"]
 
 
+def test_what_several_processes_miss_is_told_once_for_as_long_as_the_first_of_them_does() -> None:
+    facts = with_part("execute", "database", Part(NOW - 9_000))
+    api = pulse(database=Part(NOW - 7_000, REFUSED))
+    assert said(replace(facts, pulses={**facts.pulses, "api": api})) == [
+        f"The database has not answered for 9 s: {REFUSED}."
+    ]
+
+
 @pytest.mark.parametrize("age_ms", [DOWN_MS - 1, DOWN_MS, 600_000])
 def test_a_process_that_runs_and_says_nothing_is_told_and_its_dependencies_are_not_taken_for_dead(age_ms: int) -> None:
     at = NOW - age_ms
@@ -156,7 +164,7 @@ def test_a_process_beside_the_node_that_is_being_started_or_stopped_is_no_reason
 
 def test_without_a_quorum_that_is_heard_the_silent_are_named_in_one_place() -> None:
     four = committee(1, 1, 1, 1)
-    states = (FRESH, FRESH, EXPIRED, EXPIRED)
+    states: tuple[State, ...] = (FRESH, FRESH, EXPIRED, EXPIRED)
     rows = [
         Peer(member.name, "", index == 0, state, height=7)
         for index, (member, state) in enumerate(zip(four.members, states, strict=True))
@@ -176,7 +184,7 @@ def test_every_code_can_be_said_and_every_part_has_one() -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        ("Kafka at broker-7.internal:9092 does not answer: broker-7.internal:9092/1: Connection refused.", "connection refused"),
+        ("Kafka at broker-7:9092 does not answer: broker-7:9092/1: Connection refused.", "connection refused"),
         ('FATAL:  password authentication failed for user "momus"', "password authentication failed"),
         ("canceling statement due to statement timeout", "statement timeout"),
         ("/srv/momus/store/0: No space left on device", "no space left on device"),

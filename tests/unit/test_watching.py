@@ -9,7 +9,7 @@ import pytest
 from node.execution.watching import ExecutionProgress
 from node.home.pulse import Part, Pulse, monotonic_ms, read_pulse, write_pulse
 from node.ordering.watching import GRACE_MS, OrderWatch
-from node.process.watching import Dependency, Failing, Work, asking, part_before, pulsing
+from node.process.watching import SLOW_MS, Dependency, Failing, Work, asking, part_before, pulsing
 from tests.patience import WAIT_S
 
 
@@ -27,8 +27,17 @@ def test_a_dependency_keeps_when_it_answered_last_and_what_it_said_since() -> No
     clock.ms += 10
     dependency.failed("no\n  answer")
     assert dependency.part() == Part(1_000_000, "no answer")
-    dependency.answered()
-    assert dependency.part() == Part(1_000_010)
+    with dependency.asked():
+        clock.ms += SLOW_MS - 1
+    assert dependency.part() == Part(1_000_010 + SLOW_MS - 1)
+    with dependency.asked():
+        clock.ms += SLOW_MS
+    assert dependency.part() == Part(1_000_010 + SLOW_MS - 1, "too slow, it took 2.0 s to answer"), (
+        "too late is no answer"
+    )
+    with pytest.raises(OSError), dependency.asked():
+        raise OSError
+    assert dependency.part().well_ms == 1_000_010 + SLOW_MS - 1
 
 
 @pytest.mark.parametrize(
