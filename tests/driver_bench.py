@@ -1,6 +1,7 @@
 """A driver in a thread: its turns, threads and files are the real ones; its loop only notes what it is given."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -12,7 +13,7 @@ from backbone.store import StoreFailed, StoreReader, StoreWriter
 from consensus.core.timers import ConsensusSettings
 from consensus.runtime.clock import SteadyClock
 from consensus.runtime.driver import Driver
-from consensus.runtime.journal_file import create
+from consensus.runtime.journal_file import create, open_journal
 from consensus.runtime.loop import Loop
 from consensus.runtime.ports import Ports
 from ledger.committee import Committees
@@ -70,7 +71,7 @@ class DriverBench:
             store_reader=StoreReader(home / "store"),
             intake=intake,
             source=intake,
-            journal_path=home / "journal",
+            open_journal=partial(open_journal, home / "journal", chain.digest, validator_key(0).public_key),
             lag=lag,
             claims=lambda: (),
             now_ms=SteadyClock().now_ms,

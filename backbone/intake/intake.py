@@ -14,7 +14,6 @@ is not decided here (docs/protocol.md, *When the log was rewritten*): `reread`, 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from threading import Event, Lock
 from time import monotonic
 from types import MappingProxyType
 from typing import Final
@@ -68,9 +67,9 @@ class Intake:
         }
         self._reader = OpenReader(parts, self._partitions)
         self._suspects = Suspects(parts, self._partitions, self._reader, now_ms)
-        self._turn = Lock()
-        self._accounts = Lock()
-        self._room = Event()
+        self._turn = parts.threads.lock()
+        self._accounts = parts.threads.lock()
+        self._room = parts.threads.event()
         self.partitions: Final = MappingProxyType(self._partitions)
         """Where the reading of each stands."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from backbone.intake.retained_records import RetainedRecords
 from backbone.log import ReadableLog
 from backbone.store import StoreReader, StoreWriter
+from backbone.threads import REAL, Threads
 
 Chain = Callable[[bytes, int, int, bytes | None], bytes]
 """(chain digest before, incarnation, offset, value) -> the chain digest after that record."""
@@ -21,3 +22,4 @@ class IntakeParts:
     stored: StoreReader
     retained: RetainedRecords
     chain: Chain
+    threads: Threads = REAL

@@ -3,17 +3,15 @@
 from collections.abc import Mapping
 from contextlib import closing
 from functools import lru_cache, partial
-from threading import Event as Flag
 from typing import Final
 
 from backbone.log import PositionLost, TopicMissing
 from backbone.store import StoreDamaged, StoreFailed, ValueTooLarge
 from consensus.core.events import Finalize
 from consensus.core.timers import ConsensusSettings
-from consensus.runtime.boot import Booter
+from consensus.runtime.boot import Boot, Booter
 from consensus.runtime.errors import ValidatorHalt
 from consensus.runtime.journal import Journal
-from consensus.runtime.journal_file import open_journal
 from consensus.runtime.loop import Claims, Loop
 from consensus.runtime.outbox import Outbox
 from consensus.runtime.ports import LoopPorts, Ports
@@ -23,7 +21,6 @@ from consensus.wire.final_blocks import BlockReader
 from consensus.wire.messages import Wire
 from consensus.wire.topics import all_positions, consensus_topics, voting_topics
 from ledger.block import FinalBlock
-from ledger.keys import verify
 
 __all__ = ["ConsensusSettings", "Driver", "Ports", "ValidatorHalt"]
 
@@ -53,28 +50,27 @@ class Driver:
         self._ports = ports
         self._settings = settings
         self._index = index
-        self._stop = Flag()
+        self._stop = ports.threads.event()
         self._loop: Loop | None = None
         self._outbox: Outbox | None = None
         self._reading: Reading | None = None
         genesis = ports.genesis
-        self._queues = Queues((*voting_topics(genesis, self._committee), _INTAKE, genesis.topic_name("blocks")))
-        self._verified = lru_cache(VERIFIED_MAX)(verify)
+        names = (*voting_topics(genesis, self._committee), _INTAKE, genesis.topic_name("blocks"))
+        self._queues = Queues(names, threads=ports.threads)
+        self._verified = lru_cache(VERIFIED_MAX)(ports.verify)
         self._executor_due_ms = 0
 
     def run(self) -> None:
         """Boot, then decide until `stop`."""
         ports = self._ports
         with (
-            closing(
-                open_journal(ports.journal_path, ports.genesis.digest, ports.key.public_key, ports.on_durable)
-            ) as journal,
+            closing(ports.open_journal()) as journal,
             closing(Outbox(ports.log.producer(), FLUSH_MS)) as outbox,
-            closing(Reading(self._queues)) as reading,
+            closing(Reading(self._queues, ports.threads)) as reading,
         ):
             self._outbox, self._reading = outbox, reading
             put = partial(self._queues.put, _INTAKE)
-            intake = IntakeTail(ports.intake, ports.source, self._settings.read_records_max, put)
+            intake = IntakeTail(ports.intake, ports.source, self._settings.read_records_max, put, ports.threads)
             self._loop = loop = self._boot(journal, outbox, intake)
             for advance in ports.intake.backlog():
                 loop.take(advance, ports.now_ms())
@@ -161,7 +157,10 @@ class Driver:
             verify=self._verified,
             settled_height=ports.settled_height,
         )
-        return Loop(loop_ports, self._settings, boot, ports.now_ms())
+        return self._make_loop(loop_ports, boot)
+
+    def _make_loop(self, ports: LoopPorts, boot: Boot) -> Loop:
+        return Loop(ports, self._settings, boot, self._ports.now_ms())
 
     def _on_final(self, final: Finalize) -> None:
         self._tell(final.block)

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from backbone.intake.intake import Advance, Differs, Shown
 from backbone.log import Log
 from backbone.store import StoredFinal, StoredRecord
+from backbone.threads import REAL, Threads
 from consensus.core import events
 from consensus.runtime.journal import Journal
 from consensus.wire.messages import Verify
@@ -16,7 +16,7 @@ from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.header import Head, Opening
-from ledger.keys import PrivateKey
+from ledger.keys import PrivateKey, verify
 
 
 class IntakePort(Protocol):
@@ -87,7 +87,8 @@ class Ports:
     store_reader: FinalsPort
     intake: IntakePort
     source: RecordSource
-    journal_path: Path
+    open_journal: Callable[[], Journal]
+    """First of all at boot. Raises: as `consensus.runtime.journal_file.open_journal`."""
     lag: Callable[[], int]
     """Records that the executor is behind the last final block; asked about ten times a second."""
     claims: Callable[[], Sequence[Checkpoint]]
@@ -103,6 +104,9 @@ class Ports:
     """Told of a final block after the store has it and the intake knows."""
     settled_height: int = 0
     """Up to here contradictions of the state were settled by who runs this validator; 0: none ever was."""
+    verify: Verify = verify
+    """What it has answered is remembered."""
+    threads: Threads = REAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,11 @@ what is not stays where it is.
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from threading import Condition, Lock
 from typing import Final, Protocol
 
 from backbone.intake.intake import Advance
 from backbone.log import LogRecord
+from backbone.threads import REAL, Threads
 
 ITEMS_MAX: Final = 1_024
 BYTES_MAX: Final = 1 << 20
@@ -47,10 +47,10 @@ class Taker(Protocol):
 class Queues:
     """One for each name. Any thread puts; the loop's thread waits and takes."""
 
-    def __init__(self, names: Iterable[str], items_max: int = ITEMS_MAX, bytes_max: int = BYTES_MAX) -> None:
-        lock = Lock()
-        self._news = Condition(lock)
-        self._room = Condition(lock)
+    def __init__(
+        self, names: Iterable[str], items_max: int = ITEMS_MAX, bytes_max: int = BYTES_MAX, threads: Threads = REAL
+    ) -> None:
+        self._news, self._room = threads.conditions(2)
         self._queues: dict[str, deque[tuple[object, int]]] = {name: deque() for name in names}
         self._bytes = dict.fromkeys(self._queues, 0)
         self._items_max = items_max

@@ -3,12 +3,12 @@
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from queue import Empty, Queue
-from threading import Event, Thread
+from functools import partial
 from typing import Final
 
 from backbone.log import Log, LogReader, LogRecord, LogUnavailable, PositionLost
 from backbone.store import StoredRecord
+from backbone.threads import REAL, Thread, Threads
 from consensus.core.events import Fetch, Probe, Reread
 from consensus.runtime.loop import Restarted, TopicRestarted
 from consensus.runtime.ports import IntakePort, RecordSource, Request
@@ -29,9 +29,10 @@ class ReadingEnded(Unavailable):
 class Reading:
     """The threads of one driver, which fill `queues`."""
 
-    def __init__(self, queues: Queues) -> None:
+    def __init__(self, queues: Queues, threads: Threads = REAL) -> None:
         self._queues = queues
-        self._stop = Event()
+        self._make_thread = threads.thread
+        self._stop = threads.event()
         self._error: Exception | None = None
         """The first that waiting does not heal. It waits behind nothing that was read."""
         self.unavailable: Counter[str] = Counter()
@@ -44,7 +45,7 @@ class Reading:
         self, name: str, body: Callable[[], None], close: Callable[[], None], errors: tuple[type[Exception], ...]
     ) -> None:
         """Run `body` again and again in a thread, with a pause where the log is unavailable; `close` at the end."""
-        thread = Thread(target=self._run, args=(name, body, close, errors), name=name, daemon=True)
+        thread = self._make_thread(partial(self._run, name, body, close, errors), name)
         self._threads.append(thread)
         thread.start()
 
@@ -86,13 +87,19 @@ class IntakeTail:
     """
 
     def __init__(
-        self, intake: IntakePort, source: RecordSource, records_max: int, put: Callable[[Sequence[object]], None]
+        self,
+        intake: IntakePort,
+        source: RecordSource,
+        records_max: int,
+        put: Callable[[Sequence[object]], None],
+        threads: Threads = REAL,
     ) -> None:
         self._intake = intake
         self._source = source
         self._records_max = records_max
         self._put = put
-        self._orders: Queue[Reread | Fetch] = Queue()
+        self._ordered, *_ = threads.conditions(1)
+        self._orders: deque[Reread | Fetch] = deque()
         """To be fetched. The core asks rarely, and of what it asks while a fetch lasts only the newest is fetched."""
         self._newest: dict[int, Fetch] = {}
         """By partition."""
@@ -107,16 +114,16 @@ class IntakeTail:
                 self._fetched.append((request, None, ()))
             case Fetch(target=target):
                 self._newest[target.partition] = request
-                self._orders.put(request)
+                self._order(request)
             case _:
-                self._orders.put(request)
+                self._order(request)
 
     def supply(self) -> None:
         """Fetch what is asked for next."""
-        try:
-            order = self._orders.get(timeout=WAIT_MS / 1000)
-        except Empty:
-            return
+        with self._ordered:
+            if not self._ordered.wait_for(lambda: self._orders, WAIT_MS / 1000):
+                return
+            order = self._orders.popleft()
         assert order.before is not None
         assert order.target is not None
         if isinstance(order, Fetch) and self._newest.get(order.target.partition) is not order:
@@ -126,6 +133,11 @@ class IntakeTail:
             self._fetched.append((order, order.before, records))
         elif isinstance(order, Reread):
             self._fetched.append((order, order.before, ()))
+
+    def _order(self, order: Reread | Fetch) -> None:
+        with self._ordered:
+            self._orders.append(order)
+            self._ordered.notify()
 
     def read(self) -> None:
         """Carry out what was fetched, then read a batch. Raises: as `Intake.pump`."""

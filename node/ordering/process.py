@@ -9,6 +9,7 @@ from backbone.log import Log, PositionLost, TopicMissing
 from backbone.store import StoreFailed, StoreReader, StoreWriter
 from consensus.core.timers import ConsensusSettings
 from consensus.runtime.driver import Driver, Ports
+from consensus.runtime.journal_file import open_journal
 from ledger import digests
 from ledger.block import FinalBlock
 from ledger.errors import Halt, Unavailable
@@ -81,7 +82,7 @@ def _run(process: Process, context: NodeContext, key: PrivateKey, log: Log, stor
             store_reader=stored,
             intake=intake,
             source=OwnRecords(retained) if peers is None else FirstOf([OwnRecords(retained), peers]),
-            journal_path=home.journal_file,
+            open_journal=partial(open_journal, home.journal_file, genesis.digest, key.public_key),
             lag=lag,
             claims=MailboxReader(home.checkpoint_mailbox, genesis).read,
             now_ms=clock.steady.now_ms,

@@ -4,6 +4,7 @@ journal, store, intake and core agree at once, and the next incarnation is read 
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread, current_thread
 
@@ -17,7 +18,7 @@ from backbone.store import StoreReader, StoreWriter
 from consensus.core.timers import ConsensusSettings
 from consensus.runtime.clock import SteadyClock
 from consensus.runtime.driver import Driver
-from consensus.runtime.journal_file import create
+from consensus.runtime.journal_file import create, open_journal
 from consensus.runtime.ports import Ports
 from consensus.wire.topics import voting_topics
 from ledger.committee import Committees
@@ -78,16 +79,17 @@ class Life:
         final = final_heads(parts.stored, chain)
         found = sources(parts.stored, chain, final)
         self.intake = Intake(parts, chain.empty_heads(), final, found, IntakeLimits())
+        key = validator_key(0)
         ports = Ports(
             genesis=chain,
             committees=Committees.of(chain),
-            key=validator_key(0),
+            key=key,
             log=log,
             store=self.store,
             store_reader=self.stored,
             intake=self.intake,
             source=NoSource(),
-            journal_path=path / "journal",
+            open_journal=partial(open_journal, path / "journal", chain.digest, key.public_key, steps.take),
             lag=lambda: 0,
             claims=lambda: (),
             now_ms=SteadyClock().now_ms,

@@ -1,6 +1,7 @@
 """The driver over threads and files: one validator and four, start, stop and what stops it."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -72,16 +73,17 @@ class Running:
         self.store = StoreWriter(home / "store")
         self.reader = StoreReader(home / "store")
         intake = intake_of(chain, log, self.store, home)
+        key = key or validator_key(index)
         ports = Ports(
             genesis=chain,
             committees=Committees.of(chain),
-            key=key or validator_key(index),
+            key=key,
             log=log,
             store=self.store,
             store_reader=self.reader,
             intake=intake,
             source=NoSource(),
-            journal_path=home / "journal",
+            open_journal=partial(open_journal, home / "journal", chain.digest, key.public_key),
             lag=lambda: 0,
             claims=claims,
             now_ms=SteadyClock().now_ms,
@@ -319,7 +321,7 @@ def test_a_log_that_does_not_answer_at_first_leaves_no_lock_behind(tmp_path: Pat
         store_reader=reader,
         intake=intake_of(chain, log, store, tmp_path),
         source=NoSource(),
-        journal_path=tmp_path / "journal",
+        open_journal=partial(open_journal, tmp_path / "journal", chain.digest, validator_key(0).public_key),
         lag=lambda: 0,
         claims=lambda: (),
         now_ms=SteadyClock().now_ms,

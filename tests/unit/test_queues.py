@@ -160,7 +160,7 @@ def driver_of_nothing() -> Driver:
         store_reader=nobody,
         intake=nobody,
         source=nobody,
-        journal_path=nobody,
+        open_journal=nobody,
         lag=lambda: 0,
         claims=lambda: (),
         now_ms=lambda: 0,
