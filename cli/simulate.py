@@ -18,13 +18,24 @@ from simulation.mutants import MUTANTS
 from simulation.parts.faults import FAULTS
 from simulation.parts.mishaps import Mishap
 from simulation.report import shown_fork, summarise
-from simulation.runs import ANY, Plan, Verdict, kill_all, run, run_all
+from simulation.runs import ANY, KINDS, Plan, Verdict, kill_all, run, run_all
+from simulation.threads.ports import PORT_FAULTS
 
 NONE: Final = "none"
 NIGHTLY: Final = range(1_000_000, 1_100_000)
 SIZES: Final = (4, 4, 4, 7, 10)
 """How many validators the worlds of consecutive seeds have, where many are run to find something."""
-SHOWN: Final = ("seeds", "violated", "seconds", "views", "blocks", "messages", "faults", "virtual_hours_per_hour")
+SHOWN: Final = (
+    "seeds",
+    "threaded",
+    "violated",
+    "seconds",
+    "views",
+    "blocks",
+    "messages",
+    "faults",
+    "virtual_hours_per_hour",
+)
 
 
 def command(
@@ -38,10 +49,16 @@ def command(
     ] = None,
     adversary: Annotated[str, typer.Option(help=f"Kinds, by commas, or any: {', '.join(ADVERSARIES)}.")] = ANY,
     faults: Annotated[
-        str, typer.Option(help=f"By commas, or any, or none: {', '.join([*FAULTS, *(m.value for m in Mishap)])}.")
+        str,
+        typer.Option(
+            help=f"By commas, or any, or none: {', '.join([*FAULTS, *PORT_FAULTS, *(m.value for m in Mishap)])}."
+        ),
     ] = ANY,
     mutant: Annotated[str | None, typer.Option(help="Plant this bug first.")] = None,
     checker: Annotated[str | None, typer.Option(help=f"Watch with one only: {', '.join(CHECKERS)}.")] = None,
+    kind: Annotated[
+        str, typer.Option(help=f"Of worlds: {', '.join(KINDS)}, or any: every third seed's is threaded.")
+    ] = ANY,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
     trace: Annotated[bool, typer.Option("--trace", help="One line per validator and event.")] = False,
     mutants: Annotated[bool, typer.Option("--mutants", help="Plant every known bug, until it is found.")] = False,
@@ -58,10 +75,13 @@ def command(
     sizes = SIZES if nightly else _sizes(validators)
     numbers = NIGHTLY if nightly else _seeds(seeds)
     _check(adversary, [*ADVERSARIES], "adversary")
-    _check(faults, [NONE, *FAULTS, *(mishap.value for mishap in Mishap)], "fault")
+    _check(faults, [NONE, *FAULTS, *PORT_FAULTS, *(mishap.value for mishap in Mishap)], "fault")
     _check(mutant or ANY, [known.name for known in MUTANTS], "planted bug")
     _check(checker or ANY, [*CHECKERS], "checker")
-    plans = [Plan(seed, sizes[seed % len(sizes)], byzantine, adversary, faults, mutant, checker) for seed in numbers]
+    _check(kind, [*KINDS], "kind")
+    plans = [
+        Plan(seed, sizes[seed % len(sizes)], byzantine, adversary, faults, mutant, checker, kind) for seed in numbers
+    ]
     started = perf_counter()
     verdicts: list[Verdict] = []
     try:

@@ -26,6 +26,10 @@ STRIKES: Final = {
     "a record is lost": "records lost",
     "a record is doubled": "records doubled",
     "a record is kept from a reader": "records kept from a reader",
+    "is failed by": "port calls that fail",
+    "hears nothing of": "port calls cut off",
+    "waits long for": "slow port calls",
+    "is asked to end": "processes asked to end",
 }
 """What counts as a fault, as traces and as reports call it. Delays, wrong clocks and slow intakes are not counted."""
 
@@ -40,6 +44,8 @@ def summarise(verdicts: Sequence[Verdict], seconds: float) -> dict[str, object]:
     healed = [healing for verdict in verdicts for healing in verdict.healings]
     return {
         "seeds": len(verdicts),
+        "threaded": sum(verdict.plan.is_threaded for verdict in verdicts),
+        "switches": counts["switches"],
         "violated": sum(verdict.violation is not None for verdict in verdicts),
         "seconds": round(seconds, 1),
         "virtual_hours": round(virtual_s / 3600, 1),

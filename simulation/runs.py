@@ -20,10 +20,15 @@ from simulation.mutants import MUTANTS
 from simulation.parts.agenda import START_MS
 from simulation.parts.faults import only
 from simulation.parts.mishaps import Mishap
+from simulation.threads.ports import only_ports
+from simulation.threads.world import ThreadedWorld
 from simulation.trace import Trace
 from simulation.world import World
 
 ANY: Final = "any"
+THREADS: Final = "threads"
+KINDS: Final = ("turns", THREADS)
+"""Of worlds: a validator's turns one after the other, or all of its threads under a scheduler."""
 KILL_WORLDS_MAX: Final = 40
 """Within so many worlds every planted bug must be found."""
 _CHUNK: Final = 4
@@ -44,6 +49,14 @@ class Plan:
     mutant: str | None = None
     checker: str | None = None
     """The only checker that watches; None: all."""
+    kind: str = ANY
+    """Of what kind the world is; `any`: every third seed's validators run in threads, all others' in turns."""
+
+    @property
+    def is_threaded(self) -> bool:
+        """Whether production's driver runs as it is, under the scheduler. Never in a world that is to fork."""
+        may_fork = self.byzantine is not None and 3 * self.byzantine >= self.validators
+        return not may_fork and (self.kind == THREADS or (self.kind == ANY and self.seed % 3 == 0))
 
     def command(self) -> str:
         """The command that replays it."""
@@ -57,6 +70,7 @@ class Plan:
             "--faults": None if self.faults == ANY else self.faults,
             "--mutant": self.mutant,
             "--checker": self.checker,
+            "--kind": None if self.kind == ANY else self.kind,
         }
         given = [word for option, value in options.items() if value is not None for word in (option, value)]
         seeds = f"{self.seed}..{self.seed}"
@@ -106,6 +120,9 @@ def world_of(plan: Plan, trace: Trace | None = None) -> World:
     cast = Cast(plan.validators, tuple(ADVERSARIES[name] for name in adversaries), mishaps)
     faults = None if plan.faults == ANY else only(plan.faults.split(","))
     checkers = CHECKERS if plan.checker is None else (plan.checker,)
+    if plan.is_threaded and cast.is_safe:
+        ports = None if plan.faults == ANY else only_ports(plan.faults.split(","))
+        return ThreadedWorld(plan.seed, cast, faults, checkers, trace, ports)
     if cast.is_safe:
         return World(plan.seed, cast, faults, checkers, trace)
     return DividedWorld(plan.seed, cast, faults, [name for name in checkers if name in WATCHING], trace)
@@ -157,7 +174,7 @@ def kill(mutant: str, checker: str | None = None, worlds_max: int = KILL_WORLDS_
     planted = next(known for known in MUTANTS if known.name == mutant)
     for world in range(worlds_max):
         seed, size = planted.seed + world, planted.validators
-        plan = Plan(seed, size, planted.byzantine, planted.adversary, planted.faults, mutant, checker)
+        plan = Plan(seed, size, planted.byzantine, planted.adversary, planted.faults, mutant, checker, planted.kind)
         verdict = run(plan)
         if verdict.violation is not None:
             return Kill(mutant, world + 1, verdict.violation)

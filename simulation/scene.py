@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from random import Random
-from typing import Final
+from typing import ClassVar, Final
 
 from backbone.log import LogRecord
 from backbone.store import StoredFinal, StoredRecord
@@ -16,6 +16,7 @@ from consensus.runtime.ports import Request
 from consensus.runtime.range_check import leads
 from consensus.wire.topics import consensus_topics
 from ledger.committee import Committees
+from ledger.header import Head
 from simulation.adversaries import Adversary
 from simulation.cast import PARTITIONS, ByzantineLoop, Cast, make_genesis, make_keys
 from simulation.checkers import Checkers
@@ -34,6 +35,8 @@ SETTINGS: Final = ConsensusSettings(timeout_max_ms=8_000, resend_max_ms=4_000, l
 
 class Scene:
     """Processes are known by their seat: a validator's index; behind those, second processes with the same key."""
+
+    validator_class: ClassVar[type[SimValidator]] = SimValidator
 
     def __init__(
         self, cast: Cast, random: Random, faults: Faults, checkers: Collection[str], trace: Trace | None
@@ -82,7 +85,8 @@ class Scene:
         clock = DriftingClock(random.randint(-offset_ms, offset_ms), random.randint(-drift_ppm, drift_ppm))
         loop_class = ByzantineLoop if index >= first else Loop
         key = self._keys[index]
-        validator = SimValidator(self.genesis, self._wire, index, seat, key, SETTINGS, clock, random, self, loop_class)
+        make = self.validator_class
+        validator = make(self.genesis, self._wire, index, seat, key, SETTINGS, clock, random, self, loop_class)
         self.validators.append(validator)
         self._busy_until_ms.append(0)
         self._turn_at_ms.append(None)
@@ -142,7 +146,7 @@ class Scene:
 
         def act(request: Reread | Fetch) -> None:
             if subject.is_up and subject.life == life:
-                found = self._held_by_others(subject, request)
+                found = self.held_by_others(subject, request.before, request.target)
                 self._run(subject, lambda: subject.carry_out(request, found))
                 self._wake(subject, self.agenda.now_ms)
                 self._fetch_records(subject)
@@ -154,9 +158,10 @@ class Scene:
         else:
             self.log.carry_out(act, request)
 
-    def _held_by_others(self, subject: SimValidator, request: Reread | Fetch) -> list[StoredRecord] | None:
+    def held_by_others(
+        self, subject: SimValidator, before: Head | None, target: Head | None
+    ) -> list[StoredRecord] | None:
         """What a validator finds when it asks itself and then the others, in turn, for records."""
-        before, target = request.before, request.target
         if before is None or target is None:
             return None
         for other in (subject, *self.validators):

@@ -6,7 +6,7 @@ produced must become final everywhere; a quiet one, in which nothing may be said
 
 from collections.abc import Collection
 from random import Random
-from typing import Final
+from typing import ClassVar, Final
 
 from backbone.store import StoredFinal
 from simulation.cast import PARTITIONS, Cast
@@ -35,6 +35,9 @@ LAGGING: Final = 100
 class World(Scene):
     """One run of one seed."""
 
+    settle_ms: ClassVar[int] = SETTLE_MS
+    quiet_ms: ClassVar[int] = QUIET_MS
+
     def __init__(
         self,
         seed: int,
@@ -61,9 +64,9 @@ class World(Scene):
         views_max = self.views_max()
         self.agenda.run_until(self.agenda.now_ms + HEAL_MS_MAX, is_all_final)
         checkers.on_end("after the heal", views_max)
-        self.agenda.run_until(self.agenda.now_ms + SETTLE_MS)
+        self.agenda.run_until(self.agenda.now_ms + self.settle_ms)
         before = self.log.appended.copy()
-        self.agenda.run_until(self.agenda.now_ms + QUIET_MS)
+        self.agenda.run_until(self.agenda.now_ms + self.quiet_ms)
         checkers.on_quiet(self.log.appended - before)
         self._wake_chain()
         self._note_heal()

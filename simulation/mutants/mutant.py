@@ -18,6 +18,8 @@ class Mutant:
     changes: tuple[Change, ...]
     adversary: str = "any"
     faults: str = "any"
+    kind: str = "turns"
+    """Of the worlds that find it."""
     validators: int = 4
     liars: int = 1
     """Adversaries in each of its worlds, where their kind is named. A third or more: worlds that are to fork."""

@@ -7,8 +7,9 @@ from typing import Final, cast
 
 from backbone.intake.intake import Advance, Intake, IntakeLimits, IntakeParts, Shown, Source
 from backbone.intake.retained_records import RetainedRecords
-from backbone.log import LogRecord, LogUnavailable, PositionLost, TopicInfo
+from backbone.log import LogRecord, LogUnavailable, PositionLost, ReadableLog, TopicInfo
 from backbone.store import StoreReader, StoreWriter
+from backbone.threads import REAL, Threads
 from ledger import digests
 from ledger.genesis import Genesis
 from ledger.header import decode_header
@@ -123,7 +124,9 @@ class SeatReader:
         return lie
 
 
-def open_intake(genesis: Genesis, store: SimStore, log: SeatLog, now_ms: Callable[[], int]) -> Intake:
+def open_intake(
+    genesis: Genesis, store: SimStore, log: ReadableLog, now_ms: Callable[[], int], threads: Threads = REAL
+) -> Intake:
     """The intake of a process that starts from what its store holds."""
     headers = [decode_header(final.header_bytes, genesis.partitions) for final in store.finals]
     final = genesis.empty_heads()
@@ -141,6 +144,7 @@ def open_intake(genesis: Genesis, store: SimStore, log: SeatLog, now_ms: Callabl
         cast(StoreReader, store),
         cast(RetainedRecords, store.retained),
         _chain,
+        threads,
     )
     return Intake(parts, genesis.empty_heads(), final, sources, IntakeLimits(), now_ms)
 

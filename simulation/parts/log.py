@@ -29,6 +29,8 @@ class Sending:
     topic: str
     value: bytes
     is_alive: Callable[[], bool]
+    on_done: Callable[[bool], None]
+    """Told whether it came into the log."""
 
 
 class TopicReader:
@@ -131,6 +133,10 @@ class SimLog:
         self._topics[topic], self._begins[topic] = [], 0
         self._restart_lost(topic)
 
+    def begin(self, topic: str) -> int:
+        """The first position of a topic that is there."""
+        return self._begins[topic]
+
     def _found(self, topic: str, position: int) -> int:
         """A position that is there: where it is gone, the beginning."""
         return position if self._begins[topic] <= position <= len(self._topics[topic]) else self._begins[topic]
@@ -149,16 +155,25 @@ class SimLog:
         """Everything in all topics, as whoever looks into a fork would read it."""
         return [value for topic in self._topics for value in self.values(topic, 0)]
 
-    def send(self, sender: int, topic: str, value: bytes, is_alive: Callable[[], bool], late_ms: int = 0) -> None:
+    def send(
+        self,
+        sender: int,
+        topic: str,
+        value: bytes,
+        is_alive: Callable[[], bool],
+        late_ms: int = 0,
+        on_done: Callable[[bool], None] = lambda is_there: None,
+    ) -> None:
         """A record leaves, after `late_ms`. If its sender dies before it arrives, it may be lost with it."""
         held_up_ms = max(0, self._cut_until_ms.get(sender, 0) - self._agenda.now_ms)
         if chance(self._random, self.faults.lose) or (held_up_ms and self._random.randrange(2)):
             self.struck["a record is lost"] += 1
+            on_done(False)
             return
         is_doubled = chance(self._random, self.faults.duplicate)
         self.struck["a record is doubled"] += is_doubled
         for _ in range(1 + is_doubled):
-            sending = Sending(sender, topic, value, is_alive)
+            sending = Sending(sender, topic, value, is_alive, on_done)
             self._sendings[sending] = None
             at_ms = self._agenda.now_ms + late_ms + held_up_ms + self._delay_ms()
             self._agenda.plan(at_ms, self._arrive, sending)
@@ -166,11 +181,21 @@ class SimLog:
     def read(self, seat: int, positions: Mapping[str, int], deliver: Callable[[Told], None]) -> None:
         """Read every topic for a process, from its positions on, until `stop`."""
         for topic in self._topics:
-            reader = TopicReader(seat, topic, positions[topic], deliver)
-            self._readers[topic].append(reader)
-            if (found := self._found(topic, reader.cursor)) != reader.cursor:
-                self._restart(reader, found)
-            self._fetch(reader)
+            self.open(seat, topic, positions[topic], deliver)
+
+    def open(self, seat: int, topic: str, position: int, deliver: Callable[[Told], None]) -> TopicReader:
+        """Read one topic on from a position, until it is closed."""
+        reader = TopicReader(seat, topic, position, deliver)
+        self._readers[topic].append(reader)
+        if (found := self._found(topic, position)) != position:
+            self._restart(reader, found)
+        self._fetch(reader)
+        return reader
+
+    def close(self, reader: TopicReader) -> None:
+        """Nothing is delivered to it any more."""
+        reader.is_open = False
+        self._readers[reader.topic] = [other for other in self._readers[reader.topic] if other is not reader]
 
     def read_again(self, seat: int, topic: str, position: int) -> None:
         """Let a process read a topic on from an earlier position."""
@@ -194,6 +219,7 @@ class SimLog:
             return
         self._topics[sending.topic].append((sending.value, sending.sender))
         self.appended[sending.sender] += 1
+        sending.on_done(True)
         self.on_append(sending.topic, sending.value)
         for reader in self._readers[sending.topic]:
             self._fetch(reader)

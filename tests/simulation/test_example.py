@@ -9,6 +9,7 @@ from simulation.checkers import CHECKERS
 from simulation.mutants import MUTANTS
 from simulation.parts.faults import FAULTS
 from simulation.parts.mishaps import Mishap
+from simulation.threads.ports import PORT_FAULTS
 
 PAGE = Path(__file__).parents[2] / "docs" / "byzantine-testing.md"
 
@@ -23,5 +24,6 @@ def test_example_of_an_adversary_runs_as_it_stands() -> None:
 def test_page_names_every_adversary_fault_checker_and_planted_bug() -> None:
 
     page = PAGE.read_text()
-    names = [*ADVERSARIES, *CHECKERS, *FAULTS, *(mishap.value for mishap in Mishap), *(it.name for it in MUTANTS)]
+    named = [*ADVERSARIES, *CHECKERS, *FAULTS, *PORT_FAULTS]
+    names = [*named, *(mishap.value for mishap in Mishap), *(it.name for it in MUTANTS)]
     assert [name for name in names if name not in page] == []

@@ -20,7 +20,7 @@ def test_worlds_of_several_sizes_are_summed_up(tmp_path: Path, capsys: pytest.Ca
     assert summary["faults"] == sum(summary["faults_by_name"].values()) > 100
     assert max(map(int, summary["heals_by_views"])) <= 3
     shown = capsys.readouterr().out
-    assert f"seeds 6, violated 0, seconds {summary['seconds']}" in shown
+    assert f"seeds 6, threaded 2, violated 0, seconds {summary['seconds']}" in shown
     assert f"virtual hours per hour {summary['virtual_hours_per_hour']}" in shown
 
 
@@ -63,6 +63,7 @@ def test_fork_above_a_third_names_its_culprits(capsys: pytest.CaptureFixture[str
         ["--seeds", "7..3"],
         ["--validators", "0"],
         ["--checker", "Mood"],
+        ["--kind", "fibres"],
         ["--mutant", "a bug"],
     ],
 )

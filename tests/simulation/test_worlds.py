@@ -11,6 +11,7 @@ from tests.fresh_python import in_fresh_python
 
 SEEDS = 500
 FAULTS = ["crashes at", "is cut off", "is split off with", "is paused", "has a lag of", "meets with a mishap:"]
+PORT_STRIKES = ["is failed by", "hears nothing of", "waits long for", "is asked to end"]
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,14 @@ def test_every_fault_strikes_often(verdicts: list[Verdict]) -> None:
     assert counts["stores"] > 10_000
 
 
+def test_a_third_runs_under_the_scheduler_and_every_fault_of_ports_strikes(verdicts: list[Verdict]) -> None:
+    threaded = [verdict for verdict in verdicts if verdict.plan.is_threaded]
+    assert 3 * len(threaded) >= SEEDS
+    assert min(verdict.counts["switches"] for verdict in threaded) > 1_000
+    struck = {fault: sum(verdict.counts.get(fault, 0) for verdict in threaded) for fault in PORT_STRIKES}
+    assert {fault: count for fault, count in struck.items() if count < 100} == {}
+
+
 def test_every_adversary_takes_part(verdicts: list[Verdict]) -> None:
     seen = {name for verdict in verdicts for name in verdict.adversaries}
     assert seen == set(ADVERSARIES)
@@ -41,7 +50,8 @@ def test_every_adversary_takes_part(verdicts: list[Verdict]) -> None:
 
 def test_same_seed_gives_the_same_trace_in_another_process_with_another_hash_seed() -> None:
     code = "from simulation.runs import Plan, trace_digest; print(trace_digest(Plan({seed})))"
-    for seed in (1, 3, 7):
+    assert [Plan(seed).is_threaded for seed in (1, 3, 6)] == [False, True, True]
+    for seed in (1, 3, 6, 7):
         here = trace_digest(Plan(seed))
         assert trace_digest(Plan(seed)) == here
         assert in_fresh_python(code.format(seed=seed), hash_seed=seed) == here

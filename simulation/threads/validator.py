@@ -1,0 +1,311 @@
+"""A validator whose process is production's: the driver, its queues, readers, outbox and intake, on virtual threads.
+
+Built in the order of `node.ordering.process`: the intake over the store as it is, then the driver, which opens the
+journal, reads its own topic to the end, brings the store up to the journal, and only then starts to read.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from random import Random
+from typing import Any, Final, Protocol, cast
+
+from backbone.log import Log, LogRecord
+from backbone.store import StoredRecord, StoreFailed
+from consensus.core.timers import ConsensusSettings
+from consensus.runtime.boot import Boot
+from consensus.runtime.driver import Driver
+from consensus.runtime.errors import JournalFailed
+from consensus.runtime.journal import Journal
+from consensus.runtime.loop import Loop
+from consensus.runtime.ports import LoopPorts, OutboxPort, Ports
+from ledger.checkpoint import Checkpoint
+from ledger.committee import Committees
+from ledger.header import Head
+from simulation.cast import ByzantineLoop
+from simulation.parts.disk import Crashed, JournalDisk
+from simulation.parts.faults import Faults
+from simulation.parts.intake import open_intake
+from simulation.parts.log import SimLog
+from simulation.parts.signatures import verify_memoised
+from simulation.parts.store import SimStore
+from simulation.parts.validator import COMPACT_BYTES, SimValidator
+from simulation.threads.log import ProcessLog
+from simulation.threads.ports import Points, Port, PortFaults
+from simulation.threads.primitives import Bell, VirtualThreads
+from simulation.threads.scheduler import Process, Scheduler, VirtualThread
+
+FETCH_MS: Final = 300
+"""What it takes at most to ask others for records."""
+
+_STORE_ERRORS: Final = dict.fromkeys(("append", "sync", "append_final", "append_certificate"), StoreFailed)
+_DURABLE: Final = frozenset({"replace_suffix", "append_final", "append_certificate"})
+
+
+class Host(Protocol):
+    """The world, as far as processes reach it; `seat` says whose."""
+
+    @property
+    def scheduler(self) -> Scheduler: ...
+    @property
+    def log(self) -> SimLog: ...
+    @property
+    def faults(self) -> Faults: ...
+    @property
+    def port_faults(self) -> PortFaults: ...
+    def own_values(self, seat: int, topic: str, position: int) -> list[bytes]: ...
+    def on_durable(self, seat: int, name: str) -> None: ...
+    def now_ms(self) -> int: ...
+    def busy_until_ms(self, seat: int) -> int: ...
+    def is_deaf_to(self, seat: int, topic: str) -> bool: ...
+    def send_record(self, seat: int, topic: str, value: bytes, on_done: Callable[[bool], None]) -> None: ...
+    def held_by_others(
+        self, subject: SimValidator, before: Head | None, target: Head | None
+    ) -> list[StoredRecord] | None: ...
+    def on_report(self, seat: int, what: str, facts: Any) -> None: ...
+    def on_up(self, validator: "ThreadedValidator") -> None: ...
+    def on_own_topic(self, validator: "ThreadedValidator") -> None: ...
+    def on_heard(self, validator: "ThreadedValidator", records: Sequence[LogRecord], view: int) -> None: ...
+    def on_said(self, validator: "ThreadedValidator", topic: str, value: bytes) -> None: ...
+    def on_process_end(self, validator: "ThreadedValidator", error: Exception | None) -> None: ...
+    def on_torn(self, validator: "ThreadedValidator") -> None: ...
+    def note_port(self, seat: int, what: str, call: str) -> None: ...
+
+
+class WatchedLoop(Loop):
+    """The loop as it is; it says what each turn took."""
+
+    def __init__(self, watch: Callable[[Sequence[LogRecord], int], None], *arguments: Any) -> None:
+        self._watch = watch
+        self._taken: list[LogRecord] = []
+        super().__init__(*arguments)
+        self._view = self.core.state.view
+
+    def take(self, item: object, now_ms: int) -> None:
+        """See `Loop`."""
+        if isinstance(item, LogRecord):
+            self._taken.append(item)
+        super().take(item, now_ms)
+
+    def end_turn(self, now_ms: int) -> None:
+        """See `Loop`."""
+        super().end_turn(now_ms)
+        taken, self._taken = self._taken, []
+        self._watch(taken, self._view)
+        self._view = self.core.state.view
+
+
+class WatchedByzantineLoop(WatchedLoop, ByzantineLoop):
+    """That of an adversary's validator."""
+
+
+class WatchedOutbox:
+    """The outbox as it is; the world is told of what it is given, at that moment."""
+
+    def __init__(self, outbox: OutboxPort, watch: Callable[[str, bytes], None]) -> None:
+        self._outbox = outbox
+        self._watch = watch
+
+    def send(self, topic: str, value: bytes) -> None:
+        """See `OutboxPort`."""
+        self._watch(topic, value)
+        self._outbox.send(topic, value)
+
+
+class SimDriver(Driver):
+    """The driver as it is; its loop is watched."""
+
+    def __init__(self, ports: Ports, settings: ConsensusSettings, make_loop: Callable[[LoopPorts, Boot], Loop]) -> None:
+        super().__init__(ports, settings)
+        self._watched = make_loop
+
+    def _make_loop(self, ports: LoopPorts, boot: Boot) -> Loop:
+        return self._watched(ports, boot)
+
+
+class JournalPort:
+    """See `JournalFile`. A torn write is the end of the process at that moment; a disk may refuse, or say so late."""
+
+    def __init__(self, disk: JournalDisk, points: Points, on_torn: Callable[[], None]) -> None:
+        self._disk = disk
+        self._points = points
+        self._on_torn = on_torn
+
+    def read(self) -> bytes | None:
+        """See `JournalFile`."""
+        self._points.before("journal.read")
+        return self._disk.read()
+
+    def append(self, data: bytes) -> None:
+        """See `JournalFile`."""
+        self._points.before("journal.append", JournalFailed)
+        try:
+            self._disk.append(data)
+        except Crashed:
+            self._on_torn()
+        self._points.after("journal.append", JournalFailed)
+
+    def cut(self, size_bytes: int) -> None:
+        """See `JournalFile`."""
+        self._disk.cut(size_bytes)
+        self._points.after("journal.cut", JournalFailed)
+
+    def replace(self, data: bytes) -> None:
+        """See `JournalFile`."""
+        self._points.before("journal.replace", JournalFailed)
+        self._disk.replace(data)
+        self._points.after("journal.replace", JournalFailed)
+
+    def size_bytes(self) -> int:
+        """See `JournalFile`."""
+        return self._disk.size_bytes()
+
+    def close(self) -> None:
+        """See `JournalFile`."""
+        self._points.before("journal.close")
+
+
+class ThreadedValidator(SimValidator):
+    """A disk that lasts, and a process of virtual threads that comes and goes. Also what its process reaches (`Reach`,
+    `RecordSource`)."""
+
+    host: Host
+    points: Points
+    news: Bell
+    random: Random
+
+    def enter(self, host: Host, random: Random) -> None:
+        """Take its place in a world that has a scheduler."""
+        self.host, self.random = host, random
+        self.process: Process | None = None
+        self.driver: SimDriver | None = None
+        self.broken: Exception | None = None
+        """By what a thread of this life ended that nobody expected."""
+        self.news = Bell(host.scheduler, "clients' records")
+        self.points = Points(
+            host.scheduler, random, lambda: self.port_faults, lambda what, call: host.note_port(self.seat, what, call)
+        )
+
+    @property
+    def scheduler(self) -> Scheduler:
+        return self.host.scheduler
+
+    @property
+    def log(self) -> SimLog:
+        return self.host.log
+
+    @property
+    def faults(self) -> Faults:
+        return self.host.faults
+
+    @property
+    def port_faults(self) -> PortFaults:
+        return self.host.port_faults
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has a process, booted or not."""
+        return self.process is not None
+
+    @property
+    def is_booting(self) -> bool:
+        return self.loop is None
+
+    # --- life ---
+
+    def start(self) -> None:
+        """A process starts from what the disk holds."""
+        self.broken = None
+        self.process = process = self.scheduler.process(self.name, self._on_thread_end)
+        process.paused_until_ms = partial(self.host.busy_until_ms, self.seat)
+        VirtualThread(self.scheduler, process, self._main, "main").start()
+
+    def crash(self) -> None:
+        """The process is gone, wherever its threads are; the disk stays."""
+        if self.process is not None:
+            self.scheduler.kill(self.process)
+        self.process = self.driver = None
+        super().crash()
+
+    def _main(self) -> None:
+        """As `node.ordering.process` does."""
+        threads = VirtualThreads(self.scheduler, cast(Process, self.process))
+        on_durable = partial(self.host.on_durable, self.seat)
+        self.store.on_durable = self.store.retained.on_durable = on_durable
+        store = Port(self.store, "store", self.points, _STORE_ERRORS, _DURABLE, on_durable)
+        log = ProcessLog(self, self._genesis.topic)
+        intake = self.intake = open_intake(self._genesis, cast(SimStore, store), cast(Log, log), self._now_ms, threads)
+        ports = Ports(
+            genesis=self._genesis,
+            committees=Committees.of(self._genesis),
+            key=self.key,
+            log=cast(Log, log),
+            store=cast(SimStore, store),
+            store_reader=cast(SimStore, store),
+            intake=intake,
+            source=self,
+            open_journal=self._open_journal,
+            lag=lambda: self.lag,
+            claims=self._claims,
+            now_ms=self._now_ms,
+            on_durable=on_durable,
+            report=partial(self.host.on_report, self.seat),
+            verify=verify_memoised,
+            threads=threads,
+        )
+        self.driver = SimDriver(ports, self._settings, self._make_loop)
+        try:
+            self.driver.run()
+        finally:
+            intake.close()
+
+    def _open_journal(self) -> Journal:
+        file = JournalPort(self.journal, self.points, lambda: self.host.on_torn(self))
+        on_durable = partial(self.host.on_durable, self.seat)
+        return Journal(file, self._genesis.digest, self.key.public_key, on_durable, COMPACT_BYTES)
+
+    def _make_loop(self, ports: LoopPorts, boot: Boot) -> Loop:
+        kind = WatchedByzantineLoop if issubclass(self._loop_class, ByzantineLoop) else WatchedLoop
+        watched = replace(ports, outbox=WatchedOutbox(ports.outbox, partial(self.host.on_said, self)))
+        self.loop = kind(partial(self.host.on_heard, self), watched, self._settings, boot, self._now_ms())
+        self.host.on_up(self)
+        return self.loop
+
+    def _now_ms(self) -> int:
+        return self.clock.read_ms(self.host.now_ms())
+
+    def _claims(self) -> Sequence[Checkpoint]:
+        if not self.lag:
+            self.executor.execute(self.store.finals)
+        return self.executor.newest()
+
+    def _on_thread_end(self, thread: VirtualThread) -> None:
+        error = thread.error
+        assert error is None or isinstance(error, Exception)
+        if thread.name == "main":
+            self.host.on_process_end(self, error if self.broken is None else self.broken)
+        elif error is not None:
+            self.broken = error
+
+    # --- what its process reaches ---
+
+    def own_values(self, topic: str, position: int) -> list[bytes]:
+        """See `Reach`."""
+        self.host.on_own_topic(self)
+        return self.host.own_values(self.seat, topic, position)
+
+    def is_deaf_to(self, topic: str) -> bool:
+        """See `Reach`."""
+        return self.host.is_deaf_to(self.seat, topic)
+
+    def send(self, topic: str, value: bytes, on_done: Callable[[bool], None] = lambda is_there: None) -> None:
+        """See `Reach`."""
+        self.host.send_record(self.seat, topic, value, on_done)
+
+    def fetch(self, before: Head, target: Head) -> Sequence[StoredRecord] | None:
+        """See `RecordSource`."""
+        self.points.before("source.fetch")
+        self.points.sleep(FETCH_MS)
+        found = self.host.held_by_others(self, before, target)
+        self.points.after("source.fetch")
+        return found
