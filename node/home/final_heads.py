@@ -36,7 +36,11 @@ def final_time_ms(stored: StoreReader, genesis: Genesis) -> int:
 
 def sources(stored: StoreReader, genesis: Genesis, heads: Sequence[Head]) -> list[Source]:
     """For each partition, where the incarnation of its final head lies. Raises: StoreUnusable."""
-    base = read_base(stored.directory, genesis)
+    return sources_above(stored, genesis, heads, read_base(stored.directory, genesis))
+
+
+def sources_above(stored: StoreReader, genesis: Genesis, heads: Sequence[Head], base: Base | None) -> list[Source]:
+    """As `sources`, of a store whose base is known. Raises: StoreUnusable."""
     return [_source(stored, genesis, head, base) for head in heads]
 
 

@@ -2,8 +2,9 @@
 
 import threading
 from functools import partial
+from time import monotonic
 
-from backbone.intake.intake import Intake, IntakeLimits, IntakeParts
+from backbone.intake.intake import IntakeLimits, IntakeParts
 from backbone.intake.retained_records import RetainedRecords
 from backbone.log import Log, PositionLost, TopicMissing
 from backbone.store import StoreFailed, StoreReader, StoreWriter
@@ -13,14 +14,15 @@ from consensus.runtime.journal_file import open_journal
 from ledger import digests
 from ledger.block import FinalBlock
 from ledger.errors import Halt, Unavailable
-from ledger.genesis import Genesis
 from ledger.keys import PrivateKey
 from node import wiring
 from node.home.checkpoint_mailbox import MailboxReader
 from node.home.context import NodeContext
 from node.home.evidence import EvidenceFolder, settled_height
-from node.home.final_heads import final_heads, final_time_ms, sources
+from node.home.final_heads import final_time_ms
+from node.home.intake import open_intake
 from node.home.progress import ProgressFile
+from node.home.store_base import read_base
 from node.metrics.ordering import OrderMetrics
 from node.metrics.writing import writing
 from node.ordering import checks
@@ -60,7 +62,8 @@ def _run(process: Process, context: NodeContext, key: PrivateKey, log: Log, stor
     with StoreReader(home.store) as stored, StoreReader(home.store) as stored_for_intake:
         retained = RetainedRecords(home.retained)
         parts = IntakeParts(log, genesis.topic, store, stored_for_intake, retained, _chain)
-        intake = open_intake(parts, genesis, settings.order)
+        base = read_base(stored_for_intake.directory, genesis)
+        intake = open_intake(parts, genesis, _limits(settings.order), base, _steady_ms)
         ordered = Ordered(stored, genesis, progress.read()[0])
         clock = ToldClock(home.clock_file, final_time_ms(stored, genesis))
         metrics = OrderMetrics(genesis, context.committees.current, home, clock.steady.time_ms)
@@ -144,17 +147,12 @@ def driver_settings(settings: OrderSettings) -> ConsensusSettings:
     )
 
 
-def open_intake(parts: IntakeParts, genesis: Genesis, settings: OrderSettings) -> Intake:
-    """The intake of a process that starts from what its store holds. Raises: StoreUnusable, StoreDamaged."""
-    final = final_heads(parts.stored, genesis)
-    limits = IntakeLimits(settings.suffix_records_max, settings.suffix_bytes_max)
-    return Intake(
-        parts,
-        genesis.empty_heads(),
-        final,
-        sources(parts.stored, genesis, final),
-        limits.above_a_block(genesis.limits.records_max, genesis.limits.bytes_max),
-    )
+def _limits(settings: OrderSettings) -> IntakeLimits:
+    return IntakeLimits(settings.suffix_records_max, settings.suffix_bytes_max)
+
+
+def _steady_ms() -> int:
+    return int(monotonic() * 1000)
 
 
 def _chain(before: bytes, incarnation: int, offset: int, value: bytes | None) -> bytes:

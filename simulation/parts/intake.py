@@ -5,15 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final, cast
 
-from backbone.intake.intake import Advance, Intake, IntakeLimits, IntakeParts, Shown, Source
+from backbone.intake.intake import Advance, Intake, IntakeLimits, IntakeParts, Shown
 from backbone.intake.retained_records import RetainedRecords
 from backbone.log import LogRecord, LogUnavailable, PositionLost, ReadableLog, TopicInfo
 from backbone.store import StoreReader, StoreWriter
 from backbone.threads import REAL, Threads
 from ledger import digests
 from ledger.genesis import Genesis
-from ledger.header import decode_header
-from ledger.rejection import Rejection
+from node.home import intake as production
 from simulation.parts.faults import chance
 from simulation.parts.partitions import BrokerView
 from simulation.parts.store import SimStore
@@ -127,15 +126,7 @@ class SeatReader:
 def open_intake(
     genesis: Genesis, store: SimStore, log: ReadableLog, now_ms: Callable[[], int], threads: Threads = REAL
 ) -> Intake:
-    """The intake of a process that starts from what its store holds."""
-    headers = [decode_header(final.header_bytes, genesis.partitions) for final in store.finals]
-    final = genesis.empty_heads()
-    sources = [Source(genesis.topic_id) for _ in final]
-    for header in headers:
-        assert not isinstance(header, Rejection), "it was read when it was stored"
-        final = header.heads
-        for opening in header.openings:
-            sources[opening.partition] = Source(opening.topic_id, opening.from_offset)
+    """The intake of a process that starts from what its store holds, as production opens it."""
     # The intake asks no more of store and aside than the virtual ones offer.
     parts = IntakeParts(
         log,
@@ -146,7 +137,7 @@ def open_intake(
         _chain,
         threads,
     )
-    return Intake(parts, genesis.empty_heads(), final, sources, IntakeLimits(), now_ms)
+    return production.open_intake(parts, genesis, IntakeLimits(), None, now_ms)
 
 
 def pump(intake: Intake) -> list[Advance | Shown]:

@@ -30,8 +30,8 @@ class ThreadedWorld(World):
     """As `World`; what a seed draws of the world is the same, and the schedule has a chance of its own."""
 
     validator_class: ClassVar[type[SimValidator]] = ThreadedValidator
-    settle_ms: ClassVar[int] = 15_000
-    quiet_ms: ClassVar[int] = 8_000
+    settle_ms: ClassVar[int] = 12_000
+    quiet_ms: ClassVar[int] = 6_000
 
     def __init__(
         self,
