@@ -40,7 +40,14 @@ FACTS: dict[str, Any] = {
 
 def show_status(text: str) -> None:
     process = {"state": text, "pid": 1, "alive": True, "since_ms": None, "detail": text}
-    facts = {"chain": text, "validator": text, "backbone": text, "processes": {text: process}, "reasons": [text]}
+    facts = {
+        "chain": text,
+        "validator": text,
+        "backbone": text,
+        "database_url": text,
+        "processes": {text: process},
+        "reasons": [text],
+    }
     status._print(FACTS | facts, Path("home"))
 
 
