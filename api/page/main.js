@@ -5,7 +5,7 @@ import { card, el } from "./dom.js";
 import { BY_ID, COLUMNS, listPage } from "./lists.js";
 import { drill, drills, evidence, node, peers, validators } from "./node.js";
 import { overview } from "./overview.js";
-import { address, asset, block, lookUp, object, transaction } from "./things.js";
+import { address, asset, block, lookUp, nowhere, object, transaction } from "./things.js";
 
 const tabsOf = (...names) => (current) => () => el("div", { class: "tabs" },
   ...names.map((name) => el("a",
@@ -46,13 +46,17 @@ const OTHERS = {
   asset: ["Assets", asset],
 };
 
+const ALL = new Map([...Object.entries(PAGES), ...Object.entries(OTHERS)]);
+
 const content = document.getElementById("content");
 let end = () => {};
 let shown = 0;
 
 async function show() {
-  const [name, id] = location.hash.replace(/^#\/?/, "").split("/");
-  const [title, page] = PAGES[name] ?? OTHERS[name] ?? PAGES[""];
+  // The skip link leads to a place on the page that is shown.
+  if (shown && !location.hash.startsWith("#/") && location.hash) return;
+  const [name, id] = (location.hash.startsWith("#/") ? location.hash.slice(2) : "").split("/");
+  const [title, page] = ALL.get(name) ?? ["No such page", nowhere];
   const turn = shown += 1;
   end();
   end = () => {};

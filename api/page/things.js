@@ -1,6 +1,6 @@
 // One block, transaction, address, object or asset.
 
-import { find, get } from "./client.js";
+import { find, get, onBlock } from "./client.js";
 import {
   addressHash, assetHash, badge, blockLink, bytes, card, decimal, el, facts, hash, objectHash, table, transactionHash,
   when, whole,
@@ -13,6 +13,16 @@ function absent(into, what, id) {
   return () => {};
 }
 
+export async function nowhere(into) {
+  into.replaceChildren(el("h1", {}, "No such page"), card("Not here", el("p", {}, "The menu has all that there are.")));
+  return () => {};
+}
+
+/** A link to a block; null where this node has none of that height. */
+async function linked(height) {
+  return height > 0 && await find(`/blocks/${height}`) ? blockLink(height) : null;
+}
+
 async function together(...lists) {
   const ends = await Promise.all(lists);
   return () => ends.forEach((end) => end());
@@ -21,13 +31,15 @@ async function together(...lists) {
 export async function block(into, height) {
   const found = /^[0-9]{1,18}$/.test(height) ? await find(`/blocks/${height}`) : null;
   if (!found) return absent(into, "block", height);
-  const [executed, rejected] = [el("div"), el("div")];
+  const [before, after] = await Promise.all([found.height - 1, found.height + 1].map(linked));
+  const [executed, rejected, next] = [el("div"), el("div"), el("span", {}, after ?? "not yet")];
+  const end = onBlock((block) => block.height === found.height + 1 && next.replaceChildren(blockLink(block.height)));
   into.replaceChildren(el("h1", {}, `Block ${whole(found.height)}`),
     card("Header", facts([
       ["Digest", hash(found.digest, null, true)],
-      ["Before it", el("span", {}, found.height > 1 ? blockLink(found.height - 1) : "genesis", " ",
-        hash(found.parent_digest, found.height > 1 ? `#/block/${found.height - 1}` : "#/node"))],
-      ["After it", blockLink(found.height + 1)],
+      ["Before it", el("span", {}, found.height > 1 ? before ?? "pruned" : "genesis", " ",
+        hash(found.parent_digest, before ? `#/block/${found.height - 1}` : null))],
+      ["After it", next],
       ["Time", when(found.time)],
       ["Proposed by", proposer(found)],
       ["View", whole(found.view)],
@@ -43,7 +55,7 @@ export async function block(into, height) {
     ], found.heads)),
     card("Executed", executed), card("Rejected", rejected));
   const parameters = { height: found.height, order: "oldest" };
-  return together(
+  return together(end,
     list(executed, "/transactions", COLUMNS.transactions, { parameters, empty: "No transaction executed." }),
     list(rejected, "/rejections", COLUMNS.rejections, { parameters, empty: "Nothing was rejected." }));
 }

@@ -168,19 +168,6 @@ def _filled(api: ApiNode, page: str, home: Path) -> Iterator[Chain]:
             paying.result()
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1360,1000"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options)
-    try:
-        yield driver
-    finally:
-        driver.quit()
-
-
 class Walker:
     """Goes from page to page as a person does, and sees to it that nothing goes wrong on the way."""
 
