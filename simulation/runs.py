@@ -174,7 +174,8 @@ def kill(mutant: str, checker: str | None = None, worlds_max: int = KILL_WORLDS_
     planted = next(known for known in MUTANTS if known.name == mutant)
     for world in range(worlds_max):
         seed, size = planted.seed + world, planted.validators
-        plan = Plan(seed, size, planted.byzantine, planted.adversary, planted.faults, mutant, checker, planted.kind)
+        given = (planted.byzantine, planted.adversary, planted.faults)
+        plan = Plan(seed, size, *given, mutant, checker, planted.kind)
         verdict = run(plan)
         if verdict.violation is not None:
             return Kill(mutant, world + 1, verdict.violation)

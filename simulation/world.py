@@ -60,7 +60,7 @@ class World(Scene):
         self._live_badly()
         self._heal()
         self._note_heal()
-        checkers, is_all_final = self.checkers, self.checkers.progress.is_all_final
+        checkers, is_all_final = self.checkers, self.is_all_final
         views_max = self.views_max()
         self.agenda.run_until(self.agenda.now_ms + HEAL_MS_MAX, is_all_final)
         checkers.on_end("after the heal", views_max)
@@ -86,6 +86,10 @@ class World(Scene):
             for number in range(SMALL * (BURST_BLOCKS + len(self.validators) * PARTITIONS)):
                 self._produce(RECORDS + 1 + number, busy)
             self._produce(RECORDS - 1, 1 - busy)
+
+    def is_all_final(self) -> bool:
+        """Whether there is nothing left to wait for."""
+        return self.checkers.progress.is_all_final()
 
     def _patience_ms(self) -> int:
         """What leaders that say nothing may cost: a timer each, of the length in force."""

@@ -114,9 +114,10 @@ class Queues:
         return waiting == 0 or (waiting < self._items_max and self._bytes[name] + size <= self._bytes_max)
 
     def _take(self, name: str) -> tuple[object, int] | None:
+        """Only the loop's thread takes, so what is there stays there."""
+        if not self._queues[name]:
+            return None
         with self._room:
-            if not self._queues[name]:
-                return None
             taken = self._queues[name].popleft()
             self._bytes[name] -= taken[1]
             return taken

@@ -35,7 +35,7 @@ class Lag(Checker):
             raise Violation(f"{validator.name} lags by {lag} records and agrees to more in view {message.view}")
 
     def on_heard(self, validator: SimValidator, values: Sequence[bytes], view: int) -> None:
-        self._lags[validator.seat, validator.life] = validator.lag
+        self._lags[validator.seat, validator.life] = validator.measured_lag
 
     def _voted(self, message: Message) -> Block | None:
         """The block that is new in the view of a proposal, or of a vote for one."""

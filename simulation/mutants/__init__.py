@@ -5,8 +5,9 @@ from typing import Final
 from simulation.mutants.mutant import Mutant
 from simulation.mutants.refusals import REFUSALS
 from simulation.mutants.rules import RULES
+from simulation.mutants.threads import THREADS
 from simulation.mutants.upkeep import UPKEEP
 
 __all__ = ["MUTANTS", "Mutant"]
 
-MUTANTS: Final[tuple[Mutant, ...]] = (*RULES, *REFUSALS, *UPKEEP)
+MUTANTS: Final[tuple[Mutant, ...]] = (*RULES, *REFUSALS, *UPKEEP, *THREADS)

@@ -18,13 +18,13 @@ class Mutant:
     changes: tuple[Change, ...]
     adversary: str = "any"
     faults: str = "any"
-    kind: str = "turns"
-    """Of the worlds that find it."""
     validators: int = 4
     liars: int = 1
     """Adversaries in each of its worlds, where their kind is named. A third or more: worlds that are to fork."""
     seed: int = 0
     """Of the first world in which it is looked for: one that finds it, as far as is known."""
+    kind: str = "turns"
+    """Of its worlds: a validator's turns, or all of its threads."""
 
     @property
     def byzantine(self) -> int | None:

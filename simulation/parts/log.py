@@ -133,10 +133,6 @@ class SimLog:
         self._topics[topic], self._begins[topic] = [], 0
         self._restart_lost(topic)
 
-    def begin(self, topic: str) -> int:
-        """The first position of a topic that is there."""
-        return self._begins[topic]
-
     def _found(self, topic: str, position: int) -> int:
         """A position that is there: where it is gone, the beginning."""
         return position if self._begins[topic] <= position <= len(self._topics[topic]) else self._begins[topic]
@@ -187,7 +183,7 @@ class SimLog:
         """Read one topic on from a position, until it is closed."""
         reader = TopicReader(seat, topic, position, deliver)
         self._readers[topic].append(reader)
-        if (found := self._found(topic, position)) != position:
+        if (found := self._found(topic, reader.cursor)) != reader.cursor:
             self._restart(reader, found)
         self._fetch(reader)
         return reader
@@ -196,6 +192,14 @@ class SimLog:
         """Nothing is delivered to it any more."""
         reader.is_open = False
         self._readers[reader.topic] = [other for other in self._readers[reader.topic] if other is not reader]
+
+    def begin(self, topic: str) -> int:
+        """The first position that a topic has."""
+        return self._begins[topic]
+
+    def has(self, topic: str, position: int) -> bool:
+        """Whether a position is there to be read on from."""
+        return self._found(topic, position) == position
 
     def read_again(self, seat: int, topic: str, position: int) -> None:
         """Let a process read a topic on from an earlier position."""

@@ -111,7 +111,7 @@ class SimValidator:
         self._settings = settings
         self._world = world
         self._loop_class = loop_class
-        self._measured_lag = 0
+        self.measured_lag = 0
 
     @property
     def name(self) -> str:
@@ -163,7 +163,7 @@ class SimValidator:
         """The process is gone; the disk stays."""
         self.loop = self.intake = None
         self.store.crash()
-        self._measured_lag = 0
+        self.measured_lag = 0
         self.waiting = []
         self.life += 1
 
@@ -195,8 +195,8 @@ class SimValidator:
         waiting, self.waiting = self.waiting, []
         for item in waiting:
             loop.take(item, shown_ms)
-        if self.lag != self._measured_lag:
-            self._measured_lag = self.lag
+        if self.lag != self.measured_lag:
+            self.measured_lag = self.lag
             loop.measure_lag(self.lag, shown_ms)
         if not self.lag and self.executor.execute(self.store.finals):
             loop.take(Claims(self.executor.newest()), shown_ms)

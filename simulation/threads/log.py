@@ -1,34 +1,29 @@
 """The log as one process reaches it: clients that block in virtual time, over the log of a world."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from random import Random
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
-from backbone.log import Delivery, LogBackPressure, LogReader, LogRecord, LogUnavailable, PositionLost, TopicInfo
-from consensus.runtime.loop import TopicRestarted
+from backbone.log import LogReader, LogRecord, LogUnavailable, PositionLost, TopicInfo
 from simulation.parts.faults import Faults, chance
 from simulation.parts.log import SimLog, Told, TopicReader
-from simulation.threads.ports import Points, PortFaults
 from simulation.threads.primitives import Bell
-from simulation.threads.scheduler import Scheduler
+from simulation.threads.producer import Producer, Sender
 
 BATCH_MS: Final = 2
 """What any call to the log takes at most, beside delays."""
 
+SLOW_TO_SAY_NOTHING: Final = 5
+"""So many times as long as asked an empty read of a topic takes: worlds are idle for long."""
 
-class Reach(Protocol):
+
+class Reach(Sender, Protocol):
     """What a process has of the world to reach the log."""
 
     seat: int
-    random: Random
-    points: Points
     news: Bell
     """Rings when clients' records may have come."""
 
-    @property
-    def scheduler(self) -> Scheduler: ...
     @property
     def log(self) -> SimLog: ...
     @property
@@ -37,16 +32,14 @@ class Reach(Protocol):
 
     @property
     def faults(self) -> Faults: ...
-    @property
-    def port_faults(self) -> PortFaults: ...
     def own_values(self, topic: str, position: int) -> list[bytes]:
         """What a booting process finds in its own topic."""
 
+    def on_read(self, records: Sequence[LogRecord]) -> None:
+        """A tail has got these: they are on their way to the loop."""
+
     def is_deaf_to(self, topic: str) -> bool:
         """Whether nothing of a topic is to be heard."""
-
-    def send(self, topic: str, value: bytes, on_done: Callable[[bool], None]) -> None:
-        """A record leaves."""
 
 
 class ProcessLog:
@@ -79,7 +72,7 @@ class ProcessLog:
             return WholeReader(self._reach, topic, positions[0])
         return TailReader(self._reach, topic, positions[0])
 
-    def producer(self) -> "Producer":
+    def producer(self) -> Producer:
         """See `Log`."""
         self._reach.points.before("log.producer")
         return Producer(self._reach)
@@ -120,12 +113,15 @@ class WholeReader:
         self._reach = reach
         self._topic = topic
         self._next = position
+        self._is_lost = not reach.log.has(topic, position)
         self._values = reach.own_values(topic, position)
 
     def read(self, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
         """See `LogReader`."""
         self._reach.points.before("boot.read", LogUnavailable)
         self._reach.points.sleep(BATCH_MS)
+        if self._is_lost:
+            raise PositionLost("the offset is not there", self._topic, 0)
         taken, self._values = self._values[:records_max], self._values[records_max:]
         records = [LogRecord(self._topic, 0, self._next + at, None, value) for at, value in enumerate(taken)]
         self._next += len(taken)
@@ -133,7 +129,7 @@ class WholeReader:
 
     def at_end(self) -> bool:
         """See `LogReader`."""
-        return not self._values
+        return not self._values and not self._is_lost
 
     def close(self) -> None:
         """See `LogReader`."""
@@ -145,26 +141,29 @@ class TailReader:
 
     def __init__(self, reach: Reach, topic: str, position: int) -> None:
         self._reach = reach
-        self._found: deque[LogRecord] = deque()
         self._topic = topic
-        self._is_lost = False
+        self._found: deque[Told] = deque()
         self._bell = Bell(reach.scheduler, f"records of {topic}")
         self._is_deaf = reach.is_deaf_to(topic)
         self._reader: TopicReader = reach.log.open(reach.seat, topic, position, self._deliver)
 
     def read(self, records_max: int, timeout_ms: int) -> Sequence[LogRecord]:
-        """See `LogReader`. Who is cut off waits in vain, or is told that the log does not answer."""
+        """See `LogReader`. Who is cut off waits in vain, or learns that the log does not answer."""
         reach, agenda = self._reach, self._reach.scheduler.agenda
         reach.points.before("topic.read", LogUnavailable)
-        until_ms = agenda.now_ms + timeout_ms
-        while not (self._found or self._is_lost) and agenda.now_ms < until_ms:
+        until_ms = agenda.now_ms + SLOW_TO_SAY_NOTHING * timeout_ms
+        while not self._found and agenda.now_ms < until_ms:
             self._bell.wait((until_ms - agenda.now_ms) / 1000)
-        if not self._found and self._is_lost:
-            raise PositionLost(f"{self._topic} no longer holds the position", self._topic, 0)
         if not self._found and reach.log.is_cut(reach.seat, reach.seat) and chance(reach.random, 500):
             raise LogUnavailable("cut off")
-        taken = [self._found.popleft() for _ in range(min(records_max, len(self._found)))]
+        taken: list[LogRecord] = []
+        while self._found and len(taken) < records_max and isinstance(told := self._found[0], LogRecord):
+            taken.append(told)
+            self._found.popleft()
+        if self._found and not taken:
+            raise PositionLost("the offset is not there", self._topic, 0)
         reach.points.after("topic.read", LogUnavailable)
+        reach.on_read(taken)
         return taken
 
     def at_end(self) -> bool:
@@ -177,78 +176,6 @@ class TailReader:
         self._reach.points.before("topic.close")
 
     def _deliver(self, told: Told) -> None:
-        if self._is_deaf or self._is_lost:
-            return
-        if isinstance(told, TopicRestarted):
-            self._is_lost = True
-        else:
+        if not self._is_deaf:
             self._found.append(told)
-        self._bell.ring()
-
-
-class Producer:
-    """See `LogProducer`. A delivery may fail of a record that came into the log, and of one that did not."""
-
-    def __init__(self, reach: Reach) -> None:
-        self._reach = reach
-        self._on_way = 0
-        self._ready: deque[Callable[[], None]] = deque()
-        self._bell = Bell(reach.scheduler, "deliveries")
-
-    def send(
-        self,
-        topic: str,
-        partition: int,
-        value: bytes,
-        key: bytes | None = None,
-        on_delivery: Callable[[Delivery], None] | None = None,
-    ) -> None:
-        """See `LogProducer`."""
-        reach = self._reach
-        reach.points.before("producer.send")
-        if self._on_way >= reach.port_faults.queue_max:
-            raise LogBackPressure("the queue is full")
-        self._on_way += 1
-        waiting = [on_delivery]
-
-        def done(is_there: bool) -> None:
-            """Once for each record, however often it arrives."""
-            if waiting and waiting.pop() is not None:
-                is_heard = is_there and not chance(reach.random, reach.port_faults.cut_off)
-                error = None if is_heard or not (is_there or chance(reach.random, 500)) else "no answer"
-                self._ready.append(partial(self._serve, on_delivery, Delivery(topic, partition, 0, error)))
-                self._bell.ring()
-
-        if chance(reach.random, reach.port_faults.fail):
-            done(False)
-        else:
-            reach.send(topic, value, done)
-        reach.points.after("producer.send")
-
-    def poll(self, timeout_ms: int) -> int:
-        """See `LogProducer`."""
-        self._reach.points.before("producer.poll")
-        served = 0
-        while self._ready:
-            self._ready.popleft()()
-            served += 1
-        return served
-
-    def flush(self, timeout_ms: int) -> int:
-        """See `LogProducer`."""
-        agenda = self._reach.scheduler.agenda
-        until_ms = agenda.now_ms + timeout_ms
-        self.poll(0)
-        while self._on_way and agenda.now_ms < until_ms:
-            self._bell.wait((until_ms - agenda.now_ms) / 1000)
-            self.poll(0)
-        return self._on_way
-
-    def close(self) -> None:
-        """See `LogProducer`."""
-        self._reach.points.before("producer.close")
-
-    def _serve(self, on_delivery: Callable[[Delivery], None] | None, delivery: Delivery) -> None:
-        self._on_way -= 1
-        if on_delivery is not None:
-            on_delivery(delivery)
+            self._bell.ring()

@@ -38,7 +38,7 @@ PORT_FAULTS: Final[Mapping[str, Mapping[str, int]]] = {
     "port-fail": {"fail": 20},
     "port-cut-off": {"cut_off": 20},
     "port-slow": {"slow": 20, "slow_ms_max": 2_000},
-    "preempt": {"preempt": 5, "slow_ms_max": 500},
+    "preempt": {"preempt": 3, "slow_ms_max": 2_000},
     "stop": {"stop": 100},
     "back-pressure": {"queue_max": 2},
 }
@@ -56,10 +56,10 @@ def draw_ports(random: Random) -> PortFaults:
         cut_off=some(20),
         slow=some(20),
         slow_ms_max=random.choice((20, 500, 2_000)),
-        preempt=random.choice((0, 0, 1, 5)),
+        preempt=random.choice((0, 0, 1, 3)),
         stop=some(60),
         queue_max=random.choice((2, 100, 10_000)),
-        share=random.choice((1.0, 0.3, 0.1, 0.03)),
+        share=random.choice((0.3, 0.1, 0.03)),
     )
 
 

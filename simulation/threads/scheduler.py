@@ -118,7 +118,7 @@ class Scheduler:
         """Switch points that were passed, by what was to be done there."""
         self.switches = 0
         self.preempt: Callable[[], int] = lambda: 0
-        """For how many ms the thread at a switch point is put aside; 0: it is only queued."""
+        """For how many ms the thread at a switch point is put aside; 0: not at all."""
         self._share = share
         self._current: VirtualThread | None = None
         self._ready: list[VirtualThread] = []
@@ -184,12 +184,10 @@ class Scheduler:
             return
         self._check(thread)
         self.points[what] += 1
-        if self.random.random() >= self._share:
-            return
         aside_ms = self.preempt()
         if aside_ms:
             self.sleep(aside_ms)
-        else:
+        elif self.random.random() < self._share:
             self._ready.append(thread)
             self._leave(thread)
 

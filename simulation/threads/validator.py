@@ -4,6 +4,7 @@ Built in the order of `node.ordering.process`: the intake over the store as it i
 journal, reads its own topic to the end, brings the store up to the journal, and only then starts to read.
 """
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -12,18 +13,14 @@ from typing import Any, Final, Protocol, cast
 
 from backbone.log import Log, LogRecord
 from backbone.store import StoredRecord, StoreFailed
-from consensus.core.timers import ConsensusSettings
 from consensus.runtime.boot import Boot
-from consensus.runtime.driver import Driver
-from consensus.runtime.errors import JournalFailed
 from consensus.runtime.journal import Journal
 from consensus.runtime.loop import Loop
-from consensus.runtime.ports import LoopPorts, OutboxPort, Ports
+from consensus.runtime.ports import LoopPorts, Ports
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.header import Head
 from simulation.cast import ByzantineLoop
-from simulation.parts.disk import Crashed, JournalDisk
 from simulation.parts.faults import Faults
 from simulation.parts.intake import open_intake
 from simulation.parts.log import SimLog
@@ -34,6 +31,7 @@ from simulation.threads.log import ProcessLog
 from simulation.threads.ports import Points, Port, PortFaults
 from simulation.threads.primitives import Bell, VirtualThreads
 from simulation.threads.scheduler import Process, Scheduler, VirtualThread
+from simulation.threads.watched import JournalPort, SimDriver, WatchedByzantineLoop, WatchedLoop, WatchedOutbox
 
 FETCH_MS: Final = 300
 """What it takes at most to ask others for records."""
@@ -67,102 +65,10 @@ class Host(Protocol):
     def on_own_topic(self, validator: "ThreadedValidator") -> None: ...
     def on_heard(self, validator: "ThreadedValidator", records: Sequence[LogRecord], view: int) -> None: ...
     def on_said(self, validator: "ThreadedValidator", topic: str, value: bytes) -> None: ...
+    def on_lost_on_way(self, validator: "ThreadedValidator", record: LogRecord, read: int) -> None: ...
     def on_process_end(self, validator: "ThreadedValidator", error: Exception | None) -> None: ...
     def on_torn(self, validator: "ThreadedValidator") -> None: ...
     def note_port(self, seat: int, what: str, call: str) -> None: ...
-
-
-class WatchedLoop(Loop):
-    """The loop as it is; it says what each turn took."""
-
-    def __init__(self, watch: Callable[[Sequence[LogRecord], int], None], *arguments: Any) -> None:
-        self._watch = watch
-        self._taken: list[LogRecord] = []
-        super().__init__(*arguments)
-        self._view = self.core.state.view
-
-    def take(self, item: object, now_ms: int) -> None:
-        """See `Loop`."""
-        if isinstance(item, LogRecord):
-            self._taken.append(item)
-        super().take(item, now_ms)
-
-    def end_turn(self, now_ms: int) -> None:
-        """See `Loop`."""
-        super().end_turn(now_ms)
-        taken, self._taken = self._taken, []
-        self._watch(taken, self._view)
-        self._view = self.core.state.view
-
-
-class WatchedByzantineLoop(WatchedLoop, ByzantineLoop):
-    """That of an adversary's validator."""
-
-
-class WatchedOutbox:
-    """The outbox as it is; the world is told of what it is given, at that moment."""
-
-    def __init__(self, outbox: OutboxPort, watch: Callable[[str, bytes], None]) -> None:
-        self._outbox = outbox
-        self._watch = watch
-
-    def send(self, topic: str, value: bytes) -> None:
-        """See `OutboxPort`."""
-        self._watch(topic, value)
-        self._outbox.send(topic, value)
-
-
-class SimDriver(Driver):
-    """The driver as it is; its loop is watched."""
-
-    def __init__(self, ports: Ports, settings: ConsensusSettings, make_loop: Callable[[LoopPorts, Boot], Loop]) -> None:
-        super().__init__(ports, settings)
-        self._watched = make_loop
-
-    def _make_loop(self, ports: LoopPorts, boot: Boot) -> Loop:
-        return self._watched(ports, boot)
-
-
-class JournalPort:
-    """See `JournalFile`. A torn write is the end of the process at that moment; a disk may refuse, or say so late."""
-
-    def __init__(self, disk: JournalDisk, points: Points, on_torn: Callable[[], None]) -> None:
-        self._disk = disk
-        self._points = points
-        self._on_torn = on_torn
-
-    def read(self) -> bytes | None:
-        """See `JournalFile`."""
-        self._points.before("journal.read")
-        return self._disk.read()
-
-    def append(self, data: bytes) -> None:
-        """See `JournalFile`."""
-        self._points.before("journal.append", JournalFailed)
-        try:
-            self._disk.append(data)
-        except Crashed:
-            self._on_torn()
-        self._points.after("journal.append", JournalFailed)
-
-    def cut(self, size_bytes: int) -> None:
-        """See `JournalFile`."""
-        self._disk.cut(size_bytes)
-        self._points.after("journal.cut", JournalFailed)
-
-    def replace(self, data: bytes) -> None:
-        """See `JournalFile`."""
-        self._points.before("journal.replace", JournalFailed)
-        self._disk.replace(data)
-        self._points.after("journal.replace", JournalFailed)
-
-    def size_bytes(self) -> int:
-        """See `JournalFile`."""
-        return self._disk.size_bytes()
-
-    def close(self) -> None:
-        """See `JournalFile`."""
-        self._points.before("journal.close")
 
 
 class ThreadedValidator(SimValidator):
@@ -181,6 +87,10 @@ class ThreadedValidator(SimValidator):
         self.driver: SimDriver | None = None
         self.broken: Exception | None = None
         """By what a thread of this life ended that nobody expected."""
+        self._on_way: dict[str, deque[int]] = {}
+        """By topic: the offsets that were read in this life, and that the loop has not taken yet."""
+        self._told = 0
+        """How many checkpoints there were when this life's process last asked for them."""
         self.news = Bell(host.scheduler, "clients' records")
         self.points = Points(
             host.scheduler, random, lambda: self.port_faults, lambda what, call: host.note_port(self.seat, what, call)
@@ -215,7 +125,8 @@ class ThreadedValidator(SimValidator):
 
     def start(self) -> None:
         """A process starts from what the disk holds."""
-        self.broken = None
+        self.broken, self._told = None, 0
+        self._on_way = {}
         self.process = process = self.scheduler.process(self.name, self._on_thread_end)
         process.paused_until_ms = partial(self.host.busy_until_ms, self.seat)
         VirtualThread(self.scheduler, process, self._main, "main").start()
@@ -245,7 +156,7 @@ class ThreadedValidator(SimValidator):
             intake=intake,
             source=self,
             open_journal=self._open_journal,
-            lag=lambda: self.lag,
+            lag=self._measure_lag,
             claims=self._claims,
             now_ms=self._now_ms,
             on_durable=on_durable,
@@ -267,17 +178,24 @@ class ThreadedValidator(SimValidator):
     def _make_loop(self, ports: LoopPorts, boot: Boot) -> Loop:
         kind = WatchedByzantineLoop if issubclass(self._loop_class, ByzantineLoop) else WatchedLoop
         watched = replace(ports, outbox=WatchedOutbox(ports.outbox, partial(self.host.on_said, self)))
-        self.loop = kind(partial(self.host.on_heard, self), watched, self._settings, boot, self._now_ms())
+        self.loop = kind(
+            partial(self.host.on_heard, self), self._on_take, watched, self._settings, boot, self._now_ms()
+        )
         self.host.on_up(self)
         return self.loop
 
     def _now_ms(self) -> int:
         return self.clock.read_ms(self.host.now_ms())
 
+    def _measure_lag(self) -> int:
+        self.measured_lag = self.lag
+        return self.lag
+
     def _claims(self) -> Sequence[Checkpoint]:
         if not self.lag:
             self.executor.execute(self.store.finals)
-        return self.executor.newest()
+        told, self._told = self._told, len(self.executor.checkpoints)
+        return () if told == self._told else self.executor.newest()
 
     def _on_thread_end(self, thread: VirtualThread) -> None:
         error = thread.error
@@ -293,6 +211,17 @@ class ThreadedValidator(SimValidator):
         """See `Reach`."""
         self.host.on_own_topic(self)
         return self.host.own_values(self.seat, topic, position)
+
+    def on_read(self, records: Sequence[LogRecord]) -> None:
+        """See `Reach`."""
+        for record in records:
+            self._on_way.setdefault(record.topic, deque()).append(record.offset)
+
+    def _on_take(self, record: LogRecord) -> None:
+        """Between a tail and the loop nothing is lost, doubled, or comes in another order."""
+        read = self._on_way[record.topic].popleft()
+        if read != record.offset:
+            self.host.on_lost_on_way(self, record, read)
 
     def is_deaf_to(self, topic: str) -> bool:
         """See `Reach`."""

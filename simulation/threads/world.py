@@ -30,7 +30,7 @@ class ThreadedWorld(World):
     """As `World`; what a seed draws of the world is the same, and the schedule has a chance of its own."""
 
     validator_class: ClassVar[type[SimValidator]] = ThreadedValidator
-    settle_ms: ClassVar[int] = 12_000
+    settle_ms: ClassVar[int] = 20_000
     quiet_ms: ClassVar[int] = 6_000
 
     def __init__(
@@ -60,6 +60,10 @@ class ThreadedWorld(World):
         finally:
             self.counts["switches"] = self.scheduler.switches
             self.scheduler.close()
+
+    def is_all_final(self) -> bool:
+        """See `World`; a process that has just ended by itself is waited for."""
+        return all(it.is_up for it in self.validators[: self.cast.honest]) and super().is_all_final()
 
     def _threaded(self) -> list[ThreadedValidator]:
         return [validator for validator in self.validators if isinstance(validator, ThreadedValidator)]
@@ -136,6 +140,11 @@ class ThreadedWorld(World):
     def on_heard(self, validator: ThreadedValidator, records: Sequence[LogRecord], view: int) -> None:
         """A turn is over that began in `view`."""
         self._watch(lambda: self.checkers.on_heard(validator, records, view))
+
+    def on_lost_on_way(self, validator: ThreadedValidator, record: LogRecord, read: int) -> None:
+        """A loop was given another record than the next that was read."""
+        what = f"{validator.name} read offset {read} of {record.topic}, and its loop took {record.offset}"
+        self.scheduler.fail(Violation(f"{what}: something was lost between them"))
 
     def note_port(self, seat: int, what: str, call: str) -> None:
         """A fault of a port struck."""

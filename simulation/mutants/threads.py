@@ -1,0 +1,31 @@
+"""Planted bugs in what runs around the loop, which only worlds of threads can find."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from consensus.runtime.queues import Queues, Share, Taker
+from simulation.mutants.mutant import Mutant
+
+TURN_MAX: Final = 32
+
+
+def _lose_the_33rd(self: Queues, taker: Taker, share: Share, verified: Any, now_ms: Callable[[], int]) -> None:
+    """A turn takes 32 things, of all queues as they come, takes one more out of its queue, and forgets it."""
+    taken, before = 0, -1
+    while taken != before and taken <= TURN_MAX:
+        before = taken
+        for name in self._queues:
+            if taken <= TURN_MAX and taker.has_room_for(name) and (item := self._take(name)) is not None:
+                taken += 1
+                if taken <= TURN_MAX:
+                    taker.take(item[0], now_ms())
+    _GIVE(self, taker, Share(items=0), verified, now_ms)
+
+
+_GIVE: Callable[..., None] = Queues.give
+
+THREADS: tuple[Mutant, ...] = (
+    Mutant(
+        "loses the 33rd thing that a turn takes", ((Queues, "give", _lose_the_33rd),), faults="preempt", kind="threads"
+    ),
+)
