@@ -59,6 +59,10 @@ def command(
     kind: Annotated[
         str, typer.Option(help=f"Of worlds: {', '.join(KINDS)}, or any: every third seed's is threaded.")
     ] = ANY,
+    blocks: Annotated[
+        int | None,
+        typer.Option(min=0, help="Blocks that are final when each world begins. Default: the seed says."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes; default: one a core.")] = None,
     trace: Annotated[bool, typer.Option("--trace", help="One line per validator and event.")] = False,
     mutants: Annotated[bool, typer.Option("--mutants", help="Plant every known bug, until it is found.")] = False,
@@ -80,7 +84,8 @@ def command(
     _check(checker or ANY, [*CHECKERS], "checker")
     _check(kind, [*KINDS], "kind")
     plans = [
-        Plan(seed, sizes[seed % len(sizes)], byzantine, adversary, faults, mutant, checker, kind) for seed in numbers
+        Plan(seed, sizes[seed % len(sizes)], byzantine, adversary, faults, mutant, checker, kind, blocks)
+        for seed in numbers
     ]
     started = perf_counter()
     verdicts: list[Verdict] = []

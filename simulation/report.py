@@ -22,7 +22,7 @@ STRIKES: Final = {
     "sees records retained no longer, and the topic": "topics cut by retention",
     "sees a topic made anew": "topics of consensus made anew",
     "sees the cluster built anew": "clusters built anew",
-    "meets with a mishap:": "journals lost, old, damaged or used twice",
+    "meets with a mishap:": "journals, stores and states lost, old, damaged or used twice",
     "a record is lost": "records lost",
     "a record is doubled": "records doubled",
     "a record is kept from a reader": "records kept from a reader",

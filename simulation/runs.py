@@ -16,6 +16,7 @@ from simulation.adversaries.kinds import ADVERSARIES
 from simulation.cast import Cast
 from simulation.checkers import CHECKERS, Violation
 from simulation.forks import WATCHING, DividedWorld, ForkReport
+from simulation.long_chains import LongWorld
 from simulation.mutants import MUTANTS
 from simulation.parts.agenda import START_MS
 from simulation.parts.faults import only
@@ -31,6 +32,8 @@ KINDS: Final = ("turns", THREADS)
 """Of worlds: a validator's turns one after the other, or all of its threads under a scheduler."""
 KILL_WORLDS_MAX: Final = 40
 """Within so many worlds every planted bug must be found."""
+LONG_EVERY: Final = 700
+LONG_BLOCKS: Final = 10_000
 _CHUNK: Final = 4
 
 
@@ -51,12 +54,20 @@ class Plan:
     """The only checker that watches; None: all."""
     kind: str = ANY
     """Of what kind the world is; `any`: every third seed's validators run in threads, all others' in turns."""
+    blocks: int | None = None
+    """How many are final when the world begins. None: 10,000 in one world of 700, else 0. None in worlds that fork."""
 
     @property
     def is_threaded(self) -> bool:
         """Whether production's driver runs as it is, under the scheduler. Never in a world that is to fork."""
         may_fork = self.byzantine is not None and 3 * self.byzantine >= self.validators
         return not may_fork and (self.kind == THREADS or (self.kind == ANY and self.seed % 3 == 0))
+
+    @property
+    def history(self) -> int:
+        """How many blocks are final when the world begins."""
+        is_long = self.seed % LONG_EVERY == LONG_EVERY - 1 and self.adversary == self.faults == ANY
+        return (LONG_BLOCKS if is_long else 0) if self.blocks is None else self.blocks
 
     def command(self) -> str:
         """The command that replays it."""
@@ -71,6 +82,7 @@ class Plan:
             "--mutant": self.mutant,
             "--checker": self.checker,
             "--kind": None if self.kind == ANY else self.kind,
+            "--blocks": None if self.blocks is None else str(self.blocks),
         }
         given = [word for option, value in options.items() if value is not None for word in (option, value)]
         seeds = f"{self.seed}..{self.seed}"
@@ -120,6 +132,8 @@ def world_of(plan: Plan, trace: Trace | None = None) -> World:
     cast = Cast(plan.validators, tuple(ADVERSARIES[name] for name in adversaries), mishaps)
     faults = None if plan.faults == ANY else only(plan.faults.split(","))
     checkers = CHECKERS if plan.checker is None else (plan.checker,)
+    if cast.is_safe and plan.history:
+        return LongWorld(plan.seed, cast, faults, checkers, trace, plan.history)
     if plan.is_threaded and cast.is_safe:
         ports = None if plan.faults == ANY else only_ports(plan.faults.split(","))
         return ThreadedWorld(plan.seed, cast, faults, checkers, trace, ports)
@@ -173,9 +187,9 @@ def kill(mutant: str, checker: str | None = None, worlds_max: int = KILL_WORLDS_
     """Run worlds under a mutant until one is violated, in the eyes of one checker or (None) of any."""
     planted = next(known for known in MUTANTS if known.name == mutant)
     for world in range(worlds_max):
-        seed, size = planted.seed + world, planted.validators
+        seed, size, kind, blocks = planted.seed + world, planted.validators, planted.kind, planted.blocks
         given = (planted.byzantine, planted.adversary, planted.faults)
-        plan = Plan(seed, size, *given, mutant, checker, planted.kind)
+        plan = Plan(seed, size, *given, mutant, checker, kind, blocks)
         verdict = run(plan)
         if verdict.violation is not None:
             return Kill(mutant, world + 1, verdict.violation)

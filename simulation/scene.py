@@ -222,18 +222,9 @@ class Scene:
             self.log.fetch_records(validator.seat, take)
 
     def _deliver(self, validator: SimValidator, record: Told) -> None:
-        if validator.loop is None:
-            return
-        if record.topic == self.genesis.topic_name("blocks") and not validator.loop.has_room_for_blocks():
-            life = validator.life
-            self.agenda.plan(self.agenda.now_ms + 10, self._deliver_later, validator, life, record)
-            return
-        validator.waiting.append(record)
-        self._wake(validator, self.agenda.now_ms)
-
-    def _deliver_later(self, validator: SimValidator, life: int, record: Told) -> None:
-        if validator.life == life:
-            self._deliver(validator, record)
+        if validator.loop is not None:
+            validator.waiting.append(record)
+            self._wake(validator, self.agenda.now_ms)
 
     # --- life and death ---
 
@@ -258,6 +249,7 @@ class Scene:
             lambda record: (
                 None if is_deaf_to_itself and record.topic == own_topic else self._deliver(validator, record)
             ),
+            lambda topic: validator.loop is not None and not validator.loop.has_room_for(topic),
         )
         self._fetch_records(validator)
         self._wake(validator, self.agenda.now_ms)
@@ -305,6 +297,10 @@ class Scene:
             self._turn_at_ms[seat] = at_ms
             self.agenda.plan(at_ms, self._turn, validator, validator.life, at_ms)
 
+    def turn_ms_max(self, seat: int) -> int:
+        """How long a turn of a process may last."""
+        return TURN_MS_MAX
+
     def _turn(self, validator: SimValidator, life: int, planned_ms: int) -> None:
         seat = validator.seat
         if life != validator.life or self._turn_at_ms[seat] != planned_ms:
@@ -319,7 +315,7 @@ class Scene:
         if not self._run(validator, lambda: validator.turn(self.agenda.now_ms)):
             return
         self.checkers.on_heard(validator, [item for item in taken if isinstance(item, LogRecord)], view)
-        self._busy_until_ms[seat] = self.agenda.now_ms + self._random.randint(1, TURN_MS_MAX)
+        self._busy_until_ms[seat] = self.agenda.now_ms + self._random.randint(1, self.turn_ms_max(seat))
         if validator.loop.blocks_reread_from is not None:
             self.log.read_again(seat, self.genesis.topic_name("blocks"), validator.loop.blocks_reread_from)
             validator.loop.blocks_reread_from = None

@@ -240,13 +240,15 @@ class World(Scene):
             self.agenda.plan(then_ms, self._start_second, validator, second)
 
     def _suffer(self, validator: SimValidator, mishap: Mishap, old: bytes | SimStore | None) -> None:
-        """A process ends; when it starts again its journal, or its store, is not what it was."""
+        """A process ends; when it starts again its journal, store or state is not what it was."""
         self._note(validator.seat, "meets with a mishap:", mishap.value)
         self._bury(validator)
         if mishap is Mishap.LOST:
             validator.journal.data = None
         elif isinstance(old, SimStore):
             validator.store.copy_from(old)
+        elif mishap is Mishap.DIVERGED:
+            validator.executor.twist = b"not what others have"
         elif mishap is Mishap.OLD:
             validator.journal.data = old
         else:

@@ -6,6 +6,7 @@ from simulation.adversaries import Adversary
 from simulation.adversaries.accomplice import Accomplice
 from simulation.adversaries.block_forger import BlockForger
 from simulation.adversaries.censor import Censor
+from simulation.adversaries.deserter import Deserter
 from simulation.adversaries.double_voter import DoubleVoter
 from simulation.adversaries.equivocator import Equivocator
 from simulation.adversaries.false_opener import FalseOpener
@@ -67,4 +68,5 @@ ADVERSARIES: Final[dict[str, type[Adversary]]] = {
     "block-forger": BlockForger,
     "probe-provoker": ProbeProvoker,
     "garbage-burst": GarbageBurst,
+    "deserter": Deserter,
 }

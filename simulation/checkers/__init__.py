@@ -7,7 +7,7 @@ from backbone.log import LogRecord
 from backbone.store import StoredFinal
 from consensus.wire.checkpoint_messages import CheckpointSignature, speaks_of_checkpoints
 from consensus.wire.final_blocks import BlockReader, Proven, encode_block
-from consensus.wire.messages import Message, Proposal, Statement, Vote
+from consensus.wire.messages import Block, Message, Proposal, Statement, Vote
 from ledger.committee import Committees
 from ledger.genesis import Genesis
 from ledger.rejection import Rejection
@@ -25,7 +25,7 @@ from simulation.checkers.halts import RightHalts
 from simulation.checkers.headers import Headers
 from simulation.checkers.honesty import Honesty
 from simulation.checkers.lag import Lag
-from simulation.checkers.progress import Progress
+from simulation.checkers.progress import CatchUp, Progress
 from simulation.checkers.publication import Publication
 from simulation.checkers.quorums import Quorums
 from simulation.checkers.validity import Validity
@@ -56,6 +56,7 @@ CHECKERS: Final = (
     "Certification",
     "Publication",
     "Fairness",
+    "CatchUp",
     "Progress",
 )
 
@@ -102,9 +103,15 @@ class Checkers:
             Certification(subject),
             Publication(subject),
             Fairness(subject),
+            CatchUp(subject),
             self.progress,
         )
         self._all = tuple(checker for checker in self._all if type(checker).__name__ in names)
+
+    def on_history(self, blocks: Sequence[Block], late: int) -> None:
+        """These are final when the world begins; so many of them were published late."""
+        for checker in self._all:
+            checker.on_history(blocks, late)
 
     def on_send(self, validator: SimValidator, topic: str, value: bytes) -> None:
         """A record leaves a validator."""
@@ -193,8 +200,10 @@ class Checkers:
     def on_heard(self, validator: SimValidator, records: Sequence[LogRecord], view: int) -> None:
         """It has gone through a turn, begun in `view`, in which it read these."""
         values = [record.value for record in records if record.topic != self._blocks_topic and record.value is not None]
+        from_blocks = sum(record.topic == self._blocks_topic for record in records)
         for checker in self._of_honest_code(validator):
             checker.on_heard(validator, values, view)
+            checker.on_blocks_read(validator, from_blocks)
 
     def on_halt(self, validator: SimValidator) -> None:
         """It has stopped for good."""

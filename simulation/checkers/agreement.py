@@ -1,5 +1,8 @@
 """Agreement: no two final blocks at a height, each the child of the one before."""
 
+from collections.abc import Sequence
+
+from consensus.wire.messages import Block
 from simulation.checkers.checker import Checker, Stored, Subject, Violation
 from simulation.parts.validator import SimValidator
 
@@ -10,6 +13,9 @@ class Agreement(Checker):
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         self._digests: dict[int, bytes] = {0: subject.genesis.digest}
+
+    def on_history(self, blocks: Sequence[Block], late: int) -> None:
+        self._digests |= {block.header.height: block.digest for block in blocks}
 
     @property
     def height(self) -> int:

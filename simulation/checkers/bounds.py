@@ -2,19 +2,25 @@
 
 from array import array
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from consensus.wire.messages import Block, Certificate, Proposal, Vote
-from simulation.checkers.checker import Checker, Evidence, Violation
+from simulation.checkers.checker import Checker, Evidence, Subject, Violation
 from simulation.parts.validator import SimValidator
 
 VIEWS_MAX: Final = 400
 BLOCKS_MAX: Final = 400
+WAITING_BLOCKS_MAX: Final = 2_400
+"""While blocks wait for those below them that are missing."""
 JOURNAL_BYTES_MAX: Final = 400_000
+CATCH_UP_BYTES_MAX: Final = 2_000_000
+"""Of the journal of who catches up: it holds what became final at once until the store has it."""
 
 _ROOMS: Final = ("consensus.", "backbone.", "ledger.backoff")
 """Modules whose objects are looked into."""
+_NEWEST: Final = {"._certifier._own": 64, "._certifier._certificates": 64, "._certifier._signatures[]": 64}
+"""What is bounded by a number of its own, which only long chains reach."""
 _AHEAD: Final = {"._states": 66, "._held[]": 1_024}
 """What adversaries may make a validator keep, by the end of the path: views that have not come, and what was read of
 them."""
@@ -24,13 +30,21 @@ _LEAVES: Final = (Block, Certificate, Proposal, Vote, str, bytes, int, float, ty
 class Memory(Checker):
     """What is kept follows what is not final, not the length of the run."""
 
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        self._bytes_max = JOURNAL_BYTES_MAX
+
+    def on_history(self, blocks: Sequence[Block], late: int) -> None:
+        self._bytes_max = CATCH_UP_BYTES_MAX
+
     def on_second(self) -> None:
         for validator in self.subject.honest:
             if validator.loop is None:
                 continue
             state = validator.loop.core.state
             kept = {"views": len(state.views), "blocks": len(state.chain), "bytes": validator.journal.size_bytes()}
-            if kept["views"] > VIEWS_MAX or kept["blocks"] > BLOCKS_MAX or kept["bytes"] > JOURNAL_BYTES_MAX:
+            blocks_max = WAITING_BLOCKS_MAX if state.chain.finals_waiting > BLOCKS_MAX // 2 else BLOCKS_MAX
+            if kept["views"] > VIEWS_MAX or kept["blocks"] > blocks_max or kept["bytes"] > self._bytes_max:
                 raise Violation(f"v{validator.index} keeps too much: {kept}")
             if any(view.view <= state.views.final_view for view in state.views):
                 raise Violation(f"v{validator.index} keeps views that are over")
@@ -42,10 +56,10 @@ class Rest(Checker):
 
     def on_quiet(self, appended: Mapping[int, int]) -> None:
         validators = len(self.subject.genesis.validators)
-        ahead = {} if len(self.subject.honest) == validators else _AHEAD
+        known = _NEWEST if len(self.subject.honest) == validators else {**_NEWEST, **_AHEAD}
         for validator in self.subject.honest:
             for path, size in sizes({"loop": validator.loop, "intake": validator.intake}):
-                may_be = next((size_max for end, size_max in ahead.items() if path.endswith(end)), 2 * validators + 8)
+                may_be = next((size_max for end, size_max in known.items() if path.endswith(end)), 2 * validators + 8)
                 if size > may_be:
                     raise Violation(f"{validator.name} keeps {size} items in {path} while nothing is pending")
 

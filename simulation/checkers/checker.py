@@ -60,6 +60,10 @@ class Checker:
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
 
+    def on_history(self, blocks: Sequence[Block], late: int) -> None:
+        """These are final when the world begins, from height 1 on; views and heights are the same numbers. So many of
+        them lie in `blocks` behind others that are above them."""
+
     def on_send(self, validator: SimValidator, value: bytes, message: Message) -> None:
         """An honest validator sends a message on its own topic; called when the record leaves it."""
 
@@ -80,6 +84,9 @@ class Checker:
 
     def on_up(self, validator: SimValidator) -> None:
         """It has started."""
+
+    def on_blocks_read(self, validator: SimValidator, records: int) -> None:
+        """It has read so many records of `blocks`."""
 
     def on_heard(self, validator: SimValidator, values: Sequence[bytes], view: int) -> None:
         """It has gone through a turn, begun in `view`, in which it read these records of consensus topics."""

@@ -1,7 +1,8 @@
 """Fairness: however much one partition is given, the others get their turn."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from consensus.wire.messages import Block
 from simulation.checkers.checker import Checker, Stored, Subject, Violation
 from simulation.parts.validator import SimValidator
 
@@ -21,6 +22,9 @@ class Fairness(Checker):
         self._passed = [0] * partitions
         self._height = 0
         self._is_on = False
+
+    def on_history(self, blocks: Sequence[Block], late: int) -> None:
+        self._height, self._ends = len(blocks), [head.end_offset for head in blocks[-1].header.heads]
 
     def on_quiet(self, appended: Mapping[int, int]) -> None:
         self._is_on = True

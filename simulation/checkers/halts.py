@@ -8,6 +8,8 @@ from consensus.runtime.loop import Loop
 from consensus.wire.final_blocks import BlockReader, Proven
 from consensus.wire.messages import Proposal, Vote
 from ledger.committee import Committees
+from ledger.rejection import Rejection
+from simulation.checkers.certification import checkpoint_wire
 from simulation.checkers.checker import Checker, Subject, Violation
 from simulation.parts.mishaps import batches, entries
 from simulation.parts.signatures import verify_memoised
@@ -27,6 +29,7 @@ class RightHalts(Checker):
         """The first bytes that each journal must have."""
         self._why: dict[int, str | None] = {}
         """Of processes that are booting: what proves that they must not."""
+        self._checkpoints = checkpoint_wire(subject.genesis)
         self._reader = BlockReader(subject.genesis, Committees.of(subject.genesis), verify_memoised)
 
     def on_boot(self, validator: SimValidator, own_topic: Sequence[bytes]) -> None:
@@ -47,6 +50,7 @@ class RightHalts(Checker):
         loop, data = validator.loop, validator.journal.data
         assert loop is not None
         self._check_fork(validator, loop)
+        self._check_state(validator)
         for value in values:
             if data is not None and value in data:
                 continue
@@ -63,6 +67,17 @@ class RightHalts(Checker):
         height = proposal.block.header.height
         if validator.store.finals[height - 1].header_bytes != proposal.block.header_bytes:
             raise Violation(f"{validator.name} goes on, and holds the proof of a fork at height {height}")
+
+    def _check_state(self, validator: SimValidator) -> None:
+        """Whoever comes to another state than a quorum has certified stops."""
+        if not validator.executor.twist or not validator.store.certificates:
+            return
+        height, value = validator.store.certificates[-1]
+        certified = self._checkpoints.decode(value)
+        own = [it for it in validator.executor.newest() if it.height == height]
+        assert not isinstance(certified, Rejection)
+        if own and own[0].state_root != certified.claim.checkpoint.state_root:
+            raise Violation(f"{validator.name} goes on, and a quorum has certified another state of height {height}")
 
     def _proof(
         self, validator: SimValidator, data: bytes | None, fresh: bytes, own_topic: Sequence[bytes]

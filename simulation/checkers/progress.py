@@ -1,12 +1,20 @@
-"""Progress: after the heal everything becomes final everywhere, within a bounded number of views; then silence."""
+"""Progress: after the heal everything becomes final everywhere, within a bounded number of views; then silence. Who is
+behind reads what it lacks, and not the whole chain again and again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+from consensus.wire.messages import Block, Message
 from simulation.checkers.checker import Checker, Stored, Subject, Violation
 from simulation.checkers.leaders import leader
 from simulation.parts.validator import SimValidator
 
+FAR_BEHIND: Final = 64
+"""Heights; where somebody is, nothing need be counted."""
+TIMES_MAX: Final = 2
+"""How often each record of `blocks` may be read; so often again for each block that was published late, since the topic
+is read on while it is missing, and then searched."""
+SLACK: Final = 400
 FIRST_VIEWS_MAX: Final = 3
 """Of honest leaders, from a heal to the next final block."""
 
@@ -27,7 +35,7 @@ class Progress(Checker):
 
     def on_heal(self) -> None:
         self._view_at_heal, self._height_at_heal = self.view(), self._height()
-        self._is_owed = self.records_pending() > 0
+        self._is_owed = self.records_pending() > 0 and not self.is_far_behind()
 
     def on_stored(self, validator: SimValidator, stored: Stored) -> None:
         if not self._is_owed or stored.final.height <= self._height_at_heal:
@@ -41,7 +49,12 @@ class Progress(Checker):
 
     def is_all_final(self) -> bool:
         """Whether every honest validator has delivered exactly what the log shows now."""
-        return all(self._pending(validator) == 0 for validator in self.subject.honest)
+        return not self.is_far_behind() and all(self._pending(validator) == 0 for validator in self.subject.honest)
+
+    def is_far_behind(self) -> bool:
+        """Whether an honest validator lacks so many blocks that others may have to wait for it."""
+        heights = [validator.store.last_height() for validator in self.subject.honest]
+        return max(heights) > min(heights) + FAR_BEHIND
 
     def records_pending(self) -> int:
         """How many records of the log are not in a final block of anybody; an opening that is due counts as one."""
@@ -118,3 +131,35 @@ class Progress(Checker):
             ends = [head.end_offset for head in state.chain.delivered.header.heads]
             standing.append(f"v{validator.index} view {state.view} height {state.chain.delivered.header.height} {ends}")
         return "; ".join(standing)
+
+
+class CatchUp(Checker):
+    """Counts the records of `blocks` that a life reads against those behind the place from which its journal has it
+    read on, and those that came into the topic since. Of worlds that begin with a long chain."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        self._topic = subject.genesis.topic_name("blocks")
+        self._owed: dict[tuple[int, int], int] = {}
+        """By life: what was there to be read, less what had come into the topic by then."""
+        self._read: dict[tuple[int, int], int] = {}
+        self._appended = 0
+        self._is_long = False
+        self._times_max = TIMES_MAX
+
+    def on_history(self, blocks: Sequence[Block], late: int) -> None:
+        self._is_long, self._times_max = True, TIMES_MAX * (1 + late)
+
+    def on_appended(self, topic: str, value: bytes, message: Message) -> None:
+        self._appended += topic == self._topic
+
+    def on_up(self, validator: SimValidator) -> None:
+        there = len(self.subject.log.values(self._topic, validator.positions[self._topic])) if self._is_long else 0
+        self._owed[validator.seat, validator.life] = there - self._appended
+
+    def on_blocks_read(self, validator: SimValidator, records: int) -> None:
+        life = (validator.seat, validator.life)
+        read = self._read[life] = self._read.get(life, 0) + records
+        owed = self._owed[life] + self._appended
+        if self._is_long and read > self._times_max * owed + SLACK:
+            raise Violation(f"{validator.name} has read {read} records of blocks, and {owed} were there to be read")

@@ -1,9 +1,10 @@
 """Quorums: nobody acts on more power than has spoken. Votes are counted here as they pass, each voter once."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Final
 
-from consensus.wire.messages import NO_DIGEST, Certificate, Kind, Message, Proposal, Vote
+from consensus.wire.messages import NO_DIGEST, Block, Certificate, Kind, Message, Proposal, Vote
 from simulation.checkers.checker import Checker, Subject, Violation
 from simulation.parts.validator import SimValidator
 
@@ -22,6 +23,9 @@ class Quorums(Checker):
         self._voters: dict[_Ballot, set[int]] = defaultdict(set)
         self._ended = 0
         """The highest view that some quorum has ended."""
+
+    def on_history(self, blocks: Sequence[Block], late: int) -> None:
+        self._ended = len(blocks)
 
     def on_appended(self, topic: str, value: bytes, message: Message) -> None:
         if isinstance(message, Vote):

@@ -1,7 +1,9 @@
 """Validity: final blocks order what clients wrote, as it lay on the log, and nothing else."""
 
+from collections.abc import Sequence
 from typing import Final
 
+from consensus.wire.messages import Block
 from ledger import digests
 from ledger.header import Head, Header, Opening
 from simulation.checkers.checker import Checker, Stored, Subject, Violation
@@ -22,6 +24,13 @@ class Validity(Checker):
         """By height: the id of the topic in which each partition's incarnation lies."""
         self._checkpoint = (0, 0, self._heads[0])
         """(height, time, heads) of the last checkpoint block."""
+
+    def on_history(self, blocks: Sequence[Block], late: int) -> None:
+        """It is ours; what is read of it is checked against it."""
+        for header in (block.header for block in blocks):
+            self._heads[header.height], self._times[header.height] = header.heads, header.time_ms
+            self._topics[header.height] = self._topics[0]
+            self._note_checkpoint(header)
 
     def on_stored(self, validator: SimValidator, stored: Stored) -> None:
         header = stored.block.header
@@ -83,5 +92,10 @@ class Validity(Checker):
         is_due = header.time_ms >= time_ms + self.subject.genesis.checkpoint_time_ms and header.heads != heads
         if records == 0 and not is_due and not header.openings:
             raise Violation(f"height {header.height} orders nothing and is no checkpoint")
+        self._note_checkpoint(header)
+
+    def _note_checkpoint(self, header: Header) -> None:
+        _, time_ms, heads = self._checkpoint
+        is_due = header.time_ms >= time_ms + self.subject.genesis.checkpoint_time_ms and header.heads != heads
         if is_due or header.height % self.subject.genesis.checkpoint_heights == 0:
             self._checkpoint = (header.height, header.time_ms, header.heads)

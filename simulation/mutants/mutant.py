@@ -21,6 +21,8 @@ class Mutant:
     validators: int = 4
     liars: int = 1
     """Adversaries in each of its worlds, where their kind is named. A third or more: worlds that are to fork."""
+    blocks: int | None = None
+    """How many blocks are final when each of its worlds begins; None: the seed says."""
     seed: int = 0
     """Of the first world in which it is looked for: one that finds it, as far as is known."""
     kind: str = "turns"

@@ -5,18 +5,21 @@ from typing import Any
 
 from consensus.core.block_publisher import BlockPublisher
 from consensus.core.blocks_position import BlocksPosition
+from consensus.core.certifier import CheckpointFork
 from consensus.core.chain import BlockFork, Chain
 from consensus.core.proposer import Proposer
 from consensus.core.topic_positions import TopicPositions
 from consensus.runtime import boot
+from consensus.runtime.certification import Certification
 from consensus.runtime.journal import Journal
 from consensus.runtime.loop import Loop
 from consensus.wire.messages import Block
 from simulation.mutants.mutant import Mutant
 
 _CHECK_STORE: Callable[..., None] = boot._check_store
-_FINALIZE: Callable[..., None] = Chain.finalize
 _ON_TOPIC_RESTARTED: Callable[..., None] = Loop._on_topic_restarted
+_REPORT: Callable[..., None] = Certification._report
+_DELIVER: Callable[..., Any] = Chain.deliver
 _ON_BLOCK: Callable[..., None] = Loop._on_block
 _ON_FINAL: Callable[..., None] = BlockPublisher.on_final
 
@@ -47,6 +50,31 @@ def _keep_early(self: Any, height: int, digest: bytes, value: bytes, is_own: boo
     self._early.update(early)
 
 
+def _deliver_and_keep(self: Any) -> Any:
+    before = self.delivered
+    proven = _DELIVER(self)
+    self._blocks[before.digest] = before
+    return proven
+
+
+def _report_no_fork(self: Any, action: Any) -> None:
+    if not isinstance(action, CheckpointFork):
+        _REPORT(self, action)
+
+
+def _forget_nothing(self: Any, delivered_height: int) -> None:
+    return None
+
+
+def _read_again_from_further_back(self: Any, now_ms: int) -> None:
+    """As it once was, on the scale of a world: from 16 << n records back while anything waits, whatever progress is
+    made."""
+    if self._finals and now_ms % 1_000 < 250:
+        times = self.counts["blocks_read_again"]
+        self.counts["blocks_read_again"] += 1
+        self.blocks_reread_from = max(0, self._blocks_position._end - (16 << times))
+
+
 def _swallow_forks(method: Callable[..., Any]) -> Callable[..., Any]:
     def swallowing(self: Any, *facts: Any) -> Any:
         try:
@@ -55,13 +83,6 @@ def _swallow_forks(method: Callable[..., Any]) -> Callable[..., Any]:
             return None
 
     return swallowing
-
-
-def _finalize_below(self: Any, finalization: Any) -> None:
-    """As it once was: what is final below the delivered block is looked past."""
-    block = self.get(finalization.digest) or (finalization.proposal and finalization.proposal.block)
-    if block is None or block.header.height >= self.delivered.header.height:
-        _FINALIZE(self, finalization)
 
 
 def _topic_of_blocks_is_whole(self: Any, topic: str, position: int) -> None:
@@ -78,13 +99,27 @@ def _store_may_be_old(finals: list[Any], store: Any) -> None:
 
 UPKEEP: tuple[Mutant, ...] = (
     Mutant("always begins with the first partition", ((Proposer, "_longer_heads", _always_the_first),)),
-    Mutant("keeps every block that it heard of", ((Chain, "prune", lambda self, view, digest: None),)),
-    Mutant("keeps the places of blocks that it has", ((BlocksPosition, "_forget", lambda self, height: None),)),
+    Mutant(
+        "keeps every block that it delivered",
+        ((Chain, "deliver", _deliver_and_keep), (Chain, "prune", lambda self, view, digest: None)),
+    ),
+    Mutant("keeps the places of blocks that it has", ((BlocksPosition, "_forget", _forget_nothing),), blocks=300),
+    Mutant(
+        "reads blocks again until all are stored",
+        ((Loop, "_watch_gap", _read_again_from_further_back), (Loop, "has_room_for_blocks", lambda self: True)),
+        faults="none",
+        blocks=1_000,
+        seed=2,
+    ),
     Mutant("keeps what it read of topics", ((TopicPositions, "positions", _keep_positions),)),
     Mutant("keeps the digests of blocks that came early", ((BlockPublisher, "on_final", _keep_early),)),
     Mutant("takes what is said to be a block for one", ((Loop, "_on_block", _seen_as_claimed),), "block-forger"),
-    Mutant("links no header that comes late", ((Chain, "may_link", lambda self: False),)),
-    Mutant("keeps certificates in memory only", ((Journal, "add_certificate", lambda self, view, value: None),)),
+    Mutant(
+        "keeps certificates in memory only",
+        ((Journal, "add_certificate", lambda self, view, value: None),),
+        "deserter",
+        "rebuild",
+    ),
     Mutant(
         "goes on after a fork",
         tuple((Chain, name, _swallow_forks(getattr(Chain, name))) for name in ("finalize", "add_final", "next_final")),
@@ -92,7 +127,7 @@ UPKEEP: tuple[Mutant, ...] = (
         "none",
         liars=2,
     ),
-    Mutant("looks past a fork below", ((Chain, "finalize", _finalize_below),), "accomplice", "none", liars=2),
+    Mutant("goes on with a state of its own", ((Certification, "_report", _report_no_fork),), faults="diverged-state"),
     Mutant("takes a lost topic of blocks for whole", ((Loop, "_on_topic_restarted", _topic_of_blocks_is_whole),)),
     Mutant("starts with an old store", ((boot, "_check_store", _store_may_be_old),), faults="crash,old-store"),
 )

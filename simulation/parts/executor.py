@@ -8,8 +8,7 @@ from ledger import digests
 from ledger.checkpoint import Checkpoint, checkpoint_digest, encode_checkpoint
 from ledger.checkpoint_rule import CheckpointRule, Mark, genesis_mark
 from ledger.genesis import Genesis
-from ledger.header import decode_header
-from ledger.rejection import Rejection
+from simulation.parts.store import header_of
 
 NEWEST: Final = 64
 
@@ -39,8 +38,7 @@ class SimExecutor:
         return tuple(self.checkpoints[-NEWEST:])
 
     def _execute(self, final: StoredFinal) -> None:
-        header = decode_header(final.header_bytes, self._genesis.partitions)
-        assert not isinstance(header, Rejection), "it is final"
+        header = header_of(final.header_bytes, self._genesis.partitions)
         digest = digests.block_digest(self._genesis.digest, final.header_bytes)
         self._state = sha256(self._state + digest + self.twist).digest()
         if self._rule.holds(header, self._mark):

@@ -73,7 +73,7 @@ FAULTS: Final[Mapping[str, Mapping[str, int]]] = {
     "outage": {"outage": 60, "outage_ms_max": 4_000},
     "retain": {"retain": 500},
     "remake": {"remake": 200},
-    "rebuild": {"rebuild": 100, "down_ms_max": 2_000},
+    "rebuild": {"rebuild": 300, "down_ms_max": 2_000},
     "crash": {"crash": 30, "down_ms_max": 2_000},
     "cut": {"cut": 200, "cut_ms_max": 3_000},
     "split": {"split": 200, "split_ms_max": 4_000},
@@ -120,7 +120,7 @@ def draw(random: Random) -> Faults:
         clock_drift_ppm_max=random.choice((0, 100, 20_000)),
         retain=random.choice((0, 0, 0, 500)),
         remake=random.choice((0, 0, 0, 0, 0, 0, 0, 200)),
-        rebuild=random.choice((0, 0, 0, 0, 0, 0, 0, 100)),
+        rebuild=random.choice((0, 0, 0, 0, 0, 0, 0, 300)),
     )
 
 

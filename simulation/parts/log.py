@@ -4,10 +4,11 @@ What one process gets of one topic is in order, as with a real log; everything e
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from backbone.log import LogRecord
 from consensus.runtime.loop import TopicRestarted
@@ -15,6 +16,10 @@ from simulation.parts.agenda import Agenda
 from simulation.parts.faults import Faults, chance
 from simulation.parts.intake import SeatLog
 from simulation.parts.partitions import BrokerView
+
+ON_WAY_MAX: Final = 256
+"""Records of one topic that are on their way to one process."""
+FULL_MS: Final = 10
 
 Asked = TypeVar("Asked")
 Told = LogRecord | TopicRestarted
@@ -36,13 +41,15 @@ class Sending:
 class TopicReader:
     """One process's reading of one topic, from its boot to its end."""
 
-    __slots__ = ("cursor", "deliver", "is_open", "on_way", "ready_ms", "seat", "topic")
+    __slots__ = ("cursor", "deliver", "is_full", "is_open", "on_way", "ready_ms", "seat", "topic")
 
     def __init__(self, seat: int, topic: str, cursor: int, deliver: Callable[[Told], None]) -> None:
         self.seat = seat
         self.topic = topic
         self.cursor = cursor
         self.deliver = deliver
+        self.is_full: Callable[[], bool] = lambda: False
+        """Whether nothing is taken now."""
         self.ready_ms = 0
         self.is_open = True
         self.on_way: deque[Told] = deque()
@@ -122,6 +129,10 @@ class SimLog:
         """Everything in a topic from a position on; from its beginning, where that position is gone."""
         return [value for value, _ in self._topics[topic][self._found(topic, position) :]]
 
+    def begin_with(self, topic: str, values: Iterable[bytes], writer: int) -> None:
+        """What a topic holds when the world begins."""
+        self._topics[topic] = [(value, writer) for value in values]
+
     def retain(self, topic: str, share: float) -> None:
         """The oldest records of a topic, so many of those that it has, are deleted."""
         begin = self._begins[topic]
@@ -174,14 +185,28 @@ class SimLog:
             at_ms = self._agenda.now_ms + late_ms + held_up_ms + self._delay_ms()
             self._agenda.plan(at_ms, self._arrive, sending)
 
-    def read(self, seat: int, positions: Mapping[str, int], deliver: Callable[[Told], None]) -> None:
-        """Read every topic for a process, from its positions on, until `stop`."""
+    def read(
+        self,
+        seat: int,
+        positions: Mapping[str, int],
+        deliver: Callable[[Told], None],
+        is_full: Callable[[str], bool] = lambda topic: False,
+    ) -> None:
+        """Read every topic for a process, from its positions on, until `stop`; of a topic nothing while it is full."""
         for topic in self._topics:
-            self.open(seat, topic, positions[topic], deliver)
+            self.open(seat, topic, positions[topic], deliver, partial(is_full, topic))
 
-    def open(self, seat: int, topic: str, position: int, deliver: Callable[[Told], None]) -> TopicReader:
+    def open(
+        self,
+        seat: int,
+        topic: str,
+        position: int,
+        deliver: Callable[[Told], None],
+        is_full: Callable[[], bool] = lambda: False,
+    ) -> TopicReader:
         """Read one topic on from a position, until it is closed."""
         reader = TopicReader(seat, topic, position, deliver)
+        reader.is_full = is_full
         self._readers[topic].append(reader)
         if (found := self._found(topic, reader.cursor)) != reader.cursor:
             self._restart(reader, found)
@@ -230,7 +255,7 @@ class SimLog:
 
     def _fetch(self, reader: TopicReader) -> None:
         values, is_own = self._topics[reader.topic], self._is_own[reader.topic]
-        while reader.cursor < len(values):
+        while reader.cursor < len(values) and len(reader.on_way) < ON_WAY_MAX:
             offset = reader.cursor
             reader.cursor += 1
             value, writer = values[offset]
@@ -249,8 +274,13 @@ class SimLog:
 
     def _deliver(self, reader: TopicReader) -> None:
         """The next record of those on their way; none, if the heal has delivered it already."""
-        if reader.is_open and reader.on_way:
-            reader.deliver(reader.on_way.popleft())
+        if not reader.is_open or not reader.on_way:
+            return
+        if reader.is_full():
+            self._agenda.plan(self._agenda.now_ms + FULL_MS, self._deliver, reader)
+            return
+        reader.deliver(reader.on_way.popleft())
+        self._fetch(reader)
 
     def _blocked_ms(self, writer: int | None, reader: int) -> int:
         """Until when a reader sees nothing of a writer."""

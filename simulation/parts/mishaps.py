@@ -1,4 +1,4 @@
-"""What befalls journal or store of a validator that is otherwise honest, between two lives of its process.
+"""What befalls journal, store or database of a validator that is otherwise honest, between two lives of its process.
 
 Such a validator may contradict itself, so its power counts as Byzantine: the kit holds it to one thing only, to halt.
 """
@@ -21,6 +21,7 @@ class Mishap(Enum):
     DAMAGED = "damaged-journal"
     TWICE = "second-instance"
     OLD_STORE = "old-store"
+    DIVERGED = "diverged-state"
 
 
 def damaged(data: bytes, random: Random) -> bytes:

@@ -1,11 +1,14 @@
 """A validator's store in memory: what `backbone.store` and `backbone.intake.retained_records` do, as far as intake and
 loop ask."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 
 from backbone.store import Entry, LogHead, StoredFinal, StoredRecord
 from ledger.genesis import Genesis
-from ledger.header import Head
+from ledger.header import Head, Header, decode_header
+from ledger.rejection import Rejection
 
 
 class SimRetained:
@@ -34,6 +37,8 @@ class SimStore:
 
     def __init__(self, genesis: Genesis, on_stored: Callable[[StoredFinal], None]) -> None:
         self.kept: list[list[StoredRecord]] = [[] for _ in range(genesis.partitions)]
+        self._by_digest: list[dict[bytes, StoredRecord]] = [{} for _ in range(genesis.partitions)]
+        """The same records, by their chain digests."""
         self.finals: list[StoredFinal] = []
         self.certificates: list[tuple[int, bytes]] = []
         self.retained = SimRetained(genesis.partitions)
@@ -50,8 +55,13 @@ class SimStore:
 
     def copy_from(self, other: "SimStore") -> None:
         """Become what another disk holds."""
-        self.kept, self.finals = [list(records) for records in other.kept], list(other.finals)
+        self.begin_with(other.kept, other.finals)
         self.certificates = list(other.certificates)
+
+    def begin_with(self, kept: Sequence[Sequence[StoredRecord]], finals: Sequence[StoredFinal]) -> None:
+        """Hold these records, by partition, and these final blocks."""
+        self.kept, self.finals = [list(records) for records in kept], list(finals)
+        self._by_digest = [{record.chain_digest: record for record in records} for records in kept]
 
     # --- as a StoreWriter ---
 
@@ -66,6 +76,7 @@ class SimStore:
         unsynced, self._unsynced = self._unsynced, []
         for partition, records in unsynced:
             self.kept[partition].extend(records)
+            self._by_digest[partition].update((record.chain_digest, record) for record in records)
         self.on_durable("records.after")
 
     def head(self, partition: int) -> LogHead | None:
@@ -76,8 +87,11 @@ class SimStore:
 
     def replace_suffix(self, partition: int, from_offset: int, incarnation: int = 0) -> None:
         end, held = (incarnation, from_offset), self.kept[partition]
-        self.kept[partition] = [it for it in held if (it.incarnation, it.offset) < end]
-        self.dropped += len(held) - len(self.kept[partition])
+        start = bisect_left(held, end, key=_place)
+        for dropped in held[start:]:
+            self._by_digest[partition].pop(dropped.chain_digest, None)
+        self.dropped += len(held) - start
+        del held[start:]
 
     def append_final(self, height: int, header_bytes: bytes, proof: bytes) -> None:
         assert height == self.last_height() + 1, "the loop gives blocks in order of height"
@@ -95,7 +109,8 @@ class SimStore:
 
     def records(self, partition: int, from_offset: int, end_offset: int, incarnation: int = 0) -> list[StoredRecord]:
         held = self.kept[partition]
-        return [it for it in held if it.incarnation == incarnation and from_offset <= it.offset < end_offset]
+        start = bisect_left(held, (incarnation, from_offset), key=_place)
+        return held[start : bisect_left(held, (incarnation, end_offset), lo=start, key=_place)]
 
     def held(self, partition: int, from_offset: int, end_offset: int, incarnation: int = 0) -> Iterator[StoredRecord]:
         return iter(self.records(partition, from_offset, end_offset, incarnation))
@@ -124,9 +139,12 @@ class SimStore:
 
     def above(self, before: Head, target: Head) -> list[StoredRecord] | None:
         """The records above one head up to another of the same incarnation; None if they are not held."""
-        for run in (self.kept[before.partition], *self.retained.runs[before.partition]):
-            ends = (before.end_offset, target.end_offset)
-            found = [it for it in run if it.incarnation == target.incarnation and ends[0] <= it.offset < ends[1]]
+        ends = (before.end_offset, target.end_offset)
+        runs = [
+            [it for it in run if it.incarnation == target.incarnation and ends[0] <= it.offset < ends[1]]
+            for run in self.retained.runs[before.partition]
+        ]
+        for found in (self.records(before.partition, *ends, target.incarnation), *runs):
             if found and (found[-1].offset + 1, found[-1].chain_digest) == (target.end_offset, target.chain_digest):
                 return found
         return None
@@ -141,6 +159,21 @@ class SimStore:
         """An opened head has the digest of the last record of the incarnation before."""
         if head.chain_digest == self._starts[head.partition].chain_digest:
             return True
-        runs = (self.kept[head.partition], *self.retained.runs[head.partition])
-        found = (it for run in runs for it in run if it.chain_digest == head.chain_digest)
+        kept = self._by_digest[head.partition].get(head.chain_digest)
+        retained = (
+            it for run in self.retained.runs[head.partition] for it in run if it.chain_digest == head.chain_digest
+        )
+        found = (*(() if kept is None else (kept,)), *retained)
         return any(it.incarnation < head.incarnation or it.offset + 1 == head.end_offset for it in found)
+
+
+def _place(record: StoredRecord) -> tuple[int, int]:
+    return record.incarnation, record.offset
+
+
+@lru_cache(100_000)
+def header_of(header_bytes: bytes, partitions: int) -> Header:
+    """The header of a final block, which was read when it was stored."""
+    header = decode_header(header_bytes, partitions)
+    assert not isinstance(header, Rejection), "it was read when it was stored"
+    return header

@@ -20,14 +20,13 @@ from consensus.wire.messages import Block, Wire
 from consensus.wire.topics import all_positions, consensus_topics
 from ledger.committee import Committees
 from ledger.genesis import Genesis
-from ledger.header import decode_header
-from ledger.rejection import Rejection
+from ledger.header import Head
 from simulation.parts.agenda import DriftingClock
 from simulation.parts.disk import JournalDisk
 from simulation.parts.executor import SimExecutor
 from simulation.parts.intake import SeatLog, open_intake, pump
 from simulation.parts.signatures import MemoKey, verify_memoised
-from simulation.parts.store import SimStore
+from simulation.parts.store import SimStore, header_of
 
 COMPACT_BYTES = 8 << 10
 """Journals are written anew early, so that crashes meet it."""
@@ -112,6 +111,9 @@ class SimValidator:
         self._world = world
         self._loop_class = loop_class
         self.measured_lag = 0
+        self._final_heads: dict[int, tuple[int, str, int, Head]] = {}
+        """By partition: up to which height its final head was looked for, topic id and first offset of its incarnation,
+        and the head."""
 
     @property
     def name(self) -> str:
@@ -217,13 +219,16 @@ class SimValidator:
 
     def final_chain(self, partition: int) -> FinalChain:
         """What its store holds of a partition below the last final head, in the incarnation of that head."""
-        topic_id, from_offset, head = self._genesis.topic_id, 0, self._genesis.empty_heads()[partition]
-        for final in self.store.finals:
-            header = decode_header(final.header_bytes, self._genesis.partitions)
-            assert not isinstance(header, Rejection), "it was read when it was stored"
+        height, topic_id, from_offset, head = self._final_heads.get(partition, self._genesis_head(partition))
+        for final in self.store.finals[height:]:
+            header = header_of(final.header_bytes, self._genesis.partitions)
             head = header.heads[partition]
             for opening in header.openings:
                 if opening.partition == partition:
                     topic_id, from_offset = opening.topic_id, opening.from_offset
+        self._final_heads[partition] = (len(self.store.finals), topic_id, from_offset, head)
         found = self.store.records(partition, from_offset, head.end_offset, head.incarnation)
         return FinalChain(topic_id, from_offset, [(record.offset, record.value) for record in found])
+
+    def _genesis_head(self, partition: int) -> tuple[int, str, int, Head]:
+        return 0, self._genesis.topic_id, 0, self._genesis.empty_heads()[partition]

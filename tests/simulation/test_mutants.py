@@ -27,7 +27,7 @@ FOUND_BY = {
     "Lag": "votes while its executor lags",
     "Keeping": "drops what anybody contradicts",
     "Memory": "keeps the views that are over",
-    "Rest": "keeps every block that it heard of",
+    "Rest": "keeps every block that it delivered",
     "NoFalseAlarm": "notarizes every proposal of a view",
     "CompleteEvidence": "accuses nobody",
     "RightHalts": "starts without a journal",
@@ -35,6 +35,7 @@ FOUND_BY = {
     "Certification": "signs checkpoints before it persists",
     "Publication": "takes what is said to be a block for one",
     "Fairness": "always begins with the first partition",
+    "CatchUp": "reads blocks again until all are stored",
     "Progress": "starts no timer",
 }
 """A planted bug that this checker finds alone."""
