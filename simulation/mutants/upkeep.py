@@ -128,6 +128,10 @@ UPKEEP: tuple[Mutant, ...] = (
         liars=2,
     ),
     Mutant("goes on with a state of its own", ((Certification, "_report", _report_no_fork),), faults="diverged-state"),
-    Mutant("takes a lost topic of blocks for whole", ((Loop, "_on_topic_restarted", _topic_of_blocks_is_whole),)),
+    Mutant(
+        "takes a lost topic of blocks for whole",
+        ((Loop, "_on_topic_restarted", _topic_of_blocks_is_whole),),
+        faults="remake",
+    ),
     Mutant("starts with an old store", ((boot, "_check_store", _store_may_be_old),), faults="crash,old-store"),
 )
