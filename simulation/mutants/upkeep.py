@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from consensus.core.block_publisher import BlockPublisher
 from consensus.core.blocks_position import BlocksPosition
 from consensus.core.certifier import CheckpointFork
 from consensus.core.chain import BlockFork, Chain
@@ -21,7 +20,6 @@ _ON_TOPIC_RESTARTED: Callable[..., None] = Loop._on_topic_restarted
 _REPORT: Callable[..., None] = Certification._report
 _DELIVER: Callable[..., Any] = Chain.deliver
 _ON_BLOCK: Callable[..., None] = Loop._on_block
-_ON_FINAL: Callable[..., None] = BlockPublisher.on_final
 
 
 def _always_the_first(self: Any, view: int, parent: Block) -> Any:
@@ -42,12 +40,6 @@ def _seen_as_claimed(self: Any, offset: int, value: bytes | None, now_ms: int) -
         keeper._waiting.pop(claimed.block.header.height, None)
         keeper._values.pop(claimed.block.header.height, None)
     _ON_BLOCK(self, offset, value, now_ms)
-
-
-def _keep_early(self: Any, height: int, digest: bytes, value: bytes, is_own: bool, now_ms: int) -> None:
-    early = dict(self._early)
-    _ON_FINAL(self, height, digest, value, is_own, now_ms)
-    self._early.update(early)
 
 
 def _deliver_and_keep(self: Any) -> Any:
@@ -98,7 +90,7 @@ def _store_may_be_old(finals: list[Any], store: Any) -> None:
 
 
 UPKEEP: tuple[Mutant, ...] = (
-    Mutant("always begins with the first partition", ((Proposer, "_longer_heads", _always_the_first),)),
+    Mutant("always begins with the first partition", ((Proposer, "_longer_heads", _always_the_first),), seed=23),
     Mutant(
         "keeps every block that it delivered",
         ((Chain, "deliver", _deliver_and_keep), (Chain, "prune", lambda self, view, digest: None)),
@@ -111,8 +103,7 @@ UPKEEP: tuple[Mutant, ...] = (
         blocks=1_000,
         seed=2,
     ),
-    Mutant("keeps what it read of topics", ((TopicPositions, "positions", _keep_positions),)),
-    Mutant("keeps the digests of blocks that came early", ((BlockPublisher, "on_final", _keep_early),)),
+    Mutant("keeps what it read of topics", ((TopicPositions, "positions", _keep_positions),), seed=16),
     Mutant("takes what is said to be a block for one", ((Loop, "_on_block", _seen_as_claimed),), "block-forger"),
     Mutant(
         "keeps certificates in memory only",
