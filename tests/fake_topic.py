@@ -31,6 +31,9 @@ class FakeTopic:
     def begin(self, topic: str, partition: int) -> int:
         return self.begins.get(partition, 0)
 
+    def ends(self, topic: str) -> dict[int, int]:
+        return {partition: records[-1][0] + 1 if records else 0 for partition, records in self.values.items()}
+
     def open_reader(self, positions: Mapping[int, int]) -> LogReader:
         self.opened.append(dict(positions))
         reader = self.readers.pop(0) if self.readers else FakeReader

@@ -338,17 +338,20 @@ def final_record(epoch: Epoch, indexes: tuple[int, ...]) -> bytes:
 
 def test_a_client_takes_a_header_that_a_quorum_of_its_epoch_has_made_final() -> None:
     votes = [(Epoch(0), (0, 2)), (Epoch(1), (1, 2, 3, 4)), (Epoch(0), (0, 1, 2)), (Epoch(1), (0, 2))]
-    topic = FakeTopic({0: [(at, final_record(*each)) for at, each in enumerate(votes)]})
+    topic = FakeTopic({0: []})
     seen: list[Header] = []
-    all_seen = threading.Event()
+    has_begun, all_seen = threading.Event(), threading.Event()
 
     def on_header(header: Header) -> None:
         seen.append(header)
         if len(seen) == 2:
             all_seen.set()
 
-    follower = Follower(cast("Log", topic), CHAIN, COMMITTEES, 0, lambda: True, on_header, pytest.fail)
+    log = cast("Log", topic)
+    follower = Follower(log, CHAIN, COMMITTEES, 0, lambda: True, on_header, pytest.fail, has_begun.set)
     follower.start()
+    assert has_begun.wait(WAIT_S)
+    topic.values[0] += [(at, final_record(*each)) for at, each in enumerate(votes)]
     assert all_seen.wait(WAIT_S)
     follower.stop()
     assert ([header.epoch for header in seen], follower.forged) == ([0, 1], 2)

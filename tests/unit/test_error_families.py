@@ -8,11 +8,14 @@ from pathlib import Path
 from pkgutil import walk_packages
 from typing import Final
 
+import pytest
+
 from cli.output import Failure
 from ledger.errors import CallerError, Halt, PeerError, Unavailable
 from node.home import exits
 from serving.problems import Problem
 from simulation.parts.disk import Crashed
+from simulation.threads.scheduler import Killed
 
 ROOT: Final = Path(__file__).parents[2]
 PARTS: Final = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"]
@@ -37,11 +40,12 @@ def test_every_error_of_the_product_has_one_family() -> None:
     ours = {kind for kind in below(BaseException) if kind.__module__.partition(".")[0] in PARTS}
     assert len(ours) > 60
     without = {kind for kind in ours if sum(issubclass(kind, family) for family in FAMILIES) != 1}
-    assert without == {*ANSWERS, Crashed}
+    assert without == {*ANSWERS, Crashed, Killed}
 
 
-def test_virtual_crash_is_caught_by_nobody_who_handles_errors() -> None:
-    assert not issubclass(Crashed, Exception)
+@pytest.mark.parametrize("kind", [Crashed, Killed])
+def test_virtual_crash_is_caught_by_nobody_who_handles_errors(kind: type[BaseException]) -> None:
+    assert not issubclass(kind, Exception)
 
 
 def test_every_family_has_an_exit_code_of_its_own() -> None:

@@ -105,7 +105,7 @@ def test_workers_die_with_a_node_that_is_killed() -> None:
         "from ingest.pool import VerdictPool\n"
         "from tests.builders import genesis\n"
         "pool = VerdictPool(1, genesis().digest, genesis().limits)\n"
-        "pool.submit([(0, 0, 0, None)]).result(WAIT_S)\n"
+        "pool.submit([(0, 0, 0, None)]).result()\n"
         "print(pool.pids()[0], flush=True)\n"
         "sys.stdin.read()\n"
     )
