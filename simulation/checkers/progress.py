@@ -26,6 +26,7 @@ class Progress(Checker):
         super().__init__(subject)
         self._powers = [validator.power for validator in subject.genesis.validators]
         self._counted: dict[int, tuple[object, int]] = {}
+        self._highest = 0
         self._view_at_heal = 0
         self._height_at_heal = 0
         self._is_owed = False
@@ -113,12 +114,14 @@ class Progress(Checker):
         if honest > others * len(self.subject.honest):
             raise Violation(f"{honest} records were written while the chain was idle")
 
+    def on_heard(self, validator: SimValidator, values: Sequence[bytes], view: int) -> None:
+        self._highest = max(self._highest, view)
+
     def view(self) -> int:
-        """The highest view of an honest validator."""
-        return max(
-            (validator.loop.core.state.view for validator in self.subject.honest if validator.loop is not None),
-            default=0,
-        )
+        """The highest view that an honest validator has been in, also one that is down now."""
+        up = (validator.loop.core.state.view for validator in self.subject.honest if validator.loop is not None)
+        self._highest = max(self._highest, *up, 0)
+        return self._highest
 
     def _height(self) -> int:
         return max(validator.store.last_height() for validator in self.subject.honest)
