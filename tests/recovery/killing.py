@@ -13,6 +13,7 @@ from typing import TypeVar
 from lab.demo.local_node import LocalNode
 from node.embedded.postgres import EmbeddedPostgres
 from tests.patience import WAIT_S
+from tests.recovery.kill_client import AHEAD_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,7 +47,9 @@ class ClientProcess:
         wait_for(lambda: self.acknowledged() >= count, self._process, self._log)
 
     def finish(self) -> None:
-        """Tell it to stop, and wait until everything it submitted is noted."""
+        """Tell it to stop, and wait until everything it submitted is noted: it, and all that one before it, which was
+        killed, may have sent without noting it."""
+        self.until_acknowledged(self.acknowledged() + AHEAD_MAX)
         self._stop.touch()
         assert self._process.wait(WAIT_S) == 0, self._log.read_text()[-2_000:]
 
