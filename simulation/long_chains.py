@@ -146,7 +146,8 @@ class LongWorld(World):
         late = self._random.choice(LATE_BLOCKS)
         self.log.begin_with(self._shared[0], _with_late(values, late, self._random), LATE)
         behind = self._random.choice((0, blocks // 2, max(0, blocks - 300)))
-        self._late_turn_ms = min(LATE_TURN_MS_MAX, 2 * CATCH_UP_MS * STORED_MAX // (blocks - behind))
+        turn_ms = 2 * CATCH_UP_MS * STORED_MAX // (blocks - behind)
+        self._late_turn_ms = min(LATE_TURN_MS_MAX, turn_ms)
         for validator in self.validators:
             self._begin_at(validator, history, behind if validator.seat == LATE else blocks)
         self.checkers.on_history(history.blocks, late)
