@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from consensus.core import certifier, events
 from consensus.core.block_publisher import BlockPublisher
@@ -22,14 +22,11 @@ from consensus.runtime.boot import Booter
 from consensus.runtime.certification import Certification
 from consensus.runtime.journal import Journal
 from consensus.runtime.loop import Loop
-from consensus.runtime.queues import Queues, Share, Taker
 from consensus.wire.checkpoint_messages import CheckpointCertificate, CheckpointSignature, CheckpointWire, Claim
 from consensus.wire.messages import NO_DIGEST, Block, Certificate, Kind, Proposal, Vote, Wire
 from executor.state import State as ExecutorState
 from ledger.committee import Committee
 from simulation.mutants.mutant import Change, Mutant
-
-TURN_MAX: Final = 32
 
 
 def _quorum_of_half(self: Committee, members: Iterable[int]) -> bool:
@@ -211,18 +208,6 @@ def _sign_twice_after_restart(self: Any, finals: Any) -> Any:
     return replace(restored, own=restored.own[:-1])
 
 
-def _lose_the_33rd(self: Queues, taker: Taker, share: Share, verified: Any, now_ms: Callable[[], int]) -> None:
-    """A turn takes 32 things, whatever of, takes one more out of its queue, and forgets it."""
-    taken = 0
-    for name in self._queues:
-        while taken <= TURN_MAX and taker.has_room_for(name) and (item := self._take(name)) is not None:
-            taken += 1
-            if taken <= TURN_MAX:
-                taker.take(item[0], now_ms())
-    _GIVE(self, taker, Share(items=0), verified, now_ms)
-
-
-_GIVE: Callable[..., None] = Queues.give
 _LET_OUT: Callable[..., None] = Loop._let_out
 _ADVANCE: Callable[..., Judgement] = Judge._advance
 _CHILD: Callable[..., Judgement] = Judge._child
@@ -339,6 +324,5 @@ RULES: tuple[Mutant, ...] = (
     Mutant("signs checkpoints again after a restart", ((Certifier, "_signed_height", lambda self: 0),), seed=13),
     Mutant("certifies a state with the power of another", ((Certifier, "_behind", _any_claim),), "state-liar"),
     Mutant("believes any certificate of a state", ((CheckpointWire, "is_certified", _certified),), "state-liar"),
-    Mutant("loses the 33rd thing that a turn takes", ((Queues, "give", _lose_the_33rd),), kind="threads"),
     Mutant("keeps every second certificate", ((Certification, "_keep", _forget_certificate),)),
 )

@@ -41,7 +41,6 @@ class SeatLog:
         self.random = random
         self.mislead = mislead
         self.lies = lies
-        self.misled = 0
         self._is_cut = is_cut
         self.is_withheld = is_withheld
 
@@ -117,7 +116,6 @@ class SeatReader:
     def _shown(self, partition: int, offset: int, value: bytes) -> bytes:
         if not chance(self._log.random, self._log.mislead()):
             return value
-        self._log.misled += 1
         lie = b"a lie number %d" % self._log.random.randrange(1 << 30)
         self._log.lies.add((self._topic_id, partition, offset, lie))
         return lie

@@ -84,6 +84,11 @@ def test_every_checker_is_shown_to_fail_alone() -> None:
     assert len(MUTANTS) >= 60
 
 
+def test_each_planted_bug_has_a_name_of_its_own() -> None:
+    names = [mutant.name for mutant in MUTANTS]
+    assert sorted(names) == sorted({*names})
+
+
 def test_planted_bug_is_gone_afterwards() -> None:
     before = Core._on_notarization
     mutant = next(mutant for mutant in MUTANTS if mutant.name == "takes a notarization for finality")
