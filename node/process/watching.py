@@ -4,16 +4,15 @@ Each dependency is asked in a thread of its own: one that does not answer holds 
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from node.home.pulse import ERROR_CHARACTERS_MAX, Part, Pulse, monotonic_ms, read_pulse, write_pulse
+from node.process.repeating import repeating
 
 PULSE_S: Final = 1.0
-JOIN_S: Final = 2.0
 SLOW_MS: Final = 2_000
 """An answer that takes longer is none: nothing that waits for it keeps up."""
 
@@ -97,24 +96,16 @@ def asking(
     name: str, ask: Callable[[], object], dependency: Dependency, errors: tuple[type[Exception], ...]
 ) -> Iterator[None]:
     """While the body runs: ask once a second, however long an answer takes."""
-    stop = threading.Event()
 
-    def run() -> None:
-        while not stop.wait(PULSE_S):
-            try:
-                with dependency.asked():
-                    ask()
-            except errors as error:
-                dependency.failed(error)
+    def once() -> None:
+        try:
+            with dependency.asked():
+                ask()
+        except errors as error:
+            dependency.failed(error)
 
-    # What never answers is left to the end of the process.
-    thread = threading.Thread(target=run, name=f"ask {name}", daemon=True)
-    thread.start()
-    try:
+    with repeating(f"ask {name}", once, PULSE_S):
         yield
-    finally:
-        stop.set()
-        thread.join(JOIN_S)
 
 
 Parts = Callable[[], Mapping[str, Part]]
@@ -128,21 +119,14 @@ def pulsing(
     silent: Callable[[], Sequence[str]] = tuple,
 ) -> Iterator[None]:
     """Write the pulse once a second while the body runs. Where the disk refuses, it ages, and others see that."""
-    stop = threading.Event()
 
-    def run() -> None:
-        while not stop.wait(PULSE_S):
-            pulse = Pulse(monotonic_ms(), os.getpid(), parts(), tuple(problems()), tuple(silent()))
-            with suppress(OSError):
-                write_pulse(file, pulse)
+    def once() -> None:
+        pulse = Pulse(monotonic_ms(), os.getpid(), parts(), tuple(problems()), tuple(silent()))
+        with suppress(OSError):
+            write_pulse(file, pulse)
 
-    thread = threading.Thread(target=run, name="pulse", daemon=True)
-    thread.start()
-    try:
+    with repeating("pulse", once, PULSE_S):
         yield
-    finally:
-        stop.set()
-        thread.join(JOIN_S)
 
 
 def part_before(file: Path, name: str) -> Part | None:

@@ -1,6 +1,5 @@
 """Logs what is wrong with the node when it begins and when it is over, in the words of /readyz and more."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -8,11 +7,11 @@ from typing import Final
 import structlog
 
 from node.home.layout import Home
+from node.process.repeating import repeating
 from node.settings.tree import Settings
 from node.supervision.health import Health, health_of
 
 LOOK_S: Final = 1.0
-JOIN_S: Final = 2.0
 QUIET: Final = ("starting", "paused")
 """The supervisor logs these itself, as it starts and pauses processes."""
 
@@ -46,17 +45,6 @@ class Teller:
 @contextmanager
 def health_told(home: Home, settings: Settings, look: Callable[[Home, Settings], Health] = health_of) -> Iterator[None]:
     """While the body runs: look once a second."""
-    stop = threading.Event()
     teller = Teller()
-
-    def run() -> None:
-        while not stop.wait(LOOK_S):
-            teller.look(look(home, settings))
-
-    thread = threading.Thread(target=run, name="health", daemon=True)
-    thread.start()
-    try:
+    with repeating("health", lambda: teller.look(look(home, settings)), LOOK_S):
         yield
-    finally:
-        stop.set()
-        thread.join(JOIN_S)
