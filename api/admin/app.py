@@ -61,8 +61,8 @@ class Parts:
     runner: ActionRunner
 
 
-def make_admin_app(parts: Parts, rate: Rate | None = None) -> FastAPI:
-    """The application."""
+def make_admin_app(parts: Parts, rate: Rate) -> FastAPI:
+    """The application; `rate`: what each caller may cost."""
     app = FastAPI(
         title="Momus management",
         version=version("momus"),
@@ -78,7 +78,7 @@ def make_admin_app(parts: Parts, rate: Rate | None = None) -> FastAPI:
     for action in ADMIN_ACTIONS:
         _add_action(routes, parts, needs, action)
     app.include_router(routes, prefix=PREFIX)
-    with_bounds(app, rate or Rate(RATE_PER_S, BURST))
+    with_bounds(app, rate)
     return app
 
 

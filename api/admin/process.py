@@ -17,6 +17,7 @@ from node.metrics.writing import writing
 from node.process.process import Process
 from node.settings.admin import UNIX
 from node.settings.tree import BadSettings
+from serving.charging import Rate
 from serving.server import Listener, listening, serve, tcp_socket
 from sync.address import host_and_port
 
@@ -45,7 +46,7 @@ def _serve(process: Process, on: Listener) -> None:
     # Loaded by this process alone.
     from api.admin.action_rows import Copying
     from api.admin.actions import ActionContext
-    from api.admin.app import LIMITS, Parts, make_admin_app
+    from api.admin.app import BURST, LIMITS, RATE_PER_S, Parts, make_admin_app
     from api.admin.runner import ActionRunner
 
     home, settings = process.home, process.settings
@@ -57,7 +58,7 @@ def _serve(process: Process, on: Listener) -> None:
     runner = ActionRunner(context, actions, copying.changed)
     copying.start()
     try:
-        app = make_admin_app(Parts(context, Tokens(home.tokens_file), actions, runner))
+        app = make_admin_app(Parts(context, Tokens(home.tokens_file), actions, runner), Rate(RATE_PER_S, BURST))
         serve(process, app, on, LIMITS, app.router.lifespan_context(app))
     finally:
         copying.stop()

@@ -20,7 +20,7 @@ import psycopg
 import pytest
 
 from api.admin.actions import ADMIN_ACTIONS
-from api.admin.app import Parts, make_admin_app
+from api.admin.app import BURST, RATE_PER_S, Parts, make_admin_app
 from cli.admin_client import Access, AdminClient, AdminRefused, AdminUnreachable, admin_client
 from cli.main import run_line
 from lab.demo.local_node import LocalNode
@@ -30,6 +30,7 @@ from node.home.layout import Home
 from node.home.status import PAUSED
 from node.home.tokens import ADMIN, OPERATOR, ROLES, VIEWER, Tokens
 from node.wiring import database_url
+from serving.charging import Rate
 from tests.certificates import certificate
 from tests.patience import WAIT_S
 
@@ -128,7 +129,7 @@ def until(is_so: Any, what: str, timeout_s: float = WAIT_S) -> None:
 
 
 def test_the_table_of_roles_names_every_endpoint() -> None:
-    app = make_admin_app(Parts(None, None, None, None))  # type: ignore[arg-type]
+    app = make_admin_app(Parts(None, None, None, None), Rate(RATE_PER_S, BURST))  # type: ignore[arg-type]
     routes = {(method, path) for path, methods in app.openapi()["paths"].items() for method in methods}
     assert {(method.upper(), path) for method, path in routes} == TABLE.keys()
     assert {kind.name: kind.role for kind in ADMIN_ACTIONS} == ROLE_OF_ACTION

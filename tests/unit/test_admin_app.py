@@ -9,8 +9,9 @@ from starlette.types import ASGIApp
 from structlog.testing import capture_logs
 
 from api.admin.actions import ADMIN_ACTIONS
-from api.admin.app import Parts, make_admin_app
+from api.admin.app import BURST, RATE_PER_S, Parts, make_admin_app
 from node.home.tokens import ROLES, Tokens
+from serving.charging import Rate
 
 READS = ("/v1/whoami", "/v1/status", "/v1/config", "/v1/actions", "/v1/actions/9", "/v1/diagnostics/9")
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE")
@@ -45,7 +46,7 @@ def tokens(tmp_path: Path) -> Tokens:
 
 
 def application(tokens: Tokens) -> ASGIApp:
-    return make_admin_app(Parts(None, tokens, None, None))  # type: ignore[arg-type]
+    return make_admin_app(Parts(None, tokens, None, None), Rate(RATE_PER_S, BURST))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("role", [*ROLES, None])
