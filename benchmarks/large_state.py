@@ -24,6 +24,7 @@ from statistics import median
 
 from benchmarks.objects import Objects, run_steps
 from benchmarks.processes import bounded, children, limit_bytes, memory_bytes, pid_of, processor_s
+from benchmarks.ratios import ratios, spread
 from benchmarks.smallest import SMALLEST, run_to_its_end
 from client import HeightWatch
 from lab.bench.inject import Injector
@@ -183,13 +184,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def show(name: str, few: Figures, many: Figures) -> None:
     """The ratios, and whether the loss is within the mark."""
-    rates = sorted(many / few for few, many in zip(few.per_s, many.per_s, strict=True))
-    computing = sorted(many / few for few, many in zip(few.processor_s, many.processor_s, strict=True))
+    rates = ratios(many.per_s, few.per_s)
     ratio = median(rates)
     print(
-        f"{name}: {median(many.per_s):,.0f} transactions/s, few {median(few.per_s):,.0f}, "
-        f"ratio {ratio:.2f} ({rates[0]:.2f} to {rates[-1]:.2f}); "
-        f"computing of the execute process {median(computing):.2f} ({computing[0]:.2f} to {computing[-1]:.2f})"
+        f"{name}: {median(many.per_s):,.0f} transactions/s, few {median(few.per_s):,.0f}, ratio {spread(rates)}; "
+        f"computing of the execute process {spread(ratios(many.processor_s, few.processor_s))}"
     )
     print(f"{name}: loss {1 - ratio:.0%} of at most {MARK:.0%}: {'met' if ratio >= 1 - MARK else 'missed'}")
 

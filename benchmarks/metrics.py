@@ -20,6 +20,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.ratios import ratios, spread
 from benchmarks.smallest import SMALLEST, run_to_its_end
 from client import Client, HeightWatch
 from lab.bench.inject import Injector, executed
@@ -137,11 +138,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 print(f"{name}: {figures.wall_s[-1]:.2f} s, processor {figures.processor_s[-1]:.2f} s", flush=True)
     for what in ("wall_s", "processor_s"):
         ours, theirs = getattr(having, what), getattr(without, what)
-        ratios = sorted(one / other for one, other in zip(ours, theirs, strict=True))
-        print(
-            f"{what}: without {median(theirs):.2f}, with {median(ours):.2f}, "
-            f"ratio {median(ratios):.3f} ({ratios[0]:.3f} to {ratios[-1]:.3f})"
-        )
+        print(f"{what}: without {median(theirs):.2f}, with {median(ours):.2f}, ratio {spread(ratios(ours, theirs), 3)}")
     scrapes = sorted(1000 * seconds for seconds in having.scrapes_s)
     print(
         f"{len(scrapes)} scrapes of {having.page_bytes:,} bytes: median {median(scrapes):.1f} ms, "

@@ -24,6 +24,7 @@ from rich.console import Console
 
 from benchmarks.knobs import KNOBS, Knob, Side, singles
 from benchmarks.processes import family_s, pid_of
+from benchmarks.ratios import ratios, spread
 from benchmarks.smallest import SMALLEST, run_to_its_end
 from client import Client, ClientSettings, HeightWatch
 from lab.bench.inject import Injector, executed
@@ -141,12 +142,8 @@ def row(knob: Knob, found: tuple[Sequence[Figures], Sequence[Figures]]) -> str:
     cells = []
     for figure in found[0][0]:
         firsts, seconds = ([each[figure] for each in side] for side in found)
-        ratios = sorted(second / first for first, second in zip(firsts, seconds, strict=True) if first > 0)
-        if ratios:
-            cells.append(
-                f"{figure} {median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f}; "
-                f"{median(firsts):.1f} to {median(seconds):.1f})"
-            )
+        if found_ratios := ratios(seconds, firsts):
+            cells.append(f"{figure} {spread(found_ratios)}, {median(firsts):.1f} to {median(seconds):.1f}")
     return f"| {knob.name} | {knob.first.name} | {knob.second.name} | {'; '.join(cells)} |"
 
 

@@ -19,7 +19,7 @@ from lab.bench.load import Load, Maker
 from lab.bench.pacer import PACE_PER_S, UNBATCHED, WARM_UP, Pacer, pace
 from lab.bench.run import VALID_FOR_MS, make_chain
 from lab.bench.succession import PATIENCE, Death, gaps, last_spoken_view
-from lab.bench.watch import FinalWatch
+from lab.bench.watch import BenchFailed, FinalWatch
 from lab.demo.backbone import running_broker
 from lab.demo.latency import Latency, finality, visibility
 from lab.demo.local_committee import LocalCommittee
@@ -169,6 +169,8 @@ class Run:
         seen = self._parts.watch.between(since, time.monotonic())
         self._settled(measured)
         sql = visibility(measured, self._parts.databases[0])
+        if len(seen) < 2:
+            raise BenchFailed("Fewer than two blocks became final during the load: no pace can be told.")
         views_per_s = (seen[-1].view - seen[0].view) / (seen[-1].at_s - seen[0].at_s)
         between = Latency.of(after.at_s - before.at_s for before, after in pairwise(seen))
         return Finality(self._backbone, PACE_PER_S, finality(measured), sql), Views(views_per_s, between)

@@ -22,24 +22,24 @@ class Teller:
     """One line for each change of what is wrong."""
 
     def __init__(self) -> None:
-        self._codes: frozenset[str] = frozenset()
+        self._keys: frozenset[tuple[str, str]] = frozenset()
 
     def look(self, health: Health) -> None:
         """Log what is new."""
         told = [finding for finding in health.findings if finding.code not in QUIET]
-        codes = frozenset(finding.code for finding in told)
-        if codes - self._codes:
+        keys = frozenset(finding.key for finding in told)
+        if keys - self._keys:
             _log.warning(
                 "not ready",
                 reasons=[finding.text() for finding in told],
                 final_age_ms=health.final_age_ms,
                 waiting_records=health.waiting_records,
             )
-        elif self._codes and not codes:
+        elif self._keys and not keys:
             _log.info("ready again", final_age_ms=health.final_age_ms)
-        elif codes != self._codes:
+        elif keys != self._keys:
             _log.info("still not ready", reasons=[finding.text() for finding in told])
-        self._codes = codes
+        self._keys = keys
 
 
 @contextmanager

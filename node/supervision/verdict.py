@@ -69,11 +69,18 @@ PHRASES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is wrong. `error` is for the operator: it may name hosts, roles and files."""
+    """Something that is wrong. `error` is for the operator: it may name hosts, roles and files. `about` tells it from
+    others of its code: a process, a part, a setting."""
 
     code: str
     sentence: str
     error: str = ""
+    about: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The same while the same is wrong, whatever its age and its counts are."""
+        return self.code, self.about
 
     def text(self, is_public: bool = False) -> str:
         """As a sentence."""
@@ -113,7 +120,11 @@ def decide(facts: Facts) -> list[Finding]:
         *_behind(facts),
         *(Finding("clock", each.rstrip(".")) for each in _clock(facts)),
         *_others(facts),
-        *(Finding("log_settings", each.rstrip(".")) for pulse in facts.pulses.values() for each in pulse.problems),
+        *(
+            Finding("log_settings", each.rstrip("."), about=each)
+            for pulse in facts.pulses.values()
+            for each in pulse.problems
+        ),
     ]
     return list(dict.fromkeys(found))[:REASONS_MAX]
 
@@ -139,9 +150,9 @@ def kind_of(error: str) -> str:
 def _processes(facts: Facts) -> Iterator[Finding]:
     for name, said in facts.needed.items():
         if name in facts.paused:
-            yield Finding("paused", f"{name} is paused; `momus admin resume` lets it go on")
+            yield Finding("paused", f"{name} is paused; `momus admin resume` lets it go on", about=name)
         elif said is None:
-            yield Finding("starting", f"{name} was never started")
+            yield Finding("starting", f"{name} was never started", about=name)
         elif said.seen != status.RUNNING:
             yield _of_process(said)
     for said in facts.wanted.values():
@@ -156,7 +167,7 @@ def _processes(facts: Facts) -> Iterator[Finding]:
 
 def _of_process(said: Status) -> Finding:
     code = "starting" if said.seen in (status.STARTING, status.DRAINING) and not said.detail else "process"
-    return Finding(code, f"{said.process} is {said.seen}", said.detail)
+    return Finding(code, f"{said.process} is {said.seen}", said.detail, said.process)
 
 
 def _silent(facts: Facts) -> Iterator[Finding]:
@@ -166,9 +177,8 @@ def _silent(facts: Facts) -> Iterator[Finding]:
             continue
         if facts.now_ms - pulse.at_ms >= DOWN_MS:
             age = span(facts.now_ms - pulse.at_ms)
-            yield Finding(
-                "silent", f"{name} runs, and has said nothing for {age}: it hangs, is stopped, or cannot write"
-            )
+            sentence = f"{name} runs, and has said nothing for {age}: it hangs, is stopped, or cannot write"
+            yield Finding("silent", sentence, about=name)
 
 
 def _disk(facts: Facts) -> Iterator[Finding]:
@@ -193,7 +203,7 @@ def _parts(facts: Facts) -> Iterator[Finding]:
             sentence = words.sentence.format(age=span(facts.now_ms - part.well_ms), waiting=part.waiting)
             if name == "consensus" and silent:
                 sentence += f"; not heard: {', '.join(silent)}"
-            yield Finding(words.code, sentence, part.error)
+            yield Finding(words.code, sentence, part.error, name)
 
 
 def _longer(one: Part, other: Part) -> Part:
@@ -210,7 +220,7 @@ def _is_failing(name: str, part: Part, at_ms: int) -> bool:
 def _behind(facts: Facts) -> Iterator[Finding]:
     behind = facts.final_height - facts.executed_height
     if behind > BEHIND_BLOCKS_MAX:
-        yield Finding("behind", f"The database is {behind:,} blocks behind the chain")
+        yield Finding("behind", f"The database is {behind:,} blocks behind the chain", about="database")
 
 
 def _clock(facts: Facts) -> list[str]:
@@ -230,7 +240,7 @@ def _others(facts: Facts) -> Iterator[Finding]:
     heights = [at for at, _ in heard if committee.has_honest(index for height, index in heard if height >= at)]
     ahead = max(heights, default=facts.final_height) - facts.final_height
     if ahead > BEHIND_BLOCKS_MAX:
-        yield Finding("behind", f"This node is {ahead:,} blocks behind the others")
+        yield Finding("behind", f"This node is {ahead:,} blocks behind the others", about="node")
 
 
 def span(duration_ms: int) -> str:

@@ -32,6 +32,22 @@ def test_a_line_is_written_when_what_is_wrong_changes_and_not_each_second() -> N
     assert "broker-7" in told[0]["reasons"][0], "the log is the operator's"
 
 
+def test_another_of_the_same_kind_is_news_and_its_age_is_none() -> None:
+    teller = Teller()
+    order, older, execute = (
+        Finding("silent", sentence, about=about)
+        for sentence, about in (("order for 5 s", "order"), ("order for 6 s", "order"), ("execute for 5 s", "execute"))
+    )
+    with capture_logs() as told:
+        for findings in ((order,), (older,), (older, execute), (execute,)):
+            teller.look(Health(findings))
+    assert [(line["event"], line["reasons"]) for line in told] == [
+        ("not ready", [order.text()]),
+        ("not ready", [older.text(), execute.text()]),
+        ("still not ready", [execute.text()]),
+    ]
+
+
 @pytest.mark.parametrize("findings", [(), (LOG,), (LOG, DATABASE)])
 def test_metrics_say_each_reason_in_one_word(
     findings: tuple[Finding, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
