@@ -12,6 +12,7 @@ from random import Random
 from types import MappingProxyType
 from typing import Final
 
+from node.process.parent_death import die_with_parent
 from simulation.adversaries.kinds import ADVERSARIES
 from simulation.cast import Cast
 from simulation.checkers import CHECKERS, Violation
@@ -170,8 +171,14 @@ def run(plan: Plan, trace: Trace | None = None) -> Verdict:
 
 def run_all(plans: Iterable[Plan], jobs: int | None = None) -> Iterator[Verdict]:
     """The verdicts of many worlds, in their order, from so many processes (None: one a core)."""
-    with ProcessPoolExecutor(jobs or os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with _workers(jobs) as pool:
         yield from pool.map(run, plans, chunksize=_CHUNK)
+
+
+def _workers(jobs: int | None) -> ProcessPoolExecutor:
+    """Processes that end when this one does, however it ends."""
+    context = get_context("spawn")
+    return ProcessPoolExecutor(jobs or os.cpu_count(), context, die_with_parent, (os.getpid(),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +206,7 @@ def kill(mutant: str, checker: str | None = None, worlds_max: int = KILL_WORLDS_
 def kill_all(jobs: int | None = None, checkers: Mapping[str, str] = MappingProxyType({})) -> Iterator[Kill]:
     """Every mutant's end. `checkers`: the only one that watches, by mutant."""
     names = [mutant.name for mutant in MUTANTS]
-    with ProcessPoolExecutor(jobs or os.cpu_count(), mp_context=get_context("spawn")) as pool:
+    with _workers(jobs) as pool:
         yield from pool.map(kill, names, [checkers.get(name) for name in names])
 
 

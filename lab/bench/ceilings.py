@@ -11,6 +11,7 @@ import numpy as np
 
 from backbone.log import Log, LogBackPressure, TopicSpec
 from ledger.keys import PrivateKey, verify
+from node.process.parent_death import die_with_parent
 from projections.session.connect import connect
 
 _KEYS = 500
@@ -49,7 +50,7 @@ def measure(database_url: str, log: Log) -> Ceilings:
 def verifications_per_s() -> float:
     """Ed25519 verifications on all cores at once, one process each, through the verifier that the node uses."""
     cores = os.cpu_count() or 1
-    with ProcessPoolExecutor(cores, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(cores, get_context("spawn"), die_with_parent, (os.getpid(),)) as pool:
         list(pool.map(_verify_for, [0.1] * cores))
         return sum(pool.map(_verify_for, [_VERIFY_S] * cores))
 

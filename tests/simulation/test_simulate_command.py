@@ -1,13 +1,19 @@
 """`momus simulate`: what it prints, writes and returns."""
 
 import json
+import os
 import shlex
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from benchmarks.processes import children
 from cli.main import run_line
 from simulation.runs import Plan, trace_digest
+from tests.patience import WAIT_S
 
 
 def test_worlds_of_several_sizes_are_summed_up(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,3 +82,28 @@ def test_faults_by_name_strike_and_no_others() -> None:
     calm = trace_digest(Plan(5, byzantine=0, faults="none"))
     assert trace_digest(Plan(5, byzantine=0, faults="crash")) != calm
     assert trace_digest(Plan(5, byzantine=0, faults="none")) == calm
+
+
+def test_its_workers_end_with_it_however_it_ends() -> None:
+    jobs = os.cpu_count() or 1
+    begun = subprocess.Popen([sys.executable, "-P", "-m", "momus", "simulate", "--seeds", "0..9999"])
+    try:
+        deadline = time.monotonic() + WAIT_S
+        while len(workers := [pid for pid in children(begun.pid) if "spawn_main" in _line_of(pid)]) < jobs:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        begun.kill()
+        begun.wait()
+    deadline = time.monotonic() + WAIT_S
+    while any("spawn_main" in _line_of(pid) for pid in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _line_of(pid: int) -> str:
+    """Empty where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
