@@ -30,6 +30,7 @@ from node.home.context import NodeContext
 from node.metrics.values import Values
 from node.process.watching import pulsing
 from node.settings.tree import Settings
+from node.wiring.connections import before_the_api
 from serving.charging import Rate
 from serving.handlers import with_bounds
 from serving.problems import ProblemDocument
@@ -59,7 +60,7 @@ class Parts:
 def make_app(parts: Parts) -> FastAPI:
     """The application; the database is connected while it runs."""
     api = parts.context.settings.api
-    database = Database(parts.url, api.connections, api.statement_ms)
+    database = Database(parts.url, api.connections, api.statement_ms, before_the_api(parts.context.settings))
     heights = Heights(parts.url)
 
     @asynccontextmanager

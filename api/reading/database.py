@@ -10,7 +10,10 @@ from psycopg import AsyncConnection, IsolationLevel, OperationalError, errors, s
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
+from projections.session.connect import refuse_another_async
 from projections.session.conninfo import conninfo
+from projections.session.room import QUESTION as ROOM
+from projections.session.room import allowed
 from serving.charging import querying
 from serving.problems import Problem
 
@@ -52,24 +55,32 @@ class View:
 
 
 class Database:
-    """Connections to one database, opened when they are needed, `connections` at most."""
+    """Connections to one database, opened when they are needed, `connections` at most, and no more than the server
+    lets the role have beside the `left_to_others`."""
 
-    def __init__(self, url: str, connections: int, statement_ms: int) -> None:
+    def __init__(self, url: str, connections: int, statement_ms: int, left_to_others: int = 0) -> None:
         self.url = url
         self._statement_ms = statement_ms
-        self._connections = connections + 1
+        self._settings = {"statement_timeout": str(statement_ms), "default_transaction_read_only": "on"}
+        self._connections_max = connections
+        self._left_to_others = left_to_others
         self._answer_s = statement_ms / 1000 + ANSWER_S
         self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
-            conninfo(url, "momus api", {"statement_timeout": str(statement_ms), "default_transaction_read_only": "on"}),
+            conninfo(url, "momus api", self._settings),
             connection_class=AsyncConnection[DictRow],
             kwargs={"autocommit": True, "row_factory": dict_row},
             configure=self._configure,
             min_size=1,
-            max_size=connections,
+            max_size=1,
             max_waiting=_WAITING_MAX * connections,
             timeout=statement_ms / 1000,
             open=False,
         )
+
+    @property
+    def connections(self) -> int:
+        """At most so many at once; 1 before the server was asked."""
+        return self._pool.max_size
 
     async def open(self) -> None:
         """Whether the server is there or not."""
@@ -94,7 +105,7 @@ class Database:
 
     async def _begun(self, held: AsyncExitStack) -> View:
         """Over a connection that answers: those that the server has closed meanwhile are passed over."""
-        for _ in range(self._connections):
+        for _ in range(self._connections_max + 1):
             async with AsyncExitStack() as trying:
                 connection = await trying.enter_async_context(self._pool.connection())
                 try:
@@ -111,6 +122,11 @@ class Database:
         raise OperationalError("No connection answers.")
 
     async def _configure(self, connection: AsyncConnection[DictRow]) -> None:
+        await refuse_another_async(connection, self._settings)
+        room = await (await connection.execute(ROOM)).fetchone()
+        if room is not None:
+            left = allowed(**room) - self._left_to_others
+            await self._pool.resize(1, max(1, min(self._connections_max, left)))
         # Said in the BEGIN of each view, so that it costs no statement of its own.
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
         await connection.set_read_only(True)

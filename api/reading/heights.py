@@ -3,10 +3,11 @@
 import asyncio
 from typing import Final
 
-from psycopg import AsyncConnection, Error
+from psycopg import Error
 
 from node.process.watching import Dependency
-from projections.session.conninfo import conninfo
+from projections.session.connect import AsyncConnection, connect_async
+from projections.session.errors import DatabaseUnusable
 
 _CHANNEL: Final = "momus_flush"
 _HEIGHT: Final = "SELECT height FROM api.status"
@@ -19,7 +20,7 @@ class Heights:
     """One task with one connection, however many wait."""
 
     def __init__(self, url: str) -> None:
-        self._conninfo = conninfo(url, "momus api")
+        self._url = url
         self._height = 0
         self._changed = asyncio.Condition()
         self.database: Final = Dependency()
@@ -34,9 +35,9 @@ class Heights:
         """Until cancelled; through restarts of the database."""
         while True:
             try:
-                async with await AsyncConnection.connect(self._conninfo, autocommit=True) as connection:
+                async with await connect_async(self._url, "momus api") as connection:
                     await self._follow(connection)
-            except (Error, OSError) as error:
+            except (Error, DatabaseUnusable, OSError) as error:
                 self.database.failed(error)
             await asyncio.sleep(_RETRY_S)
 
@@ -49,7 +50,7 @@ class Heights:
             return False
         return True
 
-    async def _follow(self, connection: AsyncConnection[tuple[object, ...]]) -> None:
+    async def _follow(self, connection: AsyncConnection) -> None:
         await connection.execute(f"LISTEN {_CHANNEL}")
         while True:
             with self.database.asked():

@@ -27,6 +27,7 @@ from node.metrics.writing import writing
 from node.process.process import Process
 from node.settings.tree import ExecuteSettings, PruningSettings
 from node.wiring import database_url, snapshot_place
+from node.wiring.connections import check_room
 from projections.database import CursorMoved, DatabaseUnavailable
 from projections.flush.checkpoints import StoredCheckpoint
 from projections.maintenance.migrate import migrate
@@ -135,6 +136,8 @@ class ExecuteProcess:
                 if not is_migrated:
                     for notice in migrate(self.database_url):
                         log.warning("the database told", notice=notice)
+                    if told := check_room(self.database_url, self.context.settings):
+                        log.warning(told)
                     is_migrated = True
                 session.run(pool, partial(flushed, MailboxWriter(self.context.home.checkpoint_mailbox)), stops)
             except DatabaseUnavailable as error:

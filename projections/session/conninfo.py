@@ -18,6 +18,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 
+from projections.session import marked
 from projections.session.errors import DatabaseUnusable
 
 CONNECT_S_MAX: Final = 10
@@ -88,7 +89,10 @@ def conninfo(url: str, application: str, settings: Mapping[str, str] | None = No
             "The database's URL (postgres.url, or what postgres.url_file holds) cannot be read: write "
             "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with %-escapes for special characters."
         ) from None
-    ours = " ".join(f"-c {name}={_escaped(value)}" for name, value in {**SESSION, **(settings or {})}.items())
+    all_said = said_by(settings)
+    ours = " ".join(
+        f"-c {name}={_escaped(value)}" for name, value in {**all_said, marked.SETTING: marked.mark_of(all_said)}.items()
+    )
     is_remote = "hostaddr" in given or not str(given.get("host", "/")).startswith(("/", "@"))
     said = _silence(WHO_WE_ARE | WHO_THEY_ARE if is_remote else WHO_WE_ARE) | given
     said |= {
@@ -98,6 +102,11 @@ def conninfo(url: str, application: str, settings: Mapping[str, str] | None = No
         "options": f"-c role=none {given.get('options', '')} {ours}",
     }
     return make_conninfo("", **said)
+
+
+def said_by(settings: Mapping[str, str] | None) -> Mapping[str, str]:
+    """All that a session with these settings of its own says."""
+    return {**SESSION, **(settings or {})}
 
 
 def url_without_secrets(url: str) -> str:
