@@ -63,7 +63,7 @@ def _app(process: Process, sender: "Sender", values: Values, streams: set[tuple[
     return make_app(
         Parts(
             context=process.context(),
-            url=wiring.database_url(home, settings),
+            url=wiring.database_url_of_the_api(home, settings),
             sender=sender,
             header_at=partial(header_bytes_at, home.store),
             is_ending=process.stop.is_set,

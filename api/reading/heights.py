@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from psycopg import Error
+from psycopg.errors import ReadOnlySqlTransaction
 
 from node.process.watching import Dependency
 from projections.session.connect import AsyncConnection, connect_async
@@ -13,6 +14,8 @@ _CHANNEL: Final = "momus_flush"
 _HEIGHT: Final = "SELECT height FROM api.status"
 _LOOK_S: Final = 1.0
 """A notification that is lost costs this."""
+_LOOK_AT_REPLICA_S: Final = 0.1
+"""A replica notifies nobody."""
 _RETRY_S: Final = 0.5
 
 
@@ -50,8 +53,16 @@ class Heights:
             return False
         return True
 
+    async def _listen(self, connection: AsyncConnection) -> float:
+        """Seconds after which to look, whether there was a notification or not."""
+        try:
+            await connection.execute(f"LISTEN {_CHANNEL}")
+        except ReadOnlySqlTransaction:
+            return _LOOK_AT_REPLICA_S
+        return _LOOK_S
+
     async def _follow(self, connection: AsyncConnection) -> None:
-        await connection.execute(f"LISTEN {_CHANNEL}")
+        look_s = await self._listen(connection)
         while True:
             with self.database.asked():
                 row = await (await connection.execute(_HEIGHT)).fetchone()
@@ -60,5 +71,5 @@ class Heights:
                 async with self._changed:
                     self._height = int(str(row[0]))
                     self._changed.notify_all()
-            async for _ in connection.notifies(timeout=_LOOK_S, stop_after=1):
+            async for _ in connection.notifies(timeout=look_s, stop_after=1):
                 pass

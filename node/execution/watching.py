@@ -1,9 +1,12 @@
 """What the execute process finds of its database and of its own progress, for its pulse."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from re import sub
+from typing import Final
 
+import structlog
 from psycopg import Error
 
 from backbone.store import StoreReader
@@ -12,6 +15,19 @@ from node.home.pulse import Part
 from node.process.watching import SLOW_MS, Dependency, Work, asking, part_before, pulsing
 from projections.session.connect import Connection, connect
 from projections.session.errors import DatabaseUnavailable, DatabaseUnusable, translated
+
+_WAITS: Final = """SELECT format('%s waits for a lock that %s holds: pid %s%s, %s for %s s', blocked.application_name,
+    coalesce(blocker.usename, 'nobody any more'), blocker.pid, ' (' || nullif(blocker.application_name, '') || ')',
+    coalesce(blocker.state, blocker.backend_type),
+    extract(epoch FROM clock_timestamp() - coalesce(blocker.state_change, blocker.backend_start))::bigint)
+FROM pg_stat_activity AS blocked, unnest(pg_blocking_pids(blocked.pid)) AS its (pid)
+    JOIN pg_stat_activity AS blocker ON blocker.pid = its.pid
+WHERE blocked.datname = current_database() AND blocked.usename = session_user AND blocked.wait_event_type = 'Lock'
+    AND blocked.application_name LIKE 'momus%' AND clock_timestamp() - blocked.query_start > interval '1 s'
+ORDER BY blocked.query_start, blocker.pid LIMIT 3"""
+"""In words, for which sessions those of ours wait that need a lock."""
+
+_log = structlog.get_logger()
 
 
 class ExecutionProgress:
@@ -22,6 +38,7 @@ class ExecutionProgress:
         self._work = Work(before)
         self._height: int | None = None
         self._error = ""
+        self._waits = ""
 
     def reached(self, height: int) -> bool:
         """The database is at this height. Whether that is a step, or there is none to take."""
@@ -35,18 +52,30 @@ class ExecutionProgress:
         """The database did not take it."""
         self._error = str(error)
 
+    def waits(self, waits: Sequence[str]) -> None:
+        """Sessions of ours wait for locks, in words; none: they do not. Logged when somebody else is waited for."""
+        words = "; ".join(waits)
+        if _without_ages(words) not in ("", _without_ages(self._waits)):
+            _log.warning("the database waits for somebody", waits=list(waits))
+        self._waits = words
+
     def part(self) -> Part:
         """Blocks that are final and not in the database wait."""
         height = self._height
         waiting = 0 if height is None else max(0, self._final_height() - height)
-        return self._work.part(height or 0, waiting, self._error)
+        return self._work.part(height or 0, waiting, self._waits or self._error)
+
+
+def _without_ages(words: str) -> str:
+    return sub(r" for \d+ s", "", words)
 
 
 class DatabaseWatch:
-    """Asks the database something cheap, over one connection as long as that lasts."""
+    """Asks the database for whom our sessions wait, over one connection as long as that lasts. `tell` gets it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, tell: Callable[[Sequence[str]], None] = lambda waits: None) -> None:
         self._url = url
+        self._tell = tell
         self._connection: Connection | None = None
 
     def ask(self) -> None:
@@ -55,10 +84,11 @@ class DatabaseWatch:
             with translated():
                 if self._connection is None:
                     self._connection = connect(self._url, "momus watch", {"statement_timeout": str(SLOW_MS)})
-                self._connection.execute("SELECT 1")
+                waits = [str(row[0]) for row in self._connection.execute(_WAITS)]
         except (DatabaseUnavailable, DatabaseUnusable):
             self.close()
             raise
+        self._tell(waits)
 
     def close(self) -> None:
         """Close the connection."""
@@ -71,7 +101,7 @@ class DatabaseWatch:
 def execution_watched(home: Home, database_url: str) -> Iterator[ExecutionProgress]:
     """Watch and tell while the body runs."""
     file = home.pulse_file("execute")
-    database, asked = Dependency(), DatabaseWatch(database_url)
+    database = Dependency()
     with StoreReader(home.store) as store:
         # The reader is one thread's at a time.
         one_at_a_time = threading.Lock()
@@ -81,6 +111,7 @@ def execution_watched(home: Home, database_url: str) -> Iterator[ExecutionProgre
                 return store.last_height()
 
         progress = ExecutionProgress(final_height, part_before(file, "execution"))
+        asked = DatabaseWatch(database_url, progress.waits)
         with (
             asking("the database", asked.ask, database, (DatabaseUnavailable, DatabaseUnusable, Error)),
             pulsing(file, lambda: {"database": database.part(), "execution": progress.part()}),

@@ -22,8 +22,20 @@ def checked_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres"):
         raise ValueError("is neither `embedded` nor a postgresql:// URL")
+    return _without_password(url, "postgres.url_file")
+
+
+def checked_replica(url: str) -> str:
+    """As `checked_url`, of a replica, or empty. Raises: SecretInline, ValueError."""
+    if url and urlsplit(url).scheme not in ("postgresql", "postgres"):
+        raise ValueError("is no postgresql:// URL")
+    return _without_password(url, "api.postgres_url_file")
+
+
+def _without_password(url: str, instead: str) -> str:
+    parts = urlsplit(url)
     if parts.password is not None or "password=" in parts.query:
-        raise SecretInline("holds a password; put the URL into a file and give it as postgres.url_file")
+        raise SecretInline(f"holds a password; put the URL into a file and give it as {instead}")
     return url
 
 

@@ -26,7 +26,7 @@ from node.settings.declare import whole as _whole
 from node.settings.declare import words as _words
 from node.settings.discovery import DiscoverySettings
 from node.settings.effects import EffectsSettings
-from node.settings.secrets import SecretInline, checked_properties, checked_url
+from node.settings.secrets import SecretInline, checked_properties, checked_replica, checked_url
 from sync.address import checked_address, host_and_port
 
 PREFIX: Final = "MOMUS_"
@@ -254,6 +254,10 @@ class ApiSettings(Part):
     burst: int = _whole(400, 1, 10**6, "tokens", "For one address at once, before `rate_per_s` counts.")
     body_bytes_max: int = _whole(4 << 20, 1 << 10, 1 << 30, "bytes", "Of a request.")
     body_ms: int = _whole(10_000, 10, 600_000, "ms", "By then a request is whole.")
+    postgres_url: Annotated[str, AfterValidator(checked_replica)] = _words(
+        "", "URL of a read replica to read from, without a password; none: the node's database."
+    )
+    postgres_url_file: Path | None = _words(None, "File that holds it, with a password. Beats `api.postgres_url`.")
     connections: int = _whole(8, 1, 100, "connections", "To the database.")
     statement_ms: int = _whole(2_000, 10, 600_000, "ms", "Longest query of a request.")
 

@@ -59,8 +59,8 @@ PHRASES: Final = (
     "terminating connection", "shutting down", "starting up", "in recovery mode", "too many clients",
     "too many connections", "remaining connection slots", "password authentication failed", "authentication failed",
     "authorization failed", "permission denied", "read-only transaction", "statement timeout", "transaction timeout",
-    "lock timeout", "canceling statement", "no space left on device", "disk full", "could not extend file",
-    "does not exist", "no such file or directory", "ssl", "not enough replicas", "not enough in-sync replicas",
+    "lock timeout", "waits for a lock", "canceling statement", "no space left on device", "disk full",
+    "could not extend file", "does not exist", "no such file or directory", "ssl", "not enough replicas", "not enough in-sync replicas",
     "message size too large",
     "too slow", "brokers are down", "broker transport failure", "leader not available", "does not answer",
 )  # fmt: skip

@@ -120,14 +120,25 @@ def passphrase_in(file: Path | None) -> str | None:
 
 def database_url(home: Home, settings: Settings) -> str:
     """Where the node's database is. Raises: BadSettings."""
-    if settings.postgres.url_file is not None:
+    postgres = settings.postgres
+    given = _given_url(postgres.url_file, "" if postgres.url == "embedded" else postgres.url, "postgres.url")
+    return given or EmbeddedPostgres(home.postgres).url(DATABASE)
+
+
+def database_url_of_the_api(home: Home, settings: Settings) -> str:
+    """Where the API reads: a replica, or the node's database. Raises: BadSettings."""
+    api = settings.api
+    return _given_url(api.postgres_url_file, api.postgres_url, "api.postgres_url") or database_url(home, settings)
+
+
+def _given_url(file: Path | None, url: str, name: str) -> str | None:
+    """Of the settings `name` and `name`_file. Raises: BadSettings."""
+    if file is not None:
         try:
-            return _connectable(read_secret(settings.postgres.url_file), "what postgres.url_file holds")
+            return _connectable(read_secret(file), f"what {name}_file holds")
         except (OSError, ValueError) as error:
-            raise BadSettings(f"postgres.url_file cannot be read: {error}.") from error
-    if settings.postgres.url != "embedded":
-        return _connectable(settings.postgres.url, "postgres.url")
-    return EmbeddedPostgres(home.postgres).url(DATABASE)
+            raise BadSettings(f"{name}_file cannot be read: {error}.") from error
+    return _connectable(url, name) if url else None
 
 
 def _connectable(url: str, what: str) -> str:

@@ -27,13 +27,22 @@ def needed(settings: Settings) -> Mapping[str, int]:
         "management": MANAGEMENT * bool(settings.admin.listen),
         "drills": DRILLS * bool(settings.drills.every_ms),
         "commands": COMMANDS,
-        "api": (1 + settings.api.connections) * bool(settings.api.port),
+        "api": (1 + settings.api.connections) * _reads_here(settings),
     }
 
 
 def before_the_api(settings: Settings) -> int:
-    """What the API's pool leaves to all others, and to its own connection that follows the height."""
-    return sum(needed(settings).values()) - settings.api.connections * bool(settings.api.port)
+    """What the API's pool leaves to all others, and to its own connection that follows the height; on a server of its
+    own, to that alone."""
+    if settings.api.port and not _reads_here(settings):
+        return 1
+    return sum(needed(settings).values()) - settings.api.connections * _reads_here(settings)
+
+
+def _reads_here(settings: Settings) -> bool:
+    """Whether there is an API, and it has no replica of its own."""
+    api = settings.api
+    return bool(api.port) and not api.postgres_url and api.postgres_url_file is None
 
 
 def check_room(url: str, settings: Settings) -> str | None:

@@ -183,6 +183,24 @@ def test_processes_that_are_stopped_are_told_by_everything_alike(watched: Watche
     is_ready_everywhere(watched)
 
 
+def test_a_lock_that_a_flush_waits_for_is_said_with_who_holds_it(watched: Watched) -> None:
+    with psycopg.connect(watched.database_url, application_name="a report") as other:
+        other.execute("LOCK TABLE ledger.cursor IN EXCLUSIVE MODE")
+        momus("submit", "create-object", "note", '"y"', "--no-wait", "--home", str(watched.node.home.path))
+        held = (
+            f"momus waits for a lock that postgres holds: pid {other.info.backend_pid} (a report), idle in transaction"
+        )
+        deadline = time.monotonic() + WAIT_S
+        while held not in (told := " ".join(watched.status()["reasons"])):
+            assert time.monotonic() < deadline, told
+            time.sleep(0.2)
+        assert not watched.documents()["readyz of the node"]["ready"]
+    is_ready_everywhere(watched)
+    lines = [line for line in watched.node.log_file.read_text().splitlines() if "waits for somebody" in line]
+    assert len(lines) == 1, "once, however long it lasts"
+    assert held in lines[0]
+
+
 def test_a_flush_that_is_refused_for_ever_is_no_sign_of_life(watched: Watched) -> None:
     with refused_flushes(watched.database_url):
         momus("submit", "create-object", "note", '"x"', "--no-wait", "--home", str(watched.node.home.path))

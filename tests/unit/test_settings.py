@@ -100,6 +100,8 @@ def test_kafka_properties_pass_through_from_file_and_variables(file: Path) -> No
         ('[kafka]\n"ssl.key.password" = "hunter2"', "ssl.key.password_file"),
         ('[postgres]\nurl = "postgresql://u:hunter2@h/d"', "postgres.url_file"),
         ('[postgres]\nurl = "postgresql://h/d?password=hunter2"', "postgres.url_file"),
+        ('[api]\npostgres_url = "postgresql://u:hunter2@h/d"', "api.postgres_url_file"),
+        ('[api]\npostgres_url = "postgresql://h/d?password=hunter2"', "api.postgres_url_file"),
     ],
 )
 def test_inline_secret_refuses_to_start_and_is_not_repeated(file: Path, text: str, remedy: str) -> None:
