@@ -31,21 +31,18 @@ class _Standby(EmbeddedPostgres):
         server_account().own(self.folder)
         self._call(self.folder, "pg_basebackup", "--write-recovery-conf", f"--dbname={primary.url()}")
 
-    def is_running(self) -> bool:
-        return self.pid is not None and self._lock_lines()[7:8] == ["standby"]
-
 
 @contextmanager
 def replicated() -> Iterator[tuple[EmbeddedPostgres, EmbeddedPostgres]]:
     """A primary, and a replica of it."""
-    with (
-        TemporaryDirectory(prefix="momus-replica-", ignore_cleanup_errors=True) as folder,
-        EmbeddedPostgres(Path(folder) / "primary") as primary,
-    ):
-        standby = _Standby(Path(folder) / "standby")
-        standby.copy(primary)
-        with standby:
-            yield primary, standby
+    with TemporaryDirectory(prefix="momus-replica-", ignore_cleanup_errors=True) as folder:
+        # The replica reaches the primary through it, as the same user.
+        server_account().own(Path(folder))
+        with EmbeddedPostgres(Path(folder) / "primary") as primary:
+            standby = _Standby(Path(folder) / "standby")
+            standby.copy(primary)
+            with standby:
+                yield primary, standby
 
 
 def _connected(server: EmbeddedPostgres) -> int:
