@@ -15,7 +15,7 @@ from node.home.final_heads import header_bytes_at
 from node.metrics.values import Values
 from node.metrics.writing import writing
 from node.process.process import Process
-from node.settings.tree import ApiSettings
+from node.settings.api import ApiSettings
 from serving.limits import Limits
 from serving.server import Listener, listening, serve, tcp_socket
 

@@ -63,6 +63,8 @@ class OrderWatch:
         """Validators that said nothing for longer than one that runs would in a stall. While nothing is to be agreed
         on nobody says anything: it means something only where consensus has stopped."""
         now_ms, heard = self._now_ms(), self._driver.heard()
+        if not heard:
+            return []  # the boot is not over
         before = self._heard or [(-1, now_ms)] * len(heard)
         self._heard = [last if count == last[0] else (count, now_ms) for count, last in zip(heard, before, strict=True)]
         if now_ms - self._consensus.well_ms < GRACE_MS:

@@ -21,12 +21,13 @@ from pydantic_settings import (
 
 from ledger.errors import CallerError
 from node.settings.admin import AdminSettings
+from node.settings.api import ApiSettings
 from node.settings.declare import Part
 from node.settings.declare import whole as _whole
 from node.settings.declare import words as _words
 from node.settings.discovery import DiscoverySettings
 from node.settings.effects import EffectsSettings
-from node.settings.secrets import SecretInline, checked_properties, checked_replica, checked_url
+from node.settings.secrets import SecretInline, checked_properties, checked_url
 from sync.address import checked_address, host_and_port
 
 PREFIX: Final = "MOMUS_"
@@ -236,30 +237,6 @@ class MetricsSettings(Part):
     connection_ms: int = _whole(
         5_000, 100, 60_000, "ms", "By then a request is here; and in as much again its answer is taken."
     )
-
-
-class ApiSettings(Part):
-    """The HTTP API and the web UI."""
-
-    host: str = _words("127.0.0.1", "Address at which it is answered. Whoever reaches it may read everything.")
-    port: int = _whole(8464, 0, 65_535, "", "Its port; 0: nothing is answered, and no process for it.")
-    connections_max: int = _whole(
-        512, 4, 100_000, "connections", "Open at once, three quarters by one caller; more are refused."
-    )
-    streams_max: int = _whole(100, 1, 100_000, "streams", "Of events, open at once; more are refused.")
-    stream_ms: int = _whole(3_600_000, 100, 10**9, "ms", "Longest life of one; consumers go on where it ended.")
-    rate_per_s: int = _whole(
-        200, 1, 10**6, "tokens/s", "For one address: a request takes one, and what is dear takes more."
-    )
-    burst: int = _whole(400, 1, 10**6, "tokens", "For one address at once, before `rate_per_s` counts.")
-    body_bytes_max: int = _whole(4 << 20, 1 << 10, 1 << 30, "bytes", "Of a request.")
-    body_ms: int = _whole(10_000, 10, 600_000, "ms", "By then a request is whole.")
-    postgres_url: Annotated[str, AfterValidator(checked_replica)] = _words(
-        "", "URL of a read replica to read from, without a password; none: the node's database."
-    )
-    postgres_url_file: Path | None = _words(None, "File that holds it, with a password. Beats `api.postgres_url`.")
-    connections: int = _whole(8, 1, 100, "connections", "To the database.")
-    statement_ms: int = _whole(2_000, 10, 600_000, "ms", "Longest query of a request.")
 
 
 class SupervisorSettings(Part):

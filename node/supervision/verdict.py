@@ -27,6 +27,9 @@ REASONS_MAX: Final = 16
 _FORGOTTEN_MS: Final = 60_000
 """What a process has said before that, and has ended since, is of another time."""
 
+PULSING: Final = ("order", "execute", "api")
+"""Processes that say once a second how they do."""
+
 CODES: Final = (
     "process", "starting", "paused", "silent", "log", "log_settings", "database", "disk", "finality", "execution",
     "behind", "clock", "no_quorum", "home",
@@ -172,11 +175,13 @@ def _of_process(said: Status) -> Finding:
 
 def _silent(facts: Facts) -> Iterator[Finding]:
     for name, said in (*facts.needed.items(), *facts.wanted.items()):
-        pulse = facts.pulses.get(name)
-        if said is None or pulse is None or said.seen != status.RUNNING or pulse.pid != said.pid:
+        if said is None or said.seen != status.RUNNING or name not in PULSING:
             continue
-        if facts.now_ms - pulse.at_ms >= DOWN_MS:
-            age = span(facts.now_ms - pulse.at_ms)
+        pulse = facts.pulses.get(name)
+        is_its_own = pulse is not None and pulse.pid == said.pid
+        age_ms = facts.now_ms - pulse.at_ms if pulse is not None and is_its_own else facts.wall_ms - said.since_ms
+        if age_ms >= DOWN_MS:
+            age = span(age_ms)
             sentence = f"{name} runs, and has said nothing for {age}: it hangs, is stopped, or cannot write"
             yield Finding("silent", sentence, about=name)
 

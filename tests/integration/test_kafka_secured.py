@@ -7,6 +7,7 @@ import pytest
 
 from cli.main import run_line
 from lab.demo.local_node import LocalNode, momus
+from node.home import exits
 from tests.certificates import Certificate, certificate
 from tests.patience import WAIT_S
 from tests.secured_kafka import SecuredBroker
@@ -72,7 +73,7 @@ def test_what_is_wrong_is_said(
             (stranger.certificate_file, PASSWORD, "certificate verify failed"),
         )
     ):
-        assert init(tmp_path / str(number), url, kafka, ca, password) == 1
+        assert init(tmp_path / str(number), url, kafka, ca, password) == exits.UNAVAILABLE
         told = capsys.readouterr().err
         assert words in told.lower(), told
         assert kafka.secured in told

@@ -114,15 +114,22 @@ def test_a_process_that_runs_and_says_nothing_is_told_and_its_dependencies_are_n
     assert [finding.code for finding in decide(facts)] == (["silent"] if age_ms >= DOWN_MS else [])
 
 
-def test_the_pulse_of_an_earlier_process_is_no_silence_of_this_one() -> None:
+@pytest.mark.parametrize("runs_ms", [0, DOWN_MS - 1, DOWN_MS, 600_000])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_who_runs_and_has_said_nothing_yet_is_silent_from_when_it_began(is_first: bool, runs_ms: int) -> None:
+    """Not from when an earlier process of that name spoke last."""
     stale = replace(WELL.pulses["order"], at_ms=NOW - 3_600_000, pid=PID + 1)
-    assert decide(replace(WELL, pulses={**WELL.pulses, "order": stale})) == []
+    pulses = {name: pulse for name, pulse in WELL.pulses.items() if name != "order"}
+    needed = {**WELL.needed, "order": process("order", since_ms=NOW - runs_ms)}
+    facts = replace(WELL, needed=needed, pulses=pulses if is_first else {**pulses, "order": stale})
+    assert [finding.code for finding in decide(facts)] == (["silent"] if runs_ms >= DOWN_MS else [])
 
 
 def test_what_stood_still_before_a_process_died_is_told_after_it_has_started_again() -> None:
     """Else a process that dies again and again of what it depends on would look well in between."""
     facts = with_part("execute", "execution", Part(NOW - 30_000, waiting=4), at_ms=NOW - 2_000, pid=PID + 1)
-    assert [finding.code for finding in decide(facts)] == ["execution"]
+    again = {**facts.needed, "execute": process("execute", since_ms=NOW - 1_000)}
+    assert [finding.code for finding in decide(replace(facts, needed=again))] == ["execution"]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +147,10 @@ def test_what_stood_still_before_a_process_died_is_told_after_it_has_started_aga
         ({"executed_height": 7, "final_height": 108}, "behind"),
         ({"clock_doubted_ms": 60_000}, "clock"),
         ({"final_time_ms": NOW + 60_000}, "clock"),
-        ({"pulses": {"order": pulse(problems=("The topic t has 8 partitions, not 4.",))}}, "log_settings"),
+        (
+            {"pulses": {**WELL.pulses, "order": pulse(problems=("The topic t has 8 partitions, not 4.",))}},
+            "log_settings",
+        ),
     ],
 )
 def test_what_else_is_wrong_is_told(changes: Mapping[str, Any], code: str) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from node.execution.watching import ExecutionProgress
 from node.home.pulse import Part, Pulse, monotonic_ms, read_pulse, write_pulse
 from node.ordering.watching import GRACE_MS, OrderWatch
+from node.process.repeating import repeating
 from node.process.watching import SLOW_MS, Dependency, Failing, Work, asking, part_before, pulsing
 from tests.patience import WAIT_S
 
@@ -126,6 +128,31 @@ def look(clock: Clock, driver: Driver) -> Callable[[], tuple[dict[str, Part], li
         return dict(watch.parts()), watch.silent()
 
     return once
+
+
+def test_before_the_boot_is_over_nobody_is_silent(clock: Clock, driver: Driver) -> None:
+    """However long it takes, and though consensus stood still already when the process before it ended."""
+    watch = OrderWatch(("a", "b", "c"), "a", 15_000, driver, Part(clock.ms, waiting=3, mark=7), clock)
+    driver.counts, clock.ms = [], clock.ms + 10 * GRACE_MS
+    assert watch.silent() == []
+    driver.counts = [1, 0, 0]
+    assert watch.silent() == []
+
+
+def test_what_is_done_again_and_again_survives_an_error_that_nobody_foresaw() -> None:
+    turns, has_gone_on = 0, threading.Event()
+
+    def act() -> None:
+        nonlocal turns
+        turns += 1
+        if turns >= 4:
+            has_gone_on.set()
+            return
+        raise ZeroDivisionError(turns // 3)
+
+    with capture_logs() as told, repeating("a try", act, 0.001):
+        assert has_gone_on.wait(WAIT_S)
+    assert [line["what"] for line in told] == ["a try"] * 2, "each error once, however often it comes"
 
 
 def test_in_a_stall_validators_that_say_nothing_are_silent_and_in_an_idle_chain_nobody_is(
