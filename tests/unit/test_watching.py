@@ -131,7 +131,7 @@ def look(clock: Clock, driver: Driver) -> Callable[[], tuple[dict[str, Part], li
 
 
 def test_before_the_boot_is_over_nobody_is_silent(clock: Clock, driver: Driver) -> None:
-    """However long it takes, and though consensus stood still already when the process before it ended."""
+    """However long it takes, and though consensus had stopped already when the process before it ended."""
     watch = OrderWatch(("a", "b", "c"), "a", 15_000, driver, Part(clock.ms, waiting=3, mark=7), clock)
     driver.counts, clock.ms = [], clock.ms + 10 * GRACE_MS
     assert watch.silent() == []
