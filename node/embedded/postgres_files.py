@@ -2,6 +2,7 @@
 holds it.
 """
 
+import errno
 import fcntl
 import grp
 import os
@@ -45,9 +46,18 @@ class Account:
     gid: int | None
 
     def own(self, path: Path | int) -> None:
-        """Give a file or folder (or what is open as one) to the server's user."""
+        """Give a file or folder (or what is open as one) to the server's user. Raises: PostgresUnusable, OSError."""
         if self.uid is not None and self.gid is not None:
-            os.chown(path, self.uid, self.gid)
+            try:
+                os.chown(path, self.uid, self.gid)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                raise PostgresUnusable(
+                    f"Postgres does not run as root, and in this user namespace (of a container?) {USER} has "
+                    f"no id ({self.uid} is not mapped). Map it, run as another user, or give the URL of a Postgres 18 "
+                    "as postgres.url."
+                ) from error
 
     @property
     def effective_uid(self) -> int:
