@@ -35,8 +35,8 @@ def _has_ended(step: Callable[[], None], number: int, when: str) -> bool:
     child = os.fork()
     if child == 0:
         code = 1
-        # What earlier tests have left must not be collected here: a client of Kafka, closing, waits for threads that
-        # are not in this process, and a connection says goodbye on the parent's socket.
+        # What earlier tests have left must not be collected here: it rests on threads that are not in this process, and
+        # on sockets that the parent uses.
         gc.freeze()
         try:
             _Killer(number, when).install()

@@ -134,10 +134,11 @@ class ExecuteProcess:
         while not self.stop.is_set():
             try:
                 if not is_migrated:
+                    # First: with too few connections a migration would wait for ever for its own.
+                    if told := check_room(self.database_url, self.context.settings):
+                        log.warning("the database told", notice=told)
                     for notice in migrate(self.database_url):
                         log.warning("the database told", notice=notice)
-                    if told := check_room(self.database_url, self.context.settings):
-                        log.warning(told)
                     is_migrated = True
                 session.run(pool, partial(flushed, MailboxWriter(self.context.home.checkpoint_mailbox)), stops)
             except DatabaseUnavailable as error:

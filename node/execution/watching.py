@@ -17,8 +17,8 @@ from projections.session.connect import Connection, connect
 from projections.session.errors import DatabaseUnavailable, DatabaseUnusable, translated
 
 _WAITS: Final = """SELECT format('%s waits for a lock that %s holds: pid %s%s, %s for %s s', blocked.application_name,
-    coalesce(blocker.usename, 'nobody any more'), blocker.pid, ' (' || nullif(blocker.application_name, '') || ')',
-    coalesce(blocker.state, blocker.backend_type),
+    coalesce(blocker.usename, blocker.backend_type), blocker.pid, ' (' || nullif(blocker.application_name, '') || ')',
+    coalesce(blocker.state, 'active'),
     extract(epoch FROM clock_timestamp() - coalesce(blocker.state_change, blocker.backend_start))::bigint)
 FROM pg_stat_activity AS blocked, unnest(pg_blocking_pids(blocked.pid)) AS its (pid)
     JOIN pg_stat_activity AS blocker ON blocker.pid = its.pid
@@ -56,7 +56,7 @@ class ExecutionProgress:
         """Sessions of ours wait for locks, in words; none: they do not. Logged when somebody else is waited for."""
         words = "; ".join(waits)
         if _without_ages(words) not in ("", _without_ages(self._waits)):
-            _log.warning("the database waits for somebody", waits=list(waits))
+            _log.warning("a session waits for a lock", waits=list(waits))
         self._waits = words
 
     def part(self) -> Part:
@@ -73,7 +73,7 @@ def _without_ages(words: str) -> str:
 class DatabaseWatch:
     """Asks the database for whom our sessions wait, over one connection as long as that lasts. `tell` gets it."""
 
-    def __init__(self, url: str, tell: Callable[[Sequence[str]], None] = lambda waits: None) -> None:
+    def __init__(self, url: str, tell: Callable[[Sequence[str]], None]) -> None:
         self._url = url
         self._tell = tell
         self._connection: Connection | None = None

@@ -89,10 +89,7 @@ def conninfo(url: str, application: str, settings: Mapping[str, str] | None = No
             "The database's URL (postgres.url, or what postgres.url_file holds) cannot be read: write "
             "postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with %-escapes for special characters."
         ) from None
-    all_said = said_by(settings)
-    ours = " ".join(
-        f"-c {name}={_escaped(value)}" for name, value in {**all_said, marked.SETTING: marked.mark_of(all_said)}.items()
-    )
+    ours = " ".join(f"-c {name}={_escaped(value)}" for name, value in said_by(settings).items())
     is_remote = "hostaddr" in given or not str(given.get("host", "/")).startswith(("/", "@"))
     said = _silence(WHO_WE_ARE | WHO_THEY_ARE if is_remote else WHO_WE_ARE) | given
     said |= {
@@ -105,8 +102,9 @@ def conninfo(url: str, application: str, settings: Mapping[str, str] | None = No
 
 
 def said_by(settings: Mapping[str, str] | None) -> Mapping[str, str]:
-    """All that a session with these settings of its own says."""
-    return {**SESSION, **(settings or {})}
+    """All that a session with these settings of its own says; the last one is its mark."""
+    said = {**SESSION, **(settings or {})}
+    return said | {marked.SETTING: marked.mark_of(said)}
 
 
 def url_without_secrets(url: str) -> str:

@@ -15,11 +15,11 @@ import psycopg
 from projections.session.errors import DatabaseUnusable
 
 SETTING: Final = "momus.session"
-QUESTION: Final = f"SELECT pg_catalog.current_setting('{SETTING}', true) AS mark"
+QUESTION: Final = f"SELECT pg_catalog.current_setting('{SETTING}', true)"
 POOLER: Final = (
     "The database's URL leads to a pooler, as PgBouncer is one, that does not start a session as it is asked to: what "
     "is to be read only could be written, and a commit need not be durable. Give the address of Postgres itself "
-    "(postgres.url, or what postgres.url_file holds); see docs/operations.md"
+    "(postgres.url, api.postgres_url, or the file that holds it); see docs/operations.md"
 )
 _REFUSED: Final = "unsupported startup parameter"
 """What PgBouncer says of `options`, unless it is told to ignore them."""
@@ -31,9 +31,9 @@ def mark_of(settings: Mapping[str, str]) -> str:
     return sha256(said.encode()).hexdigest()[:16]
 
 
-def refuse_another(found: object, settings: Mapping[str, str]) -> None:
-    """`found`: what QUESTION gave. Raises: DatabaseUnusable, where it is not the mark of `settings`."""
-    if found != mark_of(settings):
+def refuse_another(found: object, said: Mapping[str, str]) -> None:
+    """`found`: what QUESTION gave, in a session that has said so. Raises: DatabaseUnusable, where that is another."""
+    if found != said[SETTING]:
         raise DatabaseUnusable(POOLER)
 
 

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import quote
 from uuid import uuid4
 
 import psycopg
@@ -10,6 +12,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from api.reading.database import Database
+from cli.main import run_line
+from lab.demo.local_node import LocalNode
+from node.home import status
 from node.settings.tree import Settings, read_settings
 from node.wiring.connections import EXECUTION_MIN, before_the_api, check_room, needed
 from projections.maintenance.migrate import migrate
@@ -78,6 +83,25 @@ def test_the_pool_of_the_api_takes_what_is_left(
 def test_too_few_for_execution_are_refused(postgres: str, new_database: Callable[[], str]) -> None:
     with role(postgres, new_database(), EXECUTION_MIN - 1) as url, pytest.raises(DatabaseUnusable, match="needs 4"):
         check_room(url, settings(8))
+
+
+@pytest.mark.processes
+def test_a_node_halts_where_they_are_too_few(postgres: str, new_database: Callable[[], str], tmp_path: Path) -> None:
+    owned = new_database()
+    assert run_line(["init", "--home", str(tmp_path), "--dev", "--postgres", owned]) == 0
+    name = str(conninfo_to_dict(owned)["dbname"])
+    with role(postgres, owned, EXECUTION_MIN - 1) as url:
+        given = conninfo_to_dict(url)
+        address = f"postgresql://{given['user']}@/{name}?host={quote(str(given['host']), safe='')}&port={given['port']}"
+        node = LocalNode(tmp_path, {"MOMUS_POSTGRES__URL": address})
+        node.launch()
+        try:
+            node.wait_ended(WAIT_S)
+            said = node.status("execute")
+        finally:
+            node.abort()
+    assert said is not None
+    assert (said.seen, "execution needs 4" in said.detail) == (status.HALTED, True), said
 
 
 def test_what_database_and_server_let_in_counts_too(postgres: str, new_database: Callable[[], str]) -> None:

@@ -196,7 +196,7 @@ def test_a_lock_that_a_flush_waits_for_is_said_with_who_holds_it(watched: Watche
             time.sleep(0.2)
         assert not watched.documents()["readyz of the node"]["ready"]
     is_ready_everywhere(watched)
-    lines = [line for line in watched.node.log_file.read_text().splitlines() if "waits for somebody" in line]
+    lines = [line for line in watched.node.log_file.read_text().splitlines() if "a session waits for a lock" in line]
     assert len(lines) == 1, "once, however long it lasts"
     assert held in lines[0]
 
