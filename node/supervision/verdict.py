@@ -4,6 +4,7 @@ Progress counts, not liveness: a process that runs, or a server that answers, is
 come into the database. What is down for DOWN_MS is said, whichever process found it.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -24,6 +25,8 @@ BEHIND_BLOCKS_MAX: Final = 100
 DISK_BYTES_MIN: Final = 256 << 20
 """With less free space, writing ends soon, or has ended."""
 REASONS_MAX: Final = 16
+_NUMBERS: Final = re.compile(r"\d[\d,]*")
+"""A sentence says the same of the same, whatever it counts."""
 _FORGOTTEN_MS: Final = 60_000
 """What a process has said before that, and has ended since, is of another time."""
 
@@ -124,7 +127,7 @@ def decide(facts: Facts) -> list[Finding]:
         *(Finding("clock", each.rstrip(".")) for each in _clock(facts)),
         *_others(facts),
         *(
-            Finding("log_settings", each.rstrip("."), about=each)
+            Finding("log_settings", each.rstrip("."), about=_NUMBERS.sub("", each))
             for pulse in facts.pulses.values()
             for each in pulse.problems
         ),

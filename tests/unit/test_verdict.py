@@ -114,6 +114,20 @@ def test_a_process_that_runs_and_says_nothing_is_told_and_its_dependencies_are_n
     assert [finding.code for finding in decide(facts)] == (["silent"] if age_ms >= DOWN_MS else [])
 
 
+def test_what_a_setting_is_wrong_about_stays_the_same_while_its_counts_grow() -> None:
+    """Else the log would say it anew at each look."""
+
+    def key(problem: str) -> tuple[str, str]:
+        (found,) = decide(replace(WELL, pulses={**WELL.pulses, "order": pulse(problems=(problem,))}))
+        return found.key
+
+    one, grown, other = (
+        key(f"The topic {topic} has 8 partitions, not 4: what lies in the others, {count} records, never executes.")
+        for topic, count in (("t", "9"), ("t", "1,024"), ("u", "9"))
+    )
+    assert one == grown != other
+
+
 @pytest.mark.parametrize("runs_ms", [0, DOWN_MS - 1, DOWN_MS, 600_000])
 @pytest.mark.parametrize("is_first", [True, False])
 def test_who_runs_and_has_said_nothing_yet_is_silent_from_when_it_began(is_first: bool, runs_ms: int) -> None:
