@@ -3,7 +3,7 @@
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -38,6 +38,7 @@ PAYMENTS = 10
 """At once; more, and a writer that is killed again and again falls behind by what takes it minutes."""
 PAUSE_S = 0.1
 ACTIVE_S_MAX = 0.4
+LOOK_S = 0.2
 
 _IN_SQL = """SELECT height, 0, index, digest FROM api.transactions
 UNION ALL SELECT height, 1, index, coalesce(digest, '') FROM api.rejections ORDER BY 1, 2, 3"""
@@ -88,15 +89,31 @@ class EffectsNode:
         return bool(found) and found[-1][0] >= place
 
     def kill_often(self, kills: int, random: Random) -> list[int]:
-        """SIGKILL the process again and again, soon after it has begun to write; where the topic ended each time."""
-        pid, ends = None, []
-        for _ in range(kills):
+        """SIGKILL the process again and again; where the topic ended each time.
+
+        Each second time it has written something since its start, however long that took; else it may still begin.
+        """
+        pid, ends = None, [self.ends()]
+        for kill in range(kills):
             self.node.wait_running(["effects"], WAIT_S, not_pid=pid)
+            if kill % 2 == 0:
+                until(lambda: self.ends() > ends[-1], "the process that was started again writes nothing")
             time.sleep(random.uniform(0, ACTIVE_S_MAX))
             pid = self.node.kill_9("effects")
             ends.append(self.ends())
         self.node.wait_running(["effects"], WAIT_S, not_pid=pid)
         return ends
+
+
+def until(is_so: Callable[[], bool], what: str) -> None:
+    """Wait for it.
+
+    Raises AssertionError: with what is wrong, where it does not come.
+    """
+    deadline = time.monotonic() + WAIT_S
+    while not is_so():
+        assert time.monotonic() < deadline, what
+        time.sleep(LOOK_S)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +30,7 @@ class Flow:
         self._per_s: float = 0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
 
     def open(self) -> None:
         """The asset and everybody's funds are final, so what follows can be paid in any order."""
@@ -58,20 +60,18 @@ class Flow:
     def until_final(self, further: int) -> None:
         """Wait until as many of the payments submitted from now on are final."""
         first = len(self.submissions)
-        deadline = time.monotonic() + WAIT_S
-        while True:
-            if sum(payment.height is not None for payment in self.submissions[first:]) >= further:
-                return
-            assert time.monotonic() < deadline, f"no {further} further payments final within {WAIT_S:g} s"
-            time.sleep(0.02)
+        self._until(
+            lambda: sum(payment.height is not None for payment in self.submissions[first:]) >= further,
+            f"{further} further payments are not final",
+        )
 
     def until_submitted(self, further: int) -> None:
-        """Wait until as many further payments were submitted, whether they become final or not."""
-        first = len(self.submissions)
-        deadline = time.monotonic() + WAIT_S
-        while len(self.submissions) < first + further:
-            assert time.monotonic() < deadline, f"no {further} further payments submitted within {WAIT_S:g} s"
-            time.sleep(0.02)
+        """Wait until as many further payments were submitted, or the client has IN_FLIGHT_MAX that are not final."""
+        end = len(self.submissions) + further
+        self._until(
+            lambda: len(self.submissions) >= end or self._in_flight() >= IN_FLIGHT_MAX,
+            f"{further} further payments are not submitted",
+        )
 
     def settle(self) -> int:
         """Pause, and wait until every payment is final; how many there are."""
@@ -94,7 +94,25 @@ class Flow:
         if self._thread is not None:
             self._thread.join(WAIT_S)
 
+    def _in_flight(self) -> int:
+        progress = self._client.progress
+        return progress.submitted - progress.final - progress.failed
+
+    def _until(self, is_so: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + WAIT_S
+        while not is_so():
+            assert self._error is None, repr(self._error)
+            assert time.monotonic() < deadline, f"{what} within {WAIT_S:g} s; {self._client.progress}"
+            time.sleep(0.02)
+
     def _run(self) -> None:
+        try:
+            self._pay()
+        except Exception as error:
+            self._error = error
+            raise
+
+    def _pay(self) -> None:
         start, first = time.monotonic(), len(self.submissions)
         for number in count(first):
             if self._stop.wait(max(0.0, start + (number - first) / self._per_s - time.monotonic())):

@@ -36,6 +36,7 @@ def _cut_two(world: World) -> None:
         world.watch.until_nullifying(before, WAIT_S)
         silence = world.watch.now()
         world.flow.until_submitted(PER_S)
+        world.watch.until_nullifying(silence, WAIT_S)
         assert not world.watch.is_final_since(silence)
         heal = world.watch.now()
     assert world.watch.finalized_after(heal, WAIT_S).views <= VIEWS_MAX

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -16,7 +16,7 @@ import pytest
 from api.reading.streams import StreamPosition
 from backbone.log.embedded import EmbeddedLog
 from cli.main import run_line
-from tests.effects_node import EffectsNode, effects_node
+from tests.effects_node import EffectsNode, effects_node, until
 from tests.patience import WAIT_S
 
 pytestmark = [pytest.mark.postgres, pytest.mark.processes]
@@ -32,13 +32,6 @@ PAGE = Path(__file__).parents[2] / "docs" / "effects.md"
 def folder() -> Iterator[Path]:
     with TemporaryDirectory(prefix="momus-effects-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
-
-
-def until(is_so: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not is_so():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.2)
 
 
 def killed(folder: Path, kills: int, options: Sequence[str] = ()) -> None:
