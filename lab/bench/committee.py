@@ -193,9 +193,8 @@ class Run:
     def succession(self) -> Succession:
         """Validators are killed in turn, each only when the one before has come back and led."""
         since = time.monotonic()
-        with Pacer(self._parts.client, self._maker.payments(_PAYMENTS_MAX, self._paid)) as pacer:
+        with self.paced():
             deaths = [self._death(number) for number in range(self._sizes.kills)]
-            pacer.settle(_WAIT_S)
         seen = self._parts.watch.between(since, time.monotonic())
         found = gaps(self._committees.current, seen, deaths)
         settings = self._parts.homes[0].settings({})
@@ -206,8 +205,23 @@ class Run:
             known=Latency.of(found.known) if found.known else None,
         )
 
+    @contextmanager
+    def paced(self) -> Iterator[None]:
+        """A steady load while its block runs; all of it final in the end. Raises: NotFinal, ClientStopped."""
+        with Pacer(self._parts.client, self._maker.payments(_PAYMENTS_MAX, self._paid)) as pacer:
+            yield
+            pacer.settle(_WAIT_S)
+
     def _death(self, number: int) -> Death:
-        """SIGKILL to a whole validator, until it is known to be dead and some more views; then it comes back."""
+        death = self.death(number)
+        self._parts.watch.until_led_by(death.validator, death.revived_at, _WAIT_S)
+        return death
+
+    def death(self, number: int) -> Death:
+        """SIGKILL to a whole validator, until it is known to be dead and some more views; then it is started again.
+
+        Raises: BenchFailed, NodeFailed.
+        """
         victim = number % len(self._parts.homes)
         node, watch = self._parts.committee.nodes[victim], self._parts.watch
         self._say(f"death {number + 1} of {self._sizes.kills}: {node.home.path.name}")
@@ -219,7 +233,6 @@ class Run:
         last_view = last_spoken_view(self._parts.log, self._genesis, self._committees, victim)
         node.launch()
         node.wait_running(PROCESSES, _WAIT_S)
-        watch.until_led_by(victim, revived_at, _WAIT_S)
         return Death(victim, last_view, killed_at, revived_at)
 
     def _settled(self, submissions: list[Submission]) -> None:

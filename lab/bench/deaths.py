@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from backbone.store import StoreReader
-from lab.bench.committee import CommitteeSizes, Run, running
+from lab.bench.committee import CommitteeSizes, Parts, Run, running
 from lab.bench.committee_figures import OnLog
 from lab.bench.figures import Mark
 from lab.bench.run import make_chain
+from lab.bench.succession import Death
+from lab.bench.watch import BenchFailed, FinalWatch
 from lab.demo.backbone import running_broker
 from lab.demo.scratch import fresh_scratch
 from node.home.layout import Home
@@ -38,12 +41,16 @@ class Standing:
 
 @dataclass(slots=True)
 class DeathsFigures:
-    """`level_s`: from the end of the load until all stood at one height, executed; None: given up."""
+    """`back_s`: of each death, from the start of the validator until it had the final blocks that the others had then.
+    `led`: after how many it led a block that became final before the next one died.
+    `level_s`: from the end of the load until all stood at one height, executed; None: given up."""
 
     validators: int
     deaths: int
     busy: int
     load_s: float = 0.0
+    back_s: list[float] = field(default_factory=list)
+    led: int = 0
     level_s: float | None = None
     at_end_of_load: list[Standing] = field(default_factory=list)
     at_end: list[Standing] = field(default_factory=list)
@@ -68,6 +75,12 @@ class DeathsFigures:
         console.print(table)
         equal = "all databases equal" if not self.differences else "; ".join(self.differences)
         console.print(f"{self.deaths} deaths in {self.load_s:.0f} s beside {self.busy} busy loops; {equal}")
+        if self.back_s:
+            longest = max(self.back_s)
+            console.print(
+                f"had caught up {median(self.back_s):.0f} s after its start at the median, {longest:.0f} s at most"
+            )
+        console.print(f"led again before the next death: {self.led} of {len(self.back_s)}")
         for mark in self.marks():
             console.print(mark.sentence)
 
@@ -100,13 +113,33 @@ class DeathsBench:
                 run.open_accounts()
                 since = time.monotonic()
                 with busy_loops(figures.busy):
-                    run.succession()
+                    with run.paced():
+                        deaths = self._die(run, parts)
+                    figures.led = count_led(parts.watch, deaths)
                     figures.load_s = time.monotonic() - since
                     figures.at_end_of_load = figures.at_end = standings(homes)
                     self._on_figure()
                     self._await_level(homes)
                 figures.differences = parts.committee.differences(_GIVEN_UP_S)
         return figures
+
+    def _die(self, run: Run, parts: Parts) -> list[Death]:
+        """One after the other, each as soon as the one before has caught up with what was final at its return."""
+        deaths: list[Death] = []
+        for number in range(self.figures.deaths):
+            death = run.death(number)
+            deaths.append(death)
+            self._await_back(parts.homes, death)
+            self._on_figure()
+        return deaths
+
+    def _await_back(self, homes: list[Home], death: Death) -> None:
+        top = max(standing.final_height for standing in standings(homes))
+        while standings(homes)[death.validator].final_height < top:
+            if time.monotonic() >= death.revived_at + _GIVEN_UP_S:
+                raise BenchFailed(f"validator {death.validator} did not come to height {top} within {_GIVEN_UP_S:g} s")
+            time.sleep(_POLL_S)
+        self.figures.back_s.append(time.monotonic() - death.revived_at)
 
     def _await_level(self, homes: list[Home]) -> None:
         """The busy loops go on meanwhile."""
@@ -118,6 +151,15 @@ class DeathsBench:
                 self._on_figure()
                 return
             time.sleep(_POLL_S)
+
+
+def count_led(watch: FinalWatch, deaths: list[Death]) -> int:
+    """After how many deaths who had died led a final block before the next death, or until now."""
+    ends = [*(death.killed_at for death in deaths[1:]), time.monotonic()]
+    spans = zip(deaths, ends, strict=True)
+    return sum(
+        any(found.proposer == death.validator for found in watch.between(death.revived_at, end)) for death, end in spans
+    )
 
 
 def is_level(found: list[Standing]) -> bool:

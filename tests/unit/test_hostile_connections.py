@@ -381,14 +381,18 @@ def test_who_takes_nothing_of_an_answer_is_let_go(serve: Serve, limits: Limits) 
             others = [stack.enter_context(at.connect(4_096)) for _ in range(2)]
             for each in others:
                 each.sendall(at.get(at.large))
-            wait_until_free(at)
+            wait_until_free(at, places=3)
         assert len(rest_of(connection)) < LARGE * PIECE
 
 
-def wait_until_free(at: Served) -> None:
-    """Until somebody has been let go: as long as all places are taken, the next caller is told so."""
-    while not is_served(at):
-        pass
+def wait_until_free(at: Served, places: int = 1) -> None:
+    """Until so many have been let go: as long as all places are taken, the next caller is told so."""
+    is_free = False
+    while not is_free:
+        with ExitStack() as stack:
+            for _ in range(places - 1):
+                stack.enter_context(at.connect())
+            is_free = is_served(at)
 
 
 def test_who_takes_an_answer_in_drops_is_let_go_when_its_time_is_over(serve: Serve) -> None:
