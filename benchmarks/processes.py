@@ -3,7 +3,7 @@
 import os
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lab.demo.local_node import LocalNode
@@ -35,9 +35,12 @@ def pid_of(node: LocalNode, process: str) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """Those that the threads of a process started, and that run."""
-    found = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for file in found for child in file.read_text().split()]
+    """Those that the threads of a process started, and that run; a thread that ends meanwhile has none."""
+    found: list[int] = []
+    for file in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found.extend(map(int, file.read_text().split()))
+    return found
 
 
 def processor_s(pid: int) -> float:

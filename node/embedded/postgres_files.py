@@ -26,6 +26,7 @@ PORT: Final = 5432
 SOCKET_NAME: Final = f".s.PGSQL.{PORT}"
 SOCKET_PATH_BYTES_MAX: Final = 100
 _ORPHANS_WAIT_S: Final = 2.0
+_KILLED_WAIT_S: Final = 60.0
 _PROC: Final = Path("/proc")
 _SHORT: Final = Path("/tmp")
 _USERS_LOCK: Final = Path("/etc/.pwd.lock")
@@ -168,14 +169,24 @@ def clear_stale(folder: Path, sockets: Path) -> None:
     """After a killed postmaster: wait for its orphans, end those that stay, remove its lock files.
 
     Postgres itself takes a zombie, or a stranger with the same process id, for a living postmaster.
+    Raises: PostgresUnusable, where one does not end.
     """
-    deadline = time.monotonic() + _ORPHANS_WAIT_S
-    while (orphans := processes_in(folder)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    for pid in orphans:
-        os.kill(pid, signal.SIGKILL)
+    for pid in _left_after(_ORPHANS_WAIT_S, folder):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    # Postgres does not start while a process that was killed still has its shared memory.
+    if _left_after(_KILLED_WAIT_S, folder):
+        raise PostgresUnusable(f"Processes of a Postgres that was killed do not end: {processes_in(folder)}.")
     for file in (folder / "postmaster.pid", sockets / SOCKET_NAME, sockets / f"{SOCKET_NAME}.lock"):
         file.unlink(missing_ok=True)
+
+
+def _left_after(seconds: float, folder: Path) -> list[int]:
+    """Wait for a Postgres' processes to end; those that have not."""
+    deadline = time.monotonic() + seconds
+    while (left := processes_in(folder)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
 
 
 def is_process_in(folder: Path, pid: int) -> bool:
