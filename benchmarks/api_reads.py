@@ -28,8 +28,9 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from api.reading import transactions
-from api.reading.listing import PAGE
-from api.routes.ledger import TRANSFERS
+from api.reading.listing import PAGE, PlacePageQuery
+from api.reading.rows import Executed
+from api.routes.ledger import PARTIES, TRANSFERS
 from api.routes.state import _BALANCE, _OBJECT
 from benchmarks.processes import family_s, pid_of
 from benchmarks.smallest import SMALLEST, run_to_its_end
@@ -53,7 +54,6 @@ BLOCK_RECORDS = 5
 LOAD_PER_S = 500
 LOAD_STEP = 50
 WAIT_S = 600.0
-_PARTY = "(sender = %(address)s OR recipient = %(address)s)"
 _LUA = """local paths, at = {{ {paths} }}, 0
 request = function() at = at % #paths + 1; return wrk.format("GET", paths[at]) end
 done = function(summary, latency)
@@ -115,18 +115,21 @@ class Reads:
         place = (row["height"], row["index"])
         return [
             (transactions._HEIGHT, (row["digest"],)),
-            (transactions._EXECUTED, {"digest": row["digest"], "height": row["height"]}),
+            (
+                transactions.found(Executed, "transactions", row["height"]),
+                {"digest": row["digest"], "height": row["height"]},
+            ),
             (transactions._TRANSFERS, (*place, transactions.TRANSFERS_MAX + 1)),
             (transactions._OBJECTS, place),
         ]
 
     def _statement(self) -> Read:
         rows = self._rows("SELECT address FROM api.balances ORDER BY address")
-        statement = TRANSFERS._statement([sql.SQL(_PARTY)], is_newest=True)
+        addresses = [row["address"] for row in rows]
         return Read(
             f"{PAGE} transfers of an address",
-            tuple(f"/v1/addresses/{row['address']}/transfers" for row in rows),
-            tuple(self._script((statement, {"address": row["address"], "rows": PAGE + 1})) for row in rows),
+            tuple(f"/v1/addresses/{address}/transfers" for address in addresses),
+            tuple(self._script(TRANSFERS.statement(PlacePageQuery(), {}, PARTIES, address)) for address in addresses),
         )
 
     def _object(self) -> Read:

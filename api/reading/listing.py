@@ -16,6 +16,9 @@ PAGE: Final = 50
 PAGE_BYTES_MAX: Final = 1 << 20
 """Of what may be large on a page of rows that have such; the row that passes it is still given."""
 ID_DIGITS: Final = 64
+_PLACE: Final = ("height", "index", "version")
+"""By what api.live_places goes on."""
+_CLOSED: Final = sql.SQL("height < api.indexed_below()")
 R = TypeVar("R", bound=Row)
 
 
@@ -79,7 +82,8 @@ class Page(BaseModel, Generic[R]):
 class Listing(Generic[R]):
     """`view` is one of schema api. `key` are its columns that order it: whole numbers, or `texts` of hex digits.
     `large`: the columns that may be large, bytes or lists of hex ids, each with the SQL of its size in bytes; a page
-    holds fewer rows where they are.
+    holds fewer rows where they are. `indexed`: the columns by which history is indexed; `place`: with which column,
+    beside the height, its rows are found there.
     """
 
     view: str
@@ -87,47 +91,90 @@ class Listing(Generic[R]):
     key: tuple[str, ...]
     texts: frozenset[str] = frozenset()
     large: Mapping[str, str] = field(default_factory=dict)
+    indexed: frozenset[str] = frozenset()
+    place: str = "index"
 
     async def page(
         self,
         view: View,
         query: PageQuery,
-        conditions: Sequence[str] = (),
-        values: Mapping[str, object] | None = None,
+        equal: Mapping[str, object] | None = None,
+        either: Sequence[str] = (),
+        of: str = "",
     ) -> Page[R]:
-        """The page of the rows that meet all `conditions`, SQL with `%(name)s` for `values`. The query's cursor must be
-        one of such a key: its class sees to that."""
-        is_newest = query.order == "newest"
-        given = dict(values or {})
-        where: list[sql.Composable] = [sql.SQL(condition) for condition in conditions]
-        if query.cursor is not None:
-            where.append(self._beyond(is_newest))
-            given |= {f"key_{name}": value for name, value in zip(self.key, self._keys(query.cursor), strict=True)}
-        rows = await view.rows(self._statement(where, is_newest), {**given, "rows": query.limit + 1})
+        """The page of the rows whose columns have the values of `equal` and, of the columns `either`, one the value
+        `of`. The query's cursor must be one of such a key: its class sees to that."""
+        rows = await view.rows(*self.statement(query, equal or {}, either, of))
         items = [self.row.model_validate(row) for row in rows[: self._fitting(rows[: query.limit])]]
         return Page[self.row](  # type: ignore[name-defined]
             items=items, next=self._cursor(items[-1]) if len(rows) > len(items) else None, height=view.height
         )
+
+    def statement(
+        self, query: PageQuery, equal: Mapping[str, object], either: Sequence[str] = (), of: str = ""
+    ) -> tuple[sql.Composed, dict[str, object]]:
+        """What asks for the rows of a page and one more, and its parameters."""
+        is_newest = query.order == "newest"
+        leads = () if "height" in equal else either or tuple(name for name in equal if name in self.indexed)[:1]
+        where = [_equals(name, name) for name in equal if name not in leads]
+        if either and not leads:
+            where.append(sql.SQL("({})").format(sql.SQL(" OR ").join(_equals(name, "of") for name in either)))
+        given: dict[str, object] = {**equal, "of": of, "is_newest": is_newest, "rows": query.limit + 1}
+        # Where rows must meet more than that, nobody knows how many places make a page.
+        given["places"] = None if where else query.limit + 1
+        given |= {f"key_{name}": None for name in _PLACE}
+        if query.cursor is not None:
+            where.append(self._beyond(is_newest))
+            given |= {f"key_{name}": value for name, value in zip(self.key, self._keys(query.cursor), strict=True)}
+        led = {name: "of" if either else name for name in leads}
+        return self._statement(where, led, is_newest), given
 
     def _fitting(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """How many of them a page holds."""
         before = accumulate((sum(_size_of(row[name]) for name in self.large) for row in rows), initial=0)
         return sum(size < PAGE_BYTES_MAX for _, size in zip(rows, before, strict=False))
 
-    def _statement(self, where: Sequence[sql.Composable], is_newest: bool) -> sql.Composed:
+    def _statement(self, where: Sequence[sql.Composable], led: Mapping[str, str], is_newest: bool) -> sql.Composed:
+        """`led`: columns that lead to the rows, with the names of their values."""
         direction = sql.SQL(" DESC" if is_newest else "")
         order = sql.SQL(", ").join(sql.Identifier(name) + direction for name in self.key)
-        rows = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT %(rows)s")
-        source, meets = sql.Identifier("api", self.view), sql.SQL(" AND ").join(where or [sql.SQL("true")])
+        rows = self._ordered(where, order)
+        if led:
+            # Each branch is ordered and bounded, as the whole is. A row may be in several.
+            branches = [
+                self._ordered([_equals(column, value), within, *where], order)
+                for column, value in led.items()
+                for within in (_CLOSED, self._live(column, value))
+            ]
+            union = sql.SQL(" UNION ALL " if len(led) == 1 else " UNION ").join(
+                sql.SQL("({})").format(branch) for branch in branches
+            )
+            rows = sql.SQL("SELECT * FROM ({}) AS found ORDER BY {} LIMIT %(rows)s").format(union, order)
         if not self.large:
-            return rows.format(columns_of(self.row), source, meets, order)
+            return rows
         # One row more than a page holds, as everywhere: it tells that there is another page.
         before = sql.SQL(
-            "{}, sum({}) OVER (ORDER BY {} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before"
-        ).format(columns_of(self.row), sql.SQL(" + ").join(map(sql.SQL, self.large.values())), order)
+            "SELECT *, sum({}) OVER (ORDER BY {} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before "
+            "FROM ({}) AS rows"
+        ).format(sql.SQL(" + ").join(map(sql.SQL, self.large.values())), order, rows)
         return sql.SQL("SELECT {} FROM ({}) AS page WHERE coalesce(before, 0) < {} ORDER BY {}").format(
-            columns_of(self.row), rows.format(before, source, meets, order), sql.Literal(PAGE_BYTES_MAX), order
+            columns_of(self.row), before, sql.Literal(PAGE_BYTES_MAX), order
         )
+
+    def _ordered(self, where: Sequence[sql.Composable], order: sql.Composable) -> sql.Composed:
+        return sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT %(rows)s").format(
+            columns_of(self.row),
+            sql.Identifier("api", self.view),
+            sql.SQL(" AND ").join(where or [sql.SQL("true")]),
+            order,
+        )
+
+    def _live(self, column: str, value: str) -> sql.Composed:
+        """Rows of heights that have no other index yet."""
+        return sql.SQL(
+            "(height, {}) IN (SELECT place.height, place.index FROM api.live_places({}, {}, %(is_newest)s, "
+            "%(places)s, %(key_height)s, %(key_index)s, %(key_version)s) AS place)"
+        ).format(sql.Identifier(self.place), sql.Literal(f"{self.view}.{column}"), sql.Placeholder(value))
 
     def _beyond(self, is_newest: bool) -> sql.Composed:
         return sql.SQL("({}) {} ({})").format(
@@ -142,6 +189,10 @@ class Listing(Generic[R]):
     def _keys(self, cursor: str) -> list[int | str]:
         parts = zip(self.key, cursor.split("-"), strict=True)
         return [part if name in self.texts else int(part) for name, part in parts]
+
+
+def _equals(column: str, value: str) -> sql.Composed:
+    return sql.SQL("{} = {}").format(sql.Identifier(column), sql.Placeholder(value))
 
 
 def _size_of(value: Sized) -> int:

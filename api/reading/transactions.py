@@ -14,13 +14,15 @@ State = Literal["submitted", "delivered", "final", "failed", "pending", "execute
 TRANSFERS_MAX: Final = 1_000
 
 _HEIGHT: Final = "SELECT api.height_of(%s) AS height"
-_EXECUTED: Final = sql.SQL(
-    "SELECT {} FROM api.transactions WHERE digest = %(digest)s AND (%(height)s::bigint IS NULL OR height = %(height)s)"
-).format(columns_of(Executed))
-_REJECTED: Final = sql.SQL(
-    "SELECT {} FROM api.rejections WHERE digest = %(digest)s AND (%(height)s::bigint IS NULL OR height = %(height)s) "
-    "ORDER BY code = ANY (%(of_records)s), height, index LIMIT 1"
-).format(columns_of(Rejected))
+_OF_BLOCK: Final = "SELECT {0} FROM api.{1} WHERE digest = %(digest)s AND height = %(height)s"
+_ANYWHERE: Final = (
+    "SELECT {0} FROM api.{1} WHERE digest = %(digest)s AND height < api.indexed_below() "
+    "UNION ALL SELECT {0} FROM api.{1} WHERE digest = %(digest)s AND (height, index) IN "
+    "(SELECT place.height, place.index FROM api.live_places({2}, %(digest)s) AS place)"
+)
+_FIRST_REJECTED: Final = sql.SQL(
+    "SELECT * FROM ({}) AS found ORDER BY code = ANY (%(of_records)s), height, index LIMIT 1"
+)
 _TRANSFERS: Final = sql.SQL(
     "SELECT {} FROM api.transfers WHERE height = %s AND transaction = %s ORDER BY index LIMIT %s"
 ).format(columns_of(Transfer))
@@ -53,9 +55,9 @@ async def transaction_of(view: View, digest: str) -> Transaction | None:
     remembered = await view.row(_HEIGHT, (digest,))
     height = None if remembered is None else remembered["height"]
     asked = {"digest": digest, "height": height, "of_records": list(map(int, INCONCLUSIVE))}
-    if (row := await view.row(_EXECUTED, asked)) is not None:
+    if (row := await view.row(found(Executed, "transactions", height), asked)) is not None:
         return await _executed(view, Executed.model_validate(row))
-    row = await view.row(_REJECTED, asked)
+    row = await view.row(_FIRST_REJECTED.format(found(Rejected, "rejections", height)), asked)
     rejected = None if row is None else Rejected.model_validate(row)
     if rejected is not None and Reason(rejected.code).is_conclusive:
         return Transaction(
@@ -72,6 +74,12 @@ async def transaction_of(view: View, digest: str) -> Transaction | None:
     if rejected is None or rejected.code == Reason.DUPLICATE:
         return None
     return Transaction(digest=digest, state="pending", rejected=rejected)
+
+
+def found(model: type[Row], view: str, height: int | None) -> sql.Composed:
+    """The rows of a digest: in the block of that height, if it is known."""
+    text = sql.SQL(_ANYWHERE if height is None else _OF_BLOCK)
+    return text.format(columns_of(model), sql.Identifier(view), sql.Literal(f"{view}.digest"))
 
 
 async def _executed(view: View, executed: Executed) -> Transaction:

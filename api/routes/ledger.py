@@ -1,5 +1,6 @@
 """Reads of what consensus has ordered: blocks, transactions, transfers, checkpoints, heads."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from fastapi import APIRouter
@@ -18,11 +19,11 @@ from api.reading.values import Height, Hex32
 from serving.problems import Problem, described
 
 BLOCKS: Final = Listing("blocks", Block, ("height",))
-TRANSACTIONS: Final = Listing("transactions", Executed, ("height", "index"))
-REJECTIONS: Final = Listing("rejections", Rejected, ("height", "index"))
-TRANSFERS: Final = Listing("transfers", Transfer, ("height", "index"))
+TRANSACTIONS: Final = Listing("transactions", Executed, ("height", "index"), indexed=frozenset(("signer",)))
+REJECTIONS: Final = Listing("rejections", Rejected, ("height", "index"), indexed=frozenset(("signer",)))
+TRANSFERS: Final = Listing("transfers", Transfer, ("height", "index"), indexed=frozenset(("asset",)))
 CHECKPOINTS: Final = Listing("checkpoints", Checkpoint, ("height",))
-_PARTY: Final = "(sender = %(address)s OR recipient = %(address)s)"
+PARTIES: Final = ("sender", "recipient")
 
 
 class HeightQuery(PlacePageQuery):
@@ -103,7 +104,7 @@ def ledger_router(database: Database) -> APIRouter:
     ) -> Response:
         """An address' statement: what was credited and debited."""
         filters = {"height": query.height, "asset": query.asset}
-        return await page_of(request, database, TRANSFERS, query, _PARTY, {"address": address}, **filters)
+        return await page_of(request, database, TRANSFERS, query, PARTIES, address, **filters)
 
     @router.get("/heads", name="get_heads", responses=of(Heads))
     async def heads(request: Request, query: NothingQ) -> Response:
@@ -122,19 +123,15 @@ async def page_of(
     database: Database,
     listing: Listing[R],
     query: PageQuery,
-    *conditions: object,
+    either: Sequence[str] = (),
+    of: str = "",
     **filters: object,
 ) -> Response:
-    """A page of the rows whose columns have the values of `filters`; None: any. Others come as SQL and values."""
+    """A page of the rows whose columns have the values of `filters`, None: any, and, of the columns `either`, one the
+    value `of`."""
     given = {name: value for name, value in filters.items() if value is not None}
-    where = [f'"{name}" = %({name})s' for name in given]
-    for more in conditions:
-        if isinstance(more, str):
-            where.append(more)
-        elif isinstance(more, dict):
-            given |= more
     async with database.view() as view:
-        found = await listing.page(view, query, where, given)
+        found = await listing.page(view, query, given, either, of)
     return answer(request, found, found.height)
 
 

@@ -18,7 +18,10 @@ Kind = Literal["transaction", "asset", "object", "address"]
 
 _STATE: Final = sql.SQL(
     "SELECT EXISTS (SELECT FROM api.assets WHERE asset = %(id)s) AS asset, "
-    "EXISTS (SELECT FROM api.object_history WHERE object = %(id)s) AS object, "
+    "EXISTS (SELECT FROM api.object_history WHERE object = %(id)s AND height < api.indexed_below()) "
+    "OR EXISTS (SELECT FROM api.object_history WHERE object = %(id)s AND (height, transaction) IN "
+    "(SELECT place.height, place.index FROM api.live_places('object_history.object', %(id)s, true, 1) AS place)) "
+    "AS object, "
     "EXISTS (SELECT FROM api.balances WHERE address = %(id)s) AS address"
 )
 

@@ -26,7 +26,9 @@ OBJECTS: Final = Listing("objects", ObjectSummary, ("object",), frozenset(("obje
 WRITES: Final = Listing("object_history", Write, ("height", "transaction", "command"))
 ASSETS: Final = Listing("assets", Asset, ("asset",), frozenset(("asset",)))
 _LARGE: Final = {"content_bytes": "octet_length(content_bytes)", "writers": f"{ID_DIGITS} * cardinality(writers)"}
-VERSIONS: Final = Listing("object_history", ObjectVersion, ("version",), large=_LARGE)
+VERSIONS: Final = Listing(
+    "object_history", ObjectVersion, ("version",), large=_LARGE, indexed=frozenset(("object",)), place="transaction"
+)
 
 _ASSET: Final = sql.SQL("SELECT {} FROM api.assets WHERE asset = %s").format(columns_of(Asset))
 _OBJECT: Final = sql.SQL("SELECT {} FROM api.objects WHERE object = %s").format(columns_of(Object))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ledger.state import Asset, BlockRow, Effects, Object, ObjectContent, ObjectVersionRow, RejectionRow, TransactionRow
 from projections.flush.changes import note_changes
 from projections.rows.heads import heads_to_json
+from projections.rows.live_index import write_live_index
 from projections.rows.object_rows import object_fields
 from projections.session.connect import Connection
 from projections.session.errors import StateDiffers
@@ -73,6 +74,7 @@ def _write_history(connection: Connection, effects: Effects) -> None:
     copy(connection, "ledger.object_types", pack_rows((key, kind.encode()) for key, kind in effects.object_types))
     copy(connection, "ledger.object_writers", pack_rows(_writers(effects)))
     copy(connection, "ledger.object_contents", pack_rows(map(_content, effects.object_contents)))
+    write_live_index(connection, effects)
 
 
 def _write_balances(connection: Connection, effects: Effects) -> None:

@@ -4,6 +4,7 @@ from typing import Final
 
 from psycopg.errors import LockNotAvailable
 
+from projections.maintenance.live_slices import forget_slices, merge_slices
 from projections.maintenance.partitions import make_partitions, partition_heights, unindexed
 from projections.session.connect import Connection
 
@@ -21,7 +22,11 @@ def maintain(connection: Connection) -> int:
     with connection.transaction():
         make_partitions(connection, (live, live + 1), heights)
     closed = unindexed(connection, live)
-    return sum(_finish(connection, partition, statements) for partition, statements in closed.items())
+    finished = sum(_finish(connection, partition, statements) for partition, statements in closed.items())
+    if finished == len(closed):
+        forget_slices(connection, live * heights)
+    merge_slices(connection)
+    return finished
 
 
 def _finish(connection: Connection, partition: str, statements: list[str]) -> bool:

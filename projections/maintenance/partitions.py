@@ -1,7 +1,8 @@
 """Partitions of the history tables, by height: made ahead, given their secondary indexes once they are closed.
 
 Partition n holds the heights from n * partition_heights up to, without, (n + 1) * partition_heights. The live one has
-only its primary key, because every further index halves the rate of a flush.
+only its primary key, because every further index halves the rate of a flush; what leads to its rows meanwhile is
+`projections.rows.live_index`.
 """
 
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ CLOSED_INDEXES: Final = (
     ("transactions", "signer", "(encode(signer, 'hex'), height)"),
     ("transfers", "sender", "((CASE WHEN kind <> 1 THEN encode(sender, 'hex') END), height)"),
     ("transfers", "recipient", "((CASE WHEN kind <> 2 THEN encode(recipient, 'hex') END), height)"),
+    ("transfers", "asset", "(encode(asset, 'hex'), height)"),
     ("rejections", "digest", "(encode(digest, 'hex'))"),
     ("rejections", "signer", "(encode(signer, 'hex'), height)"),
     ("object_versions", "object", "(encode(object, 'hex'), version)"),

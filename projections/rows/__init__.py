@@ -1,1 +1,1 @@
-"""Rows of the state tables, read: heads, objects, and whatever execution needs of them in one round trip."""
+"""Rows, as bytes and as objects: heads, objects, the live index, and whatever execution reads in one round trip."""

@@ -10,7 +10,7 @@ import pytest
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "benchmarks"
 MODULES: Final = sorted(file.stem for file in FOLDER.glob("*.py"))
-MORE: Final = {"flush": ["{url}"], "state_tree": ["postgres", "1000", "{url}"]}
+MORE: Final = {"flush": ["{url}"], "pages": ["{url}"], "state_tree": ["postgres", "1000", "{url}"]}
 """Arguments, with the URL of a database of the test's own."""
 
 pytestmark = [pytest.mark.postgres]
