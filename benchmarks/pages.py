@@ -3,7 +3,7 @@ without a URL, an embedded Postgres of its own.
 
 Of N transfers one account sent the first, one each ten-thousandth, one each hundredth, and one all the others. Each
 page of 100 is asked for as the API asks, in both orders: while all of it is in the partition that is written, and again
-when that is closed. And how long it takes to write the history with, and without, what leads to its newest rows.
+when that is closed.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import time
 from hashlib import sha256
 from statistics import median
 from typing import Any, Final
-from unittest.mock import patch
 
 import numpy as np
 import psycopg
@@ -23,7 +22,6 @@ from benchmarks.flush import ASSET, Load, server
 from benchmarks.smallest import SMALLEST, run_to_its_end
 from ledger.state import Effects
 from projections.database import Database
-from projections.flush import flush
 from projections.maintenance.live_slices import forget_slices
 from projections.maintenance.migrate import downgrade, migrate
 from projections.maintenance.partitions import unindexed
@@ -83,20 +81,17 @@ class History:
         return self._load.cursor()
 
 
-def write(url: str, rows: int) -> float:
-    """Make the tables anew and write so many transfers; the seconds spent in flushes."""
+def write(url: str, rows: int) -> None:
+    """Make the tables anew and write so many transfers."""
     downgrade(url)
     migrate(url, 10**9)
-    history, spent = History(), 0.0
+    history = History()
     with Database(url) as database:
         database.initialise(history.cursor())
         for _ in range(max(1, rows // (BLOCK * BLOCKS_OF_FLUSH))):
             before = history.cursor().height
             group = history.group()
-            since = time.perf_counter()
             database.flush(group, before, history.cursor())
-            spent += time.perf_counter() - since
-    return spent
 
 
 def pages(url: str) -> dict[str, list[float]]:
@@ -128,10 +123,7 @@ def _timed(connection: psycopg.Connection, asked: tuple[sql.Composed, dict[str, 
 
 def measure(url: str, rows: int) -> None:
     """Print it."""
-    with patch.object(flush, "write_live_index"):
-        without = write(url, rows)
-    spent = write(url, rows)
-    print(f"{rows:,} transfers written: {spent / without:.2f} of the time that they take without slices")
+    write(url, rows)
     print("| page of 100 | newest, live | oldest, live | newest, closed | oldest, closed |\n|---|---|---|---|---|")
     live = pages(url)
     with psycopg.connect(url, autocommit=True) as connection:
