@@ -83,7 +83,7 @@ class Listing(Generic[R]):
     """`view` is one of schema api. `key` are its columns that order it: whole numbers, or `texts` of hex digits.
     `large`: the columns that may be large, bytes or lists of hex ids, each with the SQL of its size in bytes; a page
     holds fewer rows where they are. `indexed`: the columns by which history is indexed; `place`: with which column,
-    beside the height, its rows are found there.
+    beside the height, its rows are found there. `within`: of columns that may be given, what leads to their rows.
     """
 
     view: str
@@ -93,6 +93,7 @@ class Listing(Generic[R]):
     large: Mapping[str, str] = field(default_factory=dict)
     indexed: frozenset[str] = frozenset()
     place: str = "index"
+    within: Mapping[str, sql.SQL] = field(default_factory=dict)
 
     async def page(
         self,
@@ -116,13 +117,14 @@ class Listing(Generic[R]):
         """What asks for the rows of a page and one more, and its parameters."""
         is_newest = query.order == "newest"
         leads = () if "height" in equal else either or tuple(name for name in equal if name in self.indexed)[:1]
-        where = [_equals(name, name) for name in equal if name not in leads]
+        where: list[sql.Composable] = [_equals(name, name) for name in equal if name not in leads]
+        where += [condition for name, condition in self.within.items() if name in equal]
         if either and not leads:
             where.append(sql.SQL("({})").format(sql.SQL(" OR ").join(_equals(name, "of") for name in either)))
         given: dict[str, object] = {**equal, "of": of, "is_newest": is_newest, "rows": query.limit + 1}
         # Where rows must meet more than that, nobody knows how many places make a page.
         given["places"] = None if where else query.limit + 1
-        given |= {f"key_{name}": None for name in _PLACE}
+        given |= {f"key_{name}": None for name in (*_PLACE, *self.key)}
         if query.cursor is not None:
             where.append(self._beyond(is_newest))
             given |= {f"key_{name}": value for name, value in zip(self.key, self._keys(query.cursor), strict=True)}

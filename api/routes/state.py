@@ -21,7 +21,15 @@ from ledger import leaves
 from serving.problems import Problem, described
 
 BALANCES: Final = Listing("balances", Balance, ("asset",), frozenset(("asset",)))
-HOLDERS: Final = Listing("balances", Balance, ("address", "asset"), frozenset(("address", "asset")))
+HOLDERS: Final = Listing(
+    "balances",
+    Balance,
+    ("address", "asset"),
+    frozenset(("address", "asset")),
+    within={
+        "asset": sql.SQL("address IN (SELECT api.holders_of(%(asset)s, %(is_newest)s, %(rows)s, %(key_address)s))")
+    },
+)
 OBJECTS: Final = Listing("objects", ObjectSummary, ("object",), frozenset(("object",)))
 WRITES: Final = Listing("object_history", Write, ("height", "transaction", "command"))
 ASSETS: Final = Listing("assets", Asset, ("asset",), frozenset(("asset",)))

@@ -1,4 +1,5 @@
-"""An index of the history that has no other yet, and what reads it: statements of an address are quick at once.
+"""An index of the history that has no other yet, and what reads it: statements of an address are quick at once. And
+who holds an asset.
 
 How a slice is packed: `projections.rows.live_index`.
 """
@@ -109,6 +110,26 @@ _SAID_OF_PLACES = (
     "Where rows with an id may lie that are not below indexed_below(): (height, index), of objects (height, "
     "transaction), newest or oldest first, rows_max or somewhat more. An id is known by its first half here."
 )
+
+# The primary key is by asset and address, and as bytes they have the order that they have as hex.
+_HOLDERS = """
+CREATE FUNCTION api.holders_of(
+    asset text, newest boolean DEFAULT false, rows_max bigint DEFAULT NULL, beyond text DEFAULT NULL
+) RETURNS SETOF text LANGUAGE sql STABLE ROWS 100 SECURITY DEFINER
+SET search_path = pg_catalog
+BEGIN ATOMIC
+    (SELECT encode(b.address, 'hex') FROM ledger.balances AS b
+    WHERE holders_of.newest AND b.asset = decode(holders_of.asset, 'hex')
+        AND b.address < coalesce(decode(beyond, 'hex'), decode(repeat('ff', 33), 'hex'))
+    ORDER BY b.address DESC LIMIT rows_max)
+    UNION ALL
+    (SELECT encode(b.address, 'hex') FROM ledger.balances AS b
+    WHERE NOT holders_of.newest AND b.asset = decode(holders_of.asset, 'hex')
+        AND b.address > coalesce(decode(beyond, 'hex'), ''::bytea)
+    ORDER BY b.address LIMIT rows_max);
+END"""
+_HOLDERS_NAME = "api.holders_of(text, boolean, bigint, text)"
+_SAID_OF_HOLDERS = "Who holds an asset: addresses in hex, in rising order or, newest, in falling order."
 _PLACES_NAME = "api.live_places(text, text, boolean, bigint, bigint, bigint, bigint)"
 
 
@@ -120,12 +141,15 @@ def upgrade() -> None:
     op.execute("ALTER TABLE ledger.layout ADD COLUMN indexed_below bigint NOT NULL DEFAULT 0")
     op.execute(_BELOW)
     op.execute(_PLACES)
+    op.execute(_HOLDERS)
+    op.execute(f"COMMENT ON FUNCTION {_HOLDERS_NAME} IS '{_SAID_OF_HOLDERS}'")
     op.execute(f"COMMENT ON FUNCTION api.indexed_below() IS '{_SAID_OF_BELOW}'")
     op.execute(f"COMMENT ON FUNCTION {_PLACES_NAME} IS '{_SAID_OF_PLACES}'")
 
 
 def downgrade() -> None:
     """As it was."""
+    op.execute(f"DROP FUNCTION {_HOLDERS_NAME}")
     op.execute(f"DROP FUNCTION {_PLACES_NAME}")
     op.execute("DROP FUNCTION api.indexed_below()")
     op.execute("ALTER TABLE ledger.layout DROP COLUMN indexed_below")

@@ -12,18 +12,22 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from api.reading import transactions
 from api.reading.database import Database as Reader
-from api.reading.listing import Listing, NumberPageQuery, PageQuery, PlacePageQuery
+from api.reading.listing import HolderPageQuery, Listing, NumberPageQuery, PageQuery, PlacePageQuery
+from api.reading.rows import Executed, Rejected
 from api.reading.transactions import transaction_of
-from api.routes.ledger import PARTIES, REJECTIONS, TRANSACTIONS, TRANSFERS
-from api.routes.state import VERSIONS
-from ledger.state import TRANSFER, Effects, MoveKind
+from api.routes import lookup
+from api.routes.ledger import BLOCKS, PARTIES, REJECTIONS, TRANSACTIONS, TRANSFERS
+from api.routes.state import BALANCES, HOLDERS, OBJECTS, VERSIONS, WRITES
+from ledger.state import BALANCE, TRANSFER, Effects, MoveKind
 from projections.database import Database
 from projections.maintenance import live_slices
 from projections.maintenance.migrate import migrate
 from projections.rows import live_index
 from tests import flush_effects as effects
 from tests.flush_effects import ALICE, BOB, CAROL, COIN, cursor_at, name
+from tests.whole_objects import made
 
 pytestmark = pytest.mark.postgres
 
@@ -210,6 +214,23 @@ def test_a_transaction_is_found_by_its_digest_wherever_it_lies(database: Databas
     assert {"executed", "rejected"} == set(found.values()), found
 
 
+def test_holders_of_an_asset_are_those_of_the_view(database: Database, url: str) -> None:
+    random = Random(1)
+    rows = [(coin, who, 1) for coin in set(COINS) for who in set(PEOPLE) if random.random() < 0.7]
+    group = replace(
+        effects.nothing(),
+        blocks=(effects.block_row(1),),
+        assets_inserted=tuple(replace(effects.coin(), id=coin) for coin in set(COINS)),
+        balances_inserted=np.array(rows, BALANCE),
+    )
+    database.flush(group, 0, cursor_at(1))
+    for coin in (*set(COINS), STRANGER):
+        for order in ("newest", "oldest"):
+            expected = _expected(url, HOLDERS, "asset = %(id)s", coin.hex(), order == "newest")
+            page = HolderPageQuery(limit=3, order=order)
+            assert asyncio.run(_walked(url, HOLDERS, page, {"asset": coin.hex()})) == expected
+
+
 def test_slices_go_when_their_partitions_have_indexes(database: Database, url: str) -> None:
     _filled(database, 5, CLOSED)
     with psycopg.connect(url) as connection:
@@ -271,9 +292,13 @@ def test_columns_are_those_that_the_function_knows(url: str) -> None:
 ROWS: Final = 300_000
 BLOCK: Final = 1_000
 RARE, FEW, MANY = name("rare"), name("few"), name("many")
-ACCOUNTS: Final = tuple(name(f"account {n}") for n in range(1_000))
+RARE_COIN: Final = name("gold")
+ACCOUNTS: Final = tuple(name(f"account {n}") for n in range(60_000))
+OBJECTS_OF_GROUP: Final = 10_000
 BUFFERS_MAX: Final = 4_000
-"""Pages of 8 KiB: of 300,000 rows there are some 8,000 with their key."""
+"""Pages of 8 KiB: of 300,000 transfers there are some 8,000 with their key."""
+LOOKED_AT_MAX: Final = 20_000
+"""Rows of tables, for a page of 100: each table has three times as many, or more."""
 
 
 @pytest.fixture(scope="module")
@@ -281,44 +306,111 @@ def large(new_databases: Any) -> str:
     """All of it live: one sends nearly all, one a hundredth, one a thousandth, one once, first of all."""
     url = str(new_databases())
     migrate(url)
-    senders = [MANY] * ROWS
-    senders[::100], senders[::1_000], senders[0] = [FEW] * (ROWS // 100), [ACCOUNTS[0]] * (ROWS // 1_000), RARE
     with Database(url) as database:
         database.initialise(cursor_at(0))
-        for first in range(0, ROWS, 50 * BLOCK):
+        for number, first in enumerate(range(0, ROWS, 50 * BLOCK)):
             heights = range(first // BLOCK + 1, first // BLOCK + 51)
-            moved = [
-                (1 + row // BLOCK, row % BLOCK, 0, COIN, senders[row], ACCOUNTS[row % 997], MoveKind.TRANSFER, 1)
-                for row in range(first, first + 50 * BLOCK)
-            ]
-            group = replace(
-                effects.nothing(),
-                blocks=tuple(map(effects.block_row, heights)),
-                transfers=np.array(moved, TRANSFER),
-            )
-            database.flush(group, heights[0] - 1, cursor_at(heights[-1]))
+            database.flush(_group(number, heights), heights[0] - 1, cursor_at(heights[-1]))
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ANALYZE")
     return url
 
 
-@pytest.mark.parametrize("who", [RARE, FEW, MANY, ACCOUNTS[0], ACCOUNTS[500], STRANGER])
+def _group(number: int, heights: range) -> Effects:
+    rows = range((heights[0] - 1) * BLOCK, heights[-1] * BLOCK)
+    things = [
+        replace(effects.thing(), id=name(f"object {n}"))
+        for n in range(number * OBJECTS_OF_GROUP, (number + 1) * OBJECTS_OF_GROUP)
+    ]
+    made_ = made(effects.nothing(), *things)
+    return replace(
+        made_,
+        blocks=tuple(map(effects.block_row, heights)),
+        transactions=tuple(
+            replace(effects.transaction_row(height, index), signer=_sender(index, height))
+            for height in heights
+            for index in range(200)
+        ),
+        rejections=tuple(effects.rejection_row(height, index) for height in heights for index in range(200)),
+        transfers=np.array(
+            [
+                (1 + row // BLOCK, row % BLOCK, 0, COIN, _sender(row, 1), ACCOUNTS[row % 997], MoveKind.TRANSFER, 1)
+                for row in rows
+            ],
+            TRANSFER,
+        ),
+        object_versions=tuple(
+            effects.written(heights[0] + n % len(heights), thing, n // len(heights)) for n, thing in enumerate(things)
+        ),
+        assets_inserted=(effects.coin(), replace(effects.coin(), id=RARE_COIN)) if number == 0 else (),
+        balances_inserted=np.array(
+            [(COIN, who, 1) for who in ACCOUNTS] + [(RARE_COIN, who, 1) for who in ACCOUNTS[::5_000]], BALANCE
+        )
+        if number == 0
+        else np.zeros(0, BALANCE),
+    )
+
+
+def _sender(row: int, height: int) -> bytes:
+    if row % 1_000 == 0:
+        return RARE if row == 0 and height == 1 else ACCOUNTS[0]
+    return FEW if row % 100 == 0 else MANY
+
+
+PEOPLE_ASKED: Final = (RARE, FEW, MANY, ACCOUNTS[0], ACCOUNTS[500], ACCOUNTS[9_999], STRANGER)
+ASKED: Final[list[tuple[Listing[Any], dict[str, Any], tuple[str, ...], bytes]]] = [
+    *((TRANSFERS, {}, PARTIES, who) for who in PEOPLE_ASKED),
+    *((TRANSFERS, {"asset": coin.hex()}, (), b"") for coin in (COIN, STRANGER)),
+    *((TRANSACTIONS, {"signer": who.hex()}, (), b"") for who in PEOPLE_ASKED),
+    *((REJECTIONS, {"signer": who.hex()}, (), b"") for who in (BOB, STRANGER)),
+    *((VERSIONS, {"object": which.hex()}, (), b"") for which in (name("object 1"), STRANGER)),
+    *((HOLDERS, {"asset": coin.hex()}, (), b"") for coin in (COIN, RARE_COIN, STRANGER)),
+    *((BALANCES, {"address": who.hex()}, (), b"") for who in (ACCOUNTS[0], STRANGER)),
+    *((listing, {}, (), b"") for listing in (BLOCKS, TRANSACTIONS, REJECTIONS, TRANSFERS, WRITES, HOLDERS, OBJECTS)),
+    (TRANSFERS, {"height": 3}, PARTIES, MANY),
+]
+
+
 @pytest.mark.parametrize("order", ["newest", "oldest"])
-def test_a_page_reads_little_of_a_large_live_partition(large: str, who: bytes, order: str) -> None:
-    query = PlacePageQuery.model_validate({"limit": 100, "order": order})
-    assert _buffers(large, TRANSFERS.statement(query, {}, PARTIES, who.hex())) < BUFFERS_MAX
+@pytest.mark.parametrize("asked", range(len(ASKED)))
+def test_a_page_looks_at_little_of_a_large_database(large: str, asked: int, order: str) -> None:
+    listing, equal, either, id_ = ASKED[asked]
+    query = PageQuery.model_validate({"limit": 100, "order": order})
+    _check_work(large, *listing.statement(query, equal, either, id_.hex()))
 
 
-@pytest.mark.parametrize("asset", [COIN, STRANGER])
-def test_so_does_one_of_an_asset(large: str, asset: bytes) -> None:
-    assert _buffers(large, TRANSFERS.statement(PlacePageQuery(limit=100), {"asset": asset.hex()})) < BUFFERS_MAX
+@pytest.mark.parametrize("digest", [name("transaction 100 50"), name("rejected 100 50"), STRANGER])
+@pytest.mark.parametrize("height", [None, 100])
+def test_so_does_who_asks_for_a_digest(large: str, digest: bytes, height: int | None) -> None:
+    given = {"digest": digest.hex(), "height": height}
+    _check_work(large, transactions.found(Executed, "transactions", height), given)
+    _check_work(large, transactions.found(Rejected, "rejections", height), given)
 
 
-def _buffers(url: str, asked: tuple[Any, dict[str, object]]) -> int:
-    statement, given = asked
+@pytest.mark.parametrize("id_", [name("object 5"), ACCOUNTS[7], COIN, STRANGER])
+def test_so_does_who_asks_what_an_id_is(large: str, id_: bytes) -> None:
+    _check_work(large, lookup.STATE, {"id": id_.hex()})
+
+
+def _check_work(url: str, statement: Any, given: dict[str, Any]) -> None:
     with psycopg.connect(url) as connection:
-        row = connection.execute(b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement.as_bytes(connection), given)
-        found = row.fetchone()
+        explain = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement.as_bytes(connection)
+        found = connection.execute(explain, given).fetchone()
     assert found is not None
     plan = found[0][0]["Plan"]
-    return int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
+    buffers = int(plan["Shared Hit Blocks"]) + int(plan["Shared Read Blocks"])
+    looked_at = sum(map(_looked_at, _nodes(plan)))
+    assert (buffers < BUFFERS_MAX, looked_at < LOOKED_AT_MAX) == (True, True), (buffers, looked_at, found[0])
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
+
+
+def _looked_at(node: dict[str, Any]) -> float:
+    """Rows of a table that a scan took up, also those that it then left out."""
+    if "Relation Name" not in node:
+        return 0
+    return float((node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"])
