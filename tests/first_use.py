@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 
 from node.embedded.postgres_files import USER, PostgresUnusable, server_account
 
+SBIN = "/usr/sbin:/sbin"
 FILES = [Path("/etc") / name for name in ("passwd", "group", "shadow", "gshadow")]
 AT_ONCE = 4
 _USERADD = """#!/bin/sh
@@ -80,7 +82,7 @@ def at_once(rounds: int) -> list[list[int | None]]:
 
 def killed(victims: str) -> dict[str, Any]:
     """One asks and is killed while `useradd` is at work, or that is, or both; another asks meanwhile."""
-    real = shutil.which("useradd")
+    real = _useradd()
     with no_user(), TemporaryDirectory() as made:
         folder = Path(made)
         for name in ("started", "go"):
@@ -103,6 +105,10 @@ def killed(victims: str) -> dict[str, Any]:
         answer(*first)
         calls = len((folder / "calls").read_text().split())
         return {"told": told, "entry": uid_of_entry(), "calls": calls}
+
+
+def _useradd() -> str | None:
+    return shutil.which("useradd", path=f"{os.environ['PATH']}:{SBIN}")
 
 
 def _is_second_call(folder: Path) -> bool:
@@ -132,7 +138,13 @@ def stale_locks() -> None:
 
 def no_program() -> None:
     """Nobody can add users here."""
-    os.environ["PATH"] = "/nonexistent"
+    subprocess.run(["mount", "--bind", "/dev/null", str(_useradd())], check=True)
+
+
+def no_sbin() -> None:
+    """As for who became root without a login shell."""
+    path = os.environ["PATH"].split(":")
+    os.environ["PATH"] = ":".join(folder for folder in path if not folder.endswith("sbin"))
 
 
 def other_root() -> None:
@@ -142,7 +154,7 @@ def other_root() -> None:
 
 
 STATES: dict[str, Callable[[], None]] = {
-    made.__name__: made for made in (group_alone, stale_locks, no_program, other_root)
+    made.__name__: made for made in (group_alone, stale_locks, no_program, no_sbin, other_root)
 }
 
 

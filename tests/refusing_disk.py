@@ -71,7 +71,7 @@ def no_folder(home: Path) -> None:
 def read_only(home: Path) -> None:
     """Its disk cannot be written."""
     _mounted(home, "200m")
-    subprocess.run(["mount", "-o", "remount,ro", str(home)], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(home)], check=True)
 
 
 def full(home: Path) -> None:

@@ -11,10 +11,36 @@ down_revision = "0014"
 branch_labels = None
 depends_on = None
 
-_REFUSE = """DO $$ BEGIN
-    IF EXISTS (SELECT FROM ledger.cursor WHERE height > 0) THEN
-        RAISE EXCEPTION 'A database from before the live index cannot be carried over: rebuild it with momus replay';
+# What a database has already gets the indexes of closed partitions: no slice leads to it.
+_INDEX_ALL = """DO $$
+DECLARE
+    reached bigint := coalesce((SELECT c.height FROM ledger.cursor AS c), 0);
+    name text;
+    wanted record;
+BEGIN
+    IF reached = 0 THEN
+        RETURN;
     END IF;
+    FOR wanted IN SELECT * FROM (VALUES
+        ('transactions', 'digest', '(encode(digest, ''hex''))'),
+        ('transactions', 'signer', '(encode(signer, ''hex''), height)'),
+        ('transfers', 'sender', '((CASE WHEN kind <> 1 THEN encode(sender, ''hex'') END), height)'),
+        ('transfers', 'recipient', '((CASE WHEN kind <> 2 THEN encode(recipient, ''hex'') END), height)'),
+        ('transfers', 'asset', '(encode(asset, ''hex''), height)'),
+        ('rejections', 'digest', '(encode(digest, ''hex''))'),
+        ('rejections', 'signer', '(encode(signer, ''hex''), height)'),
+        ('object_versions', 'object', '(encode(object, ''hex''), version)')
+    ) AS v (parent, label, columns) LOOP
+        FOR name IN
+            SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+            WHERE i.inhparent = ('ledger.' || wanted.parent)::regclass
+                AND right(c.relname, 10)::bigint * (SELECT l.partition_heights FROM ledger.layout AS l) <= reached
+        LOOP
+            EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON ledger.%I %s',
+                name || '_' || wanted.label, name, wanted.columns);
+        END LOOP;
+    END LOOP;
+    UPDATE ledger.layout SET indexed_below = reached + 1;
 END $$"""
 
 _TABLE = """
@@ -135,10 +161,10 @@ _PLACES_NAME = "api.live_places(text, text, boolean, bigint, bigint, bigint, big
 
 def upgrade() -> None:
     """The table, how far history has other indexes, and what reads both."""
-    op.execute(_REFUSE)
     op.execute(_TABLE)
     op.execute(_SLICES)
     op.execute("ALTER TABLE ledger.layout ADD COLUMN indexed_below bigint NOT NULL DEFAULT 0")
+    op.execute(_INDEX_ALL)
     op.execute(_BELOW)
     op.execute(_PLACES)
     op.execute(_HOLDERS)

@@ -7,6 +7,7 @@ import fcntl
 import grp
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import time
@@ -99,7 +100,9 @@ def _added() -> pwd.struct_passwd:
 def _add(lock: int) -> str:
     """Why it could not; empty: it says nothing. A killed one may have left the group without the user."""
     group = ["--gid", USER] if _is_group() else ["--user-group"]
-    command = ["useradd", "--system", "--no-create-home", *group, "--shell", "/usr/sbin/nologin", USER]
+    # Whoever became root without a login shell has no sbin in his path.
+    program = shutil.which("useradd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin") or "useradd"
+    command = [program, "--system", "--no-create-home", *group, "--shell", "/usr/sbin/nologin", USER]
     # It has the lock as well: it may outlive us, and is still at work then.
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, pass_fds=[lock])
     return "" if done.returncode == 0 else " ".join(done.stderr.split()) or f"useradd ended with {done.returncode}"

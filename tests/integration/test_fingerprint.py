@@ -15,6 +15,8 @@ pytestmark = pytest.mark.postgres
 
 BESIDE = {
     "layout",
+    "live_index",
+    "live_slices",
     "progress",
     "alembic_version",
     "certificates",

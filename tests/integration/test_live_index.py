@@ -23,7 +23,7 @@ from api.routes.state import BALANCES, HOLDERS, OBJECTS, VERSIONS, WRITES
 from ledger.state import BALANCE, TRANSFER, Effects, MoveKind
 from projections.database import Database
 from projections.maintenance import live_slices
-from projections.maintenance.migrate import migrate
+from projections.maintenance.migrate import downgrade, migrate
 from projections.rows import live_index
 from tests import flush_effects as effects
 from tests.flush_effects import ALICE, BOB, CAROL, COIN, cursor_at, name
@@ -177,6 +177,22 @@ def test_pages_have_what_the_views_have(database: Database, url: str, case: int,
             assert asyncio.run(_walked(url, listing, page, *asked)) == expected
             seen += len(expected)
     assert seen > 50
+
+
+def test_a_database_from_before_is_carried_over(database: Database, url: str) -> None:
+    _filled(database, 0, SOME_CLOSED)
+    downgrade(url, "0014")
+    migrate(url)
+    more = replace(
+        _History(9).group(range(LAST + 1, LAST + 5)), object_versions=(), object_contents=(), object_types=()
+    )
+    database.flush(more, LAST, cursor_at(LAST + 4))
+    seen = 0
+    for who in set(PEOPLE):
+        expected = _expected(url, TRANSFERS, "sender = %(id)s OR recipient = %(id)s", who.hex(), is_newest=True)
+        assert asyncio.run(_walked(url, TRANSFERS, PlacePageQuery(limit=20), {}, PARTIES, who.hex())) == expected
+        seen += sum(row["height"] > LAST for row in expected)
+    assert seen > 0
 
 
 def test_more_conditions_leave_no_row_out(database: Database, url: str) -> None:

@@ -24,8 +24,8 @@ def test_killed_half_way_the_next_one_waits_for_what_is_under_way_and_does_the_r
     assert seen["calls"] == (2 if "useradd" in victims else 1)
 
 
-@pytest.mark.parametrize("state", ["group_alone", "stale_locks"])
-def test_what_a_killed_one_left_is_no_obstacle(state: str) -> None:
+@pytest.mark.parametrize("state", ["group_alone", "stale_locks", "no_sbin"])
+def test_what_a_killed_one_left_is_no_obstacle_nor_is_a_short_path(state: str) -> None:
     seen = first_use("state", state)
     assert seen["told"] == seen["entry"] is not None
 
