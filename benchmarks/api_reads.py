@@ -129,7 +129,7 @@ class Reads:
         return Read(
             f"{PAGE} transfers of an address",
             tuple(f"/v1/addresses/{address}/transfers" for address in addresses),
-            tuple(self._script(TRANSFERS.statement(PlacePageQuery(), {}, PARTIES, address)) for address in addresses),
+            tuple(self._script(*TRANSFERS.statements(PlacePageQuery(), 0, {}, PARTIES, one)) for one in addresses),
         )
 
     def _object(self) -> Read:

@@ -103,20 +103,25 @@ def pages(url: str) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("ANALYZE")
+        row = connection.execute("SELECT api.indexed_below()").fetchone()
+        below = 0 if row is None else int(row[0])
         for name, equal, either, id_ in asked:
             for order in ("newest", "oldest"):
                 query = PlacePageQuery.model_validate({"limit": PAGE, "order": order})
                 found.setdefault(name, []).extend(
-                    _timed(connection, TRANSFERS.statement(query, equal, either, id_.hex()))
+                    _timed(connection, TRANSFERS.statements(query, below, equal, either, id_.hex()))
                 )
     return found
 
 
-def _timed(connection: psycopg.Connection, asked: tuple[sql.Composed, dict[str, object]]) -> tuple[float, float]:
+def _timed(connection: psycopg.Connection, asked: list[tuple[sql.Composed, dict[str, object]]]) -> tuple[float, float]:
+    """As `Listing.page` does: the second statement for what the first has not found."""
     spent = []
     for _ in range(ASKED):
-        since = time.perf_counter()
-        connection.execute(*asked).fetchall()
+        since, found = time.perf_counter(), 0
+        for statement, given in asked:
+            if found <= PAGE:
+                found += len(connection.execute(statement, {**given, "rows": PAGE + 1 - found}).fetchall())
         spent.append(1_000 * (time.perf_counter() - since))
     return median(spent), max(spent)
 

@@ -17,7 +17,7 @@ from projections.session.room import allowed
 from serving.charging import querying
 from serving.problems import Problem
 
-_HEIGHT: Final = "SELECT height FROM api.status"
+_HEIGHT: Final = "SELECT height, api.indexed_below() AS indexed_below FROM api.status"
 _FLOOR: Final = "SELECT coalesce(max(history_floor), 0) AS floor FROM api.pruning"
 _MAY_BE_READER: Final = "SELECT pg_has_role(oid, 'SET') AS may FROM pg_roles WHERE rolname = 'momus_reader'"
 ANSWER_S: Final = 2.0
@@ -31,10 +31,11 @@ Statement = str | sql.Composed | sql.SQL
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All tables as they were at `height`."""
+    """All tables as they were at `height`. History is indexed below `indexed_below`."""
 
     connection: AsyncConnection[DictRow]
     height: int
+    indexed_below: int = 0
     answer_s: float = 60.0
     """A statement that is not answered in this time, nor cancelled by the server, never is."""
 
@@ -118,7 +119,9 @@ class Database:
                         raise
                     continue
                 held.push_async_exit(trying.pop_all().__aexit__)
-                return View(connection, 0 if found is None else int(found["height"]), self._answer_s)
+                if found is None:
+                    return View(connection, 0, 0, self._answer_s)
+                return View(connection, int(found["height"]), int(found["indexed_below"]), self._answer_s)
         raise OperationalError("No connection answers.")
 
     async def _configure(self, connection: AsyncConnection[DictRow]) -> None:

@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 from psycopg import sql
+from psycopg.rows import DictRow
 from pydantic import BaseModel, Field
 
 from api.reading.database import View, columns_of
@@ -18,7 +19,8 @@ PAGE_BYTES_MAX: Final = 1 << 20
 ID_DIGITS: Final = 64
 _PLACE: Final = ("height", "index", "version")
 """By what api.live_places goes on."""
-_CLOSED: Final = sql.SQL("height < api.indexed_below()")
+_CLOSED: Final = sql.SQL("height < %(below)s")
+_LIVE: Final = sql.SQL("height >= %(below)s")
 R = TypeVar("R", bound=Row)
 
 
@@ -105,56 +107,79 @@ class Listing(Generic[R]):
     ) -> Page[R]:
         """The page of the rows whose columns have the values of `equal` and, of the columns `either`, one the value
         `of`. The query's cursor must be one of such a key: its class sees to that."""
-        rows = await view.rows(*self.statement(query, equal or {}, either, of))
+        rows: list[DictRow] = []
+        for statement, given in self.statements(query, view.indexed_below, equal or {}, either, of):
+            if len(rows) <= query.limit:
+                rows += await view.rows(statement, {**given, "rows": query.limit + 1 - len(rows)})
         items = [self.row.model_validate(row) for row in rows[: self._fitting(rows[: query.limit])]]
         return Page[self.row](  # type: ignore[name-defined]
             items=items, next=self._cursor(items[-1]) if len(rows) > len(items) else None, height=view.height
         )
-
-    def statement(
-        self, query: PageQuery, equal: Mapping[str, object], either: Sequence[str] = (), of: str = ""
-    ) -> tuple[sql.Composed, dict[str, object]]:
-        """What asks for the rows of a page and one more, and its parameters."""
-        is_newest = query.order == "newest"
-        leads = () if "height" in equal else either or tuple(name for name in equal if name in self.indexed)[:1]
-        where: list[sql.Composable] = [_equals(name, name) for name in equal if name not in leads]
-        where += [condition for name, condition in self.within.items() if name in equal]
-        if either and not leads:
-            where.append(sql.SQL("({})").format(sql.SQL(" OR ").join(_equals(name, "of") for name in either)))
-        given: dict[str, object] = {**equal, "of": of, "is_newest": is_newest, "rows": query.limit + 1}
-        # Where rows must meet more than that, nobody knows how many places make a page.
-        given["places"] = None if where else query.limit + 1
-        given |= {f"key_{name}": None for name in (*_PLACE, *self.key)}
-        if query.cursor is not None:
-            where.append(self._beyond(is_newest))
-            given |= {f"key_{name}": value for name, value in zip(self.key, self._keys(query.cursor), strict=True)}
-        led = {name: "of" if either else name for name in leads}
-        return self._statement(where, led, is_newest), given
 
     def _fitting(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """How many of them a page holds."""
         before = accumulate((sum(_size_of(row[name]) for name in self.large) for row in rows), initial=0)
         return sum(size < PAGE_BYTES_MAX for _, size in zip(rows, before, strict=False))
 
-    def _statement(self, where: Sequence[sql.Composable], led: Mapping[str, str], is_newest: bool) -> sql.Composed:
-        """`led`: columns that lead to the rows, with the names of their values."""
-        direction = sql.SQL(" DESC" if is_newest else "")
-        order = sql.SQL(", ").join(sql.Identifier(name) + direction for name in self.key)
-        rows = self._ordered(where, order)
-        if led:
-            # Each branch is ordered and bounded, as the whole is. A row may be in several.
-            branches = [
-                self._ordered([_equals(column, value), within, *where], order)
-                for column, value in led.items()
-                for within in (_CLOSED, self._live(column, value))
-            ]
-            union = sql.SQL(" UNION ALL " if len(led) == 1 else " UNION ").join(
-                sql.SQL("({})").format(branch) for branch in branches
-            )
-            rows = sql.SQL("SELECT * FROM ({}) AS found ORDER BY {} LIMIT %(rows)s").format(union, order)
+    def statements(
+        self, query: PageQuery, below: int, equal: Mapping[str, object], either: Sequence[str] = (), of: str = ""
+    ) -> list[tuple[sql.Composed, dict[str, object]]]:
+        """What asks for the rows of a page and one more, and its parameters; the second as far as the first has too
+        few. History `below` that height is indexed."""
+        is_newest = query.order == "newest"
+        where: list[sql.Composable] = [_equals(name, name) for name in equal]
+        if either:
+            where.append(sql.SQL("({})").format(sql.SQL(" OR ").join(_equals(name, "of") for name in either)))
+        where += [condition for name, condition in self.within.items() if name in equal]
+        given: dict[str, object] = {**equal, "of": of, "is_newest": is_newest, "rows": query.limit + 1, "below": below}
+        # Where rows must meet more than one condition, nobody knows how many places make a page.
+        given["places"] = query.limit + 1 if len(where) == 1 else None
+        given |= {f"key_{name}": None for name in (*_PLACE, *self.key)}
+        if query.cursor is not None:
+            where.append(self._beyond(is_newest))
+            given |= {f"key_{name}": value for name, value in zip(self.key, self._keys(query.cursor), strict=True)}
+        leads = dict.fromkeys(either, "of") or {name: name for name in equal if name in self.indexed}
+        if not leads or "height" in equal:
+            return [(self._selected(where, is_newest), given)]
+        parts = [self._live(where, leads, is_newest), self._selected([*where, _CLOSED], is_newest)]
+        return [(part, given) for part in (parts if is_newest else reversed(parts))]
+
+    def _live(self, where: Sequence[sql.Composable], leads: Mapping[str, str], is_newest: bool) -> sql.Composed:
+        """Rows that no other index leads to. `leads`: columns, with the names of their values."""
+        order = self._order(is_newest)
+        branches = [
+            self._rows([*where, _equals(column, value), _LIVE, self._led(column, value)], order)
+            for column, value in leads.items()
+        ]
+        if len(branches) == 1:
+            return self._bounded(branches[0], order)
+        # Each is ordered and bounded, as the whole is. A row may be in several.
+        union = sql.SQL(" UNION ").join(sql.SQL("({})").format(branch) for branch in branches)
+        rows = sql.SQL("SELECT * FROM ({}) AS found ORDER BY {} LIMIT %(rows)s").format(union, order)
+        return self._bounded(rows, order)
+
+    def _led(self, column: str, value: str) -> sql.Composed:
+        return sql.SQL(
+            "(height, {}) IN (SELECT place.height, place.index FROM api.live_places({}, {}, %(is_newest)s, "
+            "%(places)s, %(key_height)s, %(key_index)s, %(key_version)s) AS place)"
+        ).format(sql.Identifier(self.place), sql.Literal(f"{self.view}.{column}"), sql.Placeholder(value))
+
+    def _selected(self, where: Sequence[sql.Composable], is_newest: bool) -> sql.Composed:
+        order = self._order(is_newest)
+        return self._bounded(self._rows(where, order), order)
+
+    def _rows(self, where: Sequence[sql.Composable], order: sql.Composable) -> sql.Composed:
+        return sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT %(rows)s").format(
+            columns_of(self.row),
+            sql.Identifier("api", self.view),
+            sql.SQL(" AND ").join(where or [sql.SQL("true")]),
+            order,
+        )
+
+    def _bounded(self, rows: sql.Composed, order: sql.Composable) -> sql.Composed:
+        """As many of these rows as a page holds, and one more, as everywhere: it tells that there is another page."""
         if not self.large:
             return rows
-        # One row more than a page holds, as everywhere: it tells that there is another page.
         before = sql.SQL(
             "SELECT *, sum({}) OVER (ORDER BY {} ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING) AS before "
             "FROM ({}) AS rows"
@@ -163,20 +188,9 @@ class Listing(Generic[R]):
             columns_of(self.row), before, sql.Literal(PAGE_BYTES_MAX), order
         )
 
-    def _ordered(self, where: Sequence[sql.Composable], order: sql.Composable) -> sql.Composed:
-        return sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT %(rows)s").format(
-            columns_of(self.row),
-            sql.Identifier("api", self.view),
-            sql.SQL(" AND ").join(where or [sql.SQL("true")]),
-            order,
-        )
-
-    def _live(self, column: str, value: str) -> sql.Composed:
-        """Rows of heights that have no other index yet."""
-        return sql.SQL(
-            "(height, {}) IN (SELECT place.height, place.index FROM api.live_places({}, {}, %(is_newest)s, "
-            "%(places)s, %(key_height)s, %(key_index)s, %(key_version)s) AS place)"
-        ).format(sql.Identifier(self.place), sql.Literal(f"{self.view}.{column}"), sql.Placeholder(value))
+    def _order(self, is_newest: bool) -> sql.Composed:
+        direction = sql.SQL(" DESC" if is_newest else "")
+        return sql.SQL(", ").join(sql.Identifier(name) + direction for name in self.key)
 
     def _beyond(self, is_newest: bool) -> sql.Composed:
         return sql.SQL("({}) {} ({})").format(

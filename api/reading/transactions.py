@@ -16,8 +16,8 @@ TRANSFERS_MAX: Final = 1_000
 _HEIGHT: Final = "SELECT api.height_of(%s) AS height"
 _OF_BLOCK: Final = "SELECT {0} FROM api.{1} WHERE digest = %(digest)s AND height = %(height)s"
 _ANYWHERE: Final = (
-    "SELECT {0} FROM api.{1} WHERE digest = %(digest)s AND height < api.indexed_below() "
-    "UNION ALL SELECT {0} FROM api.{1} WHERE digest = %(digest)s AND (height, index) IN "
+    "SELECT {0} FROM api.{1} WHERE digest = %(digest)s AND height < %(below)s "
+    "UNION ALL SELECT {0} FROM api.{1} WHERE digest = %(digest)s AND height >= %(below)s AND (height, index) IN "
     "(SELECT place.height, place.index FROM api.live_places({2}, %(digest)s) AS place)"
 )
 _FIRST_REJECTED: Final = sql.SQL(
@@ -54,9 +54,10 @@ async def transaction_of(view: View, digest: str) -> Transaction | None:
     """What this database knows of it; None: nothing."""
     remembered = await view.row(_HEIGHT, (digest,))
     height = None if remembered is None else remembered["height"]
-    asked = {"digest": digest, "height": height, "of_records": list(map(int, INCONCLUSIVE))}
+    asked: dict[str, object] = {"digest": digest, "height": height, "below": view.indexed_below}
     if (row := await view.row(found(Executed, "transactions", height), asked)) is not None:
         return await _executed(view, Executed.model_validate(row))
+    asked["of_records"] = list(map(int, INCONCLUSIVE))
     row = await view.row(_FIRST_REJECTED.format(found(Rejected, "rejections", height)), asked)
     rejected = None if row is None else Rejected.model_validate(row)
     if rejected is not None and Reason(rejected.code).is_conclusive:

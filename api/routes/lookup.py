@@ -18,7 +18,7 @@ Kind = Literal["transaction", "asset", "object", "address"]
 
 STATE: Final = sql.SQL(
     "SELECT EXISTS (SELECT FROM api.assets WHERE asset = %(id)s) AS asset, "
-    "EXISTS (SELECT FROM api.object_history WHERE object = %(id)s AND height < api.indexed_below()) "
+    "EXISTS (SELECT FROM api.object_history WHERE object = %(id)s AND height < %(below)s) "
     "OR EXISTS (SELECT FROM api.live_places('object_history.object', %(id)s, true, 1)) AS object, "
     "EXISTS (SELECT FROM api.balances WHERE address = %(id)s) AS address"
 )
@@ -40,7 +40,7 @@ def lookup_router(database: Database) -> APIRouter:
     async def lookup(request: Request, id: Annotated[str, id_path("Any id")], query: NothingQ) -> Response:
         """What an id is the id of."""
         async with database.view() as view:
-            row = await view.row(STATE, {"id": id}) or {}
+            row = await view.row(STATE, {"id": id, "below": view.indexed_below}) or {}
             is_transaction = await transaction_of(view, id) is not None
         found: list[Kind] = ["transaction"] if is_transaction else []
         kinds: tuple[Kind, ...] = ("asset", "object", "address")

@@ -392,20 +392,21 @@ ASKED: Final[list[tuple[Listing[Any], dict[str, Any], tuple[str, ...], bytes]]] 
 def test_a_page_looks_at_little_of_a_large_database(large: str, asked: int, order: str) -> None:
     listing, equal, either, id_ = ASKED[asked]
     query = PageQuery.model_validate({"limit": 100, "order": order})
-    _check_work(large, *listing.statement(query, equal, either, id_.hex()))
+    for statement, given in listing.statements(query, 0, equal, either, id_.hex()):
+        _check_work(large, statement, given)
 
 
 @pytest.mark.parametrize("digest", [name("transaction 100 50"), name("rejected 100 50"), STRANGER])
 @pytest.mark.parametrize("height", [None, 100])
 def test_so_does_who_asks_for_a_digest(large: str, digest: bytes, height: int | None) -> None:
-    given = {"digest": digest.hex(), "height": height}
+    given = {"digest": digest.hex(), "height": height, "below": 0}
     _check_work(large, transactions.found(Executed, "transactions", height), given)
     _check_work(large, transactions.found(Rejected, "rejections", height), given)
 
 
 @pytest.mark.parametrize("id_", [name("object 5"), ACCOUNTS[7], COIN, STRANGER])
 def test_so_does_who_asks_what_an_id_is(large: str, id_: bytes) -> None:
-    _check_work(large, lookup.STATE, {"id": id_.hex()})
+    _check_work(large, lookup.STATE, {"id": id_.hex(), "below": 0})
 
 
 def _check_work(url: str, statement: Any, given: dict[str, Any]) -> None:
