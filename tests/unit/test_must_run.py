@@ -38,9 +38,10 @@ def test_what_must_run_has_to_pass(tmp_path: Path, workers: str, must_run: str, 
     file = tmp_path / "test_these.py"
     file.write_text(TESTS.format(other=other))
     options = ("-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "-n", workers)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     argv = [sys.executable, "-m", "pytest", "-q", *options, str(file)]
     ran = subprocess.run(
-        argv, cwd=ROOT, env={**os.environ, "TESTS_MUST_RUN": must_run}, capture_output=True, text=True, check=False
+        argv, cwd=ROOT, env={**environment, "TESTS_MUST_RUN": must_run}, capture_output=True, text=True, check=False
     )
     assert ran.returncode == code, ran.stdout
     assert ("had to" in ran.stdout) is (code == 1)
