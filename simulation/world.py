@@ -192,6 +192,8 @@ class World(Scene):
         self.faults = CALM
         self.is_healed = True
         self.log.heal(CALM)
+        for adversary in self.adversaries.values():
+            adversary.on_heal()
         for validator in self.validators:
             validator.lag = 0
             validator.journal.tears = False

@@ -66,12 +66,13 @@ class Probe:
             return 0, max(first_offset, end_offset)
         shown, end = 0, first_offset
         try:
-            for record in self._shown_from(first_offset):
-                if not joint.is_shown_by(record):
-                    break
-                shown, end = shown + 1, record.offset + 1
-                if joint.is_complete:
-                    return shown, end_offset
+            with closing(self._shown_from(first_offset)) as records:
+                for record in records:
+                    if not joint.is_shown_by(record):
+                        break
+                    shown, end = shown + 1, record.offset + 1
+                    if joint.is_complete:
+                        return shown, end_offset
         except PositionLost:
             return 0, first_offset
         return shown, end

@@ -46,6 +46,9 @@ class Adversary:
     def on_record(self, topic: str, value: bytes) -> None:
         """A record was appended, by anybody."""
 
+    def on_heal(self) -> None:
+        """From now on nothing else goes wrong: who does much of something may begin to count anew."""
+
     def hides(self, value: bytes, reader: int) -> bool:
         """Whether a record of its own is kept from a reader for good: the log colludes."""
         return False

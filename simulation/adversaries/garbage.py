@@ -12,7 +12,7 @@ from simulation.parts.signatures import MemoKey
 BURST: Final = 40
 """Records in each topic."""
 BURSTS_MAX: Final = 6
-"""In one world; the rest of it shall be as long as any other's."""
+"""Before the heal, and again after it; the rest of it shall be as long as any other's."""
 
 
 class Garbage(Adversary):
@@ -38,6 +38,9 @@ class GarbageBurst(Garbage):
 
     def __init__(self, genesis: Genesis, index: int, key: MemoKey, random: Random) -> None:
         super().__init__(genesis, index, key, random)
+        self._bursts = 0
+
+    def on_heal(self) -> None:
         self._bursts = 0
 
     def outgoing(self, topic: str, value: bytes) -> list[bytes]:

@@ -5,6 +5,7 @@ from typing import Final
 from simulation.adversaries import Adversary
 from simulation.adversaries.accomplice import Accomplice
 from simulation.adversaries.block_forger import BlockForger
+from simulation.adversaries.bulky import Bulky
 from simulation.adversaries.censor import Censor
 from simulation.adversaries.deserter import Deserter
 from simulation.adversaries.double_voter import DoubleVoter
@@ -69,4 +70,5 @@ ADVERSARIES: Final[dict[str, type[Adversary]]] = {
     "probe-provoker": ProbeProvoker,
     "garbage-burst": GarbageBurst,
     "deserter": Deserter,
+    "bulky": Bulky,
 }

@@ -13,7 +13,7 @@ from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 from simulation.checkers.agreement import Agreement
 from simulation.checkers.availability import Availability, Holders, Keeping
-from simulation.checkers.bounds import Memory, NoFalseAlarm, Rest
+from simulation.checkers.bounds import Latency, Memory, NoFalseAlarm, Queued, Rest, Turns
 from simulation.checkers.certificates import Certificates
 from simulation.checkers.certification import Certification, checkpoint_wire
 from simulation.checkers.checker import Checker, Evidence, Stored, Subject, Violation
@@ -35,30 +35,34 @@ from simulation.parts.validator import SimValidator
 
 __all__ = ["CHECKERS", "Checkers", "Violation"]
 
-CHECKERS: Final = (
-    "Agreement",
-    "Validity",
-    "Headers",
-    "Honesty",
-    "Quorums",
-    "Durability",
-    "Certificates",
-    "Availability",
-    "Holders",
-    "Lag",
-    "Keeping",
-    "Memory",
-    "Rest",
-    "NoFalseAlarm",
-    "CompleteEvidence",
-    "RightHalts",
-    "EqualState",
-    "Certification",
-    "Publication",
-    "Fairness",
-    "CatchUp",
-    "Progress",
+_KINDS: Final[tuple[type[Checker], ...]] = (
+    Agreement,
+    Validity,
+    Headers,
+    Honesty,
+    Quorums,
+    Durability,
+    Certificates,
+    Availability,
+    Holders,
+    Lag,
+    Keeping,
+    Memory,
+    Rest,
+    NoFalseAlarm,
+    CompleteEvidence,
+    RightHalts,
+    EqualState,
+    Certification,
+    Publication,
+    Fairness,
+    Turns,
+    Latency,
+    Queued,
+    CatchUp,
+    Progress,
 )
+CHECKERS: Final = tuple(kind.__name__ for kind in _KINDS)
 
 
 class Checkers:
@@ -82,31 +86,8 @@ class Checkers:
         self._blocks_topic = genesis.topic_name("blocks")
         self.agreement = Agreement(subject)
         self.progress = Progress(subject)
-        self._all: tuple[Checker, ...] = (
-            self.agreement,
-            Validity(subject),
-            Headers(subject),
-            Honesty(subject),
-            Quorums(subject),
-            Durability(subject),
-            Certificates(subject),
-            Availability(subject),
-            Holders(subject),
-            Lag(subject),
-            Keeping(subject),
-            Memory(subject),
-            Rest(subject),
-            NoFalseAlarm(subject),
-            CompleteEvidence(subject),
-            RightHalts(subject),
-            EqualState(subject),
-            Certification(subject),
-            Publication(subject),
-            Fairness(subject),
-            CatchUp(subject),
-            self.progress,
-        )
-        self._all = tuple(checker for checker in self._all if type(checker).__name__ in names)
+        ours: dict[type[Checker], Checker] = {type(checker): checker for checker in (self.agreement, self.progress)}
+        self._all = tuple(ours.get(kind) or kind(subject) for kind in _KINDS if kind.__name__ in names)
 
     def on_history(self, blocks: Sequence[Block], late: int) -> None:
         """These are final when the world begins; so many of them were published late."""
@@ -204,6 +185,18 @@ class Checkers:
         for checker in self._of_honest_code(validator):
             checker.on_heard(validator, values, view)
             checker.on_blocks_read(validator, from_blocks)
+
+    def on_load(
+        self, validator: SimValidator, spent_us: Mapping[str, int], queued: Mapping[str, Sequence[object]]
+    ) -> None:
+        """A turn is over that cost so much, by input; so much waits."""
+        for checker in self._of_honest_code(validator):
+            checker.on_load(validator, spent_us, queued)
+
+    def on_first_taken(self, validator: SimValidator, topic: str, turns: int) -> None:
+        """The first record of a topic was taken, so many turns after it was read."""
+        for checker in self._of_honest_code(validator):
+            checker.on_first_taken(validator, topic, turns)
 
     def on_halt(self, validator: SimValidator) -> None:
         """It has stopped for good."""

@@ -1,10 +1,12 @@
-"""Bounded memory, and no false alarm: what an honest validator keeps, whom it accuses, and that it lives."""
+"""Bounded memory, short turns, and no false alarm: what an honest validator keeps, how long it is busy with what others
+say, whom it accuses, and that it lives."""
 
 from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from backbone.log import LogRecord
 from consensus.wire.messages import Block, Certificate, Proposal, Vote
 from simulation.checkers.checker import Checker, Evidence, Subject, Violation
 from simulation.parts.validator import SimValidator
@@ -16,6 +18,17 @@ WAITING_BLOCKS_MAX: Final = 2_400
 JOURNAL_BYTES_MAX: Final = 400_000
 CATCH_UP_BYTES_MAX: Final = 2_000_000
 """Of the journal of who catches up: it holds what became final at once until the store has it."""
+
+SIGNATURES_MAX: Final = 32
+"""Whose verification one input may cause in a turn, beside those of the last record that is taken."""
+SIGNATURE_US: Final = 160
+REST_US: Final = 6_000
+"""What else one input may cost in a turn: 256 items, 64 KiB, and one record of a hundred kilobytes."""
+WAITING_BYTES_MAX: Final = 1 << 20
+WAITING_MAX: Final = 1_024
+TURNS_MAX: Final = 12
+"""Within so many turns what comes first in its topic is taken: the next one, and those in which its reader stands
+between the log and the queue."""
 
 _ROOMS: Final = ("consensus.", "backbone.", "ledger.backoff")
 """Modules whose objects are looked into."""
@@ -77,6 +90,40 @@ class NoFalseAlarm(Checker):
 
     def on_death(self, validator: SimValidator, error: Exception) -> None:
         raise Violation(f"v{validator.index} dies of {error!r}") from error
+
+
+class Turns(Checker):
+    """No input costs a turn more than its share. A record may carry a signature of each validator, three times."""
+
+    def on_load(
+        self, validator: SimValidator, spent_us: Mapping[str, int], queued: Mapping[str, Sequence[object]]
+    ) -> None:
+        last = 3 * (len(self.subject.genesis.validators) + 1)
+        us_max = (SIGNATURES_MAX + last) * SIGNATURE_US + REST_US
+        for name, us in spent_us.items():
+            if us > us_max:
+                raise Violation(f"{validator.name} spends {us} us of a turn on {name}, more than {us_max}")
+
+
+class Latency(Checker):
+    """What finds its topic's queue empty is not kept waiting by what others wrote. Not of `blocks`, which is not taken
+    while final blocks wait for the store."""
+
+    def on_first_taken(self, validator: SimValidator, topic: str, turns: int) -> None:
+        if turns > TURNS_MAX and topic != self.subject.genesis.topic_name("blocks"):
+            raise Violation(f"{validator.name} took the first record of {topic} after {turns} turns")
+
+
+class Queued(Checker):
+    """Each input's queue is bounded in records and in bytes; a larger record waits in it alone."""
+
+    def on_load(
+        self, validator: SimValidator, spent_us: Mapping[str, int], queued: Mapping[str, Sequence[object]]
+    ) -> None:
+        for name, items in queued.items():
+            size = sum(len(item.value or b"") for item in items if isinstance(item, LogRecord))
+            if len(items) > WAITING_MAX or (size > WAITING_BYTES_MAX and len(items) > 1):
+                raise Violation(f"{validator.name} has {len(items)} items of {size} bytes waiting in {name}")
 
 
 def sizes(root: dict[str, Any]) -> Iterator[tuple[str, int]]:

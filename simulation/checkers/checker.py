@@ -91,6 +91,16 @@ class Checker:
     def on_heard(self, validator: SimValidator, values: Sequence[bytes], view: int) -> None:
         """It has gone through a turn, begun in `view`, in which it read these records of consensus topics."""
 
+    def on_load(
+        self, validator: SimValidator, spent_us: Mapping[str, int], queued: Mapping[str, Sequence[object]]
+    ) -> None:
+        """In worlds of threads: what a turn has cost it, by input, in microseconds of a core of slowness 1; and what is
+        left waiting there."""
+
+    def on_first_taken(self, validator: SimValidator, topic: str, turns: int) -> None:
+        """In worlds of threads, after the heal: its loop took a record before which none of its topic was waiting when
+        it was read; so many turns have ended since."""
+
     def on_halt(self, validator: SimValidator) -> None:
         """It has stopped for good."""
 

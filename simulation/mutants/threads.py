@@ -1,8 +1,9 @@
 """Planted bugs in what runs around the loop, which only worlds of threads can find."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from consensus.runtime import driver
 from consensus.runtime.queues import Queues, Share, Taker
 from simulation.mutants.mutant import Mutant
 
@@ -22,10 +23,36 @@ def _lose_the_33rd(self: Queues, taker: Taker, share: Share, verified: Any, now_
     _GIVE(self, taker, Share(items=0), verified, now_ms)
 
 
+def _into_one(self: Queues, name: str, batch: Sequence[object]) -> None:
+    """What all topics bring stands in one line; `blocks` has its own, which is closed now and then."""
+    *names, blocks = self._queues
+    _PUT(self, name if name == blocks else names[0], batch)
+
+
+def _has_room_for_items(self: Queues, name: str, size: int) -> bool:
+    return len(self._queues[name]) < self._items_max
+
+
 _GIVE: Callable[..., None] = Queues.give
+_PUT: Callable[..., None] = Queues.put
 
 THREADS: tuple[Mutant, ...] = (
     Mutant(
         "loses the 33rd thing that a turn takes", ((Queues, "give", _lose_the_33rd),), faults="preempt", kind="threads"
+    ),
+    Mutant(
+        "takes all that waits in a turn",
+        ((driver, "SHARE", Share(1 << 40, 1 << 40, 1 << 40)),),
+        "flooder",
+        "slow-cores",
+        kind="threads",
+    ),
+    Mutant("has one queue for all", ((Queues, "put", _into_one),), "flooder", "slow-cores", kind="threads"),
+    Mutant(
+        "bounds its queues in items alone",
+        ((Queues, "_has_room", _has_room_for_items),),
+        "bulky",
+        "none",
+        kind="threads",
     ),
 )

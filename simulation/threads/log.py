@@ -38,6 +38,9 @@ class Reach(Sender, Protocol):
     def on_read(self, records: Sequence[LogRecord]) -> None:
         """A tail has got these: they are on their way to the loop."""
 
+    def on_fetched(self, records: Sequence[LogRecord]) -> None:
+        """These were read: that took its time."""
+
     def is_deaf_to(self, topic: str) -> bool:
         """Whether nothing of a topic is to be heard."""
 
@@ -94,6 +97,7 @@ class RecordsReader:
         while not (found := self._shown.read(records_max, 0)) and agenda.now_ms < until_ms:
             reach.news.wait((until_ms - agenda.now_ms) / 1000)
         reach.points.after("records.read", LogUnavailable)
+        reach.on_fetched(found)
         return found
 
     def at_end(self) -> bool:
@@ -125,6 +129,7 @@ class WholeReader:
         taken, self._values = self._values[:records_max], self._values[records_max:]
         records = [LogRecord(self._topic, 0, self._next + at, None, value) for at, value in enumerate(taken)]
         self._next += len(taken)
+        self._reach.on_fetched(records)
         return records
 
     def at_end(self) -> bool:

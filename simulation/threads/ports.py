@@ -30,6 +30,8 @@ class PortFaults:
     """Records that a producer takes between two polls."""
     share: float = 1.0
     """Of the switch points, how many are one."""
+    slowness: int = 1
+    """How many times as long as a core of today the processors of the world take; 0: no time. Nothing heals that."""
 
 
 NO_PORT_FAULTS: Final = PortFaults()
@@ -41,6 +43,7 @@ PORT_FAULTS: Final[Mapping[str, Mapping[str, int]]] = {
     "preempt": {"preempt": 3, "slow_ms_max": 2_000},
     "stop": {"stop": 100},
     "back-pressure": {"queue_max": 2},
+    "slow-cores": {"slowness": 30},
 }
 """Every fault by name, as harsh as it gets when it is asked for by that name."""
 
@@ -60,6 +63,7 @@ def draw_ports(random: Random) -> PortFaults:
         stop=some(60),
         queue_max=random.choice((2, 100, 10_000)),
         share=random.choice((0.3, 0.1, 0.03)),
+        slowness=random.choice((0, 1, 10, 30)),
     )
 
 
@@ -67,6 +71,11 @@ def only_ports(names: Iterable[str]) -> PortFaults:
     """The faults of these names and no others."""
     fields = {field: value for name in names for field, value in PORT_FAULTS.get(name, {}).items()}
     return replace(NO_PORT_FAULTS, **fields)
+
+
+def healed(faults: PortFaults) -> PortFaults:
+    """What is left of them when the world heals."""
+    return replace(NO_PORT_FAULTS, slowness=faults.slowness)
 
 
 class Points:

@@ -5,7 +5,7 @@ journal, reads its own topic to the end, brings the store up to the journal, and
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from random import Random
@@ -30,8 +30,9 @@ from simulation.parts.validator import COMPACT_BYTES, SimValidator
 from simulation.threads.log import ProcessLog
 from simulation.threads.ports import Points, Port, PortFaults
 from simulation.threads.primitives import Bell, VirtualThreads
+from simulation.threads.processor import Processor, record_us
 from simulation.threads.scheduler import Process, Scheduler, VirtualThread
-from simulation.threads.watched import JournalPort, SimDriver, WatchedByzantineLoop, WatchedLoop, WatchedOutbox
+from simulation.threads.watched import JournalPort, SimDriver, Turn, WatchedByzantineLoop, WatchedLoop, WatchedOutbox
 
 FETCH_MS: Final = 300
 """What it takes at most to ask others for records."""
@@ -42,6 +43,8 @@ _DURABLE: Final = frozenset({"replace_suffix", "append_final", "append_certifica
 
 class Host(Protocol):
     """The world, as far as processes reach it; `seat` says whose."""
+
+    is_healed: bool
 
     @property
     def scheduler(self) -> Scheduler: ...
@@ -63,7 +66,8 @@ class Host(Protocol):
     def on_report(self, seat: int, what: str, facts: Any) -> None: ...
     def on_up(self, validator: "ThreadedValidator") -> None: ...
     def on_own_topic(self, validator: "ThreadedValidator") -> None: ...
-    def on_heard(self, validator: "ThreadedValidator", records: Sequence[LogRecord], view: int) -> None: ...
+    def on_turn(self, validator: "ThreadedValidator", turn: Turn) -> None: ...
+    def on_first_taken(self, validator: "ThreadedValidator", topic: str, turns: int) -> None: ...
     def on_said(self, validator: "ThreadedValidator", topic: str, value: bytes) -> None: ...
     def on_lost_on_way(self, validator: "ThreadedValidator", record: LogRecord, read: int) -> None: ...
     def on_process_end(self, validator: "ThreadedValidator", error: Exception | None) -> None: ...
@@ -87,8 +91,11 @@ class ThreadedValidator(SimValidator):
         self.driver: SimDriver | None = None
         self.broken: Exception | None = None
         """By what a thread of this life ended that nobody expected."""
-        self._on_way: dict[str, deque[int]] = {}
-        """By topic: the offsets that were read in this life, and that the loop has not taken yet."""
+        self._on_way: dict[str, deque[tuple[int, int | None]]] = {}
+        """By topic, what was read in this life and the loop has not taken yet: the offset, and, of what was the first
+        then, and read after the heal, how many turns had ended."""
+        self._turns = 0
+        """How many turns of this life have ended."""
         self._told = 0
         """How many checkpoints there were when this life's process last asked for them."""
         self.news = Bell(host.scheduler, "clients' records")
@@ -112,6 +119,10 @@ class ThreadedValidator(SimValidator):
     def port_faults(self) -> PortFaults:
         return self.host.port_faults
 
+    def queued(self) -> Mapping[str, Sequence[object]]:
+        """What waits for its loop, by input."""
+        return {} if self.driver is None else self.driver.queued()
+
     @property
     def is_running(self) -> bool:
         """Whether it has a process, booted or not."""
@@ -125,8 +136,9 @@ class ThreadedValidator(SimValidator):
 
     def start(self) -> None:
         """A process starts from what the disk holds."""
-        self.broken, self._told = None, 0
+        self.broken, self._told, self._turns = None, 0, 0
         self._on_way = {}
+        self.processor = Processor(self.scheduler, lambda: self.port_faults.slowness)
         self.process = process = self.scheduler.process(self.name, self._on_thread_end)
         process.paused_until_ms = partial(self.host.busy_until_ms, self.seat)
         VirtualThread(self.scheduler, process, self._main, "main").start()
@@ -161,7 +173,7 @@ class ThreadedValidator(SimValidator):
             now_ms=self._now_ms,
             on_durable=on_durable,
             report=partial(self.host.on_report, self.seat),
-            verify=verify_memoised,
+            verify=self.processor.verifying(verify_memoised),
             threads=threads,
         )
         self.driver = SimDriver(ports, self._settings, self._make_loop)
@@ -178,9 +190,7 @@ class ThreadedValidator(SimValidator):
     def _make_loop(self, ports: LoopPorts, boot: Boot) -> Loop:
         kind = WatchedByzantineLoop if issubclass(self._loop_class, ByzantineLoop) else WatchedLoop
         watched = replace(ports, outbox=WatchedOutbox(ports.outbox, partial(self.host.on_said, self)))
-        self.loop = kind(
-            partial(self.host.on_heard, self), self._on_take, watched, self._settings, boot, self._now_ms()
-        )
+        self.loop = kind(self._on_turn, self._on_take, self.processor, watched, self._settings, boot, self._now_ms())
         self.host.on_up(self)
         return self.loop
 
@@ -215,13 +225,27 @@ class ThreadedValidator(SimValidator):
     def on_read(self, records: Sequence[LogRecord]) -> None:
         """See `Reach`."""
         for record in records:
-            self._on_way.setdefault(record.topic, deque()).append(record.offset)
+            on_way = self._on_way.setdefault(record.topic, deque())
+            is_first = self.host.is_healed and not on_way
+            on_way.append((record.offset, self._turns if is_first else None))
+        self.on_fetched(records)
+
+    def on_fetched(self, records: Sequence[LogRecord]) -> None:
+        """See `Reach`."""
+        self.processor.spend(sum(record_us(record.value) for record in records))
+        self.processor.pay()
 
     def _on_take(self, record: LogRecord) -> None:
         """Between a tail and the loop nothing is lost, doubled, or comes in another order."""
-        read = self._on_way[record.topic].popleft()
+        read, turns = self._on_way[record.topic].popleft()
         if read != record.offset:
             self.host.on_lost_on_way(self, record, read)
+        if turns is not None:
+            self.host.on_first_taken(self, record.topic, self._turns - turns)
+
+    def _on_turn(self, turn: Turn) -> None:
+        self._turns += 1
+        self.host.on_turn(self, turn)
 
     def is_deaf_to(self, topic: str) -> bool:
         """See `Reach`."""

@@ -1,6 +1,8 @@
 """What of a process is watched, or torn: loop, outbox, driver and journal as they are, and who is told what they do."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from backbone.log import LogRecord
@@ -13,32 +15,53 @@ from consensus.runtime.ports import LoopPorts, OutboxPort, Ports
 from simulation.cast import ByzantineLoop
 from simulation.parts.disk import Crashed, JournalDisk
 from simulation.threads.ports import Points
+from simulation.threads.processor import RECORD_US, Processor, record_us
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn of a loop took, and what that cost it."""
+
+    view: int
+    """In which it began."""
+    records: list[LogRecord] = field(default_factory=list)
+    spent_us: Counter[str] = field(default_factory=Counter)
+    """By input: microseconds of a core of slowness 1."""
 
 
 class WatchedLoop(Loop):
-    """The loop as it is; it says what each turn took."""
+    """The loop as it is; what it takes costs time, and it says what each turn took."""
 
     def __init__(
-        self, watch: Callable[[Sequence[LogRecord], int], None], on_take: Callable[[LogRecord], None], *arguments: Any
+        self,
+        watch: Callable[[Turn], None],
+        on_take: Callable[[LogRecord], None],
+        processor: Processor,
+        *arguments: Any,
     ) -> None:
-        self._watch, self._on_take = watch, on_take
-        self._taken: list[LogRecord] = []
+        self._watch, self._on_take, self._processor = watch, on_take, processor
+        self._turn = Turn(0)
         super().__init__(*arguments)
-        self._view = self.core.state.view
+        self._turn = Turn(self.core.state.view)
 
     def take(self, item: object, now_ms: int) -> None:
         """See `Loop`."""
+        name, us, verified_us = "intake", RECORD_US, self._processor.verified_us
         if isinstance(item, LogRecord):
-            self._taken.append(item)
+            self._turn.records.append(item)
             self._on_take(item)
+            name, us = item.topic, record_us(item.value)
         super().take(item, now_ms)
+        self._turn.spent_us[name] += us + self._processor.verified_us - verified_us
+        self._processor.spend(us)
+        self._processor.pay()
 
     def end_turn(self, now_ms: int) -> None:
         """See `Loop`."""
         super().end_turn(now_ms)
-        taken, self._taken = self._taken, []
-        self._watch(taken, self._view)
-        self._view = self.core.state.view
+        turn, self._turn = self._turn, Turn(self.core.state.view)
+        self._watch(turn)
+        self._processor.pay()
 
 
 class WatchedByzantineLoop(WatchedLoop, ByzantineLoop):
@@ -64,6 +87,10 @@ class SimDriver(Driver):
     def __init__(self, ports: Ports, settings: ConsensusSettings, make_loop: Callable[[LoopPorts, Boot], Loop]) -> None:
         super().__init__(ports, settings)
         self._watched = make_loop
+
+    def queued(self) -> Mapping[str, Sequence[object]]:
+        """What waits for the loop, by input."""
+        return {name: [item for item, _ in queue] for name, queue in self._queues._queues.items()}
 
     def _make_loop(self, ports: LoopPorts, boot: Boot) -> Loop:
         return self._watched(ports, boot)

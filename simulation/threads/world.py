@@ -1,6 +1,6 @@
 """Worlds in which each validator is a process of virtual threads: production's driver as it is, under a scheduler."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 from typing import ClassVar, Final
 
@@ -14,9 +14,10 @@ from simulation.checkers import CHECKERS, Violation
 from simulation.parts.disk import Crashed
 from simulation.parts.faults import Faults, chance
 from simulation.parts.validator import SimValidator
-from simulation.threads.ports import NO_PORT_FAULTS, PortFaults, draw_ports
+from simulation.threads.ports import PortFaults, draw_ports, healed
 from simulation.threads.scheduler import Deadlock, Livelock, Scheduler
 from simulation.threads.validator import ThreadedValidator
+from simulation.threads.watched import Turn
 from simulation.trace import Trace
 from simulation.world import World
 
@@ -137,9 +138,14 @@ class ThreadedWorld(World):
         self._note(validator.seat, "boots in view", validator.loop.core.state.view)
         self._watch(lambda: self.checkers.on_up(validator))
 
-    def on_heard(self, validator: ThreadedValidator, records: Sequence[LogRecord], view: int) -> None:
-        """A turn is over that began in `view`."""
-        self._watch(lambda: self.checkers.on_heard(validator, records, view))
+    def on_turn(self, validator: ThreadedValidator, turn: Turn) -> None:
+        """A turn is over."""
+        self._watch(lambda: self.checkers.on_heard(validator, turn.records, turn.view))
+        self._watch(lambda: self.checkers.on_load(validator, turn.spent_us, validator.queued()))
+
+    def on_first_taken(self, validator: ThreadedValidator, topic: str, turns: int) -> None:
+        """A loop was given what was the first of its topic; so many turns have ended since it was read."""
+        self._watch(lambda: self.checkers.on_first_taken(validator, topic, turns))
 
     def on_lost_on_way(self, validator: ThreadedValidator, record: LogRecord, read: int) -> None:
         """A loop was given another record than the next that was read."""
@@ -207,7 +213,7 @@ class ThreadedWorld(World):
                 validator.driver.stop()
 
     def _heal(self) -> None:
-        self.port_faults = NO_PORT_FAULTS
+        self.port_faults = healed(self.port_faults)
         super()._heal()
         self.scheduler.rouse()
 

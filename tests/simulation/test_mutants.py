@@ -35,6 +35,9 @@ FOUND_BY = {
     "Certification": "signs checkpoints before it persists",
     "Publication": "takes what is said to be a block for one",
     "Fairness": "always begins with the first partition",
+    "Turns": "takes all that waits in a turn",
+    "Latency": "has one queue for all",
+    "Queued": "bounds its queues in items alone",
     "CatchUp": "reads blocks again until all are stored",
     "Progress": "starts no timer",
 }

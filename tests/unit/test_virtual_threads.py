@@ -13,6 +13,7 @@ from consensus.runtime.queues import Queues, Share
 from simulation.parts.agenda import START_MS, Agenda
 from simulation.threads.ports import NO_PORT_FAULTS, PORT_FAULTS, Points, Port, only_ports
 from simulation.threads.primitives import VirtualThreads
+from simulation.threads.processor import VERIFY_US, Processor
 from simulation.threads.scheduler import Deadlock, Livelock, Process, Scheduler
 
 SEEDS = range(60)
@@ -322,3 +323,42 @@ def test_slow_call_takes_time_and_no_fault_takes_none() -> None:
 def test_every_port_fault_has_a_name_that_sets_it() -> None:
     assert only_ports(()) == NO_PORT_FAULTS
     assert all(only_ports([name]) != NO_PORT_FAULTS for name in PORT_FAULTS)
+
+
+@pytest.mark.parametrize(("slowness", "ms"), [(0, 0), (1, 20), (30, 600)])
+def test_work_of_two_threads_takes_the_time_of_both(slowness: int, ms: int) -> None:
+    bench = Bench(1)
+    processor = Processor(bench.scheduler, lambda: slowness)
+
+    def work() -> None:
+        for _ in range(10):
+            processor.spend(1_000)
+            processor.pay()
+
+    bench.start(a=work, b=work)
+    bench.scheduler.run()
+    assert bench.elapsed_ms() == ms
+
+
+def test_work_below_a_millisecond_is_not_forgotten() -> None:
+    bench = Bench(1)
+    processor = Processor(bench.scheduler, lambda: 1)
+    verify = processor.verifying(lambda public_key, message, signature: message == b"good")
+
+    def check() -> None:
+        for number in range(100):
+            assert verify(b"", b"good" if number % 2 else b"bad", b"") is bool(number % 2)
+            processor.pay()
+
+    bench.start(a=check)
+    bench.scheduler.run()
+    assert processor.verified_us == 100 * VERIFY_US
+    assert bench.elapsed_ms() == 100 * VERIFY_US // 1_000
+
+
+def test_the_world_itself_pays_for_nothing() -> None:
+    bench = Bench(1)
+    processor = Processor(bench.scheduler, lambda: 1)
+    processor.spend(5_000)
+    processor.pay()
+    assert bench.elapsed_ms() == 0
