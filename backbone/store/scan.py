@@ -153,10 +153,10 @@ class SegmentReader:
             os.close(file)
 
     def _salt_of(self, file: int, segment: Segment) -> int | None:
-        """None while the segment has no whole header."""
-        header = os.pread(file, HEADER_SIZE, 0)
-        salt = salt_of(header, self._log, segment.incarnation, segment.first)
-        if salt is None and len(header) == HEADER_SIZE and any(header):
+        """None while the segment has no whole header: torn by a crash, unless something was written behind it."""
+        size = os.fstat(file).st_size  # before the header is read: the writer may be writing it now
+        salt = salt_of(os.pread(file, HEADER_SIZE, 0), self._log, segment.incarnation, segment.first)
+        if salt is None and size > HEADER_SIZE:
             raise damaged(segment.path, 0, "its header does not read back")
         return salt
 

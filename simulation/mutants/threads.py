@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from backbone.store.segments import SegmentLog
 from consensus.runtime import driver
 from consensus.runtime.queues import Queues, Share, Taker
 from simulation.mutants.mutant import Mutant
@@ -33,6 +34,12 @@ def _has_room_for_items(self: Queues, name: str, size: int) -> bool:
     return len(self._queues[name]) < self._items_max
 
 
+def _whole_as_it_is(self: SegmentLog, segment: Any, buffer: bytes) -> Any:
+    found = _SCAN(self, segment, buffer)
+    return found if found.last is None else found._replace(size_bytes=len(buffer))
+
+
+_SCAN: Callable[..., Any] = SegmentLog._scan
 _GIVE: Callable[..., None] = Queues.give
 _PUT: Callable[..., None] = Queues.put
 
@@ -53,6 +60,13 @@ THREADS: tuple[Mutant, ...] = (
         ((Queues, "_has_room", _has_room_for_items),),
         "bulky",
         "none",
+        kind="threads",
+    ),
+    Mutant("syncs nothing of its store", ((SegmentLog, "sync", lambda self: None),), faults="crash", kind="threads"),
+    Mutant(
+        "goes on behind the torn end of its store",
+        ((SegmentLog, "_scan", _whole_as_it_is),),
+        faults="crash",
         kind="threads",
     ),
 )

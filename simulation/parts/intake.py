@@ -1,9 +1,9 @@
-"""The production intake over a store in memory and one validator's view of the brokers' partitions."""
+"""The production intake over a store and one validator's view of the brokers' partitions."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 from backbone.intake.intake import Advance, Intake, IntakeLimits, IntakeParts, Shown
 from backbone.intake.retained_records import RetainedRecords
@@ -121,20 +121,24 @@ class SeatReader:
         return lie
 
 
+class Stores(NamedTuple):
+    """What an intake has of a validator's disk."""
+
+    writer: StoreWriter
+    reader: StoreReader
+    retained: RetainedRecords
+
+
+def in_memory(store: SimStore) -> Stores:
+    """The intake asks no more of them than the virtual ones offer."""
+    return Stores(cast(StoreWriter, store), cast(StoreReader, store), cast(RetainedRecords, store.retained))
+
+
 def open_intake(
-    genesis: Genesis, store: SimStore, log: ReadableLog, now_ms: Callable[[], int], threads: Threads = REAL
+    genesis: Genesis, stores: Stores, log: ReadableLog, now_ms: Callable[[], int], threads: Threads = REAL
 ) -> Intake:
     """The intake of a process that starts from what its store holds, as production opens it."""
-    # The intake asks no more of store and aside than the virtual ones offer.
-    parts = IntakeParts(
-        log,
-        genesis.topic,
-        cast(StoreWriter, store),
-        cast(StoreReader, store),
-        cast(RetainedRecords, store.retained),
-        _chain,
-        threads,
-    )
+    parts = IntakeParts(log, genesis.topic, *stores, _chain, threads)
     return production.open_intake(parts, genesis, IntakeLimits(), None, now_ms)
 
 

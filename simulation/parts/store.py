@@ -46,6 +46,8 @@ class SimStore:
         """Records that others were to take the place of."""
         self.on_durable: Callable[[str], None] = lambda name: None
         self._starts = genesis.empty_heads()
+        self.was_replaced = False
+        """Whether another disk's contents were put in the place of its own."""
         self._on_stored = on_stored
         self._unsynced: list[tuple[int, Sequence[StoredRecord]]] = []
 
@@ -60,8 +62,23 @@ class SimStore:
 
     def begin_with(self, kept: Sequence[Sequence[StoredRecord]], finals: Sequence[StoredFinal]) -> None:
         """Hold these records, by partition, and these final blocks."""
+        self.was_replaced = True
         self.kept, self.finals = [list(records) for records in kept], list(finals)
         self._by_digest = [{record.chain_digest: record for record in records} for records in kept]
+
+    def recover(
+        self,
+        kept: Sequence[Sequence[StoredRecord]],
+        finals: Sequence[StoredFinal],
+        certificates: Sequence[tuple[int, bytes]],
+    ) -> None:
+        """Hold what is found on a disk after a crash: what was held, and perhaps more that was on its way."""
+        for held, by_digest, records in zip(self.kept, self._by_digest, kept, strict=True):
+            held[:] = records
+            by_digest.update((record.chain_digest, record) for record in records)
+        for final in finals[len(self.finals) :]:
+            self.append_final(*final)
+        self.certificates[:] = certificates
 
     # --- as a StoreWriter ---
 

@@ -24,7 +24,7 @@ from ledger.header import Head
 from simulation.parts.agenda import DriftingClock
 from simulation.parts.disk import JournalDisk
 from simulation.parts.executor import SimExecutor
-from simulation.parts.intake import SeatLog, open_intake, pump
+from simulation.parts.intake import SeatLog, in_memory, open_intake, pump
 from simulation.parts.signatures import MemoKey, verify_memoised
 from simulation.parts.store import SimStore, header_of
 
@@ -139,7 +139,9 @@ class SimValidator:
         reader = BlockReader(genesis, committees, verify_memoised)
         boot = Booter(genesis, self.key.public_key, self._wire, reader, journal).boot(self.store, own, positions)
         self.store.on_durable = self.store.retained.on_durable = on_durable
-        intake = open_intake(genesis, self.store, world.brokers(seat), lambda: self.clock.read_ms(world.now_ms()))
+        intake = open_intake(
+            genesis, in_memory(self.store), world.brokers(seat), lambda: self.clock.read_ms(world.now_ms())
+        )
         intake.on_final(boot.restored.delivered.header.heads, ())
         self.intake = intake
         ports = LoopPorts(

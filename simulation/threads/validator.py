@@ -8,11 +8,13 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from random import Random
 from typing import Any, Final, Protocol, cast
 
+from backbone.intake.retained_records import RetainedRecords
 from backbone.log import Log, LogRecord
-from backbone.store import StoredRecord, StoreFailed
+from backbone.store import StoredRecord, StoreFailed, StoreReader, StoreWriter
 from consensus.runtime.boot import Boot
 from consensus.runtime.journal import Journal
 from consensus.runtime.loop import Loop
@@ -22,16 +24,16 @@ from ledger.committee import Committees
 from ledger.header import Head
 from simulation.cast import ByzantineLoop
 from simulation.parts.faults import Faults
-from simulation.parts.intake import open_intake
+from simulation.parts.intake import Stores, open_intake
 from simulation.parts.log import SimLog
 from simulation.parts.signatures import verify_memoised
-from simulation.parts.store import SimStore
 from simulation.parts.validator import COMPACT_BYTES, SimValidator
 from simulation.threads.log import ProcessLog
 from simulation.threads.ports import Points, Port, PortFaults
 from simulation.threads.primitives import Bell, VirtualThreads
 from simulation.threads.processor import Processor, record_us
 from simulation.threads.scheduler import Process, Scheduler, VirtualThread
+from simulation.threads.store_files import FiledStore, StoreFiles
 from simulation.threads.watched import JournalPort, SimDriver, Turn, WatchedByzantineLoop, WatchedLoop, WatchedOutbox
 
 FETCH_MS: Final = 300
@@ -45,6 +47,8 @@ class Host(Protocol):
     """The world, as far as processes reach it; `seat` says whose."""
 
     is_healed: bool
+    folder: Path
+    """Where validators have their stores."""
 
     @property
     def scheduler(self) -> Scheduler: ...
@@ -56,6 +60,7 @@ class Host(Protocol):
     def port_faults(self) -> PortFaults: ...
     def own_values(self, seat: int, topic: str, position: int) -> list[bytes]: ...
     def on_durable(self, seat: int, name: str) -> None: ...
+    def on_file_step(self, seat: int, name: str) -> None: ...
     def now_ms(self) -> int: ...
     def busy_until_ms(self, seat: int) -> int: ...
     def is_deaf_to(self, seat: int, topic: str) -> bool: ...
@@ -91,6 +96,8 @@ class ThreadedValidator(SimValidator):
         self.driver: SimDriver | None = None
         self.broken: Exception | None = None
         """By what a thread of this life ended that nobody expected."""
+        self.files: StoreFiles | None = None
+        """Its store, once a process of it has opened one."""
         self._on_way: dict[str, deque[tuple[int, int | None]]] = {}
         """By topic, what was read in this life and the loop has not taken yet: the offset, and, of what was the first
         then, and read after the heal, how many turns had ended."""
@@ -144,27 +151,36 @@ class ThreadedValidator(SimValidator):
         VirtualThread(self.scheduler, process, self._main, "main").start()
 
     def crash(self) -> None:
-        """The process is gone, wherever its threads are; the disk stays."""
+        """The process is gone, wherever its threads are; the disk stays, but for what was not durable."""
         if self.process is not None:
             self.scheduler.kill(self.process)
         self.process = self.driver = None
         super().crash()
+        if self.files is not None:
+            self.files.crash()
+            if not self.store.was_replaced:
+                self.files.show(self.store)
+
+    def close(self) -> None:
+        """The world is over."""
+        if self.files is not None:
+            self.files.crash()
 
     def _main(self) -> None:
         """As `node.ordering.process` does."""
         threads = VirtualThreads(self.scheduler, cast(Process, self.process))
         on_durable = partial(self.host.on_durable, self.seat)
         self.store.on_durable = self.store.retained.on_durable = on_durable
-        store = Port(self.store, "store", self.points, _STORE_ERRORS, _DURABLE, on_durable)
+        stores, stored = self._open_store()
         log = ProcessLog(self, self._genesis.topic)
-        intake = self.intake = open_intake(self._genesis, cast(SimStore, store), cast(Log, log), self._now_ms, threads)
+        intake = self.intake = open_intake(self._genesis, stores, cast(Log, log), self._now_ms, threads)
         ports = Ports(
             genesis=self._genesis,
             committees=Committees.of(self._genesis),
             key=self.key,
             log=cast(Log, log),
-            store=cast(SimStore, store),
-            store_reader=cast(SimStore, store),
+            store=stores.writer,
+            store_reader=stored,
             intake=intake,
             source=self,
             open_journal=self._open_journal,
@@ -181,6 +197,22 @@ class ThreadedValidator(SimValidator):
             self.driver.run()
         finally:
             intake.close()
+
+    def _open_store(self) -> tuple[Stores, StoreReader]:
+        """The intake's, and one more reader, as ports. Raises: StoreDamaged."""
+        if self.files is None:
+            on_step = partial(self.host.on_file_step, self.seat)
+            folder = self.host.folder / str(self.seat)
+            self.files = StoreFiles(folder, self._genesis.partitions, self.random, on_step)
+        if self.store.was_replaced:
+            self.files.replace_by(self.store)
+        store = FiledStore(self.files.open(), self.files.retained(), self.store)
+        port = Port(store, "store", self.points, _STORE_ERRORS, _DURABLE, self.store.on_durable)
+        for_intake, stored = (cast(StoreReader, self._port(self.files.reader())) for _ in range(2))
+        return Stores(cast(StoreWriter, port), for_intake, cast(RetainedRecords, store.retained)), stored
+
+    def _port(self, reader: StoreReader) -> Port:
+        return Port(reader, "store", self.points, _STORE_ERRORS)
 
     def _open_journal(self) -> Journal:
         file = JournalPort(self.journal, self.points, lambda: self.host.on_torn(self))

@@ -1,7 +1,9 @@
 """Worlds in which each validator is a process of virtual threads: production's driver as it is, under a scheduler."""
 
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import ClassVar, Final
 
 from backbone.log import LogRecord
@@ -15,6 +17,7 @@ from simulation.parts.disk import Crashed
 from simulation.parts.faults import Faults, chance
 from simulation.parts.validator import SimValidator
 from simulation.threads.ports import PortFaults, draw_ports, healed
+from simulation.threads.processor import VERIFY_US
 from simulation.threads.scheduler import Deadlock, Livelock, Scheduler
 from simulation.threads.validator import ThreadedValidator
 from simulation.threads.watched import Turn
@@ -23,6 +26,8 @@ from simulation.world import World
 
 SYNC_MS: Final = 2
 """What half of a durable write takes at most."""
+VIEW_STEPS: Final = 3
+"""From a proposal over its notarization to its finalization."""
 AGAIN_MS: Final = 1_000
 """How soon a process is started again that ended by itself."""
 
@@ -55,16 +60,29 @@ class ThreadedWorld(World):
     def run(self) -> None:
         """Raises: Violation."""
         try:
-            super().run()
+            with TemporaryDirectory(prefix="momus-world-") as folder:
+                self.folder = Path(folder)
+                self._live()
         except (Deadlock, Livelock) as error:
             raise Violation(str(error)) from error
+
+    def _live(self) -> None:
+        try:
+            super().run()
         finally:
             self.counts["switches"] = self.scheduler.switches
             self.scheduler.close()
+            for validator in self._threaded():
+                validator.close()
 
     def is_all_final(self) -> bool:
         """See `World`; a process that has just ended by itself is waited for."""
         return all(it.is_up for it in self.validators[: self.cast.honest]) and super().is_all_final()
+
+    def _patience_ms(self) -> int:
+        """See `World`; and what slow cores need for a view: all votes, and so again at each step of it."""
+        votes = len(self.validators) * VIEW_STEPS
+        return super()._patience_ms() + self.port_faults.slowness * votes * VIEW_STEPS * VERIFY_US // 1_000
 
     def _threaded(self) -> list[ThreadedValidator]:
         return [validator for validator in self.validators if isinstance(validator, ThreadedValidator)]
@@ -115,6 +133,15 @@ class ThreadedWorld(World):
         self.scheduler.switch(name)
         if self.scheduler.is_in_thread:
             self.scheduler.sleep(self._chance.randrange(SYNC_MS + 1))
+
+    def on_file_step(self, seat: int, name: str) -> None:
+        """A write to the store's files begins or is over: the process may die in it. Its locks are real ones, so that
+        nobody else comes to run here."""
+        if self.scheduler.is_in_thread:
+            try:
+                super().on_durable(seat, name)
+            except Crashed:
+                self.scheduler.die(lambda: self._restart(self.validators[seat]))
 
     def on_torn(self, validator: ThreadedValidator) -> None:
         """It died in the middle of a write to its journal."""

@@ -7,7 +7,7 @@ import pytest
 
 from backbone.store import StoreDamaged, StoredRecord, StoreFailed, StoreReader, StoreWriter
 from backbone.store.files import DiskFile
-from backbone.store.format import SYNCED_BEFORE, encode_record
+from backbone.store.format import HEADER_SIZE, SYNCED_BEFORE, encode_record, encode_segment_header
 from tests.patience import WAIT_S
 from tests.store_records import chained, numbered
 
@@ -48,6 +48,22 @@ def test_a_first_record_torn_at_any_byte_leaves_an_empty_partition(tmp_path: Pat
             assert writer.head(0) is None
             writer.append(0, records)
         assert StoreReader(tmp_path).records(0, 0, 4) == records
+
+
+@pytest.mark.parametrize("rest", [bytes(HEADER_SIZE), b"\xa5" * HEADER_SIZE])
+def test_a_header_torn_at_any_byte_is_an_empty_segment_to_readers_too(tmp_path: Path, rest: bytes) -> None:
+    """Nothing is behind it: whoever reads before the writer has opened the store must not call that damage."""
+    records = chained(numbered(4))
+    _filled(tmp_path, records)
+    newest = tmp_path / "partition-00000" / f"{1:010}-{0:020}.seg"
+    header = encode_segment_header(0, 1, 0, 77)
+    for size in range(HEADER_SIZE):
+        newest.write_bytes(header[:size] + rest[size:])
+        assert StoreReader(tmp_path).records(0, 0, 4) == records
+        assert StoreReader(tmp_path).suffix(0, 0, 1) == []
+    newest.write_bytes(rest + b"\0")
+    with pytest.raises(StoreDamaged, match="its header does not read back"):
+        StoreReader(tmp_path).suffix(0, 0, 1)
 
 
 def test_a_tail_of_zeros_is_cut(tmp_path: Path) -> None:
