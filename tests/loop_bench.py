@@ -12,7 +12,7 @@ from consensus.runtime.journal import Journal, header
 from consensus.runtime.loop import Loop
 from consensus.runtime.ports import LoopPorts
 from consensus.wire.final_blocks import BlockReader, encode_block
-from consensus.wire.messages import Block, Certificate, Kind
+from consensus.wire.messages import Block, Certificate, Kind, Statement
 from consensus.wire.topics import all_positions, consensus_topics
 from ledger.committee import Committees
 from ledger.keys import verify
@@ -24,7 +24,8 @@ from tests.core_bench import START_MS, Bench
 class LoopBench:
     """Validator v0 of four. `chain` is final everywhere else: block i orders i + 1 records, all of which v0 holds."""
 
-    def __init__(self, blocks: int, holds_records: bool = True) -> None:
+    def __init__(self, blocks: int, holds_records: bool = True, journaled: Sequence[Statement] = ()) -> None:
+        """`journaled`: what an earlier life of it has signed, and never sent."""
         self.bench: Final = Bench()
         self.genesis: Final = self.bench.genesis
         self.committees = Committees.of(self.genesis)
@@ -34,12 +35,16 @@ class LoopBench:
         self.store: Final = MemoryStore(1)
         self.now_ms = START_MS
         self.verifications = 0
+        self.sent: list[bytes] = []
         self.chain: Final = self._chain(blocks)
         journal = Journal(
             MemoryFile(header(self.genesis.digest, validator_key(0).public_key)),
             self.genesis.digest,
             validator_key(0).public_key,
         )
+        for statement in journaled:
+            journal.add_own(statement.view, self.bench.wire.encode(statement))
+        journal.commit()
         positions = all_positions(self.genesis, self.committees.current, {})
         boot = Booter(self.genesis, validator_key(0).public_key, self.bench.wire, self.reader, journal).boot(
             self.store, [], positions
@@ -106,4 +111,5 @@ class LoopBench:
         )
 
     def send(self, topic: str, value: bytes) -> None:
-        """The outbox of the loop: nobody listens."""
+        """The outbox of the loop."""
+        self.sent.append(value)

@@ -184,7 +184,8 @@ class Intake:
         partition, incarnation = state.number, state.incarnation
         if keep_end > from_offset:
             # From the final head on, so that a run is whole for whoever asks.
-            self._retained.keep(partition, self._stored.records(partition, state.final_offset, keep_end, incarnation))
+            run = self._stored.held(partition, state.final_offset, keep_end, incarnation)
+            self._retained.keep(partition, list(run))
         self._writer.replace_suffix(partition, from_offset, incarnation)
         held = self._writer.head(partition)
         if held is not None and held.incarnation == incarnation:

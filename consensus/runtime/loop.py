@@ -85,7 +85,8 @@ class Loop:
         self._timer: int | None = None
         self._finals: deque[events.Finalize] = deque()
         self._finalization: Certificate | None = None
-        self._sends: list[tuple[str, bytes]] = [(self._own_topic, value) for value in boot.unsent]
+        self._unsent = list(boot.unsent)
+        self._sends: list[tuple[str, bytes]] = []
         self._rereading: Counter[int] = Counter()
         self._advances: dict[int, tuple[int, list[Entry]]] = {}
         self.counts: Counter[str] = Counter()
@@ -357,10 +358,11 @@ class Loop:
         """The only place from which anything leaves: after the journal's commit."""
         journal, outbox = self._ports.journal, self._ports.outbox
         sends, self._sends = self._sends, []
+        unsent, self._unsent = self._unsent, []
         if self._finalization is not None:
             journal.add_finalization(self._finalization.view, self._wire.encode(self._finalization))
             self._finalization = None
-        for value in journal.commit():
+        for value in (*unsent, *journal.commit()):  # what an earlier life signed first: what is new may rest on it
             outbox.send(self._own_topic, value)
         for topic, value in sends:
             outbox.send(topic, value)

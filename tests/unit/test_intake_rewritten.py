@@ -243,6 +243,22 @@ def test_what_was_voted_for_is_set_aside_before_others_take_its_place(reading: R
     assert reading.retained.find(START, LogHead(0, 0, 2, old[1].chain_digest)) is None
 
 
+def test_where_records_were_set_aside_up_to_is_no_place_in_the_file_that_follows(reading: Reading) -> None:
+    """Others lie there that are longer: who reads on from the old place finds the middle of one, and calls it damage."""
+    reading.append(b"a", b"b", b"c")
+    reading.pump()
+    reading.final(1)
+    reading.intake.reread(0, 0, 1, keep_end=2, before=reading.head, records=chained([(0, b"a"), (1, b"B" * 99)])[1:])
+    theirs = [(0, b"a"), (1, b"B" * 99), (2, b"C" * 99), (3, b"D")]
+    reading.recreate()
+    reading.append(*(value for _, value in theirs))
+    reading.pump()
+    reading.writer.replace_suffix(0, 2)
+    reading.writer.append(0, chained(theirs)[2:])
+    reading.writer.sync()
+    assert reading.stored.find(0, 2) == chained(theirs)[2]
+
+
 def test_records_of_others_take_the_place_of_what_was_dropped(reading: Reading) -> None:
     reading.append(b"a", b"x", b"y")
     reading.pump()
