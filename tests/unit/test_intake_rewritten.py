@@ -244,7 +244,7 @@ def test_what_was_voted_for_is_set_aside_before_others_take_its_place(reading: R
 
 
 def test_where_records_were_set_aside_up_to_is_no_place_in_the_file_that_follows(reading: Reading) -> None:
-    """Others lie there that are longer: who reads on from the old place finds the middle of one, and calls it damage."""
+    """Longer ones lie there: who reads on from the old place finds the middle of one, and calls it damage."""
     reading.append(b"a", b"b", b"c")
     reading.pump()
     reading.final(1)
