@@ -102,7 +102,8 @@ class SegmentReader:
         if self._cursor is not None and self._cursor[0] == position:
             return self._cursor[1], self._cursor[2]
         found = self._rank(position)
-        if found >= len(self._segments) - 1:
+        is_known = 0 <= found < len(self._segments) - 1
+        if not is_known or not self._segments[found].path.exists():  # the writer may have cut it off, and begun others
             self._segments = segments(self._folder)
             found = self._rank(position)
         if not self._segments:

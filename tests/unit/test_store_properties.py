@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backbone.store import Entry, StoredRecord, StoreReader, StoreWriter
@@ -102,3 +102,43 @@ def test_a_newest_segment_cut_short_anywhere_leaves_a_prefix(
         held = StoreReader(path).records(0, 0, written[-1].offset + 1)
         assert held == seen == written[: len(held)]
         assert (head.chain_digest if head else None) == (held[-1].chain_digest if held else None)
+
+
+OPERATIONS = st.lists(
+    st.tuples(st.sampled_from(["append", "append", "cut", "open", "final", "read"]), st.integers(0, 9), VALUES),
+    max_size=40,
+)
+"""What is done, how far from the end or up to where, and the value of what is appended."""
+
+
+@settings(max_examples=300, deadline=None)
+@given(operations=OPERATIONS, segment_bytes=st.sampled_from([1, 100, 500]))
+@example([("append", 1, None), ("read", 0, None), ("cut", 9, None), ("append", 0, None), ("read", 9, None)], 1)
+def test_who_reads_now_and_then_sees_what_is_there_after_each_cut(
+    operations: list[tuple[str, int, bytes | None]], segment_bytes: int
+) -> None:
+    """Segments that a reader has seen are removed, and others begin where none did."""
+    with TemporaryDirectory() as folder, StoreWriter(Path(folder), segment_bytes) as writer:
+        reader = StoreReader(Path(folder))
+        held: list[StoredRecord] = []
+        incarnation, final = 0, 0
+        for what, far, value in operations:
+            end = held[-1].offset + 1 if held and held[-1].incarnation == incarnation else final
+            low = max(0, end - far)
+            ours = [record for record in held if record.incarnation == incarnation]
+            if what == "append":
+                (record,) = chained([(end + far, value)], held[-1].chain_digest if held else None)
+                held.append(record._replace(incarnation=incarnation))
+                writer.append(0, held[-1:])
+            elif what == "cut":
+                cut = max(final, low)
+                writer.replace_suffix(0, cut, incarnation)
+                held = [record for record in held if (record.incarnation, record.offset) < (incarnation, cut)]
+            elif what == "open":
+                incarnation, final = incarnation + 1, 0
+            elif what == "final":
+                final = max(final, low)
+                assert reader.records(0, 0, final, incarnation) == [it for it in ours if it.offset < final]
+            else:
+                assert list(reader.held(0, low, 1 << 40, incarnation)) == [it for it in ours if it.offset >= low]
+                assert reader.find(0, low, incarnation) == next((it for it in ours if it.offset == low), None)
