@@ -8,8 +8,9 @@ import typer
 from backbone.topics import chain_topics
 from cli.command_parsing import BadCommand, hex_digest
 from cli.options import JsonOption
-from cli.output import Failure, public_mode, show
+from cli.output import Failure, show
 from cli.places import KafkaOption, KafkaPropertyOption, LogPathOption, kafka_properties
+from cli.streams import public_mode
 from cli.typed import typed
 from ledger.committee import Committees
 from ledger.digests import address_of

@@ -10,16 +10,15 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from importlib import import_module
-from io import TextIOWrapper
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import typer
-
-from cli.help import Group
-from cli.output import Failure, errors, is_told, private_files
+from cli.streams import is_told, open_streams, private_files
 from node.home import exits
 from node.process.disk import refused
 from node.process.parent_death import interrupted_by_sigterm
+
+if TYPE_CHECKING:
+    import typer
 
 COMMANDS: Final = {
     "init": "cli.init:command",
@@ -45,20 +44,24 @@ COMMANDS: Final = {
     "kafka": "cli.kafka:command",
     "demo": "lab.demo:command",
     "bench": "lab.bench:command",
-    "process": "cli.process:command",
 }
 """Where each is, in the order of the help."""
 _ROOT: Final = __name__.removesuffix("cli.main")
 """In a wheel all packages lie below one."""
-_HIDDEN: Final = "process"
+_PROCESS: Final = ["process"]
+"""`momus run` starts these, five for a node, and people none: of the command line they load nothing."""
 _LONG: Final = (["init"], ["demo"], ["bench"], ["simulate"], ["drill"], ["audit"])
 """What makes, starts or finds one thing after the other: a signal ends it in order."""
 
 _NO_TEXT: Final = "{!a} is no text in UTF-8: give another path or word, or type it where LC_ALL is C.UTF-8."
 
 
-def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
+def make_app(names: Iterable[str] = COMMANDS) -> "typer.Typer":
     """The command line with these commands."""
+    import typer
+
+    from cli.help import Group
+
     app = typer.Typer(
         name="momus",
         help="A Byzantine-fault-tolerant ledger on Apache Kafka and Postgres.",
@@ -78,7 +81,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> typer.Typer:
         if isinstance(found, typer.Typer):
             app.add_typer(found, name=name, cls=Group)
         else:
-            app.command(name, hidden=name == _HIDDEN)(found)
+            app.command(name)(found)
     return app
 
 
@@ -86,24 +89,9 @@ def main() -> None:
     """Run the command line and exit."""
     # What is started from here does not look for modules in the folder where the command was typed either.
     os.environ["PYTHONSAFEPATH"] = "1"
-    _open_closed()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a path may hold what no encoding has
-            stream.reconfigure(errors="backslashreplace")
+    open_streams()
     code = run_line(sys.argv[1:])
     sys.exit(code if is_told() else code or exits.UNAVAILABLE)
-
-
-def _open_closed() -> None:
-    """A closed standard stream is the null device: else the next file that is opened takes its number, and gets what is
-    printed there."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def run_line(arguments: Sequence[str]) -> int:
@@ -116,32 +104,47 @@ def run_line(arguments: Sequence[str]) -> int:
 def _run(arguments: Sequence[str]) -> int:
     try:
         with interrupted_by_sigterm() if arguments[:1] in _LONG else nullcontext():
+            if arguments[:1] == _PROCESS:
+                from cli.process import run
+
+                return run(arguments[1:])
             make_app([name for name in arguments[:1] if name in COMMANDS] or COMMANDS)(
                 args=list(arguments), prog_name="momus"
             )
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else exits.OK
-    except Failure as failure:
-        return _failed(failure.code, str(failure), arguments, failure.commands)
     except Exception as error:
-        # SQL is much to load, too.
-        from cli.exit_codes import EXPECTED, sentence_of
-
-        for kind, code in EXPECTED.items():
-            if isinstance(error, kind):
-                return _failed(code, sentence_of(error), arguments)
-        if isinstance(error, OSError):
-            return _failed(*refused(error), arguments)
-        if isinstance(error, UnicodeEncodeError):
-            return _failed(exits.USAGE, _NO_TEXT.format(error.object), arguments)
-        raise
+        code = _ended(error, arguments)
+        if code is None:
+            raise
+        return code
     return exits.OK
+
+
+def _ended(error: Exception, arguments: Sequence[str]) -> int | None:
+    """The exit code of a command that ended by an error that is to be expected, and its sentence; of any other None."""
+    # SQL is much to load, too.
+    from cli.exit_codes import EXPECTED, sentence_of
+    from cli.output import Failure
+
+    if isinstance(error, Failure):
+        return _failed(error.code, str(error), arguments, error.commands)
+    for kind, code in EXPECTED.items():
+        if isinstance(error, kind):
+            return _failed(code, sentence_of(error), arguments)
+    if isinstance(error, OSError):
+        return _failed(*refused(error), arguments)
+    if isinstance(error, UnicodeEncodeError):
+        return _failed(exits.USAGE, _NO_TEXT.format(error.object), arguments)
+    return None
 
 
 def _failed(
     code: int, said: str | Exception, arguments: Sequence[str] = (), commands: Sequence[str] | None = None
 ) -> int:
     """The sentence, and below it, where somebody sits at a terminal, what it says to type next, whole."""
+    from cli.output import errors
+
     sentence = str(said)
     with suppress(OSError):
         errors.print(f"momus: {sentence.strip()}", markup=False)

@@ -1,12 +1,9 @@
 """What commands print: results to standard output, as text or as one JSON object; all else to standard error."""
 
 import json
-import os
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import typer
 from rich.cells import cell_len
@@ -16,11 +13,9 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from cli.streams import public_files
 from node.process.disk import refused
 from node.process.terminal import printable
-
-_PRIVATE: Final = 0o077
-_others = 0o022
 
 
 class Terminal(Console):
@@ -50,43 +45,14 @@ class Failure(Exception):
         self.commands = commands
 
 
-@contextmanager
-def private_files() -> Iterator[None]:
-    """What is made meanwhile, by processes that are started meanwhile too, only its user may read."""
-    global _others
-    _others = os.umask(_PRIVATE)
-    try:
-        yield
-    finally:
-        os.umask(_others)
-
-
 def write_file(path: Path, content: bytes, option: str) -> None:
     """A file that the user named, to do with it what they like. Raises: Failure."""
-    before = os.umask(_others)
     try:
-        path.write_bytes(content)
+        with public_files():
+            path.write_bytes(content)
     except OSError as error:
         code, sentence = refused(error, path)
         raise Failure(code, f"{option}: {sentence}") from error
-    finally:
-        os.umask(before)
-
-
-def public_mode() -> int:
-    """Of a file that is not of a home: as the user's umask has it."""
-    return 0o666 & ~_others
-
-
-def is_told() -> bool:
-    """Whether all that was said has reached standard output: nobody reads it any more, or its disk is full, else."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        # Python would try again at its end, and say so in its own words.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
 
 
 def show(as_json: bool, value: Mapping[str, Any], text: str | Iterable[str]) -> None:

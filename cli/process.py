@@ -1,24 +1,21 @@
 """`momus process`: one process of a node. `momus run` starts these; people do not. Each loads what it alone needs."""
 
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
-import typer
-
-from cli.options import DEFAULT_HOME, HomeOption
 from node.process.process import Process, run_process
 
 
-def command(
-    name: Annotated[str, typer.Argument(help="order, execute, peers, drills, api, effects or admin")],
-    home: HomeOption = DEFAULT_HOME,
-    parent: Annotated[int | None, typer.Option(help="Process id that this one must not outlive.")] = None,
-) -> None:
-    """One process of the node; `momus run` starts these."""
-    if name not in _BODIES:
-        raise typer.BadParameter(f"{name} is not a process: {', '.join(_BODIES)}")
-    raise typer.Exit(run_process(name, Path(home).absolute(), parent, _BODIES[name]))
+def run(arguments: Sequence[str]) -> int:
+    """Run the process of these arguments; its exit code. Raises: SystemExit of code 2 where they are wrong."""
+    parser = ArgumentParser("momus process", description="One process of a node; `momus run` starts these.")
+    parser.add_argument("name", choices=_BODIES)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--parent", type=int, help="Process id that this one must not outlive.")
+    given = parser.parse_args(arguments)
+    return run_process(given.name, given.home.absolute(), given.parent, _BODIES[given.name])
 
 
 def _order(process: Process) -> None:

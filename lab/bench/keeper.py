@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol
 
 from rich.console import Console
 
-from cli.output import public_mode, show_json
+from cli.output import show_json
+from cli.streams import public_mode
 from node.home.files import replace_file
 
 UNDER_WAY: Final = "it is under way"

@@ -5,9 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 import structlog
-from psycopg.conninfo import conninfo_to_dict
 
 from backbone.log.embedded import EmbeddedLog
 from backbone.log.fenced import FencingLog
@@ -143,9 +141,13 @@ def _given_url(file: Path | None, url: str, name: str) -> str | None:
 
 def _connectable(url: str, what: str) -> str:
     """Raises: BadSettings, in words of our own: libpq's repeat what it could not read, a password as it may be."""
+    # Order and peers have no database.
+    from psycopg import Error
+    from psycopg.conninfo import conninfo_to_dict
+
     try:
         conninfo_to_dict(url)
-    except psycopg.Error:
+    except Error:
         raise BadSettings(
             f"{what} is no URL of a database: postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with %-escapes for "
             "special characters."
