@@ -4,6 +4,8 @@ say, whom it accuses, and that it lives."""
 from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from types import MethodType
 from typing import Any, Final
 
 from backbone.log import LogRecord
@@ -31,7 +33,7 @@ TURNS_MAX: Final = 12
 between the log and the queue."""
 
 _ROOMS: Final = ("consensus.", "backbone.", "ledger.backoff")
-"""Modules whose objects are looked into."""
+"""Modules whose objects are looked into, and those of what is derived from them."""
 _NEWEST: Final = {"._certifier._own": 64, "._certifier._certificates": 64, "._certifier._signatures[]": 64}
 """What is bounded by a number of its own, which only long chains reach."""
 _AHEAD: Final = {"._states": 66, "._held[]": 1_024}
@@ -71,7 +73,7 @@ class Rest(Checker):
         validators = len(self.subject.genesis.validators)
         known = _NEWEST if len(self.subject.honest) == validators else {**_NEWEST, **_AHEAD}
         for validator in self.subject.honest:
-            for path, size in sizes({"loop": validator.loop, "intake": validator.intake}):
+            for path, size in sizes(validator.memory()):
                 may_be = next((size_max for end, size_max in known.items() if path.endswith(end)), 2 * validators + 8)
                 if size > may_be:
                     raise Violation(f"{validator.name} keeps {size} items in {path} while nothing is pending")
@@ -141,7 +143,11 @@ def sizes(root: dict[str, Any]) -> Iterator[tuple[str, int]]:
             waiting.extend((f"{path}[]", item) for item in value.values())
         elif isinstance(value, list | set | frozenset | deque | tuple):
             waiting.extend((f"{path}[]", item) for item in value)
-        elif type(value).__module__.startswith(_ROOMS):
+        elif isinstance(value, partial):
+            waiting.extend((f"{path}()", item) for item in (value.func, *value.args))
+        elif isinstance(value, MethodType):
+            waiting.append((f"{path}()", value.__self__))
+        elif any(kind.__module__.startswith(_ROOMS) for kind in type(value).__mro__):
             waiting.extend((f"{path}.{name}", item) for name, item in _attributes(value))
 
 

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from backbone.log import LogBackPressure
 from backbone.store.segments import SegmentLog
 from consensus.runtime import driver
+from consensus.runtime.outbox import Outbox
 from consensus.runtime.queues import Queues, Share, Taker
 from simulation.mutants.mutant import Mutant
 
@@ -32,6 +34,20 @@ def _into_one(self: Queues, name: str, batch: Sequence[object]) -> None:
 
 def _has_room_for_items(self: Queues, name: str, size: int) -> bool:
     return len(self._queues[name]) < self._items_max
+
+
+def _give_and_keep(self: Any) -> None:
+    """Goes on from record to record, and forgets none."""
+    given = self.__dict__.setdefault("_given", 0)
+    while given < len(self._waiting):
+        topic, value = self._waiting[given]
+        try:
+            self._producer.send(topic, 0, value, None, self._on_delivery(topic, value))
+        except LogBackPressure:
+            break
+        given += 1
+    self._given = given
+    self._producer.poll(0)
 
 
 def _whole_as_it_is(self: SegmentLog, segment: Any, buffer: bytes) -> Any:
@@ -62,6 +78,7 @@ THREADS: tuple[Mutant, ...] = (
         "none",
         kind="threads",
     ),
+    Mutant("keeps what the log has taken", ((Outbox, "pump", _give_and_keep),), faults="none", kind="threads"),
     Mutant("syncs nothing of its store", ((SegmentLog, "sync", lambda self: None),), faults="crash", kind="threads"),
     Mutant(
         "goes on behind the torn end of its store",

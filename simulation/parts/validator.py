@@ -163,6 +163,10 @@ class SimValidator:
         self.waiting += intake.backlog()
         self.waiting.append(Claims(self.executor.newest()))
 
+    def memory(self) -> dict[str, object]:
+        """What of its process may hold things, by name."""
+        return {"loop": self.loop, "intake": self.intake}
+
     def crash(self) -> None:
         """The process is gone; the disk stays."""
         self.loop = self.intake = None

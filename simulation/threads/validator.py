@@ -126,6 +126,10 @@ class ThreadedValidator(SimValidator):
     def port_faults(self) -> PortFaults:
         return self.host.port_faults
 
+    def memory(self) -> dict[str, object]:
+        """See `SimValidator`; with the queues, the readers and the outbox."""
+        return {**super().memory(), "driver": self.driver}
+
     def queued(self) -> Mapping[str, Sequence[object]]:
         """What waits for its loop, by input."""
         return {} if self.driver is None else self.driver.queued()
