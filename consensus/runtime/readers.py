@@ -20,6 +20,7 @@ WAIT_MS: Final = 100
 RETRY_MS: Final = 200
 RECORDS_MAX: Final = 200
 """Records of one batch."""
+BEGINNINGS_MAX: Final = 5
 
 
 class ReadingEnded(Unavailable):
@@ -210,15 +211,20 @@ class TopicTail:
 
 
 def read_to_end(log: Log, topic: str, position: int) -> Iterator[LogRecord]:
-    """Everything from `position` to the end that the topic has now; once more, from its beginning, where a position is
-    gone. A batch at a time is held: whoever writes into the topic must not fill our memory.
+    """Everything from `position` to the end that the topic has now; again from its beginning, where a position is gone:
+    retention may take it between any two steps. A batch at a time is held: whoever writes into the topic must not
+    fill our memory.
 
-    Raises: LogUnavailable, TopicMissing.
+    Raises: LogUnavailable, also where its beginning moves each time; TopicMissing.
     """
-    try:
-        yield from _read_to_end(log, topic, position)
-    except PositionLost:
-        yield from _read_to_end(log, topic, log.begin(topic, 0))
+    for _ in range(BEGINNINGS_MAX):
+        try:
+            yield from _read_to_end(log, topic, position)
+        except PositionLost:
+            position = log.begin(topic, 0)
+        else:
+            return
+    raise LogUnavailable(f"The beginning of {topic} moves each time that it is read.")
 
 
 def _read_to_end(log: Log, topic: str, position: int) -> Iterator[LogRecord]:
