@@ -88,6 +88,8 @@ class Checkers:
         self.progress = Progress(subject)
         ours: dict[type[Checker], Checker] = {type(checker): checker for checker in (self.agreement, self.progress)}
         self._all = tuple(ours.get(kind) or kind(subject) for kind in _KINDS if kind.__name__ in names)
+        self._of_a_turn = {name: self._overriding(name) for name in ("on_heard", "on_blocks_read", "on_load")}
+        """Who looks at the end of each turn: the others need not be asked."""
 
     def on_history(self, blocks: Sequence[Block], late: int) -> None:
         """These are final when the world begins; so many of them were published late."""
@@ -182,16 +184,19 @@ class Checkers:
         """It has gone through a turn, begun in `view`, in which it read these."""
         values = [record.value for record in records if record.topic != self._blocks_topic and record.value is not None]
         from_blocks = sum(record.topic == self._blocks_topic for record in records)
-        for checker in self._of_honest_code(validator):
-            checker.on_heard(validator, values, view)
-            checker.on_blocks_read(validator, from_blocks)
+        if self._of_honest_code(validator):
+            for checker in self._of_a_turn["on_heard"]:
+                checker.on_heard(validator, values, view)
+            for checker in self._of_a_turn["on_blocks_read"]:
+                checker.on_blocks_read(validator, from_blocks)
 
     def on_load(
         self, validator: SimValidator, spent_us: Mapping[str, int], queued: Mapping[str, Sequence[object]]
     ) -> None:
         """A turn is over that cost so much, by input; so much waits."""
-        for checker in self._of_honest_code(validator):
-            checker.on_load(validator, spent_us, queued)
+        if self._of_honest_code(validator):
+            for checker in self._of_a_turn["on_load"]:
+                checker.on_load(validator, spent_us, queued)
 
     def on_first_taken(self, validator: SimValidator, topic: str, turns: int) -> None:
         """The first record of a topic was taken, so many turns after it was read."""
@@ -207,6 +212,9 @@ class Checkers:
         """Production code has raised what it never should."""
         for checker in self._of_honest_code(validator):
             checker.on_death(validator, error)
+
+    def _overriding(self, name: str) -> Sequence[Checker]:
+        return [checker for checker in self._all if getattr(type(checker), name) is not getattr(Checker, name)]
 
     def _of_honest_code(self, validator: SimValidator) -> Sequence[Checker]:
         """An adversary's validator may do what it likes."""

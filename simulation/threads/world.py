@@ -1,6 +1,7 @@
 """Worlds in which each validator is a process of virtual threads: production's driver as it is, under a scheduler."""
 
 from collections.abc import Callable, Collection, Mapping
+from os import W_OK, access
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -28,6 +29,8 @@ SYNC_MS: Final = 2
 """What half of a durable write takes at most."""
 VIEW_STEPS: Final = 3
 """From a proposal over its notarization to its finalization."""
+_MEMORY: Final = "/dev/shm"
+"""A file system in memory, where there is one: what is synced there for real costs nothing."""
 AGAIN_MS: Final = 1_000
 """How soon a process is started again that ended by itself."""
 
@@ -60,7 +63,7 @@ class ThreadedWorld(World):
     def run(self) -> None:
         """Raises: Violation."""
         try:
-            with TemporaryDirectory(prefix="momus-world-") as folder:
+            with TemporaryDirectory(prefix="momus-world-", dir=_MEMORY if access(_MEMORY, W_OK) else None) as folder:
                 self.folder = Path(folder)
                 self._live()
         except (Deadlock, Livelock) as error:
@@ -95,7 +98,9 @@ class ThreadedWorld(World):
 
     def _preempt(self) -> int:
         faults = self.port_faults
-        return self._chance.randrange(1, faults.slow_ms_max + 2) if chance(self._chance, faults.preempt) else 0
+        if not faults.preempt or not chance(self._chance, faults.preempt):  # asked at each switch point
+            return 0
+        return self._chance.randrange(1, faults.slow_ms_max + 2)
 
     # --- what processes reach ---
 
