@@ -2,6 +2,9 @@
 
 /** Relative to where the page is: a proxy may serve it below a path of its own. */
 const BASE = "v1";
+/** A node that hangs holds connections of which a browser has few; without an answer by then there is none. */
+const ANSWER_MS = 10000;
+const STATUS_MS = 5000;
 
 export class Problem extends Error {
   constructor(document) {
@@ -10,17 +13,19 @@ export class Problem extends Error {
   }
 }
 
-/** JSON of a path below /v1; a problem is thrown. */
+/** JSON of a path below /v1; a problem is thrown, also where no answer comes in time. */
 export async function get(path, parameters = {}) {
   const given = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
   const query = new URLSearchParams(given).toString();
+  const signal = AbortSignal.timeout(path === "/status" ? STATUS_MS : ANSWER_MS);
   let answer;
+  let document;
   try {
-    answer = await fetch(`${BASE}${path}${query ? `?${query}` : ""}`, { headers: { Accept: "application/json" } });
+    answer = await fetch(`${BASE}${path}${query ? `?${query}` : ""}`, { headers: { Accept: "application/json" }, signal });
+    document = await answer.json();
   } catch {
     throw new Problem({ code: "unreachable", title: "The node does not answer." });
   }
-  const document = await answer.json();
   if (!answer.ok) throw new Problem(document);
   return document;
 }
@@ -53,7 +58,8 @@ export function onBlock(heard) {
 
 /**
  * Follow the blocks for as long as the page is seen: a browser has few connections to one address, and a page that is
- * hidden, or kept for going back, must not hold one. `said(state)`: connected, reconnecting or paused.
+ * hidden, or kept for going back, must not hold one. `said(state)`: connected, reconnecting or paused. The answer tells
+ * whether a connection is open: to a node that hangs it stays so, and the browser does not say when that goes on.
  */
 export function follow(said) {
   let source = null;
@@ -83,4 +89,5 @@ export function follow(said) {
   window.addEventListener("pageshow", open);
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   open();
+  return () => source?.readyState === EventSource.OPEN;
 }

@@ -4,7 +4,7 @@ import { Problem, committee, follow, get, learnCommittee } from "./client.js";
 import { card, el } from "./dom.js";
 import { BY_ID, COLUMNS, listPage } from "./lists.js";
 import { drill, drills, evidence, node, peers, validators } from "./node.js";
-import { overview } from "./overview.js";
+import { overview, wrong } from "./overview.js";
 import { address, asset, block, lookUp, nowhere, object, transaction } from "./things.js";
 
 const tabsOf = (...names) => (current) => () => el("div", { class: "tabs" },
@@ -72,7 +72,9 @@ async function show() {
   }
   const into = el("div");
   try {
-    if (!committee.length) await learnCommittee().catch(() => {});
+    // Names only: no page waits for long for them.
+    const learned = committee.length ? null : learnCommittee().catch(() => {});
+    await Promise.race([learned, new Promise((then) => setTimeout(then, 1500))]);
     const ended = await page(into, id);
     if (turn !== shown) { ended(); return; }
     end = ended;
@@ -104,13 +106,24 @@ function say(state) {
   badge.className = `badge ${state === "connected" ? "good" : "warn"}`;
 }
 
-/** How the node is, on every page; `null`: it does not answer. */
+let told = null;
+
+/** How the node is, on every page, and why it is not well; `null`: it does not answer. */
 function tell(status) {
-  const shown = document.getElementById("health");
   const word = status === null ? "not reached" : status.ready ? "ready" : "not ready";
-  if (shown.textContent !== word) shown.textContent = word;
-  shown.className = `badge ${word === "ready" ? "good" : "bad"}`;
-  shown.title = status?.reasons.join(" ") ?? "";
+  const health = document.getElementById("health");
+  if (health.textContent !== word) health.textContent = word;
+  health.className = `badge ${word === "ready" ? "good" : "bad"}`;
+  const reasons = status === null ? ["The node does not answer. What is shown is older."] : wrong(status);
+  const text = reasons.join("\n");
+  if (text !== told) {
+    const trouble = document.getElementById("trouble");
+    trouble.replaceChildren(...reasons.map((each) => el("p", {}, each)));
+    trouble.hidden = !text;
+    told = text;
+  }
+  if (status === null) say("reconnecting");
+  else if (isOpen()) say("connected");
   if (status !== null) document.getElementById("chain").textContent = `${status.chain} · ${status.validator}`;
 }
 
@@ -127,8 +140,10 @@ document.getElementById("search").addEventListener("submit", async (event) => {
 });
 window.addEventListener("hashchange", () => show().then(() => content.focus({ preventScroll: true })));
 drawMenu();
-follow(say);
-const asked = () => get("/status").then(tell, () => tell(null));
-setInterval(() => document.hidden || asked(), 2000);
-asked();
+const isOpen = follow(say);
+async function ask() {
+  if (!document.hidden) await get("/status").then(tell, () => tell(null));
+  setTimeout(ask, 2000);
+}
+ask();
 show();

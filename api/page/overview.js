@@ -43,15 +43,20 @@ function quantile(values, part) {
   return sorted.length ? sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] : null;
 }
 
+/** What is wrong with a node, in sentences, the last of which says how far it is; none of one that is ready. */
+export function wrong(status) {
+  return status.ready ? [] : [...status.reasons, progress(status)];
+}
+
 /** Whether the node is ready, as a badge and a sentence: what /readyz says. */
 export function health(status) {
-  if (!status.ready) return [badge("not ready", "bad"), [...status.reasons, progress(status)].join(" ")];
+  if (!status.ready) return [badge("not ready", "bad"), status.reasons.join(" ")];
   const lag = status.database?.lag_blocks ?? 0;
   return [badge("ready", "good"), lag ? `${whole(lag)} final blocks to execute.` : "The database has every final block."];
 }
 
 function tiles(status, blocks, ages, finality) {
-  const [word, why] = health(status);
+  const [word, why] = status.ready ? health(status) : [badge("not ready", "bad"), progress(status)];
   const counts = perSecond(blocks, Date.now());
   const recent = counts.slice(-11, -1);
   const database = status.database;
@@ -60,7 +65,7 @@ function tiles(status, blocks, ages, finality) {
     tile("Height", whole(database?.height), "blocks", database ? `final: ${whole(database.final_height)}, view ${whole(status.consensus?.view)}` : null),
     tile("Throughput", whole(Math.round(recent.reduce((a, b) => a + b, 0) / recent.length)), "tx/s", "over the last 10 s"),
     tile("Finality", finality.length ? whole(Math.round(finality.at(-1))) : "–", finality.length ? "ms" : "", "mean of the last 2 s, from proposal"),
-    tile("Proposal to SQL", ages.length ? whole(quantile(ages, 0.5)) : "–", ages.length ? "ms" : "", `99 of 100 within ${whole(quantile(ages, 0.99))} ms`),
+    tile("Proposal to SQL", ages.length ? whole(quantile(ages, 0.5)) : "–", ages.length ? "ms" : "", ages.length ? `99 of 100 within ${whole(quantile(ages, 0.99))} ms` : ""),
     tile("Certified state", whole(database?.certified_height), "height", "the newest certified checkpoint"),
   ];
 }
@@ -87,7 +92,12 @@ function committee(members, blocks) {
 /** The age of the last final block, and what waits. */
 export function progress(status) {
   const age = status.final_age_ms === null ? "No final block yet" : `Last final block ${whole(Math.round(status.final_age_ms / 1000))} s ago`;
-  return `${age}, ${status.waiting_records === null ? "unknown" : whole(status.waiting_records)} records wait.`;
+  return `${age}, ${waiting(status.waiting_records)}.`;
+}
+
+function waiting(records) {
+  if (records === null) return "how many records wait is not known";
+  return records === 1 ? "1 record waits" : `${whole(records)} records wait`;
 }
 
 /** Whether a validator is heard. */
@@ -145,10 +155,12 @@ export async function overview(into) {
   const asking = setInterval(async () => {
     try {
       const before = status;
-      [status, { items: members }] = await Promise.all([get("/status"), get("/validators")]);
+      // Alone: it is answered while the database is away, and who led is not.
+      status = await get("/status");
       measureFinality(finality, before, status);
+      ({ items: members } = await get("/validators"));
     } catch {
-      return; // the badge says that the node is not reached
+      return; // what is wrong stands above
     }
   }, 2000);
   return () => { stopHearing(); clearInterval(drawing); clearInterval(asking); };

@@ -68,7 +68,7 @@ PHRASES: Final = (
     "lock timeout", "waits for a lock", "canceling statement", "no space left on device", "disk full",
     "could not extend file", "does not exist", "no such file or directory", "ssl", "not enough replicas",
     "not enough in-sync replicas", "message size too large",
-    "too slow", "brokers are down", "broker transport failure", "leader not available", "does not answer",
+    "too slow", "brokers are down", "broker transport failure", "leader not available",
 )  # fmt: skip
 """What of an error is told to everybody: its kind, never its words, which name hosts, roles and files."""
 

@@ -57,6 +57,7 @@ def below(node: ApiNode) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}{PREFIX}"
     finally:
         server.shutdown()
+        server.server_close()
         thread.join()
 
 
@@ -85,7 +86,7 @@ def test_every_link_that_a_page_shows_leads_to_one_below_the_path_of_a_proxy(
         link = waiting.pop()
         heading = opened(browser, below + link)
         assert not heading.startswith(("No such", "Nothing")), link
-        until(lambda: browser.execute_script(TEXT, "#live") in ("live", "paused"))
+        until(lambda: browser.execute_script(TEXT, "#live") == "connected")
         time.sleep(0.3)  # lists come after the heading
         for found in browser.execute_script(LINKS):
             kind = found.split("/")[1] if found.startswith("#/") else found
