@@ -8,8 +8,8 @@ _ALONE = (
     "CREATE SCHEMA IF NOT EXISTS ledger",
     """CREATE TABLE IF NOT EXISTS ledger.alembic_version (
     version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))""",
-    "LOCK TABLE ledger.alembic_version IN SHARE ROW EXCLUSIVE MODE",
     "SET LOCAL lock_timeout = '5s'",
+    "LOCK TABLE ledger.alembic_version IN SHARE ROW EXCLUSIVE MODE",
 )
 """Two processes that migrate one database at once take turns: by Alembic's own table, which nobody else may lock."""
 

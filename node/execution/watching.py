@@ -4,7 +4,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from re import sub
-from typing import Final
 
 import structlog
 from psycopg import Error
@@ -13,19 +12,9 @@ from backbone.store import StoreReader
 from node.home.layout import Home
 from node.home.pulse import Part
 from node.process.watching import SLOW_MS, Dependency, Work, asking, part_before, pulsing
+from projections.maintenance.lock_holders import lock_waits
 from projections.session.connect import Connection, connect
 from projections.session.errors import DatabaseUnavailable, DatabaseUnusable, translated
-
-_WAITS: Final = """SELECT format('%s waits for a lock that %s holds: pid %s%s, %s for %s s', blocked.application_name,
-    coalesce(blocker.usename, blocker.backend_type), blocker.pid, ' (' || nullif(blocker.application_name, '') || ')',
-    coalesce(blocker.state, 'active'),
-    extract(epoch FROM clock_timestamp() - coalesce(blocker.state_change, blocker.backend_start))::bigint)
-FROM pg_stat_activity AS blocked, unnest(pg_blocking_pids(blocked.pid)) AS its (pid)
-    JOIN pg_stat_activity AS blocker ON blocker.pid = its.pid
-WHERE blocked.datname = current_database() AND blocked.usename = session_user AND blocked.wait_event_type = 'Lock'
-    AND blocked.application_name LIKE 'momus%' AND clock_timestamp() - blocked.query_start > interval '1 s'
-ORDER BY blocked.query_start, blocker.pid LIMIT 3"""
-"""In words, for which sessions those of ours wait that need a lock."""
 
 _log = structlog.get_logger()
 
@@ -62,7 +51,9 @@ class ExecutionProgress:
     def part(self) -> Part:
         """Blocks that are final and not in the database wait."""
         height = self._height
-        waiting = 0 if height is None else max(0, self._final_height() - height)
+        # Before the first one it is not known; a migration that waits is not yet at it.
+        is_known = height is not None or bool(self._waits)
+        waiting = max(0, self._final_height() - (height or 0)) if is_known else 0
         return self._work.part(height or 0, waiting, self._waits or self._error)
 
 
@@ -84,7 +75,7 @@ class DatabaseWatch:
             with translated():
                 if self._connection is None:
                     self._connection = connect(self._url, "momus watch", {"statement_timeout": str(SLOW_MS)})
-                waits = [str(row[0]) for row in self._connection.execute(_WAITS)]
+                waits = lock_waits(self._connection)
         except (DatabaseUnavailable, DatabaseUnusable):
             self.close()
             raise

@@ -10,6 +10,7 @@ from psycopg import sql
 from node import wiring
 from node.home.layout import Home
 from node.settings.tree import Settings
+from projections.maintenance.lock_holders import prepared_in
 from projections.maintenance.migrate import downgrade, migrate
 from projections.session.connect import Connection, connect
 from projections.session.errors import DatabaseUnavailable, translated
@@ -97,7 +98,14 @@ def drop_database(url: str, name: str) -> None:
 
     Raises: DatabaseUnavailable, DatabaseUnusable.
     """
-    _administer(url, sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+    try:
+        _administer(url, sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+    except DatabaseUnavailable as error:
+        with translated(), _connected(url) as database:
+            held = prepared_in(database, name)
+        if not held:
+            raise
+        raise DatabaseUnavailable(f"Database {name} cannot be dropped, it is in use by {'; '.join(held)}.") from error
 
 
 def renew_database(url: str, name: str) -> None:

@@ -14,7 +14,8 @@ from psycopg.errors import (
     UniqueViolation,
 )
 
-from projections.maintenance.readers import bound_readers, end_readers, lock_holders
+from projections.maintenance.lock_holders import lock_holders
+from projections.maintenance.readers import bound_readers, end_readers
 from projections.session.connect import Connection, connect
 from projections.session.errors import DatabaseUnavailable, DatabaseUnusable, translated
 
@@ -28,7 +29,10 @@ _IN_THIS_PROCESS: Final = Lock()
 SERVER_VERSION_MIN: Final = 18
 NAME: Final = "momus migrate"
 
-_SET_LAYOUT = """UPDATE ledger.layout SET partition_heights = %(heights)s
+_MIGRATING: Final = """SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity AS s USING (pid)
+    WHERE relation = to_regclass('ledger.alembic_version') AND mode = 'ShareRowExclusiveLock' AND granted
+        AND s.application_name = %s AND s.pid <> pg_backend_pid())"""
+_SET_LAYOUT: Final = """UPDATE ledger.layout SET partition_heights = %(heights)s
 WHERE partition_heights <> %(heights)s AND NOT EXISTS (SELECT FROM ledger.blocks)"""
 
 
@@ -83,21 +87,30 @@ def _moved(connection: Connection, url: str, revision: str) -> tuple[str, ...]:
 
     Raises: DatabaseUnavailable, DatabaseUnusable, psycopg.Error.
     """
-    for tries_left in reversed(range(TRIES)):
+    tries_left = TRIES
+    while True:
         end_readers(connection)
         try:
             with _IN_THIS_PROCESS:
                 return _run(url, revision)
         except LockNotAvailable as error:
+            # Another migration is waited for, however long it takes.
+            tries_left -= not _is_migrating(connection)
             if not tries_left:
                 held = "; ".join(lock_holders(connection)) or "somebody who has just let go"
                 raise DatabaseUnavailable(
-                    f"The tables cannot be brought up to date, they are in use: {held}."
+                    f"The tables cannot be brought up to date, they are in use: locks are held by {held}."
                 ) from error
         except (UniqueViolation, DuplicateTable, DuplicateSchema):
+            tries_left -= 1
             if not tries_left:  # or else: two have made the first table at once
                 raise
-    raise AssertionError("unreachable")
+
+
+def _is_migrating(connection: Connection) -> bool:
+    """Whether a session of ours has the turn to migrate."""
+    row = connection.execute(_MIGRATING, [NAME]).fetchone()
+    return row is not None and bool(row[0])
 
 
 def _run(url: str, revision: str) -> tuple[str, ...]:

@@ -11,8 +11,9 @@ from contextlib import suppress
 from typing import Final
 
 from psycopg import sql
-from psycopg.errors import InsufficientPrivilege, InternalError_
+from psycopg.errors import InsufficientPrivilege, InternalError_, LockNotAvailable
 
+from projections.maintenance.lock_holders import lock_holders
 from projections.session.connect import Connection
 
 _IsDue = Callable[[Connection], bool]
@@ -47,19 +48,13 @@ WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.proname LIKE ANY (%s)
 _DATABASE: Final = "SELECT has_database_privilege('public', current_database(), 'TEMPORARY, CREATE')"
 _SCHEMA: Final = "SELECT coalesce(has_schema_privilege('public', to_regnamespace('public'), 'CREATE'), false)"
 _CONNECT: Final = "SELECT NOT has_database_privilege(%s, current_database(), 'CONNECT')"
-_ALONE: Final = "LOCK TABLE ledger.alembic_version IN SHARE ROW EXCLUSIVE MODE"
+_ALONE: Final = ("SET LOCAL lock_timeout = '5s'", "LOCK TABLE ledger.alembic_version IN SHARE ROW EXCLUSIVE MODE")
 _SESSIONS: Final = """FROM pg_stat_activity AS a JOIN pg_roles AS r ON r.oid = a.usesysid
 WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND NOT r.rolsuper AND r.rolname <> current_user
     AND (r.rolname = %(reader)s OR EXISTS (SELECT FROM pg_auth_members AS m
         WHERE m.member = r.oid AND m.roleid = (SELECT oid FROM pg_roles WHERE rolname = %(reader)s)))"""
 _END: Final = f"""SELECT count(*) FILTER (WHERE pg_terminate_backend(a.pid)) {_SESSIONS}
     AND a.xact_start < clock_timestamp() - %(age)s * interval '1 second'"""
-_HOLDERS: Final = """SELECT DISTINCT format('process %%s (%%s, %%s, %%s, in a transaction since %%s)', a.pid, a.usename,
-    a.application_name, a.state, a.xact_start)
-FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) JOIN pg_class AS c ON c.oid = l.relation
-WHERE l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND a.pid <> pg_backend_pid()
-    AND c.relnamespace IN (to_regnamespace('ledger'), to_regnamespace('api')) ORDER BY 1 LIMIT %s"""
-_HOLDERS_SHOWN: Final = 5
 
 
 def bound_readers(connection: Connection) -> tuple[str, ...]:
@@ -69,12 +64,16 @@ def bound_readers(connection: Connection) -> tuple[str, ...]:
     """
     try:
         with connection.transaction():
-            connection.execute(_ALONE)
+            for statement in _ALONE:
+                connection.execute(statement)
             if connection.execute(_ROLE, [READER]).fetchone() is None:
                 return ()
             denied = [words for words, is_due, mend in _STEPS if not _mended(connection, is_due, mend)]
     except InternalError_:  # "tuple concurrently updated": by the start of another node, which does the same
         return ()
+    except LockNotAvailable:
+        held = "; ".join(lock_holders(connection)) or "somebody who has just let go"
+        return (f"What readers may was not looked at: locks are held by {held}.",)
     if not denied:
         return ()
     return (f"Not for {_user(connection)} to set, but for an administrator (docs/sql.md): {'; '.join(denied)}.",)
@@ -162,11 +161,6 @@ def end_readers(connection: Connection, age_s: int = 0) -> int:
     except InsufficientPrivilege:
         return 0
     return 0 if row is None else int(row[0])
-
-
-def lock_holders(connection: Connection) -> list[str]:
-    """Who else has locks on our tables, the first few, in words."""
-    return [str(row[0]) for row in connection.execute(_HOLDERS, [_HOLDERS_SHOWN])]
 
 
 def _user(connection: Connection) -> str:
