@@ -38,7 +38,7 @@ CERTIFICATE_WAIT_S: Final = 600.0
 _POLL_S: Final = 0.2
 _LOOK_S: Final = 1.0
 _NICENESS: Final = 19
-_OLDEST: Final = "SELECT min(time_ms) FROM ledger.checkpoints"
+_BEFORE: Final = "SELECT max(time_ms) FROM ledger.checkpoints WHERE height < %s"
 _TROUBLE: Final = (
     DatabaseUnavailable,
     DatabaseUnusable,
@@ -68,7 +68,8 @@ class Snapshots:
         self._genesis = context.genesis
         self._place = place
         self._url = wiring.database_url(context.home, context.settings)
-        self._due_ms: int | None = None
+        self._is_owed = False
+        """Whether one that was due is still to be begun."""
         self._making: threading.Thread | None = None
         self._control = ControlFile(context.home.control_file)
         self._made_from = 0
@@ -86,11 +87,12 @@ class Snapshots:
     def reached(self, checkpoint: StoredCheckpoint) -> None:
         """The flush of a checkpoint has committed, the next has not begun. Begins a snapshot if one is due; a failure
         to do so is logged, and the next checkpoint is as good."""
-        self._last = checkpoint
-        if self._making is not None and self._making.is_alive():
-            return
+        before, self._last = self._last, checkpoint
         try:
-            if not self._is_wanted(checkpoint) and not self._is_due(checkpoint):
+            self._is_owed = self._is_owed or self._is_due(checkpoint, before)
+            if self._making is not None and self._making.is_alive():
+                return
+            if not self._is_owed and not self._is_wanted(checkpoint):
                 return
             view = self._view(checkpoint.checkpoint.height)
         except _TROUBLE as error:
@@ -98,17 +100,17 @@ class Snapshots:
             return
         if view is None:
             return
-        self._due_ms = checkpoint.time_ms + self._settings.snapshots.every_ms
+        self._is_owed = False
         self._make(view, checkpoint.checkpoint.height)
 
-    def _is_due(self, checkpoint: StoredCheckpoint) -> bool:
-        """By the clock."""
+    def _is_due(self, checkpoint: StoredCheckpoint, before: StoredCheckpoint | None) -> bool:
+        """By block time: nodes with the same setting make theirs at the same heights, so that one peer can go on where
+        another one stopped. `before`: the checkpoint before, where this process has seen it."""
         every_ms = self._settings.snapshots.every_ms
         if not every_ms:
             return False
-        if self._due_ms is None:
-            self._due_ms = self._last_ms(checkpoint.time_ms) + every_ms
-        return checkpoint.time_ms >= self._due_ms
+        before_ms = self._time_before(checkpoint.checkpoint.height) if before is None else before.time_ms
+        return before_ms is not None and checkpoint.time_ms // every_ms > before_ms // every_ms
 
     def _is_wanted(self, checkpoint: StoredCheckpoint) -> bool:
         """By an operator; until one is offered, each checkpoint tries."""
@@ -131,14 +133,11 @@ class Snapshots:
                 view.close()
         return view if is_there else None
 
-    def _last_ms(self, now_ms: int) -> int:
-        """The time of the newest snapshot, or of the oldest checkpoint."""
-        kept = offered(self._place, self._context)
-        if kept:
-            return kept[-1].time_ms
+    def _time_before(self, height: int) -> int | None:
+        """The time of the newest checkpoint below a height; None if there is none."""
         with translated(), connect(self._url) as connection:
-            row = connection.execute(_OLDEST).fetchone()
-        return now_ms if row is None or row[0] is None else int(row[0])
+            row = connection.execute(_BEFORE, (height,)).fetchone()
+        return None if row is None or row[0] is None else int(row[0])
 
     def _make(self, view: ExportedView, height: int) -> None:
         """By a process that dies with this one. Must be called by the main thread."""

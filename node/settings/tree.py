@@ -215,7 +215,13 @@ class SnapshotSettings(Part):
         "Where they are kept: a folder, relative to the home, or the URL of an object store (`s3://bucket/prefix`, "
         "`gs:`, `az:`), whose credentials are the environment's (AWS_* and so on). One place for one node.",
     )
-    every_ms: int = _whole(3_600_000, 0, 10**12, "ms", "Block time from one snapshot to the next; 0: none are made.")
+    every_ms: int = _whole(
+        3_600_000,
+        0,
+        10**12,
+        "ms",
+        "Block time is cut into spans of this; the first checkpoint of each has a snapshot, on all nodes; 0: none.",
+    )
     keep_count: int = _whole(3, 1, 10_000, "snapshots", "How many stay.")
     keep_ms: int = _whole(0, 0, 10**14, "ms", "Age that stays, before the newest one, which always does; 0: any age.")
 
