@@ -65,6 +65,7 @@ def _page(settings: Settings) -> str:
 def _run_one(home: Path, as_json: bool) -> NoReturn:
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
+    NodeContext.at(place, settings)  # what cannot be used is told before anything starts
     start_logging(settings.logging, place.path, "supervisor")
     argv = [sys.executable, "-P", "-m", "momus", "process", "--home", str(place.path), "--parent", str(os.getpid())]
     supervisor = supervisor_of(place, settings, argv)

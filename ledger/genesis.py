@@ -12,6 +12,7 @@ from ledger import digests
 from ledger.encoding import strict_json
 from ledger.encoding.strict_json import Fields, StrictJsonError
 from ledger.errors import CallerError
+from ledger.formats import GENESIS
 from ledger.header import PROTOCOL_VERSION, Head
 from ledger.keys import is_acceptable_key
 
@@ -88,7 +89,7 @@ DEFAULT_CHECKPOINT_HEIGHTS: Final = 1000
 DEFAULT_CHECKPOINT_TIME_MS: Final = 60_000
 
 
-_FORMAT_VERSION: Final = 1
+_FORMAT_VERSION_MAX: Final = 2**31 - 1
 _GENESIS_BYTES_MAX: Final = 2**20
 _PARTITIONS_MAX: Final = 1024
 _SHARDS_MAX: Final = 65_536
@@ -123,13 +124,14 @@ def parse_genesis(file_bytes: bytes) -> Genesis:
 
 
 def _parse(document: Fields, digest: bytes) -> Genesis:
-    document.integer("format_version", _FORMAT_VERSION, _FORMAT_VERSION)
+    if refused := GENESIS.refusal(document.integer("format_version", 0, _FORMAT_VERSION_MAX)):
+        raise StrictJsonError(f"by its format_version it {refused}")
     topic = document.fields("transactions_topic")
     checkpoint = document.fields("checkpoint")
     genesis = Genesis(
         digest=digest,
         chain=document.text("chain", _NAME),
-        protocol_version=document.integer("protocol_version", PROTOCOL_VERSION, PROTOCOL_VERSION),
+        protocol_version=_protocol_version(document),
         topic=topic.text("name", _TOPIC),
         topic_id=topic.text("id", _TOPIC_ID),
         partitions=document.integer("partitions", 1, _PARTITIONS_MAX),
@@ -143,6 +145,13 @@ def _parse(document: Fields, digest: bytes) -> Genesis:
     for part in (document, topic, checkpoint):
         part.finish()
     return genesis
+
+
+def _protocol_version(document: Fields) -> int:
+    found = document.integer("protocol_version", 1, _FORMAT_VERSION_MAX)
+    if found != PROTOCOL_VERSION:
+        raise StrictJsonError(f"protocol_version is {found}, and this program has {PROTOCOL_VERSION}")
+    return found
 
 
 def _validators(items: list[Any]) -> tuple[Validator, ...]:
@@ -204,7 +213,7 @@ def render_genesis(
     Raises: GenesisError where a value is out of its range.
     """
     document = {
-        "format_version": _FORMAT_VERSION,
+        "format_version": GENESIS.version,
         "chain": chain,
         "protocol_version": PROTOCOL_VERSION,
         "transactions_topic": {"name": topic or f"momus.{chain}.transactions", "id": topic_id},

@@ -22,6 +22,10 @@ class LogBackPressure(Unavailable):
     """The producer's queue is full, so the record was NOT taken. Call `poll`, then send it again."""
 
 
+class LogUnusable(Halt):
+    """A file of the embedded log is damaged, or of another version of this program. The message names it."""
+
+
 class PositionLost(Halt):
     """The log no longer holds the position that was asked for: it was truncated, pruned or recreated.
 

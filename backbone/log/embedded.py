@@ -316,8 +316,14 @@ def _append(connection: sqlite3.Connection, info: TopicInfo, sent: list[_Sent]) 
 
 
 def _cluster_id(path: Path) -> str:
-    """The folder's identity, drawn by whoever comes first."""
+    """The folder's identity, drawn by whoever comes first. Raises: LogUnusable."""
     if not path.exists():
         with suppress(FileExistsError):
             embedded_file.put_new(path, secrets.token_hex(16))
-    return path.read_text()
+    try:
+        found = path.read_text()
+    except ValueError as error:
+        raise embedded_file.damaged(path, error) from error
+    if not found.strip():
+        raise embedded_file.damaged(path, "it is empty")
+    return found

@@ -12,9 +12,19 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from backbone.log import LogRecord, LogUnavailable, TopicExists, TopicInfo, TopicMissing, TopicSpec, sentences
+from backbone.log import (
+    LogRecord,
+    LogUnavailable,
+    LogUnusable,
+    TopicExists,
+    TopicInfo,
+    TopicMissing,
+    TopicSpec,
+    sentences,
+)
+from ledger.formats import EMBEDDED_LOG
 
 OFFSET_BITS: Final = 48
 """A record's rowid is `partition << 48 | offset`: a partition is one range of one b-tree."""
@@ -25,16 +35,20 @@ CREATE TABLE topic (id TEXT NOT NULL, partitions INTEGER NOT NULL, settings TEXT
 CREATE TABLE ends (partition INTEGER PRIMARY KEY, first INTEGER NOT NULL, next INTEGER NOT NULL) STRICT;
 CREATE TABLE records (id INTEGER PRIMARY KEY, key BLOB, value BLOB) STRICT;
 """
+_PATIENCE: Final = f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}"
 _PRAGMAS: Final = (
-    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA wal_autocheckpoint=4000",
 )
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class TopicFile:
-    """An open connection to a topic; any thread may use it, one at a time. Raises: TopicMissing, LogUnavailable."""
+    """An open connection to a topic; any thread may use it, one at a time.
+
+    Raises: TopicMissing, LogUnavailable, LogUnusable.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.name = name
@@ -43,14 +57,30 @@ class TopicFile:
             self._path = _records(folder, name, self._pointer.read_text())
         except OSError as error:
             raise TopicMissing(sentences.missing(name)) from error
+        except ValueError as error:
+            raise damaged(self._pointer, error) from error
         if not self.is_current():
             raise TopicMissing(sentences.missing(name))
         with self.unavailable():
             self._connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            for pragma in _PRAGMAS:
-                self._connection.execute(pragma)
-            topic_id, partitions, settings = self._connection.execute("SELECT * FROM topic").fetchone()
+            try:
+                topic_id, partitions, settings = self._opened()
+            except BaseException:
+                self._connection.close()
+                raise
         self.info = TopicInfo(name, topic_id, partitions, 1, json.loads(settings))
+
+    def _opened(self) -> Any:
+        """The topic's row. A file that is refused is left as it is."""
+        self._connection.execute(_PATIENCE)
+        refused = EMBEDDED_LOG.refusal(_format(self._connection))
+        if refused:
+            raise LogUnusable(f"The embedded log's file {self._path} {refused}.")
+        if not self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'topic'").fetchone():
+            raise damaged(self._path, "it has no tables")  # they are made before the topic is there
+        for pragma in _PRAGMAS:
+            self._connection.execute(pragma)
+        return self._connection.execute("SELECT * FROM topic").fetchone()
 
     def is_current(self) -> bool:
         """Whether this is still the topic of its name."""
@@ -85,6 +115,8 @@ class TopicFile:
         try:
             yield
         except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF in _DAMAGED:
+                raise damaged(self._path, error) from error
             raise LogUnavailable(f"The embedded log's topic {self.name} does not answer: {error}.") from error
 
     def close(self) -> None:
@@ -92,11 +124,24 @@ class TopicFile:
         self._connection.close()
 
 
+def damaged(path: Path, why: object) -> LogUnusable:
+    """The error that names the file and the remedy."""
+    return LogUnusable(
+        f"The embedded log's file {path} is damaged: {why}. Put it back from a copy; what is final is in every "
+        "node's store."
+    )
+
+
 def pointer(folder: Path, name: str) -> Path:
     """The file that says which records are the topic's. Raises: TopicMissing where that is no name of a topic."""
     if not name or not name.isascii() or any(mark in name for mark in "/\\\0") or name.startswith("."):
         raise TopicMissing(f"{name!r} is no name of a topic.")
     return folder / f"{name}.topic"
+
+
+def _format(connection: sqlite3.Connection) -> int:
+    """The first one was not written down."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0]) or 1
 
 
 def _records(folder: Path, name: str, topic_id: str) -> Path:
@@ -110,6 +155,7 @@ def create(folder: Path, spec: TopicSpec) -> None:
     with sqlite3.connect(path, isolation_level=None) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.executescript(_SCHEMA)
+        connection.execute(f"PRAGMA user_version={EMBEDDED_LOG.version}")
         row = (topic_id, spec.partitions, json.dumps(dict(spec.settings)))
         connection.execute("INSERT INTO topic VALUES (?, ?, ?)", row)
         connection.executemany("INSERT INTO ends VALUES (?, 0, 0)", [(p,) for p in range(spec.partitions)])

@@ -13,6 +13,9 @@ named by the incarnation and the offset (or height) of its first frame. A segmen
 it covers both. A kind with the bit SYNCED_BEFORE was written when everything before it in its segment had been synced.
 So of a frame that does not read, one can tell whether it may be missing (a crash before its sync) or not (damage). The
 salt is random, so that no client can put bytes into a value that pass for such a frame.
+
+The header of any later format keeps its size, and has magic, format and crc where this one has them: so a file of
+another format is told from a damaged one.
 """
 
 from collections.abc import Iterator
@@ -22,9 +25,9 @@ from zlib import crc32
 
 from backbone.store.values import VALUE_BYTES_MAX, Entry, StoredCertificate, StoredFinal, StoredRecord
 from ledger.errors import Halt
+from ledger.formats import STORE
 
 MAGIC: Final = b"momusseg"
-FORMAT: Final = 1
 FINAL_LOG: Final = 0xFFFF_FFFF
 """The log number of final blocks; a partition's is the partition itself."""
 CERTIFICATE_LOG: Final = 0xFFFF_FFFE
@@ -75,7 +78,7 @@ class Frame(NamedTuple):
 
 def encode_segment_header(log: int, incarnation: int, first: int, salt: int) -> bytes:
     """The first HEADER_SIZE bytes of a segment."""
-    header = _SEGMENT_HEADER.pack(MAGIC, FORMAT, log, incarnation, first, salt)
+    header = _SEGMENT_HEADER.pack(MAGIC, STORE.version, log, incarnation, first, salt)
     return header + _CRC.pack(crc32(header))
 
 
@@ -85,6 +88,14 @@ def salt_of(buffer: bytes, log: int, incarnation: int, first: int) -> int | None
         return None
     salt = int(_SEGMENT_HEADER.unpack_from(buffer)[5])
     return salt if buffer[:HEADER_SIZE] == encode_segment_header(log, incarnation, first, salt) else None
+
+
+def refused_format(buffer: bytes) -> str:
+    """What is wrong with a file of ours that begins so and is of another format; empty where it is not."""
+    header, crc = buffer[: _SEGMENT_HEADER.size], buffer[_SEGMENT_HEADER.size : HEADER_SIZE]
+    if not header.startswith(MAGIC) or crc != _CRC.pack(crc32(header)):
+        return ""
+    return STORE.refusal(int(_SEGMENT_HEADER.unpack(header)[1]))
 
 
 def encode_record(record: StoredRecord, flag: int, salt: int) -> bytes:

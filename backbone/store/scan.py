@@ -17,10 +17,11 @@ from backbone.store.format import (
     frame_size,
     frames,
     is_frame,
+    refused_format,
     salt_of,
     was_synced,
 )
-from backbone.store.values import damaged
+from backbone.store.values import damaged, other_format
 
 CHUNK_BYTES = 64 << 10
 CHUNK_BYTES_MAX = 2 << 20
@@ -156,8 +157,11 @@ class SegmentReader:
     def _salt_of(self, file: int, segment: Segment) -> int | None:
         """None while the segment has no whole header: torn by a crash, unless something was written behind it."""
         size = os.fstat(file).st_size  # before the header is read: the writer may be writing it now
-        salt = salt_of(os.pread(file, HEADER_SIZE, 0), self._log, segment.incarnation, segment.first)
+        header = os.pread(file, HEADER_SIZE, 0)
+        salt = salt_of(header, self._log, segment.incarnation, segment.first)
         if salt is None and size > HEADER_SIZE:
+            if refused := refused_format(header):
+                raise other_format(segment.path, refused)
             raise damaged(segment.path, 0, "its header does not read back")
         return salt
 

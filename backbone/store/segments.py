@@ -19,10 +19,11 @@ from backbone.store.format import (
     Position,
     encode_segment_header,
     frames,
+    refused_format,
     salt_of,
     was_synced,
 )
-from backbone.store.values import StoreFailed, damaged
+from backbone.store.values import StoreFailed, damaged, other_format
 
 
 class _Scan(NamedTuple):
@@ -163,6 +164,8 @@ class SegmentLog:
     def _salt_of(self, segment: Segment, buffer: bytes) -> int:
         salt = salt_of(buffer, self._log, segment.incarnation, segment.first)
         if salt is None:
+            if refused := refused_format(buffer):
+                raise other_format(segment.path, refused)
             raise damaged(segment.path, 0, "its header does not read back")
         return salt
 

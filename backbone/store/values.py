@@ -53,6 +53,10 @@ class StoreDamaged(Halt):
     """The store holds bytes that no crash can explain. Halt; the message names the file, the place and the remedy."""
 
 
+class StoreOfAnotherFormat(StoreDamaged):
+    """A file of the store was written by another version of this program; the message names it."""
+
+
 class StoreLocked(Unavailable):
     """Another process writes this store. One process per store."""
 
@@ -71,6 +75,11 @@ def damaged(path: object, position: int, what: str) -> StoreDamaged:
         f"The store file {path} is damaged at byte {position}: {what}. Stop the node, check the disk, and put the "
         "file back from a copy, or move the whole store away and rebuild it from the log."
     )
+
+
+def other_format(path: object, refused: str) -> StoreOfAnotherFormat:
+    """The error that names file and remedy; `refused`: what `Format.refusal` says."""
+    return StoreOfAnotherFormat(f"The store file {path} {refused}.")
 
 
 def check_size(what: str, size_bytes: int) -> None:

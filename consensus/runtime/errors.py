@@ -11,6 +11,10 @@ class JournalLost(ValidatorHalt):
     """The journal is missing, damaged, or another's: this key never signs again; rotate to a fresh key."""
 
 
+class JournalOfAnotherFormat(ValidatorHalt):
+    """Another version of this program wrote the journal. It is not lost: that version reads it."""
+
+
 class JournalLocked(ValidatorHalt):
     """Another process runs with this journal. One process per key."""
 

@@ -18,6 +18,8 @@ A file of its own, made once by `create` (that is, by `momus init`) and never by
 What we signed and acted on is kept above the *floor*, the view of the highest finalization; what we voted for up to the
 view of the last final block that the store was given: until then its header may be wanted.
 
+The first batch of any later format is one, too, and its first entry a HEADER that begins with the format.
+
 A batch that the machine did not finish is the last one and was never sent: it is cut. Any other damage is a lost
 journal: the key must not sign again.
 """
@@ -27,14 +29,14 @@ from struct import Struct
 from typing import Final, Protocol
 from zlib import crc32
 
-from consensus.runtime.errors import JournalLost
+from consensus.runtime.errors import JournalLost, JournalOfAnotherFormat
+from ledger.formats import JOURNAL
 
 _MAGIC: Final = b"mjb1"
 _BATCH: Final = Struct(">4sII")
 _ENTRY: Final = Struct(">BI")
 _U32: Final = Struct(">I")
 _U64: Final = Struct(">Q")
-_FORMAT: Final = 1
 _HEADER, _OWN, _FINAL, _CHECKPOINT, _POSITION, _VOTED, _CLAIMED, _CERTIFICATE, _FINALIZATION = range(9)
 
 BURIED_MAX: Final = 256
@@ -217,6 +219,8 @@ class Journal:
         data = self._file.read()
         if data is None:
             raise lost("it is not there")
+        if refused := refused_format(data):
+            raise JournalOfAnotherFormat(f"The journal {refused}.")
         if not data.startswith(self._header):
             raise lost("it begins with another chain, another key, or damage")
         end = 0
@@ -259,7 +263,16 @@ class Journal:
 
 def header(genesis_digest: bytes, public_key: bytes) -> bytes:
     """The bytes of the journal of a key that has never signed."""
-    return _batch([(_HEADER, _U32.pack(_FORMAT) + genesis_digest + public_key)])
+    return _batch([(_HEADER, _U32.pack(JOURNAL.version) + genesis_digest + public_key)])
+
+
+def refused_format(data: bytes) -> str:
+    """What is wrong with a journal that begins so and is of another format; empty where it is not."""
+    end = _batch_end(data, 0)
+    header = b"" if end is None else data[_BATCH.size : end]
+    if len(header) < _ENTRY.size + _U32.size or header[0] != _HEADER:
+        return ""
+    return JOURNAL.refusal(int(_U32.unpack_from(header, _ENTRY.size)[0]))
 
 
 def lost(what: str) -> JournalLost:

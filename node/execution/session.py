@@ -8,6 +8,7 @@ from typing import Final
 from backbone.store import StoreReader
 from ingest.pool import VerdictPool
 from ledger.checkpoint_rule import genesis_mark
+from ledger.formats import refusal
 from ledger.genesis import Genesis
 from ledger.state import Cursor
 from node.execution.blocks import BlockSource, StoreInconsistent
@@ -103,14 +104,16 @@ class Session:
                 )
             database.initialise(start)
             return start
-        for name in ("genesis_digest", "protocol_version"):
-            mine, theirs = getattr(start, name), getattr(cursor, name)
-            if mine != theirs:
-                raise StoreInconsistent(
-                    f"The database was built with {name} {_show(theirs)}, this node has {_show(mine)}. "
-                    "It belongs to another chain: use its own database, or build a fresh one with "
-                    "`momus replay`."
-                )
+        if start.genesis_digest != cursor.genesis_digest:
+            raise StoreInconsistent(
+                f"The database was built with genesis_digest {cursor.genesis_digest.hex()[:16]}, this node has "
+                f"{start.genesis_digest.hex()[:16]}. It belongs to another chain: use its own database, or build a "
+                "fresh one with `momus replay`."
+            )
+        mine, theirs = start.protocol_version, cursor.protocol_version
+        if mine != theirs:
+            words = refusal("protocol", str(theirs), str(mine), theirs > mine)
+            raise StoreInconsistent(f"The database of the chain {cursor.chain} {words}.")
         return cursor
 
     def _check_store(self, store: StoreReader, cursor: Cursor) -> None:
@@ -126,7 +129,3 @@ class Session:
                 "the journal was rolled back. Put the node's own store back, or rebuild the database from the log "
                 "with `momus replay --from log`."
             )
-
-
-def _show(value: object) -> str:
-    return value.hex()[:16] if isinstance(value, bytes) else str(value)

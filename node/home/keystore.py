@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from ledger.errors import CallerError
+from ledger.formats import KEY_FILE
 from ledger.keys import PrivateKey
 from node.home.files import create_file
 from node.home.quoting import quoted
 
-FORMAT: Final = 1
 FILE_BYTES_MAX: Final = 16_384
 SCRYPT_N: Final = 1 << 15
 SCRYPT_N_MAX: Final = 1 << 20
@@ -34,7 +34,7 @@ class KeyUnusable(CallerError):
 def create_key(path: Path, use: str, key: PrivateKey, passphrase: str | None = None) -> None:
     """Write a key file; `use` says what it is for. Raises: KeyUnusable where the file exists already."""
     document: dict[str, Any] = {
-        "format": FORMAT,
+        "format": KEY_FILE.version,
         "use": use,
         "public_key": key.public_key.hex(),
         "address": key.address.hex(),
@@ -57,7 +57,7 @@ def load_key(path: Path, passphrase: str | None = None) -> PrivateKey:
         seed = bytes.fromhex(document["seed"]) if "seed" in document else _decrypt(path, document, passphrase)
         key = PrivateKey.from_seed(seed)
     except (KeyError, TypeError, ValueError) as error:
-        raise KeyUnusable(f"{path} is not a key file of format {FORMAT}: {error}.") from error
+        raise KeyUnusable(f"{path} is not a key file of format {KEY_FILE.version}: {error}.") from error
     if key.public_key != public_key:
         raise KeyUnusable(f"{path} names a public key that is not its seed's; the file was altered.")
     return key
@@ -72,8 +72,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise KeyUnusable(f"There is no key file {path}; `momus init` or `momus keys new` makes one.") from error
     except (OSError, ValueError) as error:
         raise KeyUnusable(f"{path} cannot be read: {error}.") from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise KeyUnusable(f"{path} is not a key file of format {FORMAT}.")
+    if not isinstance(document, dict) or type(document.get("format")) is not int:
+        raise KeyUnusable(f"{path} is not a key file.")
+    if refused := KEY_FILE.refusal(document["format"]):
+        raise KeyUnusable(f"{path} {refused}.")
     return document
 
 

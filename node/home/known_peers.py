@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal
 
 from ledger.committee import Committee
+from ledger.formats import PEERS_KNOWN
 from node.home.context import NodeContext
 from node.home.files import replace_file
 from node.home.layout import Home
@@ -23,7 +24,6 @@ NEVER_SEEN: Final = "never seen"
 STATES: Final = (FRESH, EXPIRED, NEVER_SEEN)
 State = Literal["fresh", "expired", "never seen"]
 
-FORMAT: Final = 1
 FILE_BYTES_MAX: Final = 1 << 20
 
 
@@ -91,7 +91,7 @@ def _peer(unseen: Peer, heard: Heard, now_ms: int) -> Peer:
 def write_known(home: Home, known: Known, now_ms: int) -> None:
     """Replace the file; `now_ms` by the clock of `seen_ms`. Raises: OSError."""
     document = {
-        "format": FORMAT,
+        "format": PEERS_KNOWN.version,
         "written_ms": _wall_ms(),
         "sent_sequence": known.sent_sequence,
         "heard": [
@@ -123,7 +123,7 @@ def read_known(home: Home, now_ms: int = 0) -> Known:
 
 def _known(document: Mapping[str, Any], now_ms: int) -> Known:
     """Raises: ValueError, TypeError, KeyError, AttributeError."""
-    if document["format"] != FORMAT:
+    if document["format"] != PEERS_KNOWN.version:
         raise ValueError(f"format {document['format']}")
     passed_ms = max(0, _wall_ms() - int(document["written_ms"]))
     heard = {}

@@ -187,4 +187,4 @@ def parse_genesis_file(file: Path) -> Genesis:
     try:
         return parse_genesis(raw)
     except GenesisError as error:
-        raise HomeUnusable(f"{file} is not a genesis: {error}") from error
+        raise HomeUnusable(f"{file} is not a genesis that can be used: {error}.") from error

@@ -14,6 +14,7 @@ from psycopg.errors import (
     UniqueViolation,
 )
 
+from ledger.formats import refusal
 from projections.maintenance.lock_holders import lock_holders
 from projections.maintenance.readers import bound_readers, end_readers
 from projections.session.connect import Connection, connect
@@ -44,6 +45,7 @@ def migrate(url: str, partition_heights: int | None = None) -> tuple[str, ...]:
     """
     with translated(), connect(url, NAME) as connection:
         _check_server(connection)
+        _check_revision(connection)
         notices = () if _revision(connection) == newest_revision() else _moved(connection, url, "head")
         if partition_heights is not None:
             connection.execute(_SET_LAYOUT, {"heights": partition_heights})
@@ -80,6 +82,14 @@ def _revision(connection: Connection) -> str | None:
     except UndefinedTable:
         return None
     return None if row is None else str(row[0])
+
+
+def _check_revision(connection: Connection) -> None:
+    """Raises: DatabaseUnusable, where the tables are newer than this program."""
+    found, newest = _revision(connection), newest_revision()
+    if found is not None and found > newest:
+        words = refusal("table", found, newest, is_newer=True)
+        raise DatabaseUnusable(f"The database {connection.info.dbname} {words}.")
 
 
 def _moved(connection: Connection, url: str, revision: str) -> tuple[str, ...]:
@@ -160,4 +170,6 @@ def _check_server(connection: Connection) -> None:
     if version < SERVER_VERSION_MIN:
         raise DatabaseUnusable(f"The server is Postgres {version}: {SERVER_VERSION_MIN} or newer is needed.")
     if encoding != "UTF8":
-        raise DatabaseUnusable(f"The database is encoded in {encoding}: make one with encoding 'UTF8'.")
+        raise DatabaseUnusable(
+            f"The database {connection.info.dbname} is encoded in {encoding}: make one with encoding 'UTF8'."
+        )

@@ -19,6 +19,7 @@ from ledger.committee import Committees
 from ledger.digests import block_digest
 from ledger.encoding import strict_json
 from ledger.errors import PeerError
+from ledger.formats import SNAPSHOT
 from ledger.genesis import Genesis
 from ledger.header import Header, decode_header
 from ledger.rejection import Rejection
@@ -28,7 +29,7 @@ from tree.hashing import EMPTY
 from tree.nodes import NIBBLES, Child
 
 NAME: Final = "manifest.json"
-FORMAT: Final = "momus.snapshot.v2"
+FORMAT: Final = "momus.snapshot.v"
 SIZE_MAX: Final = 64 << 20
 LEAVES_MAX: Final = 1 << 22
 """Of a file: more than any is written with, and what can be held in memory."""
@@ -128,7 +129,7 @@ def root_of(chunks: Sequence[Chunk]) -> bytes:
 def encode_manifest(manifest: Manifest) -> bytes:
     """The document, in lines that a person can read."""
     document = {
-        "format": FORMAT,
+        "format": f"{FORMAT}{SNAPSHOT.version}",
         "genesis_digest": manifest.genesis_digest.hex(),
         "header": manifest.header.hex(),
         "certificate": manifest.certificate.hex(),
@@ -145,7 +146,9 @@ def decode_manifest(data: bytes) -> Manifest:
     """Raises: BadManifest."""
     try:
         fields = strict_json.load(data, SIZE_MAX)
-        fields.text("format", FORMAT.replace(".", r"\."))
+        found = fields.text("format", FORMAT.replace(".", r"\.") + "[0-9]{1,9}")
+        if refused := SNAPSHOT.refusal(int(found.removeprefix(FORMAT))):
+            raise BadManifest(f"The manifest {refused}.")
         manifest = Manifest(
             fields.hex("genesis_digest", 32),
             bytes.fromhex(fields.text("header", r"([0-9a-f]{2})+")),

@@ -27,7 +27,7 @@ def test_missing_genesis_says_what_makes_it(tmp_path: Path) -> None:
 def test_damaged_genesis_is_named(tmp_path: Path) -> None:
     file = tmp_path / "genesis.json"
     file.write_text("{}")
-    with pytest.raises(HomeUnusable, match="is not a genesis"):
+    with pytest.raises(HomeUnusable, match="is not a genesis that can be used"):
         parse_genesis_file(file)
 
 

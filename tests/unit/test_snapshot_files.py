@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.checkpoint import Checkpoint
+from ledger.formats import SNAPSHOT
 from sync.snapshots import container, restore
 from sync.snapshots.container import DIGESTS, LEAVES, BadContainer
 from sync.snapshots.manifest import (
@@ -178,6 +179,16 @@ def test_subtrees_that_overlap_or_are_none_are_refused(subtrees: Sequence[object
     document["chunks"][0]["subtrees"] = filled
     with pytest.raises(BadManifest):
         decode_manifest(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize("version", [SNAPSHOT.version - 1, SNAPSHOT.version + 1])
+def test_a_manifest_of_another_format_is_told_with_its_format(version: int) -> None:
+    chunk = Chunk("leaves-00000.avro", 1, "00" * 32, (Subtree(b"", 2, A),))
+    document = json.loads(encode_manifest(Manifest(bytes(32), b"h", b"c", (chunk,), ())))
+    # A later one may have fields that this one does not know.
+    data = json.dumps(document | {"format": f"momus.snapshot.v{version}", "later": 1}).encode()
+    with pytest.raises(BadManifest, match=f"has snapshot format {version}, this program has snapshot format"):
+        decode_manifest(data)
 
 
 @pytest.mark.parametrize(("kind", "most"), [("chunks", LEAVES_MAX), ("digests", DIGESTS_MAX)])
