@@ -120,7 +120,7 @@ def _shown(verdict: Verdict) -> Verdict:
         results.print(
             f"seed {plan.seed}: {verdict.violation}{with_whom}\n  replay: {typed(*plan.words())}", markup=False
         )
-    elif fork is not None:
+    elif fork is not None and not plan.is_plain:
         facts = shown_fork(fork)
         results.print(f"seed {plan.seed}: fork at height {fork.height}, made by {facts['culprits']}", markup=False)
     return verdict

@@ -35,6 +35,10 @@ KILL_WORLDS_MAX: Final = 40
 """Within so many worlds every planted bug must be found."""
 LONG_EVERY: Final = 700
 LONG_BLOCKS: Final = 10_000
+FORK_EVERY: Final = 37
+"""A prime beside the sizes that consecutive seeds have."""
+FORKING: Final = "accomplice"
+"""What makes forks, with enough of its kind."""
 _CHUNK: Final = 4
 
 
@@ -59,10 +63,21 @@ class Plan:
     """How many are final when the world begins. None: 10,000 in one world of 700, else 0. None in worlds that fork."""
 
     @property
+    def is_plain(self) -> bool:
+        """Whether the seed alone says what the world is made of."""
+        return self.byzantine is None and self.adversary == self.faults == self.kind == ANY and self.blocks is None
+
+    @property
+    def may_fork(self) -> bool:
+        """Whether a third or more are adversaries. Of plain worlds one in 37, whose adversaries are accomplices."""
+        if self.byzantine is None:
+            return self.is_plain and self.seed % FORK_EVERY == FORK_EVERY - 1 and self.history == 0
+        return 3 * self.byzantine >= self.validators
+
+    @property
     def is_threaded(self) -> bool:
         """Whether production's driver runs as it is, under the scheduler. Never in a world that is to fork."""
-        may_fork = self.byzantine is not None and 3 * self.byzantine >= self.validators
-        return not may_fork and (self.kind == THREADS or (self.kind == ANY and self.seed % 3 == 0))
+        return not self.may_fork and (self.kind == THREADS or (self.kind == ANY and self.seed % 3 == 0))
 
     @property
     def history(self) -> int:
@@ -111,12 +126,15 @@ class Verdict:
 def cast_of(plan: Plan) -> tuple[tuple[str, ...], tuple[Mishap, ...]]:
     """Names of the adversaries in a world, and the mishaps.
 
-    A third of all worlds has no adversary, unless their number is given. Where there is room below a third of the
-    validators, two worlds of three have a mishap; all, where it is named among the faults.
+    In worlds that are to fork they are a third or more. A third of all others has none, unless their number is given.
+    Where there is room below a third of the validators, two worlds of three have a mishap; all, where it is named among
+    the faults.
     """
     random = Random(f"adversaries of {plan.seed}")
     third = (plan.validators - 1) // 3
     count = plan.byzantine
+    if count is None and plan.may_fork:
+        return (FORKING,) * (third + 1), ()
     if count is None:
         count = 0 if random.randrange(3) == 0 else random.randint(0, 1) * third or min(1, third)
     kinds = list(ADVERSARIES) if plan.adversary == ANY else plan.adversary.split(",")

@@ -164,12 +164,16 @@ class Scene:
         """What a validator finds when it asks itself and then the others, in turn, for records."""
         if before is None or target is None:
             return None
-        for other in (subject, *self.validators):
-            if other is subject or (other.is_up and not self.log.is_cut(subject.seat, other.seat)):
-                found = other.store.above(before, target)
-                if found is not None and leads(before, found, target):
-                    return found
+        for other in self.sources_of(subject):
+            found = other.store.above(before, target)
+            if found is not None and leads(before, found, target):
+                return found
         return None
+
+    def sources_of(self, subject: SimValidator) -> list[SimValidator]:
+        """Who is asked: itself first, then everybody whom it reaches."""
+        others = [it for it in self.validators if it is not subject and it.is_up]
+        return [subject, *(it for it in others if not self.log.is_cut(subject.seat, it.seat))]
 
     def send(self, seat: int, topic: str, value: bytes) -> None:
         validator, adversary = self.validators[seat], self.adversaries.get(seat)

@@ -11,6 +11,7 @@ from simulation.adversaries.deserter import Deserter
 from simulation.adversaries.double_voter import DoubleVoter
 from simulation.adversaries.equivocator import Equivocator
 from simulation.adversaries.false_opener import FalseOpener
+from simulation.adversaries.false_prover import FalseProver
 from simulation.adversaries.far_future import FarFuture
 from simulation.adversaries.flooder import Flooder
 from simulation.adversaries.foreigner import Foreigner
@@ -20,6 +21,7 @@ from simulation.adversaries.late_equivocator import LateEquivocator
 from simulation.adversaries.liar import EmptyBlocks, HeadsLiar, TimeLiar
 from simulation.adversaries.malformed import Malformed, Overfull
 from simulation.adversaries.nullify_and_finalize import NullifyAndFinalize
+from simulation.adversaries.out_of_range import OutOfRange
 from simulation.adversaries.outsider import Outsider
 from simulation.adversaries.payload_withholder import PayloadWithholder
 from simulation.adversaries.probe_provoker import ProbeProvoker
@@ -71,4 +73,6 @@ ADVERSARIES: Final[dict[str, type[Adversary]]] = {
     "garbage-burst": GarbageBurst,
     "deserter": Deserter,
     "bulky": Bulky,
+    "out-of-range": OutOfRange,
+    "false-prover": FalseProver,
 }

@@ -13,12 +13,12 @@ from ledger.genesis import Genesis
 from ledger.rejection import Rejection
 from simulation.checkers.agreement import Agreement
 from simulation.checkers.availability import Availability, Holders, Keeping
-from simulation.checkers.bounds import Latency, Memory, NoFalseAlarm, Queued, Rest, Turns
+from simulation.checkers.bounds import Gauges, Latency, Memory, NoFalseAlarm, Queued, Rest, Turns
 from simulation.checkers.certificates import Certificates
 from simulation.checkers.certification import Certification, checkpoint_wire
 from simulation.checkers.checker import Checker, Evidence, Stored, Subject, Violation
 from simulation.checkers.durability import Durability
-from simulation.checkers.evidence import CompleteEvidence
+from simulation.checkers.evidence import CompleteEvidence, Guilt
 from simulation.checkers.execution import EqualState
 from simulation.checkers.fairness import Fairness
 from simulation.checkers.halts import RightHalts
@@ -51,6 +51,7 @@ _KINDS: Final[tuple[type[Checker], ...]] = (
     Rest,
     NoFalseAlarm,
     CompleteEvidence,
+    Guilt,
     RightHalts,
     EqualState,
     Certification,
@@ -59,6 +60,7 @@ _KINDS: Final[tuple[type[Checker], ...]] = (
     Turns,
     Latency,
     Queued,
+    Gauges,
     CatchUp,
     Progress,
 )

@@ -32,6 +32,9 @@ TURNS_MAX: Final = 12
 """Within so many turns what comes first in its topic is taken: the next one, and those in which its reader stands
 between the log and the queue."""
 
+IDLE: Final = ("records_waiting", "queue", "queue_bytes", "outbox", "on_their_way")
+"""What a process says to be zero where nothing is pending. Of queues and outbox it speaks in worlds of threads."""
+
 _ROOMS: Final = ("consensus.", "backbone.", "ledger.backoff")
 """Modules whose objects are looked into, and those of what is derived from them."""
 _NEWEST: Final = {"._certifier._own": 64, "._certifier._certificates": 64, "._certifier._signatures[]": 64}
@@ -126,6 +129,25 @@ class Queued(Checker):
             size = sum(len(item.value or b"") for item in items if isinstance(item, LogRecord))
             if len(items) > WAITING_MAX or (size > WAITING_BYTES_MAX and len(items) > 1):
                 raise Violation(f"{validator.name} has {len(items)} items of {size} bytes waiting in {name}")
+
+
+class Gauges(Checker):
+    """Its height is that of its store, or ahead of it while the store has not been given a block; when all is final
+    nothing is said to wait."""
+
+    def on_second(self) -> None:
+        for validator in self.subject.honest:
+            gauges, stored = validator.gauges(), len(validator.store.finals)
+            if gauges and gauges["height"] < stored:
+                raise Violation(f"{validator.name} says that its height is {gauges['height']}, and stores {stored}")
+
+    def on_quiet(self, appended: Mapping[int, int]) -> None:
+        for validator in self.subject.honest:
+            gauges, stored = validator.gauges(), len(validator.store.finals)
+            waiting = {name: gauges[name] for name in IDLE if gauges.get(name)}
+            if waiting or gauges.get("height", stored) != stored:
+                said = waiting or {"height": gauges["height"]}
+                raise Violation(f"{validator.name} says {said} while nothing is pending, and stores {stored}")
 
 
 def sizes(root: dict[str, Any]) -> Iterator[tuple[str, int]]:

@@ -1,12 +1,15 @@
 """Evidence: whoever contradicts itself before an honest, living validator is named by it in the same turn, with both
-signed messages; nobody honest ever is."""
+signed messages; nobody honest ever is. What anybody reads out of the topics afterwards names the same."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from consensus.wire.fork_evidence import culprits
 from consensus.wire.messages import Kind, Proposal, Statement, Vote
+from ledger.committee import Committees
 from simulation.checkers.checker import Checker, Evidence, Subject, Violation
 from simulation.checkers.leaders import leader
+from simulation.parts.signatures import verify_memoised
 from simulation.parts.validator import SimValidator
 
 _Life = tuple[int, int]
@@ -64,6 +67,30 @@ class CompleteEvidence(Checker):
 
     def _signer(self, message: Statement) -> int:
         return message.validator if isinstance(message, Vote) else leader(self._powers, message.view)
+
+
+class Guilt(Checker):
+    """`culprits` over all that the topics hold in the end. Topics may have lost what evidence was made of."""
+
+    def __init__(self, subject: Subject) -> None:
+        super().__init__(subject)
+        self._shown: dict[int, list[Evidence]] = {}
+
+    def on_evidence(self, validator: SimValidator, evidence: Evidence) -> None:
+        self._shown.setdefault(evidence.accused, []).append(evidence)
+
+    def on_quiet(self, appended: Mapping[int, int]) -> None:
+        genesis, values = self.subject.genesis, self.subject.log.all_values()
+        named = {member for _, member in culprits(genesis, Committees.of(genesis), values, verify_memoised)}
+        for member in sorted(named.intersection(self.subject.honest_members)):
+            raise Violation(f"v{member} is named as a culprit, and is honest")
+        there = frozenset(values)
+        for accused, shown in self._shown.items():
+            if accused not in named and any(self._is_there(evidence, there) for evidence in shown):
+                raise Violation(f"the topics hold two messages that convict v{accused}, and nobody names it")
+
+    def _is_there(self, evidence: Evidence, values: frozenset[bytes]) -> bool:
+        return all(self.subject.wire.encode(it) in values for it in (evidence.first, evidence.second))
 
 
 def _kind(message: Statement) -> str:

@@ -7,7 +7,8 @@ from simulation.mutants.refusals import REFUSALS
 from simulation.mutants.rules import RULES
 from simulation.mutants.threads import THREADS
 from simulation.mutants.upkeep import UPKEEP
+from simulation.mutants.words import WORDS
 
 __all__ = ["MUTANTS", "Mutant"]
 
-MUTANTS: Final[tuple[Mutant, ...]] = (*RULES, *REFUSALS, *UPKEEP, *THREADS)
+MUTANTS: Final[tuple[Mutant, ...]] = (*RULES, *REFUSALS, *UPKEEP, *THREADS, *WORDS)

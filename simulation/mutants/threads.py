@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from backbone.intake.retained_records import RetainedRecords
 from backbone.log import LogBackPressure
 from backbone.store.segments import SegmentLog
 from consensus.runtime import driver
@@ -79,6 +80,12 @@ THREADS: tuple[Mutant, ...] = (
         kind="threads",
     ),
     Mutant("keeps what the log has taken", ((Outbox, "pump", _give_and_keep),), faults="none", kind="threads"),
+    Mutant(
+        "does not find what it has set aside",
+        ((RetainedRecords, "find", lambda self, before, target: None),),
+        faults="mislead,crash",
+        kind="threads",
+    ),
     Mutant("syncs nothing of its store", ((SegmentLog, "sync", lambda self: None),), faults="crash", kind="threads"),
     Mutant(
         "goes on behind the torn end of its store",

@@ -264,7 +264,7 @@ class SimLog:
                 self.struck["a record is kept from a reader"] += 1
                 continue
             blocked_ms = self._blocked_ms(writer if is_own else None, reader.seat)
-            self._bring(reader, LogRecord(reader.topic, 0, offset, None, value), blocked_ms)
+            self._bring(reader, LogRecord(reader.topic, 0, offset, None, value or None), blocked_ms)
 
     def _bring(self, reader: TopicReader, told: Told, blocked_ms: int) -> None:
         """Behind all that is on its way to a reader."""

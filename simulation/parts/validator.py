@@ -167,6 +167,10 @@ class SimValidator:
         """What of its process may hold things, by name."""
         return {"loop": self.loop, "intake": self.intake}
 
+    def gauges(self) -> Mapping[str, int]:
+        """What its process says of itself; empty while it is down or boots."""
+        return {} if self.loop is None else self.loop.status()
+
     def crash(self) -> None:
         """The process is gone; the disk stays."""
         self.loop = self.intake = None

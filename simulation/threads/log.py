@@ -127,7 +127,7 @@ class WholeReader:
         if self._is_lost:
             raise PositionLost("the offset is not there", self._topic, 0)
         taken, self._values = self._values[:records_max], self._values[records_max:]
-        records = [LogRecord(self._topic, 0, self._next + at, None, value) for at, value in enumerate(taken)]
+        records = [LogRecord(self._topic, 0, self._next + at, None, value or None) for at, value in enumerate(taken)]
         self._next += len(taken)
         self._reach.on_fetched(records)
         return records

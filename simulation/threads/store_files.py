@@ -12,9 +12,10 @@ from shutil import rmtree
 from typing import Final
 
 from backbone.intake.partition import HeadLike
-from backbone.intake.retained_records import RetainedRecords
+from backbone.intake.retained_records import RUNS_MAX, RetainedRecords
 from backbone.store import StoreDamaged, StoredRecord, StoreReader, StoreWriter
 from backbone.store.files import DiskFile, partition_folder, segments
+from ledger.header import Head
 from simulation.checkers import Violation
 from simulation.parts.store import SimStore
 
@@ -107,6 +108,9 @@ class StoreFiles:
                 writer.append_final(final.height, final.header_bytes, final.proof)
             for certificate in seen.certificates:
                 writer.append_certificate(*certificate)
+        for partition, runs in enumerate(seen.retained.runs):
+            for run in runs:
+                self.retained().keep(partition, run)
         seen.was_replaced = False
 
     def show(self, seen: SimStore) -> None:
@@ -127,6 +131,17 @@ class StoreFiles:
             if [*held[: len(owed)]] != [*owed]:
                 raise Violation(f"the store of seat {self._folder.name} lost some of {len(owed)} that were durable")
         seen.recover(kept, finals, certificates)
+        self._show_retained(seen)
+
+    def _show_retained(self, seen: SimStore) -> None:
+        """Whatever was set aside, and may still be asked for, is found."""
+        retained = self.retained()
+        for partition, runs in enumerate(seen.retained.runs):
+            for run in runs[-RUNS_MAX:]:
+                first, last = run[0], run[-1]
+                before = Head(partition, last.incarnation, first.offset, bytes(32))
+                if retained.find(before, Head(partition, last.incarnation, last.offset + 1, last.chain_digest)) != run:
+                    raise Violation(f"the store of seat {self._folder.name} does not find what it has set aside")
 
     def _held(self, reader: StoreReader, partition: int) -> list[StoredRecord]:
         incarnations = sorted({it.incarnation for it in segments(partition_folder(self._store, partition))})

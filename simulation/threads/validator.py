@@ -16,12 +16,14 @@ from backbone.intake.retained_records import RetainedRecords
 from backbone.log import Log, LogRecord
 from backbone.store import StoredRecord, StoreFailed, StoreReader, StoreWriter
 from consensus.runtime.boot import Boot
+from consensus.runtime.clock import SteadyClock
 from consensus.runtime.journal import Journal
 from consensus.runtime.loop import Loop
 from consensus.runtime.ports import LoopPorts, Ports
 from ledger.checkpoint import Checkpoint
 from ledger.committee import Committees
 from ledger.header import Head
+from node.ordering.records import FirstOf, OwnRecords
 from simulation.cast import ByzantineLoop
 from simulation.parts.faults import Faults
 from simulation.parts.intake import Stores, open_intake
@@ -103,6 +105,8 @@ class ThreadedValidator(SimValidator):
         then, and read after the heal, how many turns had ended."""
         self._turns = 0
         """How many turns of this life have ended."""
+        self.ahead_ms = 0
+        """How far its wall clock is ahead of the time that has passed."""
         self._told = 0
         """How many checkpoints there were when this life's process last asked for them."""
         self.news = Bell(host.scheduler, "clients' records")
@@ -129,6 +133,13 @@ class ThreadedValidator(SimValidator):
     def memory(self) -> dict[str, object]:
         """See `SimValidator`; with the queues, the readers and the outbox."""
         return {**super().memory(), "driver": self.driver}
+
+    def gauges(self) -> Mapping[str, int]:
+        """See `SimValidator`; as the node's own metrics ask for them."""
+        if self.driver is None or not (status := self.driver.status()):
+            return {}
+        on_their_way, _, _ = self.driver.writing()
+        return {**status, "on_their_way": on_their_way}
 
     def queued(self) -> Mapping[str, Sequence[object]]:
         """What waits for its loop, by input."""
@@ -173,6 +184,7 @@ class ThreadedValidator(SimValidator):
     def _main(self) -> None:
         """As `node.ordering.process` does."""
         threads = VirtualThreads(self.scheduler, cast(Process, self.process))
+        clock = SteadyClock(lambda: self._now_ms() / 1000, lambda: (self._now_ms() + self.ahead_ms) / 1000)
         on_durable = partial(self.host.on_durable, self.seat)
         self.store.on_durable = self.store.retained.on_durable = on_durable
         stores, stored = self._open_store()
@@ -186,11 +198,13 @@ class ThreadedValidator(SimValidator):
             store=stores.writer,
             store_reader=stored,
             intake=intake,
-            source=self,
+            source=FirstOf([OwnRecords(stores.retained), self]),
             open_journal=self._open_journal,
             lag=self._measure_lag,
             claims=self._claims,
             now_ms=self._now_ms,
+            ahead_ms=clock.ahead_ms,
+            on_final=lambda final: clock.vouch(final.header.time_ms),
             on_durable=on_durable,
             report=partial(self.host.on_report, self.seat),
             verify=self.processor.verifying(verify_memoised),

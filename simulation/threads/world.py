@@ -112,6 +112,10 @@ class ThreadedWorld(World):
         """An adversary does not hear what it says."""
         return seat in self.adversaries and topic == self._topics[self.validators[seat].index]
 
+    def sources_of(self, subject: SimValidator) -> list[SimValidator]:
+        """Others only: its process looks among its own records by itself."""
+        return super().sources_of(subject)[1:]
+
     def send_record(self, seat: int, topic: str, value: bytes, on_done: Callable[[bool], None]) -> None:
         """A record leaves its process."""
         validator, adversary = self.validators[seat], self.adversaries.get(seat)

@@ -30,6 +30,7 @@ FOUND_BY = {
     "Rest": "keeps every block that it delivered",
     "NoFalseAlarm": "notarizes every proposal of a view",
     "CompleteEvidence": "accuses nobody",
+    "Guilt": "convicts by the name that a vote bears",
     "RightHalts": "starts without a journal",
     "EqualState": "executes twice what it executed before",
     "Certification": "signs checkpoints before it persists",
@@ -38,6 +39,7 @@ FOUND_BY = {
     "Turns": "takes all that waits in a turn",
     "Latency": "has one queue for all",
     "Queued": "bounds its queues in items alone",
+    "Gauges": "says a height below its own",
     "CatchUp": "reads blocks again until all are stored",
     "Progress": "starts no timer",
 }
