@@ -1,7 +1,8 @@
-"""Which branches of consensus and of the intake worlds go through: `python -m tests.coverage_by_worlds --seeds 0..299,699`.
+"""Which branches of consensus and of the intake worlds go through.
 
-The worlds are those that `make simulate` runs for the same seeds; seed 699 begins with 10,000 blocks. Each process measures from before the first import
-of what is measured. What no world went through is printed, beside what `docs/byzantine-testing.md` says of it.
+`python -m tests.coverage_by_worlds --seeds 0..299,699`. The worlds are those that `make simulate` runs for the same
+seeds; seed 699 begins with 10,000 blocks. Each process measures from before the first import of what is measured. What
+no world went through is printed, beside what `docs/byzantine-testing.md` says of it.
 
 Exit code 1: a smaller share than `--at-least` of the branches was taken, or of the lines run.
 """

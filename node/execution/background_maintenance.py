@@ -14,7 +14,7 @@ from consensus.runtime.certification import fork_facts
 from consensus.wire.checkpoint_messages import CheckpointCertificate
 from ledger.checkpoint import Checkpoint
 from node.execution.session import CHECKPOINTS_MAX
-from node.execution.snapshots import is_offered
+from node.execution.snapshot_making import is_offered
 from node.execution.store_pruning import prune_below
 from node.home.context import NodeContext
 from node.home.control import Control

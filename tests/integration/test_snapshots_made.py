@@ -11,7 +11,7 @@ import pytest
 from backbone.store import StoreDamaged, StoreReader, StoreWriter
 from backbone.store.files import certificate_folder, segments
 from node.execution.background_maintenance import BackgroundMaintenance
-from node.execution.snapshots import make_snapshot
+from node.execution.snapshot_making import make_snapshot
 from node.home.layout import Home
 from node.home.locks import recovering, removing
 from projections.database import Database

@@ -22,7 +22,7 @@ from ledger.genesis import Genesis
 from node.execution.blocks import BlockSource
 from node.execution.pipeline import PipelineLimits
 from node.execution.session import LogIdentity, Session
-from node.execution.snapshots import make_snapshot, tidy
+from node.execution.snapshot_making import make_snapshot, tidy
 from node.execution.store_pruning import prune_below
 from node.home.final_heads import sources
 from node.home.layout import Home

@@ -142,7 +142,7 @@ class Killing:
 
 
 def test_object_store_never_offers_half_a_snapshot_wherever_the_process_was_killed(tmp_path: Path) -> None:
-    """While it is put there, and while it is removed: as `node.execution.snapshots` does it."""
+    """While it is put there, and while it is removed: as `node.execution.snapshot_making` does it."""
     steps = [(number, is_after) for number in range(2 * len(FILES) + 3) for is_after in (False, True)]
     kills = 0
     for run, (number, is_after) in enumerate(steps):
