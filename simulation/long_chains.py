@@ -108,7 +108,8 @@ class _Maker:
 
     def _quorum(self) -> tuple[int, ...]:
         members = range(len(self._committee))
-        return next(tuple(members[:count]) for count in members if self._committee.is_quorum(members[:count]))
+        counts = range(1, len(members) + 1)
+        return next(tuple(members[:count]) for count in counts if self._committee.is_quorum(members[:count]))
 
     def _final(self, block: Block) -> Certificate:
         vote = Vote(Kind.FINALIZE, FIRST_EPOCH, block.header.view, block.digest, 0)

@@ -143,11 +143,14 @@ def open_intake(
 
 
 def pump(intake: Intake) -> list[Advance | Shown]:
-    """All that the log has now, and what is to be said of it. Raises: LogUnavailable."""
+    """All that the log has now, and what is to be said of it; or what it gave before it became unavailable."""
     found: list[Advance | Shown] = []
     vain = 0
     for _ in range(PUMPS_MAX):
-        more = intake.pump(READ_MAX, 0)
+        try:
+            more = intake.pump(READ_MAX, 0)
+        except LogUnavailable:
+            break
         found.extend(more)
         vain = 0 if more else vain + 1
         if vain == 2:
