@@ -4,17 +4,20 @@ Three times: a bad one, in which the faults of the seed rage while clients produ
 produced must become final everywhere; a quiet one, in which nothing may be said, until one record wakes the chain.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from random import Random
 from typing import ClassVar, Final
 
 from backbone.store import StoredFinal
 from simulation.cast import PARTITIONS, Cast
 from simulation.checkers import CHECKERS
+from simulation.checkers.validity import GAP_MAX
 from simulation.parts.agenda import START_MS
 from simulation.parts.clients import Clients
-from simulation.parts.faults import CALM, Faults, chance, draw
+from simulation.parts.faults import CALM, Faults, chance, draw, draw_clocks
 from simulation.parts.mishaps import Mishap, damaged
+from simulation.parts.partitions import SimRecord
 from simulation.parts.store import SimStore
 from simulation.parts.validator import SimValidator
 from simulation.scene import Scene
@@ -48,7 +51,10 @@ class World(Scene):
     ) -> None:
         """`faults`: None: drawn from the seed. `checkers`: those that watch."""
         random = Random(seed)
-        super().__init__(cast or Cast(), random, draw(random) if faults is None else faults, checkers, trace)
+        self._later = Random(f"faults of {seed}")
+        """Of faults that worlds did not have when their seeds were first drawn."""
+        drawn = replace(draw(random), **draw_clocks(self._later)) if faults is None else faults
+        super().__init__(cast or Cast(), random, drawn, checkers, trace)
         self._clients = Clients(self.genesis, random) if random.randrange(8) == 0 else None
         """Whether records are transactions; else they are rubbish, and as good as any to agree on."""
         self._healed_ms = 0
@@ -64,7 +70,8 @@ class World(Scene):
         views_max = self.views_max()
         self.agenda.run_until(self.agenda.now_ms + HEAL_MS_MAX, is_all_final)
         checkers.on_end("after the heal", views_max)
-        self.agenda.run_until(self.agenda.now_ms + self.settle_ms)
+        ahead_ms = max(validator.furthest_ms for validator in self.validators)
+        self.agenda.run_until(self.agenda.now_ms + self.settle_ms + ahead_ms)
         before = self.log.appended.copy()
         self.agenda.run_until(self.agenda.now_ms + self.quiet_ms)
         checkers.on_quiet(self.log.appended - before)
@@ -141,6 +148,8 @@ class World(Scene):
             for validator in self.validators:
                 self.log.cut(validator.seat, until_ms)
             self._note(0, "sees the log stop", None)
+        if chance(self._later, faults.set_clock):
+            self._set_clocks()
         for validator in self.validators:
             if chance(random, faults.cut):
                 self.log.cut(validator.seat, now_ms + random.randrange(faults.cut_ms_max))
@@ -153,19 +162,40 @@ class World(Scene):
                 self._note(validator.seat, "has a lag of", validator.lag)
             self._wake(validator, now_ms)
 
+    def _set_clocks(self) -> None:
+        """Somebody sets one time of day, or a server of time sets all of them: ahead, or right again."""
+        chosen = self._later.choice((self.validators, [self._later.choice(self.validators)]))
+        ahead_ms = self._later.choice((0, 1, 1)) * self._later.randrange(self.faults.set_clock_ms_max)
+        for validator in chosen:
+            validator.ahead_ms, validator.furthest_ms = ahead_ms, max(ahead_ms, validator.furthest_ms)
+            self._note(validator.seat, "has its clock set ahead by", ahead_ms)
+
     def _rewrite_log(self) -> None:
         """The brokers lose the end of a partition, or the whole topic."""
         random, views = self._random, self.log.views
         if chance(random, self.faults.truncate):
             partition = random.randrange(PARTITIONS)
             view = views[partition]
+            before = view.records
             view.truncate(max(0, view.end_offset - random.choice((1, 2, 5, 20))))
             self._note(0, "sees the log truncated, partition and offset", (partition, view.end_offset))
+            self._send_again(partition, before[len(view.records) :])
         if chance(random, self.faults.recreate):
             topic_id = f"topic-{len(views[0].topic_ids) + 1}"
             for view in views:
                 view.recreate(topic_id)
             self._note(0, "sees the topic recreated as", topic_id)
+
+    def _send_again(self, partition: int, lost: Sequence[SimRecord]) -> None:
+        """Their clients may notice, and send what was lost in whatever order; its last record may lie where it lay."""
+        if not lost or self._later.randrange(2):
+            return
+        others, last = [*lost[:-1]], lost[-1]
+        self._later.shuffle(others)
+        for record in others:
+            self.log.append_again(partition, record.value, 0)
+        gap = last.offset - self.log.views[partition].end_offset
+        self.log.append_again(partition, last.value, gap if 0 <= gap <= GAP_MAX else 0)
 
     def _lose_topics(self) -> None:
         """Safety never rests on what validators said to each other; here it is gone."""
@@ -195,7 +225,7 @@ class World(Scene):
         for adversary in self.adversaries.values():
             adversary.on_heal()
         for validator in self.validators:
-            validator.lag = 0
+            validator.lag = validator.ahead_ms = 0
             validator.journal.tears = False
             self._busy_until_ms[validator.seat] = 0
             self._boot(validator)

@@ -4,6 +4,7 @@ from typing import Final
 
 from simulation.adversaries import Adversary
 from simulation.adversaries.accomplice import Accomplice
+from simulation.adversaries.attacher import Attacher
 from simulation.adversaries.block_forger import BlockForger
 from simulation.adversaries.bulky import Bulky
 from simulation.adversaries.censor import Censor
@@ -75,4 +76,5 @@ ADVERSARIES: Final[dict[str, type[Adversary]]] = {
     "bulky": Bulky,
     "out-of-range": OutOfRange,
     "false-prover": FalseProver,
+    "attacher": Attacher,
 }

@@ -29,6 +29,10 @@ from simulation.checkers.progress import CatchUp, Progress
 from simulation.checkers.publication import Publication
 from simulation.checkers.quorums import Quorums
 from simulation.checkers.validity import Validity
+from simulation.checkers.words.answers import Answers
+from simulation.checkers.words.claims import Claims
+from simulation.checkers.words.promises import Promises
+from simulation.checkers.words.votes import Votes
 from simulation.parts.log import SimLog
 from simulation.parts.signatures import MemoWire, verify_memoised
 from simulation.parts.validator import SimValidator
@@ -41,12 +45,14 @@ _KINDS: Final[tuple[type[Checker], ...]] = (
     Headers,
     Honesty,
     Quorums,
+    Votes,
     Durability,
     Certificates,
     Availability,
     Holders,
     Lag,
     Keeping,
+    Promises,
     Memory,
     Rest,
     NoFalseAlarm,
@@ -55,8 +61,10 @@ _KINDS: Final[tuple[type[Checker], ...]] = (
     RightHalts,
     EqualState,
     Certification,
+    Claims,
     Publication,
     Fairness,
+    Answers,
     Turns,
     Latency,
     Queued,

@@ -29,6 +29,8 @@ class Certificates(Checker):
         what = f"the certificate of view {certificate.view} that v{validator.index} holds"
         if len(set(members)) != len(members):
             raise Violation(f"{what} counts a member twice")
+        if certificate.proposal is not None and not self.subject.wire.is_authentic(certificate.proposal):
+            raise Violation(f"{what} comes with a proposal that its leader never signed")
         if 3 * sum(powers[member] for member in members) <= 2 * sum(powers):
             raise Violation(f"{what} has no quorum")
         for member, signature in certificate.signatures:

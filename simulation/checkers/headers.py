@@ -33,7 +33,9 @@ class Headers(Checker):
         proposal = self._first.get(message.digest)
         if proposal is None or message.view != proposal.view:
             return
-        ahead_ms = proposal.block.header.time_ms - validator.clock.read_ms(self.subject.log.now_ms)
+        ahead_ms = (
+            proposal.block.header.time_ms - validator.clock.read_ms(self.subject.log.now_ms) - validator.furthest_ms
+        )
         parent = self._first.get(proposal.block.header.parent_digest)
         is_next = parent is not None and proposal.block.header.time_ms == parent.block.header.time_ms + 1
         if ahead_ms > DRIFT_MS_MAX and not is_next:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from simulation.mutants.mutant import Mutant
+from simulation.mutants.outside import OUTSIDE
 from simulation.mutants.refusals import REFUSALS
 from simulation.mutants.rules import RULES
 from simulation.mutants.threads import THREADS
@@ -11,4 +12,4 @@ from simulation.mutants.words import WORDS
 
 __all__ = ["MUTANTS", "Mutant"]
 
-MUTANTS: Final[tuple[Mutant, ...]] = (*RULES, *REFUSALS, *UPKEEP, *THREADS, *WORDS)
+MUTANTS: Final[tuple[Mutant, ...]] = (*RULES, *REFUSALS, *UPKEEP, *THREADS, *WORDS, *OUTSIDE)

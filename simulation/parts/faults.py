@@ -55,11 +55,18 @@ class Faults:
     """Per second and validator: its executor falls behind or catches up."""
     clock_offset_ms_max: int = 0
     clock_drift_ppm_max: int = 0
+    set_clock: int = 0
+    """Per second: a time of day is set wrong, or all of them; or right again, as the heal sets them."""
+    set_clock_ms_max: int = 0
+    """How far ahead."""
 
 
 CALM = Faults()
 """Nothing goes wrong; records take a few milliseconds."""
 
+
+SET_CLOCK_MS_MAX: Final = 30_000
+"""Far more than blocks may be ahead of a voter."""
 
 FAULTS: Final[Mapping[str, Mapping[str, int]]] = {
     "lose": {"lose": 100},
@@ -80,6 +87,7 @@ FAULTS: Final[Mapping[str, Mapping[str, int]]] = {
     "stall": {"stall": 100, "stall_ms_max": 5_000},
     "lag": {"lag": 100},
     "clock": {"clock_offset_ms_max": 2_000, "clock_drift_ppm_max": 20_000},
+    "set-clock": {"set_clock": 400, "set_clock_ms_max": SET_CLOCK_MS_MAX},
 }
 """Every fault by name, as harsh as it gets when it is asked for by that name."""
 
@@ -122,6 +130,11 @@ def draw(random: Random) -> Faults:
         remake=random.choice((0, 0, 0, 0, 0, 0, 0, 200)),
         rebuild=random.choice((0, 0, 0, 0, 0, 0, 0, 300)),
     )
+
+
+def draw_clocks(random: Random) -> dict[str, int]:
+    """Of one seed: how clocks are set; of a chance of its own, like all that came to be drawn after others."""
+    return {"set_clock": random.choice((0, 0, 0, 100, 400)), "set_clock_ms_max": SET_CLOCK_MS_MAX}
 
 
 def chance(random: Random, per_mille: int) -> bool:

@@ -302,6 +302,12 @@ class SimLog:
         record = view.append(value, gap=int(self._random.randrange(8) == 0))
         self.written.add((view.topic_id, partition, record.offset, value))
 
+    def append_again(self, partition: int, value: bytes, gap: int) -> None:
+        """A client's record that was lost is appended once more, so many offsets behind the last one."""
+        view = self.views[partition]
+        record = view.append(value, gap)
+        self.written.add((view.topic_id, partition, record.offset, value))
+
     def fetch_records(self, seat: int, take: Callable[[], None]) -> None:
         """Let a validator read, after a while, all records that are there by then."""
         slow_ms = self._random.randrange(self.faults.slow_intake_ms_max + 1)

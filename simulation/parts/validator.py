@@ -6,7 +6,6 @@ from random import Random
 from typing import Protocol
 
 from backbone.intake.intake import Intake
-from backbone.log import LogUnavailable
 from backbone.store import StoredFinal, StoredRecord
 from consensus.core.events import Fetch, Reread
 from consensus.core.timers import ConsensusSettings
@@ -99,6 +98,10 @@ class SimValidator:
         self.died: Exception | None = None
         """Of an error that production code should never raise."""
         self.lag = 0
+        self.ahead_ms = 0
+        """How far its time of day is ahead of its clock, since somebody set it wrong."""
+        self.furthest_ms = 0
+        """The furthest that it ever was so."""
         self.life = 0
         """How often the process has died."""
         self.positions: dict[str, int] = {}
@@ -182,10 +185,7 @@ class SimValidator:
     def read_records(self) -> None:
         """The intake reads what the log has, and tells. Raises: Crashed."""
         assert self.intake is not None
-        try:
-            self.waiting += pump(self.intake)
-        except LogUnavailable:
-            return
+        self.waiting += pump(self.intake)
 
     def carry_out(self, request: Reread | Fetch, found: Sequence[StoredRecord] | None) -> None:
         """The intake does what it was asked; `found`: what others hold of it. Raises: Crashed."""
@@ -210,6 +210,7 @@ class SimValidator:
         if self.lag != self.measured_lag:
             self.measured_lag = self.lag
             loop.measure_lag(self.lag, shown_ms)
+        loop.set_clock(self.ahead_ms, shown_ms)
         if not self.lag and self.executor.execute(self.store.finals):
             loop.take(Claims(self.executor.newest()), shown_ms)
         loop.end_turn(shown_ms)

@@ -27,7 +27,7 @@ class PortFaults:
     stop: int = 0
     """Per second and validator: the process is asked to end, and does so as it does in production."""
     queue_max: int = 10_000
-    """Records that a producer takes between two polls."""
+    """Records that a producer takes between two polls. Nothing heals that."""
     share: float = 1.0
     """Of the switch points, how many are one."""
     slowness: int = 1
@@ -75,7 +75,7 @@ def only_ports(names: Iterable[str]) -> PortFaults:
 
 def healed(faults: PortFaults) -> PortFaults:
     """What is left of them when the world heals."""
-    return replace(NO_PORT_FAULTS, slowness=faults.slowness)
+    return replace(NO_PORT_FAULTS, slowness=faults.slowness, queue_max=faults.queue_max)
 
 
 class Points:

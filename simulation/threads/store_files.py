@@ -41,11 +41,18 @@ class SyncedTo:
         for path, size in self.sizes.items():
             data = path.read_bytes() if path.exists() else b""
             if len(data) > size:
-                kept = random.randrange(size, len(data))
-                missing = len(data) - kept
-                rest = random.choice((b"", bytes(missing), random.randbytes(missing)))
-                path.write_bytes(data[:kept] + rest)
+                path.write_bytes(data[:size] + _torn(data[size:], random))
         self.sizes.clear()
+
+
+def _torn(data: bytes, random: Random) -> bytes:
+    """What a crash leaves of bytes that were not synced: a part, and behind it nothing, zeros or noise; or, since a
+    disk writes in any order, zeros within it and the end as it was to be."""
+    kept = random.randrange(len(data))
+    missing = len(data) - kept
+    end = random.randrange(missing + 1)
+    hole = bytes(missing - end) + data[len(data) - end :]
+    return data[:kept] + random.choice((b"", bytes(missing), random.randbytes(missing), hole))
 
 
 class TornFile(DiskFile):

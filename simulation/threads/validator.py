@@ -105,8 +105,6 @@ class ThreadedValidator(SimValidator):
         then, and read after the heal, how many turns had ended."""
         self._turns = 0
         """How many turns of this life have ended."""
-        self.ahead_ms = 0
-        """How far its wall clock is ahead of the time that has passed."""
         self._told = 0
         """How many checkpoints there were when this life's process last asked for them."""
         self.news = Bell(host.scheduler, "clients' records")
