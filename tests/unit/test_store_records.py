@@ -28,6 +28,23 @@ def test_what_was_appended_is_read_back_with_gaps_nulls_and_empty_values(tmp_pat
         assert writer.head(0) == LogHead(0, 0, 10, records[-1].chain_digest)
 
 
+@pytest.mark.parametrize("late", [1, 2, 3])
+def test_who_has_read_to_the_end_goes_on_with_what_came_there_before_the_next_segment(
+    tmp_path: Path, late: int
+) -> None:
+    """The writer appends to the segment that a reader has just read, and begins another."""
+    records = chained(numbered(8))
+    with StoreWriter(tmp_path, segment_bytes=100 * (2 + late)) as writer:
+        writer.append(0, records[:2])
+        reading = StoreReader(tmp_path).held(0, 0, 100)
+        found = [next(reading)]
+        for record in records[2:]:
+            writer.append(0, [record])
+        assert len(list((tmp_path / "partition-00000").iterdir())) > 1
+        found += reading
+    assert found == records
+
+
 def test_a_range_holds_offsets_from_its_start_and_below_its_end(tmp_path: Path) -> None:
     records = chained(numbered(100))
     with StoreWriter(tmp_path, segment_bytes=SMALL) as writer:
