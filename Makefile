@@ -6,7 +6,7 @@ BIN := .venv/bin
 # Beside each other: one more than there are cores, since many tests wait for what they started.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
-.PHONY: setup demo check test browser clients simulate nightly mutants soak faults bench kafka rules lock clean
+.PHONY: setup demo check test browser clients simulate nightly mutants coverage-by-worlds soak faults bench kafka rules lock clean
 
 setup: .venv/.ready
 
@@ -78,6 +78,10 @@ nightly: setup
 
 mutants: setup
 	$(BIN)/momus simulate --mutants
+
+# Which branches of consensus and of the intake no world goes through; half an hour on two cores.
+coverage-by-worlds: setup
+	$(BIN)/python -m tests.coverage_by_worlds
 
 bench: setup
 	$(BIN)/momus bench

@@ -35,8 +35,10 @@ KILL_WORLDS_MAX: Final = 40
 """Within so many worlds every planted bug must be found."""
 LONG_EVERY: Final = 700
 LONG_BLOCKS: Final = 10_000
+OLD_EVERY: Final = 47
+OLD_BLOCKS: Final = 1_200
 FORK_EVERY: Final = 37
-"""A prime beside the sizes that consecutive seeds have."""
+"""Primes, so that each comes with all sizes."""
 FORKING: Final = "accomplice"
 """What makes forks, with enough of its kind."""
 _CHUNK: Final = 4
@@ -60,7 +62,7 @@ class Plan:
     kind: str = ANY
     """Of what kind the world is; `any`: every third seed's validators run in threads, all others' in turns."""
     blocks: int | None = None
-    """How many are final when the world begins. None: 10,000 in one world of 700, else 0. None in worlds that fork."""
+    """How many are final when the world begins. None: the seed says. None in worlds that fork."""
 
     @property
     def is_plain(self) -> bool:
@@ -77,13 +79,20 @@ class Plan:
     @property
     def is_threaded(self) -> bool:
         """Whether production's driver runs as it is, under the scheduler. Never in a world that is to fork."""
-        return not self.may_fork and (self.kind == THREADS or (self.kind == ANY and self.seed % 3 == 0))
+        return (
+            not self.may_fork
+            and self.history == 0
+            and (self.kind == THREADS or (self.kind == ANY and self.seed % 3 == 0))
+        )
 
     @property
     def history(self) -> int:
-        """How many blocks are final when the world begins."""
-        is_long = self.seed % LONG_EVERY == LONG_EVERY - 1 and self.adversary == self.faults == ANY
-        return (LONG_BLOCKS if is_long else 0) if self.blocks is None else self.blocks
+        """How many blocks are final when the world begins: of plain worlds 10,000 in one of 700, 1,200 in one of 47."""
+        if self.blocks is not None:
+            return self.blocks
+        if self.seed % LONG_EVERY == LONG_EVERY - 1 and self.adversary == self.faults == ANY:
+            return LONG_BLOCKS
+        return OLD_BLOCKS if self.is_plain and self.seed % OLD_EVERY == OLD_EVERY - 1 else 0
 
     def command(self) -> str:
         """The command that replays it."""

@@ -31,10 +31,6 @@ class Tally:
         """What one member said; more than one vote is a fault."""
         return [votes[member] for votes in self._by_digest.values() if member in votes]
 
-    def members(self) -> set[int]:
-        """Who voted at all."""
-        return {member for votes in self._by_digest.values() for member in votes}
-
     def certificate(self, digest: bytes, committee: Committee) -> Certificate | None:
         """The certificate for a block, if there is a quorum."""
         votes = self._by_digest.get(digest, {})

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from consensus.wire.fork_evidence import culprits
-from consensus.wire.messages import Kind, Proposal, Statement, Vote
+from consensus.wire.messages import Block, Kind, Proposal, Statement, Vote
 from ledger.committee import Committees
 from simulation.checkers.checker import Checker, Evidence, Subject, Violation
 from simulation.checkers.leaders import leader
@@ -70,16 +70,23 @@ class CompleteEvidence(Checker):
 
 
 class Guilt(Checker):
-    """`culprits` over all that the topics hold in the end. Topics may have lost what evidence was made of."""
+    """`culprits` over all that the topics hold in the end. Topics may have lost what evidence was made of. Not where a
+    history was made: who is behind it votes in views in which its key has signed that."""
 
     def __init__(self, subject: Subject) -> None:
         super().__init__(subject)
         self._shown: dict[int, list[Evidence]] = {}
+        self._is_made = False
+
+    def on_history(self, blocks: Sequence[Block], late: int) -> None:
+        self._is_made = True
 
     def on_evidence(self, validator: SimValidator, evidence: Evidence) -> None:
         self._shown.setdefault(evidence.accused, []).append(evidence)
 
     def on_quiet(self, appended: Mapping[int, int]) -> None:
+        if self._is_made:
+            return
         genesis, values = self.subject.genesis, self.subject.log.all_values()
         named = {member for _, member in culprits(genesis, Committees.of(genesis), values, verify_memoised)}
         for member in sorted(named.intersection(self.subject.honest_members)):
