@@ -1,16 +1,20 @@
 """`momus sql`: read-only SQL on the node's database: one query, or psql."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from decimal import Decimal
 from math import isfinite
 from typing import Annotated, Any
 
 import psycopg
 import typer
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.json import set_json_loads
+from psycopg.types.string import TextLoader
 
 from cli.database import reading, reading_only
 from cli.options import DEFAULT_HOME, HomeOption, JsonOption
@@ -38,7 +42,8 @@ def command(
     Without a query psql is opened, or given what comes by standard input.
 
     --json prints {"columns": [...], "rows": [[...]], "truncated": bool}. Numbers that not every reader of JSON keeps
-    exact, integers of more than 53 bits and all of numeric, are text. Exit codes: 1 the statement is wrong.
+    exact, integers of more than 53 bits, all of numeric, and such numbers in jsonb, are text. Exit codes: 1 the
+    statement is wrong.
     """
     place = Home(home.absolute())
     settings = place.settings(dict(os.environ))
@@ -92,6 +97,7 @@ def _run(database: psycopg.Connection, query: str, rows_max: int, as_json: bool)
     """Raises: Failure where the statement is wrong."""
     try:
         with database.transaction(force_rollback=True), database.cursor() as cursor:
+            _read_json(cursor, as_json)
             # A query fixes the mode of a transaction, and only one statement can be prepared at a time.
             cursor.execute("select 1")
             cursor.execute(query.encode(), prepare=True)
@@ -110,6 +116,28 @@ def _run(database: psycopg.Connection, query: str, rows_max: int, as_json: bool)
         return
     show_rows(columns, [[_text(value) for value in row] for row in rows[:rows_max]])
     note(f"{len(rows[:rows_max])} rows{' (there are more; --rows-max shows them)' if is_truncated else ''}")
+
+
+def _read_json(cursor: psycopg.Cursor[Any], as_json: bool) -> None:
+    """Numbers in json and jsonb know no bound: a person is shown what Postgres writes, a program exact values."""
+    if as_json:
+        set_json_loads(_loads, cursor)
+        return
+    for name in ("json", "jsonb"):
+        cursor.adapters.register_loader(name, TextLoader)
+
+
+def _loads(text: str | bytes) -> Any:
+    """Python reads no integer of more than 4,300 digits, and rounds a fraction to a double; numeric does neither."""
+    return json.loads(text, parse_int=_number, parse_float=_number)
+
+
+def _number(written: str) -> int | float | str:
+    """A number of JSON where a double holds it exactly as it is written, else its text."""
+    near = float(written)
+    if not isfinite(near) or Decimal(repr(near)) != Decimal(written) or abs(near) > _EXACT_MAX:
+        return written
+    return near if any(mark in written for mark in ".eE") else int(written)
 
 
 def _plain(value: object) -> Any:

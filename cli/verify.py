@@ -45,14 +45,16 @@ def command(
 
 
 def _proof(path: Path, size_max: int) -> bytes:
-    """The bytes of a proof file, whether they stand there themselves, in hex, or in an answer of the API."""
+    """The bytes of a proof file, whether they stand there themselves, in hex (bare, or quoted as JSON quotes it), or in
+    an answer of the API."""
     data = _read(path, _ANSWER_BYTES_MAX)
     if data.startswith(PREFIX):
         return data[: size_max + 1]
     try:
-        text = data.decode().strip()
-        answer: Any = json.loads(text) if text.startswith("{") else {"file": text}
-        return bytes.fromhex((answer.get("proof") or answer)["file"])[: size_max + 1]
+        text = data.decode("utf-8-sig").strip()
+        answer: Any = json.loads(text) if text.startswith(("{", '"')) else text
+        written = answer if isinstance(answer, str) else (answer.get("proof") or answer)["file"]
+        return bytes.fromhex(written)[: size_max + 1]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return data[: size_max + 1]
 

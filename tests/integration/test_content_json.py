@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cli.sql import _run
 from projections.maintenance.migrate import migrate
 
 pytestmark = pytest.mark.postgres
@@ -114,3 +115,27 @@ def test_a_number_counts_where_it_is_one(reader: Reader, content: str, is_shown:
 def test_what_jsonb_cannot_hold_of_a_text_is_replaced(reader: Reader, content: str, text: str) -> None:
     assert shown(reader, content) == text
     assert shown(reader, f"[{content}, {{{content}: 7}}]") == [text, {text: 7}]
+
+
+@pytest.mark.parametrize(
+    ("content", "printed"),
+    [
+        ('{"a": 1.5, "b": [2, null, true]}', {"a": 1.5, "b": [2, None, True]}),
+        ("9" * 5_000, "9" * 5_000),
+        ("1" * 4_000 + "e399", "1" * 4_000 + "0" * 399),
+        ("[9223372036854775807]", ["9223372036854775807"]),
+        ('{"amount": 123456789012345678.01}', {"amount": "123456789012345678.01"}),
+        ("[0.1234567890123456789]", ["0.1234567890123456789"]),
+        ("1e309", "1" + "0" * 309),
+        ("9007199254740993.5", "9007199254740993.5"),
+    ],
+)
+def test_a_query_prints_every_content_and_rounds_no_number_of_it(
+    reader: Reader, content: str, printed: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = f"select api.content_json(convert_to('{content}', 'UTF8'))"
+    _run(reader, query, 1, as_json=True)
+    assert json.loads(capsys.readouterr().out)["rows"] == [[printed]]
+    _run(reader, query, 1, as_json=False)
+    (as_postgres_writes_it,) = reader.execute(f"{query}::text").fetchone() or ()
+    assert as_postgres_writes_it in capsys.readouterr().out

@@ -74,6 +74,8 @@ def test_every_kind_is_told_as_json(
     [
         lambda data: data.hex(),
         lambda data: data.hex() + "\n",
+        lambda data: f'"{data.hex()}"\n',
+        lambda data: "\ufeff" + data.hex() + "\r\n",
         lambda data: json.dumps({"exists": True, "row": {}, "file": data.hex()}),
         lambda data: json.dumps({"object": "00", "content": "\u0000" * 200_000, "proof": {"file": data.hex()}}),
     ],
@@ -103,6 +105,9 @@ def test_a_proof_is_taken_as_the_api_answers_it(
         '{"proof": []}',
         '{"proof": {"file": null}}',
         "c30",
+        '"c301"',
+        '"c301',
+        '"',
         "[" * 10_000,
         "[]",
     ],
