@@ -97,7 +97,7 @@ LOG: Final = (
 
 STORE: Final = (
     _store.gauge("store_bytes", "bytes", "Size of the store's files."),
-    _store.gauge("disk_free_bytes", "bytes", "Free for this node on the disk of its home."),
+    _store.gauge("disk_free_bytes", "bytes", "Free for this node on the fullest disk of its home."),
     _store.gauge("execution_lag_records", "records", "Final, and not in the database."),
     _store.gauge("certified_height_blocks", "blocks", "Height of the newest certified checkpoint that order knows."),
 )

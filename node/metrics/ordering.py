@@ -14,6 +14,7 @@ from ledger.genesis import Genesis
 from ledger.header import Header
 from node.home.layout import Home
 from node.metrics.values import Values
+from node.process.room import rooms
 
 ENDS_S: Final = 5.0
 """How often the log is asked where its partitions end, and the store how large it is."""
@@ -130,8 +131,7 @@ class OrderMetrics:
         self._asked_at = time.monotonic()
         self.values.set("momus_store_bytes", size_bytes(self._home.store))
         self.values.set("momus_consensus_journal_bytes", self._home.journal_file.stat().st_size)
-        disk = os.statvfs(self._home.path)
-        self.values.set("momus_disk_free_bytes", disk.f_bavail * disk.f_frsize)
+        self.values.set("momus_disk_free_bytes", min((room.free_bytes for room in rooms(self._home)), default=0))
         try:
             ends = log.ends(self._topic)
         except (LogUnavailable, TopicMissing):

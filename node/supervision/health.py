@@ -4,10 +4,8 @@ and the log.
 Made of files that its processes write; asks nobody. What they add up to `node.supervision.verdict` decides.
 """
 
-import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from backbone.store import StoreDamaged, StoreReader
@@ -21,6 +19,7 @@ from node.home.progress import ProgressFile
 from node.home.pulse import Pulse, monotonic_ms, read_pulse
 from node.home.status import StatusFile
 from node.ordering.clock import read_doubted_ms
+from node.process.room import rooms
 from node.settings.tree import Settings
 from node.supervision.process_names import NEEDED, optional_processes
 from node.supervision.verdict import Facts, Finding, decide, silent_validators, waiting_records
@@ -81,7 +80,7 @@ def _of_files(home: Home, settings: Settings) -> Facts:
     is_embedded = settings.postgres.url_file is None and settings.postgres.url == "embedded"
     needed = ("supervisor", *NEEDED, *(("postgres",) if is_embedded else ()))
     wanted = optional_processes(settings)
-    facts = Facts(
+    return Facts(
         now_ms=monotonic_ms(),
         wall_ms=time.time_ns() // 1_000_000,
         needed={name: StatusFile(home.status_file(name)).read() for name in needed},
@@ -89,11 +88,8 @@ def _of_files(home: Home, settings: Settings) -> Facts:
         paused=ControlFile(home.control_file).read().paused,
         pulses=dict(_pulses(home, (*NEEDED, *wanted))),
         drift_ms=settings.order.drift_ms,
+        rooms=tuple(rooms(home)),
     )
-    with suppress(OSError):
-        disk = os.statvfs(home.path)
-        return replace(facts, free_bytes=disk.f_bavail * disk.f_frsize, is_read_only=bool(disk.f_flag & os.ST_RDONLY))
-    return facts
 
 
 def _pulses(home: Home, names: tuple[str, ...]) -> Iterator[tuple[str, Pulse]]:

@@ -15,6 +15,7 @@ from node.home.known_peers import FRESH, Peer
 from node.home.pulse import Part, Pulse
 from node.home.status import Status
 from node.ordering.clock import what_is_wrong
+from node.process.room import Room
 
 DOWN_MS: Final = 5_000
 """Of a dependency: so long without an answer. Of a process: so long without a word."""
@@ -22,8 +23,6 @@ STALLED_MS: Final = 10_000
 """Of work: so long without a step, while there is something to do."""
 BEHIND_BLOCKS_MAX: Final = 100
 """Fewer are on their way."""
-DISK_BYTES_MIN: Final = 256 << 20
-"""With less free space, writing ends soon, or has ended."""
 REASONS_MAX: Final = 16
 _NUMBERS: Final = re.compile(r"\d[\d,]*")
 """A sentence says the same of the same, whatever it counts."""
@@ -110,8 +109,7 @@ class Facts:
     executed_height: int = 0
     clock_doubted_ms: int = 0
     drift_ms: int = 0
-    free_bytes: int = DISK_BYTES_MIN
-    is_read_only: bool = False
+    rooms: Sequence[Room] = ()
     committee: Committee | None = None
     peers: Sequence[Peer] = ()
     """Of all validators, where this node hears of them."""
@@ -190,10 +188,10 @@ def _silent(facts: Facts) -> Iterator[Finding]:
 
 
 def _disk(facts: Facts) -> Iterator[Finding]:
-    if facts.is_read_only:
-        yield Finding("disk", "The disk of the home can only be read")
-    elif facts.free_bytes < DISK_BYTES_MIN:
-        yield Finding("disk", f"The disk of the home is full: {facts.free_bytes >> 20:,} MiB are free")
+    for room in facts.rooms:
+        wrong = room.what_is_wrong()
+        if wrong is not None:
+            yield Finding("disk", wrong, about=room.of)
 
 
 def _parts(facts: Facts) -> Iterator[Finding]:

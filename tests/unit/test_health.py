@@ -80,6 +80,18 @@ def test_a_node_that_runs_and_is_where_the_others_are_is_ready(home: Home) -> No
 
 
 @pytest.mark.parametrize(
+    ("folder", "what"),
+    [("journal", "the journal"), ("pg", "the embedded Postgres")],
+)
+def test_a_folder_on_a_disk_of_its_own_is_watched_too(home: Home, folder: str, what: str) -> None:
+    place = home.path / folder
+    if place.exists():
+        place.rmdir()
+    place.symlink_to("/proc")  # nothing is free there
+    assert reasons(home) == [f"The disk of {what} is full: 0 MiB are free."]
+
+
+@pytest.mark.parametrize(
     ("state", "pid", "said"),
     [
         (status.STARTING, None, "order is starting: why."),

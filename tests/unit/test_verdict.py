@@ -10,9 +10,9 @@ from node.home import status
 from node.home.known_peers import EXPIRED, FRESH, Peer, State
 from node.home.pulse import Part, Pulse
 from node.home.status import Status
+from node.process.room import BYTES_MIN, FILES_MIN, Room
 from node.supervision.verdict import (
     CODES,
-    DISK_BYTES_MIN,
     DOWN_MS,
     PHRASES,
     STALLED_MS,
@@ -156,8 +156,9 @@ def test_what_stood_still_before_a_process_died_is_told_after_it_has_started_aga
         ({"paused": ["execute"]}, "paused"),
         ({"wanted": {"effects": process("effects", status.STARTING, "the log does not answer")}}, "process"),
         ({"wanted": {"api": process("api", status.CRASHED)}}, "process"),
-        ({"free_bytes": DISK_BYTES_MIN - 1}, "disk"),
-        ({"is_read_only": True}, "disk"),
+        ({"rooms": [Room("the home", BYTES_MIN), Room("the store", BYTES_MIN - 1)]}, "disk"),
+        ({"rooms": [Room("the home", BYTES_MIN, FILES_MIN - 1), Room("the store", BYTES_MIN, FILES_MIN)]}, "disk"),
+        ({"rooms": [Room("the home", BYTES_MIN, is_read_only=True)]}, "disk"),
         ({"executed_height": 7, "final_height": 108}, "behind"),
         ({"clock_doubted_ms": 60_000}, "clock"),
         ({"final_time_ms": NOW + 60_000}, "clock"),
