@@ -27,7 +27,7 @@ from consensus.runtime.errors import ForkFound, SecondInstance, ValidatorHalt
 from consensus.runtime.ports import LoopPorts
 from consensus.wire.checkpoint_messages import speaks_of_checkpoints
 from consensus.wire.final_blocks import BlockReader, encode_block
-from consensus.wire.messages import Block, Certificate, Kind, Wire, statement_kind
+from consensus.wire.messages import Block, Certificate, Kind, Vote, Wire, statement_kind
 from consensus.wire.topics import COMPLETE, consensus_topics
 from ledger import digests
 from ledger.checkpoint import Checkpoint
@@ -65,7 +65,7 @@ class Loop:
     """One validator. Raises from all but `status`: ValidatorHalt, StoreFailed."""
 
     def __init__(self, ports: LoopPorts, settings: ConsensusSettings, boot: Boot, now_ms: int) -> None:
-        """Boot: `boot` says what disk and own topic hold. Nothing leaves before the first `end_turn`."""
+        """Boot: `boot` says what disk and own topic hold. Nothing leaves before the first `take` or `end_turn`."""
         genesis = ports.genesis
         self._ports = ports
         self._wire = Wire(genesis, ports.committees, ports.verify)
@@ -85,8 +85,9 @@ class Loop:
         self._timer: int | None = None
         self._finals: deque[events.Finalize] = deque()
         self._finalization: Certificate | None = None
-        self._unsent = list(boot.unsent)
-        self._sends: list[tuple[str, bytes]] = []
+        self._unsent = boot.unsent
+        self._sends: list[tuple[str, bytes, int | None]] = []
+        """Topic, value, and of a vote that is said again its view."""
         self._rereading: Counter[int] = Counter()
         self._advances: dict[int, tuple[int, list[Entry]]] = {}
         self.counts: Counter[str] = Counter()
@@ -98,6 +99,7 @@ class Loop:
 
     def take(self, item: object, now_ms: int) -> None:
         """Take in one thing that was read: an advance of the store, a restart of one, or a record of a topic."""
+        self._send_unsent()
         match item:
             case Advance(partition=partition, incarnation=incarnation, entries=entries):
                 if not self._rereading[partition]:
@@ -229,7 +231,8 @@ class Loop:
                 self._finals.append(action)
                 self._ports.journal.add_final(floor, encode_block(block.header_bytes, block.proof), checkpoint)
             case events.Send(message):
-                self._send_to(self._own_topic, self._wire.encode(message))
+                view = message.view if isinstance(message, Vote) else None
+                self._sends.append((self._own_topic, self._wire.encode(message), view))
             case events.SetTimer(at_ms):
                 self._timer = at_ms
             case events.Reread():
@@ -357,19 +360,27 @@ class Loop:
     def _let_out(self, now_ms: int) -> None:
         """The only place from which anything leaves: after the journal's commit."""
         journal, outbox = self._ports.journal, self._ports.outbox
+        self._send_unsent()
         sends, self._sends = self._sends, []
-        unsent, self._unsent = self._unsent, []
         if self._finalization is not None:
             journal.add_finalization(self._finalization.view, self._wire.encode(self._finalization))
             self._finalization = None
-        for value in (*unsent, *journal.commit()):  # what an earlier life signed first: what is new may rest on it
+        for value in journal.commit():
             outbox.send(self._own_topic, value)
-        for topic, value in sends:
-            outbox.send(topic, value)
+        for topic, value, view in sends:
+            if view is None or view > self.core.state.views.final_view:  # else over since: its records may be given up
+                outbox.send(topic, value)
         for _ in range(min(STORED_MAX, len(self._finals))):
             self._store(self._finals.popleft(), now_ms)
         if journal.is_grown and not self._finals:
             journal.compact(self._current_positions())
+
+    def _send_unsent(self) -> None:
+        """What an earlier life signed, before anything is taken: what is new may rest on it, and the records that it
+        promised may be given up."""
+        unsent, self._unsent = self._unsent, ()
+        for value in unsent:
+            self._ports.outbox.send(self._own_topic, value)
 
     def _store(self, final: events.Finalize, now_ms: int) -> None:
         block = final.block
@@ -381,7 +392,7 @@ class Loop:
         self._keeper.on_final(block.header.height, block.digest, value, final.is_own, now_ms)
 
     def _send_to(self, topic: str, value: bytes) -> None:
-        self._sends.append((topic, value))
+        self._sends.append((topic, value, None))
 
     def _publish(self, value: bytes) -> None:
         self._ports.outbox.send(self._blocks_topic, value)

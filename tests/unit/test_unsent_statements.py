@@ -26,3 +26,13 @@ def test_a_vote_of_an_earlier_life_leaves_before_the_proposal_that_rests_on_it()
     said = [bench.bench.wire.decode(value) for value in bench.sent]
     proposed = [at for at, message in enumerate(said) if isinstance(message, Proposal) and message.view == last + 1]
     assert said.index(nullify(last, 0)) < proposed[0]
+
+
+def test_it_leaves_before_anything_is_taken() -> None:
+    """What is taken may end the view, and have records dropped that the vote promised."""
+    bench = LoopBench(1, holds_records=False, journaled=[nullify(1, 0)])
+    assert bench.sent == []
+    bench.take(bench.topics[1], b"anything")
+    assert bench.sent == [bench.bench.wire.encode(nullify(1, 0))]
+    bench.end_turn()
+    assert bench.sent.count(bench.bench.wire.encode(nullify(1, 0))) == 1
