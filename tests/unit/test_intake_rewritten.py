@@ -428,6 +428,10 @@ HELD = 3_000
 
 @pytest.fixture
 def held(reading: Reading) -> list[StoredRecord]:
+    return fill(reading)
+
+
+def fill(reading: Reading) -> list[StoredRecord]:
     """Many records that are held, of which 100 are final."""
     reading.append(*(b"record %d" % number for number in range(HELD)))
     while reading.intake.pump(1_000, 0):
