@@ -16,7 +16,6 @@ from backbone.intake.retained_records import RetainedRecords
 from backbone.log import Log, LogRecord
 from backbone.store import StoredRecord, StoreFailed, StoreReader, StoreWriter
 from consensus.runtime.boot import Boot
-from consensus.runtime.clock import SteadyClock
 from consensus.runtime.journal import Journal
 from consensus.runtime.loop import Loop
 from consensus.runtime.ports import LoopPorts, Ports
@@ -182,7 +181,6 @@ class ThreadedValidator(SimValidator):
     def _main(self) -> None:
         """As `node.ordering.process` does."""
         threads = VirtualThreads(self.scheduler, cast(Process, self.process))
-        clock = SteadyClock(lambda: self._now_ms() / 1000, lambda: (self._now_ms() + self.ahead_ms) / 1000)
         on_durable = partial(self.host.on_durable, self.seat)
         self.store.on_durable = self.store.retained.on_durable = on_durable
         stores, stored = self._open_store()
@@ -201,8 +199,7 @@ class ThreadedValidator(SimValidator):
             lag=self._measure_lag,
             claims=self._claims,
             now_ms=self._now_ms,
-            ahead_ms=clock.ahead_ms,
-            on_final=lambda final: clock.vouch(final.header.time_ms),
+            ahead_ms=lambda: self.ahead_ms,
             on_durable=on_durable,
             report=partial(self.host.on_report, self.seat),
             verify=self.processor.verifying(verify_memoised),

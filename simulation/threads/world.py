@@ -1,6 +1,7 @@
 """Worlds in which each validator is a process of virtual threads: production's driver as it is, under a scheduler."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from os import W_OK, access
 from pathlib import Path
 from random import Random
@@ -63,20 +64,23 @@ class ThreadedWorld(World):
     def run(self) -> None:
         """Raises: Violation."""
         try:
-            with TemporaryDirectory(prefix="momus-world-", dir=_MEMORY if access(_MEMORY, W_OK) else None) as folder:
-                self.folder = Path(folder)
-                self._live()
+            with self.disks():
+                super().run()
         except (Deadlock, Livelock) as error:
             raise Violation(str(error)) from error
 
-    def _live(self) -> None:
-        try:
-            super().run()
-        finally:
-            self.counts["switches"] = self.scheduler.switches
-            self.scheduler.close()
-            for validator in self._threaded():
-                validator.close()
+    @contextmanager
+    def disks(self) -> Iterator[None]:
+        """While validators live: a folder for their stores. All that is left of them is killed at the end."""
+        with TemporaryDirectory(prefix="momus-world-", dir=_MEMORY if access(_MEMORY, W_OK) else None) as folder:
+            self.folder = Path(folder)
+            try:
+                yield
+            finally:
+                self.counts["switches"] = self.scheduler.switches
+                self.scheduler.close()
+                for validator in self._threaded():
+                    validator.close()
 
     def is_all_final(self) -> bool:
         """See `World`; a process that has just ended by itself is waited for."""

@@ -37,7 +37,7 @@ class KillingWorld(ThreadedWorld):
 
     def live(self) -> None:
         """A short life, all checkers watching; then peace."""
-        try:
+        with self.disks():
             for number in range(RECORDS):
                 self.agenda.plan(START_MS + 100 * number, self._produce, number)
             for validator in self.validators:
@@ -46,8 +46,6 @@ class KillingWorld(ThreadedWorld):
             is_all_final = self.checkers.progress.is_all_final
             self.agenda.run_until(START_MS + 100 * RECORDS)
             self.agenda.run_until(START_MS + SECONDS * 1000, is_all_final)
-        finally:
-            self.scheduler.close()
 
 
 @lru_cache(1)
