@@ -54,8 +54,8 @@ def test_fork_is_shown_and_its_culprits_are_named(adversary: str, validators: in
 
 def test_culprits_are_named_among_lost_records_crashes_and_wrong_clocks() -> None:
     found = [
-        *forks(4, 2, "twins", "any", (0, 15, 19, 21), enough=4),
-        *forks(4, 2, "accomplice,nullify-and-finalize,twins", "any", (0, 14, 15), enough=3),
+        *forks(4, 2, "twins", "any", (0, 15, 27, 31), enough=4),
+        *forks(4, 2, "accomplice,nullify-and-finalize,twins", "any", (0, 14, 23), enough=3),
     ]
     assert len(found) >= 5
     pairs = set().union(*map(kinds, found))
