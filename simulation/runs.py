@@ -33,12 +33,13 @@ KINDS: Final = ("turns", THREADS)
 """Of worlds: a validator's turns one after the other, or all of its threads under a scheduler."""
 KILL_WORLDS_MAX: Final = 40
 """Within so many worlds every planted bug must be found."""
-LONG_EVERY: Final = 700
+LONG_EVERY: Final = 699
 LONG_BLOCKS: Final = 10_000
-OLD_EVERY: Final = 47
+OLD_EVERY: Final = 48
 OLD_BLOCKS: Final = 1_200
-FORK_EVERY: Final = 37
-"""Primes, so that each comes with all sizes."""
+FORK_EVERY: Final = 39
+"""All three are multiples of three, so that no world of threads is given up for one of these; none is of five, so that
+each comes with all sizes."""
 FORKING: Final = "accomplice"
 """What makes forks, with enough of its kind."""
 _CHUNK: Final = 4
@@ -71,7 +72,7 @@ class Plan:
 
     @property
     def may_fork(self) -> bool:
-        """Whether a third or more are adversaries. Of plain worlds one in 37, whose adversaries are accomplices."""
+        """Whether a third or more are adversaries. Of plain worlds one in 39, whose adversaries are accomplices."""
         if self.byzantine is None:
             return self.is_plain and self.seed % FORK_EVERY == FORK_EVERY - 1 and self.history == 0
         return 3 * self.byzantine >= self.validators
@@ -87,7 +88,7 @@ class Plan:
 
     @property
     def history(self) -> int:
-        """How many blocks are final when the world begins: of plain worlds 10,000 in one of 700, 1,200 in one of 47."""
+        """How many blocks are final when the world begins: of plain worlds 10,000 in one of 699, 1,200 in one of 48."""
         if self.blocks is not None:
             return self.blocks
         if self.seed % LONG_EVERY == LONG_EVERY - 1 and self.adversary == self.faults == ANY:
